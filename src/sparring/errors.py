@@ -1,0 +1,68 @@
+"""The one tree of errors that Sparring raises on purpose.
+
+Every message is one line and says what is wrong, what was got, what was expected, and how to mend it. `exit_status` is what the
+command line answers with: 2 for input that the caller can correct, 1 for anything that went wrong while running.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SparringError(Exception):
+    """Base class of every error that Sparring raises on purpose."""
+
+    exit_status = 1
+
+
+class InputError(SparringError, ValueError):
+    """Something the caller gave is wrong: nothing was started and nothing written."""
+
+    exit_status = 2
+
+    def __init__(self, what: str, *, got: object = None, expected: str = "", remedy: str = "") -> None:
+        parts = [what]
+        if got is not None:
+            parts.append(f"got {got if isinstance(got, str) else repr(got)}")
+        if expected:
+            parts.append(f"expected {expected}")
+        line = ": ".join([parts[0], ", ".join(parts[1:])]) if parts[1:] else parts[0]
+        super().__init__(f"{line}; {remedy}" if remedy else line)
+
+
+class ConfigurationError(InputError):
+    """A setting is unknown, out of its range, or at odds with another."""
+
+
+class FileFormatError(InputError):
+    """A file is missing, damaged, or not what its name promises."""
+
+
+class MissingExtra(InputError):
+    """An optional dependency is needed and not installed."""
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(f"the Python package {module!r} is not installed", remedy=f"pip install 'sparring[{extra}]'")
+
+
+class GameError(SparringError):
+    """A game broke the contract of the batched protocol."""
+
+
+class IllegalAction(GameError, ValueError):
+    """An action was played that the mask of the position does not allow."""
+
+
+class NumericalError(SparringError, ArithmeticError):
+    """A loss, gradient or weight is not finite; the weights that it would have spoilt were neither published nor saved."""
+
+
+class WorkerError(SparringError):
+    """A worker failed again and again; the message ends with the cause that it gave."""
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The remedy for a misspelt name: "did you mean 'x'?", or nothing when none is near."""
+    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else ""
