@@ -1,0 +1,183 @@
+"""Checks that play recorded matches again: as they were, scattered, interrupted, restored, relabelled."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.errors import IllegalAction
+from sparring.games.conformance.report import Check, Finding, Subject
+from sparring.games.conformance.traces import VIEWS, Frame, Trace, difference, going_on, replay, replay_scattered, resume, snapshot
+from sparring.games.spec import BatchedGame, StateTree, Symmetry
+
+_AS_RECORDED = "the views that were recorded"
+
+
+def views_in_place(subject: Subject) -> Iterator[Finding]:
+    """The views are the same arrays for ever: others keep them."""
+    game, trace = subject.fresh(), subject.trace
+    kept = {name: getattr(game, name) for name in VIEWS}
+    replay(game, trace, trace.keys)
+    game.set_state(game.get_state())
+    for name, view in kept.items():
+        if getattr(game, name) is not view:
+            yield Finding(f"{name} is replaced by another array", "a new array", "the same, overwritten", f"assign to {name}[...]")
+
+
+def reproducible(subject: Subject) -> Iterator[Finding]:
+    """Keys and actions determine a match, whatever the game object has played before."""
+    if found := replay(subject.fresh(), subject.trace, subject.trace.keys):
+        remedy = "draw chance from the match's key only, and clear everything in reset"
+        yield Finding("the same keys and actions give another match", found, _AS_RECORDED, remedy)
+
+
+def declared_chance(subject: Subject) -> Iterator[Finding]:
+    """Without chance a match follows from its actions, whatever its key."""
+    if not subject.spec.chance and (found := replay(subject.fresh(), subject.trace, ~subject.trace.keys)):
+        yield Finding("another key gives another match", found, "the same, as chance=False says", "declare chance=True")
+
+
+def independent_slots(subject: Subject) -> Iterator[Finding]:
+    """A match is the same in another slot, beside other matches, and when these begin."""
+    if found := replay_scattered(subject.fresh(), subject.trace):
+        yield Finding("a match depends on its slot or on other slots", found, _AS_RECORDED, "keep nothing that matches share")
+
+
+def waiting(subject: Subject) -> Iterator[Finding]:
+    """-1 leaves a slot as it is, with rewards of 0."""
+    game, trace = subject.fresh(), subject.trace
+    everyone = np.arange(trace.num_matches)
+    game.reset(everyone, trace.keys)
+    for frame, actions in zip(trace.frames, trace.actions, strict=False):
+        game.step(np.full(trace.num_matches, -1))
+        if found := difference(snapshot(game), {**frame, "rewards": np.zeros_like(frame["rewards"])}, everyone, everyone):
+            yield Finding("-1 changes a slot", found, "all as before, rewards 0", "skip slots whose action is -1")
+            return
+        game.step(actions)
+    if found := difference(snapshot(game), trace.frames[-1], everyone, everyone):
+        yield Finding("matches that waited go on otherwise", found, _AS_RECORDED, "skip slots whose action is -1")
+
+
+def illegal_actions(subject: Subject) -> Iterator[Finding]:
+    """An illegal action raises `IllegalAction` before any slot has changed."""
+    game, trace = subject.fresh(), subject.trace
+    game.reset(np.arange(trace.num_matches), trace.keys)
+    for frame, actions in zip(trace.frames, trace.actions, strict=False):
+        for what, slot, action in _illegal_in(frame, subject.spec.num_actions):
+            yield from _refuses(game, what, slot, np.where(np.arange(trace.num_matches) == slot, action, actions))
+        try:
+            game.step(actions)
+        except IllegalAction:  # the match was changed, which is a finding already
+            return
+
+
+def _illegal_in(frame: Frame, num_actions: int) -> Iterator[tuple[str, int, int]]:
+    """(what, slot, action): in the last slot that allows for it, so that slots before it would be played first."""
+    masked = np.argwhere(~frame["mask"] & going_on(frame)[:, None])
+    if len(masked):
+        yield "a masked action", int(masked[-1, 0]), int(masked[-1, 1])
+    ended = np.flatnonzero(~going_on(frame))
+    if len(ended):
+        yield "an action after the end", int(ended[-1]), int(frame["mask"][ended[-1]].argmax())
+    yield "an action below -1", len(frame["mask"]) - 1, -2
+    yield "an action past the last", len(frame["mask"]) - 1, num_actions
+
+
+def _refuses(game: BatchedGame, what: str, slot: int, actions: NDArray[np.int64]) -> Iterator[Finding]:
+    before, state = snapshot(game), copy.deepcopy(game.get_state())
+    happened, got = _response(game, before, state, actions)
+    if happened:
+        expected, remedy = "IllegalAction, with nothing changed", "check the actions of all slots before the first is played"
+        yield Finding(f"{what} {happened}", f"{got} after {actions[slot]} in slot {slot}", expected, remedy)
+        game.set_state(state)
+
+
+def _response(game: BatchedGame, before: Frame, state: StateTree, actions: NDArray[np.int64]) -> tuple[str, str]:
+    """(what, got) where the response to illegal `actions` is wrong, else empty."""
+    try:
+        game.step(actions)
+    except IllegalAction:
+        everyone = np.arange(len(actions))
+        found = difference(snapshot(game), before, everyone, everyone)
+        if not found and not _equal(game.get_state(), state):
+            found = "another get_state()"
+        return ("is refused after something has changed", found) if found else ("", "")
+    except Exception as error:
+        return "raises another error", type(error).__name__
+    return "is accepted", "no error"
+
+
+def restoring(subject: Subject) -> Iterator[Finding]:
+    """`set_state` goes back exactly, here and in another game, and what `get_state` gave is the caller's own."""
+    trace = subject.trace
+    for tick in sorted({0, len(trace.actions) // 2, len(trace.actions) - 1}):
+        game = subject.fresh()
+        game.reset(np.arange(trace.num_matches), trace.keys)
+        for actions in trace.actions[:tick]:
+            game.step(actions)
+        state = game.get_state()
+        kept = copy.deepcopy(state)
+        yield from _goes_on(game, trace, tick, "get_state disturbs the matches")
+        game.set_state(state)
+        yield from _goes_on(game, trace, tick, "set_state does not go back exactly")
+        if not _equal(state, kept):
+            yield Finding("a state changes while the game goes on", "shared arrays", "copies", "copy in get_state and in set_state")
+        other = subject.fresh()
+        other.set_state(kept)
+        yield from _goes_on(other, trace, tick, "another game does not go on from a state")
+
+
+def _goes_on(game: BatchedGame, trace: Trace, tick: int, what: str) -> Iterator[Finding]:
+    remedy = "store and restore all of the match, its chance, rewards and counters"
+    try:
+        found = resume(game, trace, tick)
+    except IllegalAction as error:
+        found = str(error)
+    if found:
+        yield Finding(what, found, _AS_RECORDED, remedy)
+
+
+def _equal(a: StateTree, b: StateTree) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def symmetries(subject: Subject) -> Iterator[Finding]:
+    """A relabelled match shows relabelled views. Not with chance: a relabelled match need not draw relabelled chance."""
+    if subject.spec.chance:
+        return
+    for number, symmetry in enumerate(subject.spec.symmetries):
+        try:
+            found = replay(subject.fresh(), _relabelled(subject.trace, symmetry), subject.trace.keys)
+        except IllegalAction as error:
+            found = str(error)
+        if found:
+            remedy = "observation and action list for each new place the old one, and the rules must not change"
+            yield Finding("a symmetry is none", f"with symmetry {number}, {found}", "the relabelled match", remedy)
+
+
+def _relabelled(trace: Trace, symmetry: Symmetry) -> Trace:
+    new_name = np.argsort(symmetry.action)
+    frames = [{**frame, **_relabelled_views(frame, symmetry)} for frame in trace.frames]
+    return Trace(trace.keys, frames, [np.where(actions < 0, -1, new_name[actions]) for actions in trace.actions])
+
+
+def _relabelled_views(frame: Frame, symmetry: Symmetry) -> dict[str, NDArray[Any]]:
+    observation = frame["observation"]
+    flat = observation.reshape(len(observation), -1)[:, list(symmetry.observation)]
+    return {"observation": flat.reshape(observation.shape), "mask": frame["mask"][:, list(symmetry.action)]}
+
+
+CHECKS: dict[str, Check] = {
+    "views in place": views_in_place,
+    "reproducible": reproducible,
+    "declared chance": declared_chance,
+    "independent slots": independent_slots,
+    "waiting": waiting,
+    "illegal actions": illegal_actions,
+    "restoring": restoring,
+    "symmetries": symmetries,
+}

@@ -1,0 +1,97 @@
+"""Tic-tac-toe: three in a row on a board of three by three.
+
+Action 3 * row + column marks a cell, rows from the top. Seat 0 begins. The winner is paid +1 and the loser -1; a full board is a draw.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from sparring.games.spec import GameSpec, Symmetry
+
+SIDE: Final = 3
+CELLS: Final = SIDE * SIDE
+
+STATE: Final = np.dtype(
+    [
+        ("board", np.int8, (SIDE, SIDE)),  # 0 empty, else 1 + the seat that marked the cell
+        ("marks", np.int8),
+        ("seat", np.int8),
+    ]
+)
+
+
+def _symmetry(cells: Any) -> Symmetry:
+    """The relabelling under which new cell i is the old cell `cells.flat[i]`."""
+    new_to_old = [int(cell) for cell in cells.flat]
+    return Symmetry(observation=(*new_to_old, *(CELLS + cell for cell in new_to_old)), action=tuple(new_to_old))
+
+
+def _symmetries() -> tuple[Symmetry, ...]:
+    """The turns and reflections of a square, without the one that changes nothing."""
+    cells = np.arange(CELLS).reshape(SIDE, SIDE)
+    turned = [np.rot90(board, turns) for board in (cells, cells.T) for turns in range(4)]
+    return tuple(_symmetry(board) for board in turned[1:])
+
+
+SPEC: Final = GameSpec(
+    name="tic_tac_toe",
+    num_players=2,
+    num_actions=CELLS,
+    observation_shape=(2, SIDE, SIDE),  # the mover's marks, the opponent's marks
+    observation_dtype="int8",
+    max_plies=CELLS,
+    zero_sum=True,
+    returns=(-1.0, 1.0),
+    symmetries=_symmetries(),
+)
+
+
+def start(state: Any, rng: Any) -> None:
+    """A zeroed row is the empty board with seat 0 to move."""
+
+
+def legal(state: Any, mask: Any) -> None:
+    """Every empty cell, `mask` [9]."""
+    board = state["board"]
+    for action in range(CELLS):
+        mask[action] = board[action // SIDE, action % SIDE] == 0
+
+
+def observe(state: Any, observation: Any) -> None:
+    """Planes [2, 3, 3]: the mover's marks, the opponent's marks."""
+    board = state["board"]
+    mine = state["seat"] + 1
+    theirs = 3 - mine
+    for row in range(SIDE):
+        for column in range(SIDE):
+            observation[0, row, column] = board[row, column] == mine
+            observation[1, row, column] = board[row, column] == theirs
+
+
+def play(state: Any, action: Any, rewards: Any, rng: Any) -> Any:
+    """Mark a cell; the match ends with three in a row or with a full board."""
+    board, seat = state["board"], state["seat"]
+    row, column = action // SIDE, action % SIDE
+    board[row, column] = seat + 1
+    state["marks"] += 1
+    state["seat"] = 1 - seat
+    if _three_through(board, row, column):
+        rewards[seat] += 1
+        rewards[1 - seat] -= 1
+        return True
+    return state["marks"] == CELLS
+
+
+def _three_through(board: Any, row: Any, column: Any) -> Any:
+    """Whether a line through this cell is full of the mark that stands in it."""
+    mark = board[row, column]
+    in_row = in_column = falling = rising = True
+    for i in range(SIDE):
+        in_row &= board[row, i] == mark
+        in_column &= board[i, column] == mark
+        falling &= board[i, i] == mark
+        rising &= board[i, SIDE - 1 - i] == mark
+    return in_row or in_column or (falling and row == column) or (rising and row + column == SIDE - 1)

@@ -1,0 +1,57 @@
+"""10,000 random matches of each game, ply by ply beside OpenSpiel's: legal actions, mover, position, rewards, end."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sparring.games import make
+from sparring.games.conformance.traces import Trace, record
+
+pyspiel = pytest.importorskip("pyspiel")
+
+MATCHES = 10_000
+BATCH = 1_000
+
+
+def planes(text, shape, upwards):
+    """(marks of seat 0, marks of seat 1), from a board as OpenSpiel prints it: x belongs to seat 0, and rows go down."""
+    cells = np.frombuffer(text.replace("\n", "").encode(), np.uint8).reshape(shape)
+    cells = cells[::-1] if upwards else cells
+    return np.stack([cells == ord("x"), cells == ord("o")])
+
+
+def compare(trace: Trace, match: int, game, shape, upwards):
+    """Play one match of the trace with OpenSpiel; returns its number of plies."""
+    theirs = game.new_initial_state()
+    for ply, (frame, actions, after) in enumerate(zip(trace.frames, trace.actions, trace.frames[1:], strict=False)):
+        seat = theirs.current_player()
+        assert frame["seat"][match] == seat
+        assert np.flatnonzero(frame["mask"][match]).tolist() == theirs.legal_actions()
+        marks = planes(str(theirs), shape, upwards)
+        assert np.array_equal(frame["observation"][match], marks if seat == 0 else marks[::-1])
+        theirs.apply_action(int(actions[match]))
+        assert after["rewards"][match].tolist() == theirs.rewards()
+        assert after["terminated"][match] == theirs.is_terminal()
+        if theirs.is_terminal():
+            return ply + 1
+    raise AssertionError("our match ended before theirs")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "shape", "upwards", "seed", "fewest", "most"),
+    [("tic_tac_toe", (3, 3), False, 11, 5, 9), ("connect_four", (6, 7), True, 12, 7, 42)],
+)
+def test_random_matches_are_openspiels(name, shape, upwards, seed, fewest, most):
+    ours, theirs = make(name, BATCH), pyspiel.load_game(name)
+    lengths, results = [], []
+    for spawned in np.random.SeedSequence(seed).spawn(MATCHES // BATCH):
+        trace = record(ours, np.arange(BATCH, dtype=np.uint64), np.random.default_rng(spawned))
+        lengths += [compare(trace, match, theirs, shape, upwards) for match in range(BATCH)]
+        results += np.sum([frame["rewards"][:, 0] for frame in trace.frames], axis=0).tolist()
+        assert not trace.frames[-1]["truncated"].any()
+    assert len(lengths) == MATCHES
+    assert min(lengths) == fewest  # the seeds reach the shortest and the longest matches, and every result
+    assert max(lengths) == most
+    assert set(results) == {-1, 0, 1}

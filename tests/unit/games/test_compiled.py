@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from types import FunctionType
+
+import numpy as np
+import pytest
+from numba.core.dispatcher import Dispatcher
+
+from sparring.errors import ConfigurationError, GameError, IllegalAction, InputError
+from sparring.games import make, names, spec_of
+from sparring.games.compiled import CompiledGame
+from sparring.games.conformance.traces import VIEWS, random_actions, snapshot
+
+EVERYWHERE = np.arange(4)
+KEYS = np.arange(4, dtype=np.uint64)
+
+
+def started(name="tic_tac_toe"):
+    game = make(name, 4)
+    game.reset(EVERYWHERE, KEYS)
+    return game
+
+
+def assert_equal(a, b):
+    assert a.keys() == b.keys()
+    for name in a:
+        assert a[name].dtype == b[name].dtype
+        assert np.array_equal(a[name], b[name]), name
+
+
+@pytest.mark.parametrize("name", names())
+def test_compiled_and_interpreted_are_equal_bit_for_bit(name):
+    rng, slots = np.random.default_rng(7), np.arange(24)
+    rules = f"sparring.games.{name}"
+    games = [CompiledGame(rules, 24), CompiledGame(rules, 24, interpreted=True)]
+    chosen, finished = slots, 0
+    while finished < 100:
+        keys = rng.integers(2**63, size=len(chosen)).astype(np.uint64)
+        for game in games:
+            game.reset(chosen, keys)
+        actions = random_actions(snapshot(games[0]), rng)
+        for game in games:
+            game.step(actions)
+        assert_equal(*map(snapshot, games))
+        assert_equal(*(game.get_state() for game in games))
+        assert np.array_equal(*(game.win_or_block(slots) for game in games))
+        chosen = np.flatnonzero(games[0].terminated)
+        finished += len(chosen)
+
+
+def reached_from(function, seen):
+    """All functions that `function` names, plain and compiled."""
+    for name in function.__code__.co_names:
+        value = function.__globals__.get(name)
+        if isinstance(value, FunctionType | Dispatcher) and value not in seen:
+            seen.add(value)
+            if isinstance(value, FunctionType):
+                reached_from(value, seen)
+    return seen
+
+
+def test_interpreted_runs_no_compiled_function_of_driver_and_rules():
+    game = CompiledGame("sparring.games.connect_four", 2, interpreted=True)
+    reached = reached_from(game._step, {game._step}) | reached_from(game._reset, {game._reset}) | reached_from(game._win_or_block, set())
+    assert {function.__name__ for function in reached} >= {"step", "reset", "_show", "_mark_wins", "play", "legal", "_four_through", "_run"}
+    assert {function.__module__ for function in reached if isinstance(function, Dispatcher)} == {"sparring.games.random"}
+
+
+def test_views_of_a_short_match():
+    game = started()
+    for tick, action in enumerate([0, 3, 1, 4]):
+        assert game.seat.tolist() == [tick % 2] * 4
+        game.step(np.array([action, -1, -1, -1]))
+        game.step(np.array([-1, action, action, action]))
+    assert game.plies.tolist() == [4] * 4
+    assert np.flatnonzero(game.mask[0]).tolist() == [2, 5, 6, 7, 8]
+    assert game.observation[0].tolist() == [[[1, 1, 0], [0, 0, 0], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 0]]]
+    game.step(np.array([2, 8, -1, 2]))
+    assert game.rewards.tolist() == [[1, -1], [0, 0], [0, 0], [1, -1]]
+    assert game.terminated.tolist() == [True, False, False, True]
+    assert not game.truncated.any()
+    assert not game.observation[0].any()
+    assert not game.mask[0].any()
+    game.step(np.array([-1, 5, -1, -1]))
+    assert game.rewards.tolist() == [[0, 0], [-1, 1], [0, 0], [0, 0]]
+
+
+def test_win_or_block_by_hand():
+    game = started()
+    for action in (0, 3, 1):  # the cells 0 and 1 are seat 0's: seat 1 has to block 2
+        game.step(np.full(4, action))
+    assert np.flatnonzero(game.win_or_block(np.array([2]))[0]).tolist() == [2]
+    game.step(np.full(4, 4))  # instead: now seat 0 wins with 2, although 5 would block
+    marked = game.win_or_block(np.array([3, 0]))
+    assert [np.flatnonzero(row).tolist() for row in marked] == [[2], [2]]
+    game.step(np.array([2, 8, 8, 8]))
+    marked = game.win_or_block(EVERYWHERE)
+    assert [np.flatnonzero(row).tolist() for row in marked] == [[], [5], [5], [5]]
+    game.reset(EVERYWHERE, KEYS)
+    assert game.win_or_block(EVERYWHERE).all()
+
+
+def test_win_or_block_marks_both_ends_of_an_open_three():
+    game = make("connect_four", 1)
+    game.reset(np.array([0]), KEYS[:1])
+    for action in (2, 2, 3, 3, 4):
+        game.step(np.array([action]))
+    assert np.flatnonzero(game.win_or_block(np.array([0]))[0]).tolist() == [1, 5]
+
+
+@pytest.mark.parametrize("action", [0, 9, -2, 2**40])
+def test_an_illegal_action_changes_nothing(action):
+    game = started()
+    game.step(np.zeros(4, np.int64))
+    views, state = snapshot(game), game.get_state()
+    with pytest.raises(IllegalAction, match=rf"^illegal action in slot 2 of tic_tac_toe: got {action}, expected one of \[1, 2.*mask$"):
+        game.step(np.array([1, 2, action, action]))
+    assert_equal(snapshot(game), views)
+    assert_equal(game.get_state(), state)
+
+
+def test_an_ended_match_takes_no_action():
+    game = started()
+    for action in (0, 3, 1, 4, 2):
+        game.step(np.full(4, action))
+    with pytest.raises(IllegalAction, match="expected -1; the match there has ended: reset the slot first"):
+        game.step(np.full(4, 8))
+    game.step(np.full(4, -1))
+
+
+def test_a_slot_that_was_never_reset_takes_no_action():
+    game = make("tic_tac_toe", 4)
+    game.reset(np.array([1]), KEYS[:1])
+    assert game.terminated.tolist() == [True, False, True, True]
+    game.step(np.array([-1, 4, -1, -1]))
+    with pytest.raises(IllegalAction, match="slot 0"):
+        game.step(np.array([4, -1, -1, -1]))
+
+
+@pytest.mark.parametrize("slots", [[4], [-1], [0, 99], [[0]]])
+def test_slots_that_are_not_there_are_refused(slots):
+    game = started()
+    with pytest.raises(InputError, match="no such slots"):
+        game.reset(np.array(slots), KEYS[: len(slots)])
+    with pytest.raises(InputError, match="no such slots"):
+        game.win_or_block(np.array(slots))
+
+
+def test_arguments_of_another_length_are_refused():
+    game = started()
+    with pytest.raises(InputError, match="one key for each slot"):
+        game.reset(EVERYWHERE, KEYS[:3])
+    with pytest.raises(InputError, match="one action for each slot"):
+        game.step(np.zeros(3, np.int64))
+    with pytest.raises(TypeError):
+        game.step(np.zeros(4))
+    with pytest.raises(ConfigurationError, match="at least 1"):
+        make("tic_tac_toe", 0)
+
+
+def test_arguments_may_be_of_any_layout():
+    game, plain = started(), started()
+    actions = np.arange(8, dtype=np.int32)[::2]
+    actions.flags.writeable = False
+    game.step(actions)
+    plain.step(np.array([0, 2, 4, 6]))
+    assert_equal(snapshot(game), snapshot(plain))
+
+
+def test_a_state_of_another_game_is_refused():
+    game = started()
+    views = snapshot(game)
+    with pytest.raises(GameError, match=r"^state of tic_tac_toe does not fit in states: got .* \(4,\), expected .* \(4,\); it was"):
+        game.set_state(started("connect_four").get_state())
+    with pytest.raises(GameError, match="does not fit in states: got None"):
+        game.set_state({})
+    with pytest.raises(GameError, match="does not fit in states"):
+        game.set_state(make("tic_tac_toe", 5).get_state())
+    assert_equal(snapshot(game), views)
+
+
+def test_a_restored_game_shows_the_same_views():
+    game = started("connect_four")
+    rng = np.random.default_rng(3)
+    for _ in range(12):
+        game.step(random_actions(snapshot(game), rng))
+    other = make("connect_four", 4)
+    other.set_state(game.get_state())
+    assert_equal(snapshot(other), snapshot(game))
+
+
+def test_names_specs_and_unknown_names():
+    assert names() == ("connect_four", "tic_tac_toe")
+    for name in names():
+        spec = spec_of(name)
+        assert spec.name == name
+        assert spec.allows_zero_sum_bootstrap
+        game = make(name, 2)
+        assert game.spec is spec
+        assert all(len(getattr(game, view)) == 2 for view in VIEWS)
+    with pytest.raises(ConfigurationError, match=r"^unknown game: got conect4, expected one of .*; did you mean connect_four\?$"):
+        make("conect4", 1)
+    with pytest.raises(ConfigurationError, match=r"^unknown game: got ..., expected one of connect_four, tic_tac_toe$"):
+        spec_of("xyz")
