@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sparring.errors import InputError
+from sparring.games import spec_of
+from sparring.replay import PrioritizedSampler, RandomSymmetry, Replay, ReplayBuffer, UniformSampler, transition_dtype
+
+SPEC = spec_of("tic_tac_toe")
+DTYPE = transition_dtype(SPEC)
+
+
+def numbered(first: int, count: int) -> NDArray[Any]:
+    """Rows told apart by their version; the mover has marked the cell it now names as its action (which symmetries keep true)."""
+    rows = np.zeros(count, DTYPE)
+    rows["version"] = np.arange(first, first + count)
+    rows["action"] = rows["version"] % 9
+    rows["observation"].reshape(count, 18)[np.arange(count), rows["action"]] = 1
+    return rows
+
+
+def assert_same(one: NDArray[Any], other: NDArray[Any]) -> None:
+    for name in DTYPE.names or ():
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+class Recorder(UniformSampler):
+    """A sampler that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.inserted: list[list[int]] = []
+        self.updated: list[tuple[list[int], list[float]]] = []
+        self.asked: list[tuple[int, int, float]] = []
+
+    def on_insert(self, indices: NDArray[np.int64]) -> None:
+        self.inserted.append(indices.tolist())
+
+    def sample(self, size: int, *, batch_size: int, rng: np.random.Generator, beta: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        self.asked.append((size, batch_size, beta))
+        return np.array([2, 0, 2]), np.array([0.5, 1.0, 0.25], np.float32)
+
+    def update(self, indices: NDArray[np.int64], td_errors: NDArray[Any]) -> None:
+        self.updated.append((indices.tolist(), td_errors.tolist()))
+
+
+def test_the_sampler_hears_of_places_and_the_learner_gets_rows() -> None:
+    sampler = Recorder()
+    replay = Replay(ReplayBuffer(DTYPE, 4), sampler)
+    assert (len(replay), replay.capacity, replay.dtype) == (0, 4, DTYPE)
+    replay.extend(numbered(0, 3))
+    replay.extend(numbered(3, 3))
+    assert sampler.inserted == [[0, 1, 2], [3, 0, 1]]
+    assert len(replay) == 4
+    batch = replay.sample(3, rng=np.random.default_rng(0), beta=0.6)
+    assert sampler.asked == [(4, 3, 0.6)]
+    assert batch.rows["version"].tolist() == [2, 4, 2]  # places 2, 0, 2 hold rows 2, 4, 2
+    assert batch.indices.tolist() == [2, 0, 2]
+    assert batch.weights.tolist() == [0.5, 1.0, 0.25]
+    replay.update(batch.indices, np.array([0.5, -2.0, 4.0], np.float32))
+    assert sampler.updated == [([2, 0, 2], [0.5, -2.0, 4.0])]
+
+
+def test_a_minibatch_is_a_copy() -> None:
+    replay = Replay(ReplayBuffer(DTYPE, 4), Recorder(), RandomSymmetry(SPEC))
+    replay.extend(numbered(0, 4))
+    for _ in range(20):
+        replay.sample(3, rng=np.random.default_rng(0), beta=1.0).rows["version"] = -1
+    stored = replay.get_state()["buffer"]["rows"]
+    assert stored["version"].tolist() == [0, 1, 2, 3]
+    assert stored["action"].tolist() == [0, 1, 2, 3]
+
+
+def test_errors_decide_what_is_replayed() -> None:
+    """One transition with a hundred times the error of each of the others: it makes up half of what is drawn from a hundred and one."""
+    replay = Replay(ReplayBuffer(DTYPE, 128), PrioritizedSampler(128, alpha=1.0, eps=1e-6))
+    replay.extend(numbered(0, 101))
+    errors = np.ones(101, np.float32)
+    errors[17] = -100.0
+    replay.update(np.arange(101), errors)
+    batch = replay.sample(1000, rng=np.random.default_rng(0), beta=0.5)
+    assert abs(int((batch.rows["version"] == 17).sum()) - 500) <= 2  # stratified
+    assert batch.weights[batch.rows["version"] == 17] == pytest.approx(0.1)  # (1 / 100) ** 0.5
+    assert batch.weights.max() == 1.0
+
+
+def test_symmetries_are_applied_to_what_is_sampled() -> None:
+    replay = Replay(ReplayBuffer(DTYPE, 9), UniformSampler(), RandomSymmetry(SPEC))
+    replay.extend(numbered(0, 9))
+    batch = replay.sample(500, rng=np.random.default_rng(0), beta=1.0)
+    rows = batch.rows
+    assert rows["observation"].reshape(500, 18)[np.arange(500), rows["action"]].all()
+    corner = rows[rows["version"] == 0]
+    assert set(corner["action"].tolist()) == {0, 2, 6, 8}
+    assert set(rows[rows["version"] == 4]["action"].tolist()) == {4}
+
+
+def test_the_same_generator_gives_the_same_minibatch() -> None:
+    replay = Replay(ReplayBuffer(DTYPE, 50), UniformSampler(), RandomSymmetry(SPEC))
+    replay.extend(numbered(0, 50))
+    batches = [replay.sample(40, rng=np.random.default_rng(seed), beta=1.0) for seed in (3, 3, 4)]
+    assert_same(batches[0].rows, batches[1].rows)
+    assert batches[0].indices.tolist() != batches[2].indices.tolist()
+
+
+@pytest.mark.parametrize("prioritized", [False, True])
+def test_a_restored_replay_goes_on(prioritized: bool) -> None:
+    def make() -> Replay:
+        return Replay(ReplayBuffer(DTYPE, 7), PrioritizedSampler(7, 0.7, 1e-3) if prioritized else UniformSampler(), RandomSymmetry(SPEC))
+
+    first, second = make(), make()
+    first.extend(numbered(0, 10))
+    first.update(np.array([1, 4]), np.array([3.0, 0.1], np.float32))
+    state = first.get_state()
+    second.extend(numbered(50, 3))
+    second.set_state(state)
+    generators = [np.random.default_rng(1), np.random.default_rng(1)]
+    for step in range(4):
+        one, other = (replay.sample(6, rng=rng, beta=0.4) for replay, rng in zip((first, second), generators, strict=True))
+        assert_same(one.rows, other.rows)
+        assert one.weights.tolist() == other.weights.tolist()
+        for replay in (first, second):
+            replay.update(one.indices, np.linspace(-1, step, 6).astype(np.float32))
+            replay.extend(numbered(20 + step, 1))
+
+
+def test_an_empty_replay_and_rows_of_another_layout_are_refused() -> None:
+    replay = Replay(ReplayBuffer(DTYPE, 7), UniformSampler())
+    with pytest.raises(InputError, match="nothing can be sampled from an empty replay buffer"):
+        replay.sample(3, rng=np.random.default_rng(0), beta=1.0)
+    with pytest.raises(InputError, match="another layout"):
+        replay.extend(np.zeros(2, transition_dtype(spec_of("connect_four"))))
+    assert len(replay) == 0

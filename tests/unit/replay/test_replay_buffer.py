@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from numpy.typing import NDArray
+
+from sparring.errors import InputError
+from sparring.games.spec import GameSpec
+from sparring.replay import ReplayBuffer, transition_dtype
+
+SPEC = GameSpec("toy", 2, 3, (2, 5), "int8", 10)
+DTYPE = transition_dtype(SPEC)
+
+
+def make_rows(first: int, count: int) -> NDArray[Any]:
+    """Rows that differ in every field, named by consecutive numbers."""
+    rows = np.zeros(count, DTYPE)
+    number = np.arange(first, first + count)
+    rows["observation"] = (number[:, None, None] + np.arange(10).reshape(2, 5)) % 100
+    rows["next_observation"] = rows["observation"] + 1
+    rows["mask"] = (number[:, None] >> np.arange(3)) & 1
+    rows["next_mask"] = ~rows["mask"]
+    rows["action"] = number % 3
+    rows["R"] = number / 4
+    rows["discount"] = 1 / (1 + number)
+    rows["sign"] = 1 - 2 * (number % 2)
+    rows["version"] = number
+    return rows
+
+
+def assert_equal_rows(got: NDArray[Any], expected: NDArray[Any]) -> None:
+    for name in DTYPE.names or ():
+        assert got[name].tolist() == expected[name].tolist(), name
+
+
+class BufferMachine(RuleBasedStateMachine):
+    """The model: the list of all rows ever inserted, of which number i lies at i % capacity."""
+
+    @initialize(capacity=st.integers(1, 17))
+    def start(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.buffer = ReplayBuffer(DTYPE, capacity)
+        self.all = make_rows(0, 0)
+
+    @rule(count=st.integers(0, 40))
+    def extend(self, count: int) -> None:
+        rows = make_rows(len(self.all), count)
+        indices = self.buffer.extend(rows)
+        rows["version"] = -1  # the buffer has its own copy
+        numbers = range(max(len(self.all), len(self.all) + count - self.capacity), len(self.all) + count)
+        assert indices.dtype == np.int64
+        assert indices.tolist() == [number % self.capacity for number in numbers]
+        self.all = make_rows(0, len(self.all) + count)
+
+    @precondition(lambda self: len(self.all) > 0)
+    @rule(data=st.data(), use_out=st.booleans())
+    def gather(self, data: st.DataObject, use_out: bool) -> None:
+        indices = np.array(data.draw(st.lists(st.integers(0, len(self.buffer) - 1), max_size=20)), np.int64)
+        out = make_rows(1000, len(indices)) if use_out else None
+        got = self.buffer.gather(indices, out)
+        assert out is None or got is out
+        expected = self.expected_rows()[indices]
+        assert got.dtype == DTYPE
+        assert_equal_rows(got, expected)
+        got["version"] = -7  # a copy: the invariant notices if the buffer changed
+
+    @rule()
+    def save_and_restore(self) -> None:
+        state = self.buffer.get_state()
+        self.buffer.extend(make_rows(5000, 2 * self.capacity))  # the state is a copy
+        self.buffer = ReplayBuffer(DTYPE, self.capacity)
+        self.buffer.set_state(state)
+
+    @rule()
+    def restore_over_what_is_there(self) -> None:
+        state = self.buffer.get_state()
+        self.buffer.extend(make_rows(5000, 2 * self.capacity))
+        self.buffer.set_state(state)
+
+    def expected_rows(self) -> NDArray[Any]:
+        rows = np.zeros(min(len(self.all), self.capacity), DTYPE)
+        for number, row in enumerate(self.all):
+            rows[number % self.capacity] = row
+        return rows
+
+    @invariant()
+    def holds_the_newest_rows(self) -> None:
+        if not hasattr(self, "buffer"):
+            return
+        assert self.buffer.inserted == len(self.all)
+        assert len(self.buffer) == min(len(self.all), self.capacity)
+        assert_equal_rows(self.buffer.rows, self.expected_rows())
+
+
+TestReplayBuffer = BufferMachine.TestCase
+TestReplayBuffer.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+
+
+def test_wrap_around_by_hand() -> None:
+    buffer = ReplayBuffer(DTYPE, 5)
+    assert buffer.extend(make_rows(0, 3)).tolist() == [0, 1, 2]
+    assert buffer.extend(make_rows(3, 4)).tolist() == [3, 4, 0, 1]
+    assert buffer.rows["version"].tolist() == [5, 6, 2, 3, 4]
+    # Rows 7 to 18, of which 14 to 18 are kept.
+    assert buffer.extend(make_rows(7, 12)).tolist() == [4, 0, 1, 2, 3]
+    assert buffer.rows["version"].tolist() == [15, 16, 17, 18, 14]
+    assert buffer.inserted == 19
+
+
+def test_takes_rows_of_a_strided_or_read_only_array() -> None:
+    rows = make_rows(0, 8)[::2]
+    rows.flags.writeable = False
+    buffer = ReplayBuffer(DTYPE, 8)
+    buffer.extend(rows)
+    assert buffer.rows["version"].tolist() == [0, 2, 4, 6]
+
+
+@pytest.mark.parametrize("index", [-1, 3, 4, 2**40])
+def test_gather_refuses_places_without_a_row(index: int) -> None:
+    buffer = ReplayBuffer(DTYPE, 5)
+    buffer.extend(make_rows(0, 3))
+    with pytest.raises(IndexError, match="expected 0 to 2"):
+        buffer.gather(np.array([0, index, 1]))
+
+
+def test_rows_cannot_be_written_through_the_view() -> None:
+    buffer = ReplayBuffer(DTYPE, 5)
+    buffer.extend(make_rows(0, 3))
+    with pytest.raises(ValueError, match="read-only"):
+        buffer.rows["R"][0] = 1.0
+    buffer.extend(make_rows(3, 1))
+    assert len(buffer) == 4
+
+
+def test_refuses_rows_of_another_layout() -> None:
+    buffer = ReplayBuffer(DTYPE, 5)
+    other = np.zeros(2, transition_dtype(GameSpec("other", 2, 4, (2, 5), "int8", 10)))
+    with pytest.raises(InputError, match="another layout"):
+        buffer.extend(other)
+
+
+def test_refuses_a_state_of_another_capacity() -> None:
+    buffer = ReplayBuffer(DTYPE, 5)
+    buffer.extend(make_rows(0, 9))
+    with pytest.raises(InputError, match="buffer_size"):
+        ReplayBuffer(DTYPE, 6).set_state(buffer.get_state())
+
+
+def test_refuses_a_capacity_of_nothing() -> None:
+    with pytest.raises(InputError, match="at least 1"):
+        ReplayBuffer(DTYPE, 0)
