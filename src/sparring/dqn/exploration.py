@@ -1,0 +1,41 @@
+"""How an action is chosen from Q-values, and how the rate of random actions falls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+
+def linear_epsilon(progress: float, *, initial: float, final: float, fraction: float) -> float:
+    """The rate of random actions when `progress` (in 0..1) of the run is done: from `initial` down to `final` over the first `fraction`."""
+    if fraction <= 0.0:
+        return final
+    return initial + min(1.0, progress / fraction) * (final - initial)
+
+
+@njit(cache=True, nogil=True)
+def epsilon_greedy(q: Any, mask: Any, uniforms: Any, epsilon: Any, actions: Any) -> None:
+    """Fill `actions` [n]: with probability epsilon a uniformly random legal action, else the legal one of the highest Q.
+
+    q [n, A], mask [n, A] bool, uniforms [n, 2] in [0, 1): the first decides whether to explore, the second which action. The first
+    of equal Q-values wins. A row without a legal action gets -1.
+    """
+    for i in range(q.shape[0]):
+        legal = 0
+        best = -1
+        for a in range(q.shape[1]):
+            if mask[i, a]:
+                legal += 1
+                if best < 0 or q[i, a] > q[i, best]:
+                    best = a
+        if legal > 0 and uniforms[i, 0] < epsilon:
+            nth = np.int64(uniforms[i, 1] * legal)
+            best = -1
+            for a in range(q.shape[1]):
+                if mask[i, a]:
+                    if nth == 0:
+                        best = a
+                    nth -= 1
+        actions[i] = best

@@ -1,0 +1,75 @@
+"""Transitions from a match that was played elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.errors import InputError
+from sparring.games.spec import GameSpec
+from sparring.replay import transition_dtype
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One seat's decisions of one match, in order; T of them.
+
+    `rewards[t]` is all that the seat was paid after decision t and before its next one, or before the end. Unless the match
+    `terminated`, `final_observation` and `final_mask` are what the seat saw when it was cut.
+    """
+
+    observations: NDArray[Any]  # [T, *observation_shape] from the point of view of this seat
+    masks: NDArray[np.bool_]  # [T, A]
+    actions: NDArray[np.integer[Any]]  # [T]
+    rewards: NDArray[np.floating[Any]]  # [T]
+    terminated: bool = True
+    final_observation: NDArray[Any] | None = None  # [*observation_shape]
+    final_mask: NDArray[np.bool_] | None = None  # [A]
+
+
+def trajectory_transitions(trajectory: Trajectory, spec: GameSpec, *, gamma: float, n_steps: int, version: int) -> NDArray[Any]:
+    """The n-step `own_turn` transitions [T] of a trajectory: the next state is the same seat's, `n_steps` own decisions later.
+
+    Raises `InputError` when lengths or shapes do not fit, an action is illegal, or a reward is not finite.
+    """
+    _check(trajectory, spec)
+    T = len(trajectory.actions)
+    rows = np.zeros(T, transition_dtype(spec))
+    rows["observation"], rows["mask"] = trajectory.observations, trajectory.masks
+    rows["action"], rows["sign"], rows["version"] = trajectory.actions, 1, version
+    for t in range(T):
+        end = min(t + n_steps, T)
+        powers = gamma ** np.arange(end - t, dtype=np.float64)
+        rows["R"][t] = powers @ trajectory.rewards[t:end]
+        if end < T:
+            rows["next_observation"][t], rows["next_mask"][t] = trajectory.observations[end], trajectory.masks[end]
+        elif not trajectory.terminated:
+            rows["next_observation"][t], rows["next_mask"][t] = trajectory.final_observation, trajectory.final_mask
+        rows["discount"][t] = 0.0 if end == T and trajectory.terminated else gamma ** (end - t)
+    return rows
+
+
+def _check(trajectory: Trajectory, spec: GameSpec) -> None:
+    T = len(trajectory.actions)
+    shapes: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = [
+        ("observations", np.shape(trajectory.observations), (T, *spec.observation_shape)),
+        ("masks", np.shape(trajectory.masks), (T, spec.num_actions)),
+        ("actions", np.shape(trajectory.actions), (T,)),
+        ("rewards", np.shape(trajectory.rewards), (T,)),
+    ]
+    if not trajectory.terminated:
+        shapes.append(("final_observation", np.asarray(trajectory.final_observation).shape, spec.observation_shape))
+        shapes.append(("final_mask", np.asarray(trajectory.final_mask).shape, (spec.num_actions,)))
+    for name, got, expected in shapes:
+        if got != expected:
+            raise InputError(f"trajectory.{name}", got=f"shape {got}", expected=f"{expected}")
+    if not np.isfinite(trajectory.rewards).all():
+        raise InputError("trajectory.rewards", got=f"{trajectory.rewards}", expected="finite numbers")
+    actions = np.asarray(trajectory.actions)
+    if actions.dtype.kind not in "iu":
+        raise InputError("trajectory.actions", got=f"{actions.dtype}", expected="whole numbers")
+    if T and not (actions.min() >= 0 and actions.max() < spec.num_actions and trajectory.masks[np.arange(T), actions].all()):
+        raise InputError("trajectory.actions", got=f"{actions}", expected="legal actions, as the masks say")

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sparring.dqn.networks import NetworkSpec, PolicySpec, build_network, get_weights
+from sparring.dqn.policy import InferencePolicy
+from sparring.errors import ConfigurationError
+
+SPEC = PolicySpec("connect_four", NetworkSpec("mlp", {"net_arch": [8]}))
+OBSERVATION = np.random.default_rng(0).integers(0, 2, (6, 2, 6, 7)).astype(np.int8)
+
+
+def test_it_has_the_weights_it_was_given() -> None:
+    weights = get_weights(build_network(SPEC, seed=4))
+    policy = InferencePolicy(SPEC, weights)
+    assert {name: value.tolist() for name, value in policy.get_weights().items()} == {n: v.tolist() for n, v in weights.items()}
+    other = InferencePolicy(SPEC)
+    assert other.get_weights()["advantage.bias"].tolist() != weights["advantage.bias"].tolist()
+    other.load_vector(policy.vector())
+    assert other.vector().tolist() == policy.vector().tolist()
+    np.testing.assert_array_equal(other.q_values(OBSERVATION), policy.q_values(OBSERVATION))
+
+
+def test_values_and_actions_fit_together() -> None:
+    policy = InferencePolicy(SPEC)
+    q = policy.q_values(OBSERVATION)
+    assert q.dtype == np.float32
+    assert q.shape == (6, 7)
+    mask = np.random.default_rng(1).random((6, 7)) < 0.5
+    mask[:, 3] = True
+    actions = policy.act(OBSERVATION, mask, np.zeros((6, 2)), epsilon=0.0)
+    assert actions.tolist() == np.where(mask, q, -np.inf).argmax(axis=1).tolist()
+    explored = policy.act(OBSERVATION, mask, np.full((6, 2), 0.2), epsilon=0.5)
+    assert explored.tolist() == [int(np.flatnonzero(row)[int(0.2 * row.sum())]) for row in mask]
+
+
+def test_it_reads_a_part_of_a_batch_as_it_reads_all() -> None:
+    """Rows picked out of the views of a game, and non-contiguous ones, are read right."""
+    policy = InferencePolicy(SPEC)
+    np.testing.assert_allclose(policy.q_values(OBSERVATION[[4, 1]]), policy.q_values(OBSERVATION)[[4, 1]], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(policy.q_values(OBSERVATION[::2]), policy.q_values(OBSERVATION)[::2], rtol=1e-5, atol=1e-6)
+    assert policy.act(OBSERVATION[:0], np.ones((0, 7), np.bool_), np.zeros((0, 2)), 0.0).shape == (0,)
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="these weights are not of this network"):
+        InferencePolicy(SPEC, {"a": np.zeros(2)})
+    wider = InferencePolicy(PolicySpec("connect_four", NetworkSpec("mlp", {"net_arch": [9]}))).get_weights()
+    with pytest.raises(ConfigurationError, match=r"got shape \(9, 84\), expected \(8, 84\)"):
+        InferencePolicy(SPEC).set_weights(wider)

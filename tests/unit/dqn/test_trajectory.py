@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from sparring.dqn.trajectory import Trajectory, trajectory_transitions
+from sparring.errors import InputError
+from sparring.games import make, spec_of
+from sparring.games.spec import GameSpec
+from sparring.replay import transition_dtype
+from sparring.rollout.assembler import TransitionAssembler
+
+SPEC = spec_of("tic_tac_toe")
+SMALL = GameSpec("small", 2, 2, (1,), "int8", 9)
+
+
+def numbered(rewards: list[float], terminated: bool = True) -> Trajectory:
+    """Decision t is made at position t + 1, always action t % 2; a cut comes at position 99."""
+    T = len(rewards)
+    return Trajectory(
+        observations=np.arange(1, T + 1, dtype=np.int8).reshape(T, 1),
+        masks=np.ones((T, 2), np.bool_),
+        actions=np.arange(T) % 2,
+        rewards=np.array(rewards),
+        terminated=terminated,
+        final_observation=None if terminated else np.array([99], np.int8),
+        final_mask=None if terminated else np.array([False, True]),
+    )
+
+
+def read(rows: NDArray[Any]) -> list[tuple[int, int, float, int, float]]:
+    """(position, action, R, next position or 0, discount)."""
+    fields = (rows["observation"][:, 0], rows["action"], rows["R"], rows["next_observation"][:, 0], rows["discount"])
+    return list(zip(*(field.tolist() for field in fields), strict=True))
+
+
+def test_one_step_by_hand() -> None:
+    rows = trajectory_transitions(numbered([0.0, 2.0, 1.0]), SMALL, gamma=0.5, n_steps=1, version=7)
+    assert read(rows) == [(1, 0, 0.0, 2, 0.5), (2, 1, 2.0, 3, 0.5), (3, 0, 1.0, 0, 0.0)]
+    assert rows["next_mask"].tolist() == [[True, True], [True, True], [False, False]]
+    assert rows["mask"].all()
+    assert rows["sign"].tolist() == [1, 1, 1]
+    assert rows["version"].tolist() == [7, 7, 7]
+
+
+def test_two_steps_by_hand() -> None:
+    rows = trajectory_transitions(numbered([0.0, 2.0, 1.0]), SMALL, gamma=0.5, n_steps=2, version=0)
+    assert read(rows) == [(1, 0, 1.0, 3, 0.25), (2, 1, 2.5, 0, 0.0), (3, 0, 1.0, 0, 0.0)]
+
+
+def test_a_cut_trajectory_by_hand() -> None:
+    rows = trajectory_transitions(numbered([0.0, 2.0, 1.0], terminated=False), SMALL, gamma=0.5, n_steps=2, version=0)
+    assert read(rows) == [(1, 0, 1.0, 3, 0.25), (2, 1, 2.5, 99, 0.25), (3, 0, 1.0, 99, 0.5)]
+    assert rows["next_mask"].tolist() == [[True, True], [False, True], [False, True]]
+
+
+def test_more_steps_than_decisions() -> None:
+    rows = trajectory_transitions(numbered([4.0, 8.0]), SMALL, gamma=0.5, n_steps=9, version=0)
+    assert read(rows) == [(1, 0, 8.0, 0, 0.0), (2, 1, 8.0, 0, 0.0)]
+    assert len(trajectory_transitions(numbered([]), SMALL, gamma=0.5, n_steps=2, version=0)) == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32), n_steps=st.integers(1, 4), cut_after=st.one_of(st.none(), st.integers(1, 4)))
+def test_equals_what_the_assembler_makes_of_the_same_match(seed: int, n_steps: int, cut_after: int | None) -> None:
+    """One match of tic-tac-toe, at times cut short; only the seat to move has seen the cut position."""
+    rng = np.random.default_rng(seed)
+    game = make("tic_tac_toe", 1)
+    assembler = TransitionAssembler(game, bootstrap="own_turn", n_steps=n_steps, gamma=0.9, block=64)
+    game.reset(np.zeros(1, np.int64), np.zeros(1, np.uint64))
+    decisions: list[list[tuple[Any, ...]]] = [[], []]
+    paid: list[list[float]] = [[], []]
+    while not (game.terminated[0] or game.truncated[0]):
+        seat, action = int(game.seat[0]), rng.choice(np.flatnonzero(game.mask[0]))
+        decisions[seat].append((game.observation[0].copy(), game.mask[0].copy(), action))
+        paid[seat].append(0.0)
+        assembler.decide(np.array([action]), np.ones((1, 2), np.bool_), 3)
+        game.step(np.array([action]))
+        game.truncated[0] = game.plies[0] == cut_after and not game.terminated[0]
+        for seat in (0, 1):
+            if paid[seat]:
+                paid[seat][-1] += float(game.rewards[0, seat])
+        assembler.settle(np.array([action]))
+    expected = [of_seat(game, seat, decisions[seat], paid[seat], n_steps) for seat in (0, 1)]
+    assert as_set(assembler.rows) == as_set(np.concatenate(expected))
+
+
+def of_seat(game: Any, seat: int, own: list[tuple[Any, ...]], paid: list[float], n_steps: int) -> NDArray[Any]:
+    if not own:
+        return np.zeros(0, transition_dtype(SPEC))
+    observations, masks, actions = (np.array(column) for column in zip(*own, strict=True))
+    cut = bool(game.truncated[0])
+    final: dict[str, Any] = {"terminated": False, "final_observation": game.observation[0], "final_mask": game.mask[0]} if cut else {}
+    trajectory = Trajectory(observations, masks, actions, np.array(paid), **final)
+    rows = trajectory_transitions(trajectory, SPEC, gamma=0.9, n_steps=n_steps, version=3)
+    return rows[: max(0, len(own) - n_steps)] if cut and game.seat[0] != seat else rows
+
+
+def as_set(rows: NDArray[Any]) -> set[Any]:
+    """The assembler has them in order of time, the others seat by seat."""
+    return {tuple(np.asarray(row[name]).tobytes() for name in rows.dtype.names or ()) for row in rows}
+
+
+GOOD = numbered([0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"observations": np.zeros((2, 3))}, r"trajectory\.observations: got shape \(2, 3\), expected \(2, 1\)"),
+        ({"observations": np.zeros((3, 1))}, r"trajectory\.observations: got shape \(3, 1\), expected \(2, 1\)"),
+        ({"masks": np.ones((2, 3), np.bool_)}, r"trajectory\.masks: got shape \(2, 3\), expected \(2, 2\)"),
+        ({"rewards": np.zeros(3)}, r"trajectory\.rewards: got shape \(3,\), expected \(2,\)"),
+        ({"rewards": np.array([0.0, np.nan])}, r"trajectory\.rewards: got .*nan.*, expected finite numbers"),
+        ({"rewards": np.array([0.0, np.inf])}, r"trajectory\.rewards: got .*inf.*, expected finite numbers"),
+        ({"actions": np.array([0, 2])}, r"trajectory\.actions: got \[0 2\], expected legal actions"),
+        ({"actions": np.array([-1, 0])}, r"trajectory\.actions: got \[-1  0\], expected legal actions"),
+        ({"masks": np.array([[True, True], [True, False]])}, r"trajectory\.actions: got \[0 1\], expected legal actions"),
+        ({"actions": np.array([[0], [1]])}, r"trajectory\.actions: got shape \(2, 1\), expected \(2,\)"),
+        ({"actions": np.array([0.0, 1.0])}, r"trajectory\.actions: got float64, expected whole numbers"),
+        ({"terminated": False}, r"trajectory\.final_observation: got shape \(\), expected \(1,\)"),
+        ({"terminated": False, "final_observation": np.zeros(1)}, r"trajectory\.final_mask: got shape \(\), expected \(2,\)"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        trajectory_transitions(replace(GOOD, **change), SMALL, gamma=0.9, n_steps=1, version=0)
+    assert "\n" not in str(error.value)
