@@ -1,0 +1,193 @@
+"""Decisions and rewards become transitions, for many matches at once.
+
+A *lane* is a sequence of decisions in which the next state is looked for: one per seat for `own_turn`, one for the whole match for
+`zero_sum`. A decision waits in its lane until `n_steps` further decisions have been made there, or the match ends. While it waits, its
+R collects what its own seat is paid, discounted by gamma once per decision of the lane since it was made.
+
+The kernels work on rows as raw bytes plus views of the few fields they compute, so that one compilation serves every game.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from sparring.games import BatchedGame
+from sparring.games.spec import StateTree
+from sparring.replay.transitions import transition_dtype
+
+Bootstrap = Literal["own_turn", "zero_sum"]
+
+
+@njit(cache=True, nogil=True)
+def _emit(waiting: Any, e: Any, lane: Any, i: Any, out: Any, row: Any, discount: Any, sign: Any, out_discount: Any, out_sign: Any) -> None:
+    """Copy a waiting decision to the output with the discount and sign of its next state."""
+    out[row, :] = waiting[e, lane, i, :]
+    out_discount[row] = discount
+    out_sign[row] = sign
+
+
+@njit(cache=True, nogil=True)
+def _decide(
+    waiting: Any, action_field: Any, R_field: Any, version_field: Any, seat_field: Any, learns_field: Any, head: Any, count: Any,
+    out: Any, out_discount: Any, out_sign: Any, rows: Any,
+    observation: Any, mask: Any, seat: Any, actions: Any, learns: Any,
+    version: Any, own_turn: Any, powers: Any, offsets: Any,
+) -> Any:  # fmt: skip
+    """Enter each slot's decision into its lane; a decision that has waited for n_steps leaves with this position as its next state."""
+    n_steps = waiting.shape[2]
+    at_observation, at_mask, at_next, at_next_mask = offsets
+    wide, actions_wide = observation.shape[1], mask.shape[1]
+    for e in range(actions.shape[0]):
+        s = seat[e]
+        if actions[e] < 0 or (own_turn and not learns[e, s]):
+            continue
+        lane = s if own_turn else 0
+        if count[e, lane] == n_steps:
+            i = head[e, lane]
+            if learns_field[e, lane, i]:
+                sign = 1 if seat_field[e, lane, i] == s else -1
+                _emit(waiting, e, lane, i, out, rows, powers[n_steps], sign, out_discount, out_sign)
+                out[rows, at_next : at_next + wide] = observation[e]
+                out[rows, at_next_mask : at_next_mask + actions_wide] = mask[e]
+                rows += 1
+            head[e, lane] = (i + 1) % n_steps
+            count[e, lane] -= 1
+        i = (head[e, lane] + count[e, lane]) % n_steps
+        waiting[e, lane, i, at_observation : at_observation + wide] = observation[e]
+        waiting[e, lane, i, at_mask : at_mask + actions_wide] = mask[e]
+        action_field[e, lane, i] = actions[e]
+        R_field[e, lane, i] = 0.0
+        version_field[e, lane, i] = version
+        seat_field[e, lane, i] = s
+        learns_field[e, lane, i] = learns[e, s]
+        count[e, lane] += 1
+    return rows
+
+
+@njit(cache=True, nogil=True)
+def _settle(
+    waiting: Any, R_field: Any, seat_field: Any, learns_field: Any, head: Any, count: Any,
+    out: Any, out_discount: Any, out_sign: Any, rows: Any,
+    observation: Any, mask: Any, seat: Any, actions: Any, rewards: Any, terminated: Any, truncated: Any,
+    own_turn: Any, powers: Any, offsets: Any,
+) -> Any:  # fmt: skip
+    """Pay what the step paid to every waiting decision; at the end of a match, let them all leave."""
+    n_steps = waiting.shape[2]
+    _, _, at_next, at_next_mask = offsets
+    wide, actions_wide = observation.shape[1], mask.shape[1]
+    for e in range(actions.shape[0]):
+        if actions[e] < 0:
+            continue
+        ended = terminated[e] or truncated[e]
+        for lane in range(count.shape[1]):
+            waits = count[e, lane]
+            # A cut match bootstraps from the cut position, which in own_turn only the seat to move has seen.
+            bootstraps = truncated[e] and not terminated[e] and (not own_turn or lane == seat[e])
+            for k in range(waits):
+                i = (head[e, lane] + k) % n_steps
+                R_field[e, lane, i] += powers[waits - 1 - k] * rewards[e, seat_field[e, lane, i]]
+                if not ended or not learns_field[e, lane, i]:
+                    continue
+                if terminated[e]:
+                    _emit(waiting, e, lane, i, out, rows, 0.0, 1, out_discount, out_sign)
+                    rows += 1
+                elif bootstraps:
+                    sign = 1 if seat_field[e, lane, i] == seat[e] else -1
+                    _emit(waiting, e, lane, i, out, rows, powers[waits - k], sign, out_discount, out_sign)
+                    out[rows, at_next : at_next + wide] = observation[e]
+                    out[rows, at_next_mask : at_next_mask + actions_wide] = mask[e]
+                    rows += 1
+            if ended:
+                head[e, lane] = 0
+                count[e, lane] = 0
+    return rows
+
+
+class TransitionAssembler:
+    """Makes the transitions of one batch of matches; `decide` before each step of the game, `settle` after it.
+
+    Completed transitions gather in `rows` in the order (tick, env, seat, age), those of a tick that a decision completed before those
+    that the end of a match completed. n-step returns are not corrected for actions that a newer policy would not choose.
+    """
+
+    def __init__(self, game: BatchedGame, *, bootstrap: Bootstrap, n_steps: int, gamma: float, block: int) -> None:
+        n, lanes = game.num_slots, game.spec.num_players if bootstrap == "own_turn" else 1
+        self._game = game
+        self._own_turn = bootstrap == "own_turn"
+        self._powers = np.power(gamma, np.arange(n_steps + 1, dtype=np.float64))
+        self._dtype = transition_dtype(game.spec)
+        self._waiting = np.zeros((n, lanes, n_steps), self._dtype)
+        self._seat = np.zeros((n, lanes, n_steps), np.int64)
+        self._learns = np.zeros((n, lanes, n_steps), np.bool_)
+        self._head = np.zeros((n, lanes), np.int64)
+        self._count = np.zeros((n, lanes), np.int64)
+        self.block = block
+        # One tick completes at most one decision a slot before the step, and all that wait in it after.
+        self._out = np.zeros(block + n * (1 + lanes * n_steps), self._dtype)
+        self._filled = 0
+        self._bind_views()
+
+    def _bind_views(self) -> None:
+        n, lanes, n_steps = self._waiting.shape
+        self._waiting_bytes = self._waiting.view(np.uint8).reshape(n, lanes, n_steps, self._dtype.itemsize)
+        self._out_bytes = self._out.view(np.uint8).reshape(len(self._out), self._dtype.itemsize)
+        self._observation = self._game.observation.view(np.uint8).reshape(n, -1)
+        self._mask = self._game.mask.view(np.uint8)
+        fields = self._dtype.fields
+        assert fields is not None
+        self._offsets = tuple(fields[name][1] for name in ("observation", "mask", "next_observation", "next_mask"))
+
+    @property
+    def rows(self) -> NDArray[Any]:
+        """The completed transitions since the last `clear`; a view that the next `decide` writes on."""
+        return self._out[: self._filled]
+
+    def clear(self) -> None:
+        """Forget the completed transitions, which the caller has copied."""
+        self._filled = 0
+
+    def decide(self, actions: NDArray[np.int64], learns: NDArray[np.bool_], version: int) -> None:
+        """Take in the decisions that the game is about to play: `actions` [n], `learns` [n, P] whether a seat learns."""
+        waiting = self._waiting
+        self._filled = _decide(
+            self._waiting_bytes, waiting["action"], waiting["R"], waiting["version"], self._seat, self._learns, self._head, self._count,
+            self._out_bytes, self._out["discount"], self._out["sign"], self._filled,
+            self._observation, self._mask, self._game.seat, actions, learns,
+            version, self._own_turn, self._powers, self._offsets,
+        )  # fmt: skip
+
+    def settle(self, actions: NDArray[np.int64]) -> None:
+        """Take in what the step paid and which matches it ended."""
+        game = self._game
+        self._filled = _settle(
+            self._waiting_bytes, self._waiting["R"], self._seat, self._learns, self._head, self._count,
+            self._out_bytes, self._out["discount"], self._out["sign"], self._filled,
+            self._observation, self._mask, game.seat, actions, game.rewards, game.terminated, game.truncated,
+            self._own_turn, self._powers, self._offsets,
+        )  # fmt: skip
+
+    def get_state(self) -> StateTree:
+        """Copies of the decisions that still wait. Completed transitions have to be cleared before."""
+        assert self._filled == 0
+        return {
+            "waiting": self._waiting.copy(),
+            "seat": self._seat.copy(),
+            "learns": self._learns.copy(),
+            "head": self._head.copy(),
+            "count": self._count.copy(),
+        }
+
+    def set_state(self, state: StateTree) -> None:
+        """Go on from what `get_state` returned."""
+        for name, own in (
+            ("waiting", self._waiting),
+            ("seat", self._seat),
+            ("learns", self._learns),
+            ("head", self._head),
+            ("count", self._count),
+        ):
+            own[...] = state[name]

@@ -1,0 +1,146 @@
+"""A worker's body: ticks over many envs until enough matches have finished. A plain object that knows nothing of processes.
+
+One tick asks each acting player once, for all the envs in which it is to move, and then plays one ply everywhere.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.dqn.networks import PolicySpec
+from sparring.dqn.policy import InferencePolicy
+from sparring.games import make
+from sparring.games.random import EXPLORATION, fill_uniforms
+from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent
+from sparring.opponents.players import NetworkPlayer, Player
+from sparring.opponents.records import result_dtype
+from sparring.opponents.scripted import scripted_player
+from sparring.rollout.assembler import Bootstrap, TransitionAssembler
+from sparring.rollout.matches import LearnFrom, MatchTable
+from sparring.rollout.round import RoundCommand, RoundReport, WeightSource
+
+Sink = Callable[[NDArray[Any]], None]
+
+
+@dataclass(frozen=True)
+class RolloutSettings:
+    """What every worker of a run has in common; plain values that travel to its process."""
+
+    policy: PolicySpec
+    num_envs: int
+    seed: int
+    bootstrap: Bootstrap
+    n_steps: int
+    gamma: float
+    learn_from: LearnFrom
+    opponent_epsilon: float
+    block: int = 1024  # transitions handed on at a time
+
+
+class Rollout:
+    """Plays the agent against its opponents in `num_envs` matches at once and makes transitions of it."""
+
+    def __init__(self, settings: RolloutSettings, weights: WeightSource, *, worker: int, incarnation: int) -> None:
+        self._settings = settings
+        self._weights = weights
+        self._game = make(settings.policy.game, settings.num_envs)
+        self._matches = MatchTable(self._game, seed=settings.seed, worker=worker, incarnation=incarnation, learn_from=settings.learn_from)
+        self._assembler = TransitionAssembler(
+            self._game, bootstrap=settings.bootstrap, n_steps=settings.n_steps, gamma=settings.gamma, block=settings.block
+        )
+        self._agent = NetworkPlayer(AGENT_NAME, InferencePolicy(settings.policy))
+        self._opponents: dict[int, Opponent] = {}
+        self._players: dict[int, Player] = {AGENT: self._agent}
+        self._surplus = 0
+        self._begun = False
+        self._uniforms = np.empty((settings.num_envs, 2))
+        self._actions = np.empty(settings.num_envs, np.int64)
+        self._everywhere = np.arange(settings.num_envs, dtype=np.int64)
+
+    def play_round(self, command: RoundCommand, sink: Sink) -> RoundReport:
+        """Play until the quota is reached; completed transitions go to `sink` in blocks, each valid only during that call.
+
+        Matches beyond the quota count towards the next round's.
+        """
+        started = time.perf_counter()
+        self._agent.policy.load_vector(self._weights.published(command.weights_version))
+        self._agent.epsilon = command.epsilon
+        self._meet(command.plan.opponents)
+        if not self._begun:
+            self._matches.begin(self._everywhere, command.plan)
+            self._begun = True
+        results: list[NDArray[Any]] = [np.zeros(0, result_dtype(self._game.spec.num_players))]
+        finished, ticks = self._surplus, 0
+        while finished < command.episodes:
+            ended = self._tick(command.weights_version)
+            ticks += 1
+            if len(ended):
+                results.append(self._matches.results(ended))
+                self._matches.begin(ended, command.plan)
+                finished += len(ended)
+            if len(self._assembler.rows) >= self._assembler.block:
+                self._hand_on(sink)
+        self._hand_on(sink)
+        self._surplus = finished - command.episodes
+        in_use = self._forget_idle()
+        seconds = time.perf_counter() - started
+        return RoundReport(command.round, np.concatenate(results), in_use, ticks * self._settings.num_envs, seconds)
+
+    def _tick(self, version: int) -> NDArray[np.int64]:
+        """One ply in every env; the slots whose matches ended."""
+        game = self._game
+        fill_uniforms(self._matches.keys, game.plies, EXPLORATION, self._uniforms)
+        mover = self._matches.players[self._everywhere, game.seat]
+        for player_id in np.unique(mover):
+            slots = np.flatnonzero(mover == player_id)
+            self._actions[slots] = self._players[player_id].act(game, slots, self._uniforms[slots])
+        self._assembler.decide(self._actions, self._matches.learns, version)
+        game.step(self._actions)
+        self._assembler.settle(self._actions)
+        self._matches.pay()
+        return np.flatnonzero(game.terminated | game.truncated)
+
+    def _hand_on(self, sink: Sink) -> None:
+        if len(self._assembler.rows):
+            sink(self._assembler.rows)
+            self._assembler.clear()
+
+    def _meet(self, opponents: Iterable[Opponent]) -> None:
+        """Get to know the players of a plan; a snapshot's weights are copied from its slot once."""
+        for opponent in opponents:
+            if opponent.id in self._players:
+                continue
+            self._opponents[opponent.id] = opponent
+            if opponent.slot is None:
+                self._players[opponent.id] = scripted_player(opponent.name)
+            else:
+                policy = InferencePolicy(self._settings.policy)
+                policy.load_vector(self._weights.snapshot(opponent.slot))
+                self._players[opponent.id] = NetworkPlayer(opponent.name, policy, self._settings.opponent_epsilon)
+
+    def _forget_idle(self) -> frozenset[int]:
+        """Drop the players that no match in progress has; the ids of the snapshots that remain."""
+        playing = set(np.unique(self._matches.players).tolist())
+        for player_id in [i for i in self._opponents if i not in playing]:
+            del self._opponents[player_id], self._players[player_id]
+        return frozenset(i for i, opponent in self._opponents.items() if opponent.slot is not None)
+
+    def get_state(self) -> dict[str, Any]:
+        """Everything that a Rollout of the same settings and worker needs to go on exactly from here, between rounds."""
+        known = [{"id": o.id, "name": o.name, "slot": o.slot} for o in self._opponents.values()]
+        state = {"game": self._game.get_state(), "matches": self._matches.get_state(), "assembler": self._assembler.get_state()}
+        return {**state, "opponents": known, "surplus": self._surplus, "begun": self._begun}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `get_state` returned; snapshots are read from their slots anew."""
+        self._game.set_state(state["game"])
+        self._matches.set_state(state["matches"])
+        self._assembler.set_state(state["assembler"])
+        self._surplus, self._begun = state["surplus"], state["begun"]
+        self._meet(Opponent(**known) for known in state["opponents"])

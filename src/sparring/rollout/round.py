@@ -1,0 +1,45 @@
+"""The words that the main process and a worker's body exchange once a round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.opponents.plan import Plan
+
+
+@dataclass(frozen=True)
+class RoundCommand:
+    """Start of a round: play with the weights of `weights_version` until `episodes` more matches have finished."""
+
+    round: int
+    weights_version: int
+    epsilon: float
+    plan: Plan
+    episodes: int
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """End of a round of one worker.
+
+    `results` is a structured array of `result_dtype`, in order of finishing; `in_use` names the snapshots that matches in progress
+    keep as players.
+    """
+
+    round: int
+    results: NDArray[Any]
+    in_use: frozenset[int]
+    plies: int
+    play_seconds: float
+
+
+class WeightSource(Protocol):
+    """Where a worker's body finds weights, as flat float32 vectors."""
+
+    def published(self, version: int) -> NDArray[np.float32]: ...
+
+    def snapshot(self, slot: int) -> NDArray[np.float32]: ...
