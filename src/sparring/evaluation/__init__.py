@@ -1,0 +1,40 @@
+"""Judging players: batched matches with varied openings, scores with intervals, exhaustive search of small games."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from sparring import games
+from sparring.evaluation.exhaustive import ExhaustiveResult, SeatLines, exhaustive_losses
+from sparring.evaluation.matches import MatchTable, play_matches
+from sparring.evaluation.score import Score, score_matches
+from sparring.opponents.players import Player
+from sparring.opponents.scripted import scripted_player
+
+__all__ = [
+    "ExhaustiveResult",
+    "MatchTable",
+    "Score",
+    "SeatLines",
+    "evaluate",
+    "exhaustive_losses",
+    "play_matches",
+    "score_matches",
+]
+
+
+def evaluate(agent_player: Player, game_name: str, opponents: Sequence[str], *, matches: int, seed: int) -> dict[str, Any]:
+    """`agent_player` against each of the scripted `opponents`: `{"opponents": {NAME: {"matches", "wins", …, "score", …}}}`.
+
+    An opponent takes all seats but the agent's. All opponents are met from the same openings, so that their figures compare.
+    """
+    make_game = partial(games.make, game_name)
+    others = games.spec_of(game_name).num_players - 1
+    yardsticks = {name: scripted_player(name) for name in opponents}  # all of them first: a misspelt name costs no match
+    scores = {}
+    for name, opponent in yardsticks.items():
+        table = play_matches(make_game, [agent_player, *[opponent] * others], matches=matches, seed=seed)
+        scores[name] = score_matches(table).as_dict()
+    return {"opponents": scores}

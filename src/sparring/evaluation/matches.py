@@ -1,0 +1,149 @@
+"""Batched matches of some players against one another, with varied openings and every seat played equally often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.errors import IllegalAction, InputError
+from sparring.evaluation.openings import Openings, draw_openings, opening_actions
+from sparring.games.random import EXPLORATION, derive_keys, stream_key, uniforms
+from sparring.games.spec import BatchedGame
+from sparring.opponents.players import Player
+
+# Parts of stream keys that keep evaluation apart from training, and openings apart from the players' draws.
+_OPENINGS: Final = 0x4556_414C_0001
+_MATCHES: Final = 0x4556_414C_0002
+
+
+@dataclass(frozen=True)
+class MatchTable:
+    """What came of m matches of P players; rows P*k .. P*k+P-1 are the rotations of opening k.
+
+    In rotation r, player p has seat (p + r) % P. The columns of `returns` are players, not seats: column 0 is the one under test.
+    """
+
+    opening: NDArray[np.int64]  # [m]
+    seat: NDArray[np.int64]  # [m] of player 0
+    returns: NDArray[np.float64]  # [m, P] sum of each player's rewards over the match, opening included
+    plies: NDArray[np.int64]  # [m] opening included
+    truncated: NDArray[np.bool_]  # [m] cut at the ply limit
+
+
+def play_matches(
+    make_game: Callable[[int], BatchedGame],
+    players: Sequence[Player],
+    *,
+    matches: int,
+    seed: int,
+    opening_plies: int = 4,
+    num_slots: int = 256,
+) -> MatchTable:
+    """Play `players` (one for each seat, the one under test first) against one another.
+
+    Each opening (`opening_plies` random legal plies, see `openings.py`, and the game's own chance) is played once in each rotation of
+    the players over the seats. `matches` is therefore rounded up to a multiple of P. Everything follows from `seed`; `num_slots`
+    decides only how many matches are played at a time, as long as a player's answer in one slot does not depend on the other slots.
+    """
+    _check("matches", matches, least=1)
+    _check("opening_plies", opening_plies, least=0)
+    _check("num_slots", num_slots, least=1)
+    count = -(-matches // max(1, len(players)))
+    game = make_game(min(num_slots, count * len(players)))
+    if len(players) != game.spec.num_players:
+        raise InputError("wrong number of players", got=len(players), expected=f"one for each of {game.spec.num_players} seats")
+    openings = draw_openings(game, count, plies=opening_plies, base=stream_key(_OPENINGS, seed))
+    table = _Table(game, players, openings, base=stream_key(_MATCHES, seed))
+    while table.busy:
+        table.tick()
+    return table.result
+
+
+def ask(player: Player, game: BatchedGame, slots: NDArray[np.int64], draws: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The player's actions [m] in `slots`; raises `IllegalAction` for -1, with which the game would leave a slot as it is for ever."""
+    actions = player.act(game, slots, draws)
+    if (actions < 0).any():
+        raise IllegalAction(f"player {player.name!r} chose action {actions.min()}, expected 0 to {game.spec.num_actions - 1}")
+    return actions
+
+
+class _Table:
+    """The slots of a game, the matches scheduled on them, and the results so far. n slots, m matches, P players."""
+
+    def __init__(self, game: BatchedGame, players: Sequence[Player], openings: Openings, *, base: int) -> None:
+        P, m = len(players), len(openings) * len(players)
+        self._game, self._openings = game, openings
+        distinct = {id(player): player for player in players}
+        self._players = list(distinct.values())
+        # [P] which of the distinct players each entry is: one that has several seats is asked once a tick.
+        self._entry = np.array([list(distinct).index(id(player)) for player in players])
+        self._num_matches = m
+        self._begun = 0
+        self._match = np.full(game.num_slots, -1)  # [n] which match a slot plays; -1: idle
+        rotation = np.tile(np.arange(P), len(openings))
+        self._keys = np.empty(m, dtype=np.uint64)
+        derive_keys(np.uint64(base), np.repeat(np.arange(len(openings)), P), rotation, self._keys)
+        self.result = MatchTable(
+            opening=np.repeat(np.arange(len(openings)), P),
+            seat=rotation,
+            returns=np.zeros((m, P)),
+            plies=np.zeros(m, dtype=np.int64),
+            truncated=np.zeros(m, dtype=np.bool_),
+        )
+        self._begin(np.arange(game.num_slots))
+
+    @property
+    def busy(self) -> bool:
+        return bool((self._match >= 0).any())
+
+    def tick(self) -> None:
+        """One ply in every slot that plays a match; slots whose match ends begin the next one."""
+        game = self._game
+        slots = np.flatnonzero(self._match >= 0)
+        game.step(self._choose(slots))
+        self._pay(slots)
+        ended = slots[(game.terminated | game.truncated)[slots]]
+        match = self._match[ended]
+        self.result.plies[match] = game.plies[ended]
+        self.result.truncated[match] = game.truncated[ended]
+        self._begin(ended)
+
+    def _begin(self, slots: NDArray[np.int64]) -> None:
+        """Give each of the free `slots` the next scheduled match, or leave it idle when there is none."""
+        self._match[slots] = -1
+        slots = slots[: self._num_matches - self._begun]
+        self._match[slots] = np.arange(self._begun, self._begun + len(slots))
+        self._begun += len(slots)
+        self._game.reset(slots, self._openings.keys[self.result.opening[self._match[slots]]])
+
+    def _choose(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """[n] actions: random ones in openings, else those of the players whose turn it is; -1 in idle slots."""
+        game, actions = self._game, np.full(self._game.num_slots, -1, dtype=np.int64)
+        match = self._match[slots]
+        opening = self.result.opening[match]
+        in_opening = game.plies[slots] < self._openings.plies[opening]
+        actions[slots[in_opening]] = opening_actions(game, slots[in_opening], self._openings.keys[opening[in_opening]])
+        entry = (game.seat[slots] - self.result.seat[match]) % len(self._entry)
+        acting = np.where(in_opening, -1, self._entry[entry])
+        for index, player in enumerate(self._players):
+            mine = slots[acting == index]
+            if len(mine):
+                draws = uniforms(self._keys[self._match[mine]], game.plies[mine], EXPLORATION, 2)
+                actions[mine] = ask(player, game, mine, draws)
+        return actions
+
+    def _pay(self, slots: NDArray[np.int64]) -> None:
+        """Add what the last step paid, by seat, to the returns, by player."""
+        P = len(self._entry)
+        match = self._match[slots]
+        seats = (np.arange(P) + self.result.seat[match][:, None]) % P
+        self.result.returns[match] += np.take_along_axis(self._game.rewards[slots], seats, axis=1)
+
+
+def _check(name: str, value: int, *, least: int) -> None:
+    if value < least:
+        raise InputError(f"{name} is too small", got=value, expected=f"at least {least}")
