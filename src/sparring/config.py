@@ -1,0 +1,172 @@
+"""The configuration of a training run: every setting, its default, its unit and its range.
+
+A configuration is a frozen value that holds only what was checked. `build_config` (in `config_files.py`) makes one from a preset, a file
+and single settings, and turns whatever is wrong into one line. None stands for "worked out when the run starts"; command line and files
+write it as "auto".
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from sparring.errors import ConfigurationError, nearest
+
+OPPONENT_NAMES: Final = ("self", "snapshots", "random", "one_ply")
+RESUMABLE: Final = ("n_episodes", "device", "log_interval", "tensorboard")
+DEVICE_PATTERN: Final = r"^(auto|cpu|cuda(:[0-9]+)?)$"
+NAME_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
+
+AtLeastOne = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0)]
+
+
+def _as_tuple(value: Any) -> Any:
+    """TOML and Python callers write lists; a frozen value holds tuples."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class PolicyKwargs(_Frozen):
+    """The network."""
+
+    net_arch: Annotated[tuple[AtLeastOne, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = (256, 256)
+    """Units of each hidden layer."""
+    dueling: bool = False
+    """Split the last layer into the value of the state and the advantage of each action."""
+
+
+class TrainConfig(_Frozen):
+    """Everything that a training run can be told. Raises pydantic's `ValidationError`; `build_config` makes one line of it."""
+
+    game: str = "connect_four"
+    """Game to learn; `sparring games` lists them."""
+    n_episodes: AtLeastOne = 100_000
+    """Length of the run, matches."""
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    """Root of all randomness: same seed, same agent."""
+    name: Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)] | None = None
+    """Name of the run's directory; auto: the game and the next free number."""
+    device: Annotated[str, Field(pattern=DEVICE_PATTERN)] = "auto"
+    """Where the learner works: auto, cpu, cuda or cuda:0, cuda:1, ...; auto: a GPU if there is one."""
+    deterministic: bool = False
+    """Same seed, same agent on a GPU too, at some cost in speed; a CPU always is."""
+    mode: Literal["sync", "overlap"] = "overlap"
+    """overlap: play the next round while learning from this one; sync: take turns."""
+    backend: Literal["processes", "inline"] = "processes"
+    """processes: one a worker; inline: all in the main process, for debugging."""
+    start_method: Literal["forkserver", "spawn"] | None = None
+    """How worker processes start; auto: forkserver where the system has it."""
+    num_workers: AtLeastOne | None = None
+    """Workers that play, processes; auto: the CPUs we may use less two."""
+    num_envs_per_worker: AtLeastOne | None = None
+    """Matches that a worker plays side by side; auto: episodes_per_batch."""
+    learner_threads: AtLeastOne | None = None
+    """CPU threads of the learner; auto: the CPUs we may use less the workers."""
+    learner_precision: Literal["float32", "bfloat16"] | None = None
+    """Of the learner's matrix products; auto: bfloat16 on a CPU that has the instructions."""
+    episodes_per_batch: AtLeastOne = 4
+    """Matches that each worker finishes per round."""
+    learning_steps_per_batch: AtLeastOne | Literal["adaptive"] | None = None
+    """Updates per round; auto: one a match; adaptive: as samples_per_insert says."""
+    samples_per_insert: Positive = 1.0
+    """Transitions learned from per new transition, where learning steps are adaptive."""
+    batch_size: AtLeastOne = 256
+    """Transitions per update."""
+    buffer_size: AtLeastOne = 200_000
+    """Transitions that the replay buffer holds."""
+    learning_starts: NotNegative = 1_000
+    """Transitions in the buffer before the first update."""
+    learning_rate: Positive = 1e-3
+    """Step size of Adam."""
+    learning_rate_schedule: Literal["constant", "cosine"] = "constant"
+    """cosine: the step size falls to zero over n_episodes, as half a cosine wave."""
+    gamma: Fraction = 0.99
+    """Discount per step: a ply in zero_sum, an own decision in own_turn."""
+    n_steps: Annotated[int, Field(ge=1, le=32)] = 1
+    """Steps of reward before the target bootstraps."""
+    double_q: bool = True
+    """Choose the best next action with the online network (double DQN)."""
+    bootstrap: Literal["own_turn", "zero_sum"] | None = None
+    """Whose next position a target looks at; auto: zero_sum where the game allows it."""
+    learn_from: Literal["agent", "all"] = "agent"
+    """Seats that are learned from: those of the newest weights, or all."""
+    tau: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the online weights in each update of the target network; 1: copy."""
+    target_update_interval: AtLeastOne = 500
+    """Updates between updates of the target network."""
+    max_grad_norm: Positive = 10.0
+    """Gradients are scaled down to this norm."""
+    policy_kwargs: PolicyKwargs = PolicyKwargs()
+    """The network."""
+    prioritized_replay: bool = False
+    """Replay transitions with large errors more often."""
+    prioritized_replay_alpha: Fraction = 0.6
+    """How much errors count in replay; 0: not at all."""
+    prioritized_replay_beta0: Fraction = 0.4
+    """Correction for uneven replay at the start; it grows to 1."""
+    prioritized_replay_eps: Positive = 1e-6
+    """Added to every error, so that all can be replayed."""
+    symmetry_augmentation: bool = True
+    """Learn from mirrored and turned positions, where the game declares such."""
+    exploration_initial_eps: Fraction = 1.0
+    """Share of random moves at the start."""
+    exploration_final_eps: Fraction = 0.05
+    """Share of random moves in the end."""
+    exploration_fraction: Fraction = 0.3
+    """Share of n_episodes over which the random moves become fewer."""
+    opponents: dict[str, Share] = Field(default_factory=lambda: {"self": 0.6, "snapshots": 0.2, "random": 0.1, "one_ply": 0.1})
+    """Whom the agent meets, as shares: self, snapshots, random, one_ply."""
+    opponent_epsilon: Fraction = 0.05
+    """Share of random moves of snapshots."""
+    snapshot_interval: AtLeastOne = 10_000
+    """Matches between snapshots of the agent."""
+    max_snapshots: NotNegative = 10
+    """Snapshots kept."""
+    max_opponents_per_worker: AtLeastOne = 4
+    """Opponents that a worker meets in one round."""
+    eval_interval: AtLeastOne = 2_000
+    """Updates between evaluations."""
+    eval_matches: AtLeastOne = 200
+    """Matches against each scripted opponent per evaluation."""
+    checkpoint_interval: AtLeastOne = 5_000
+    """Updates between checkpoints."""
+    log_interval: Positive = 5.0
+    """Seconds between reports."""
+    runs_dir: Annotated[str, Field(min_length=1)] = "runs"
+    """Directory of all runs."""
+    tensorboard: bool = True
+    """Write TensorBoard event files."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for field in ("batch_size", "learning_starts"):
+            if getattr(self, field) > self.buffer_size:
+                raise ConfigurationError(
+                    f"{field} is larger than buffer_size", got=getattr(self, field), expected=f"at most {self.buffer_size}",
+                    remedy=f"lower {field} or raise buffer_size",
+                )  # fmt: skip
+        self._check_opponents()
+        return self
+
+    def _check_opponents(self) -> None:
+        for name in self.opponents:
+            if name not in OPPONENT_NAMES:
+                raise ConfigurationError(
+                    "unknown opponent in opponents", got=repr(name), expected=f"one of {', '.join(OPPONENT_NAMES)}",
+                    remedy=nearest(name, OPPONENT_NAMES),
+                )  # fmt: skip
+        if sum(self.opponents.values()) <= 0:
+            raise ConfigurationError("the shares in opponents are all zero", got=self.opponents, expected="a positive total")
+
+
+def optional_fields() -> frozenset[str]:
+    """Names of the settings that may be None ("auto")."""
+    return frozenset(name for name, field in TrainConfig.model_fields.items() if field.default is None)

@@ -1,0 +1,140 @@
+"""Where a configuration comes from and goes to: presets, TOML files, single settings."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import tomli_w
+from pydantic import ValidationError
+
+from sparring.config import RESUMABLE, TrainConfig, optional_fields
+from sparring.config_errors import configuration_error
+from sparring.errors import ConfigurationError, FileFormatError, nearest
+
+AUTO: Final = "auto"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings from one source; `origin` names it in messages and is empty for what the caller gave directly."""
+
+    origin: str
+    values: Mapping[str, Any]
+
+
+def build_config(
+    *, preset: str | None = None, config_file: str | Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> TrainConfig:
+    """The configuration that these sources make together: model defaults < preset < file < overrides.
+
+    The game decides which presets there are; it is looked for in the overrides, then in the file. Raises `ConfigurationError` for an
+    unknown or unfit setting, `FileFormatError` for a file that is missing or no TOML.
+    """
+    return validate(layers(preset=preset, config_file=config_file, overrides=overrides))
+
+
+def layers(*, preset: str | None = None, config_file: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> list[Layer]:
+    """The sources of `build_config`, weakest first, read but not checked."""
+    found = [Layer("", overrides or {})]
+    if config_file is not None:
+        found.insert(0, Layer(str(config_file), read_toml(Path(config_file))))
+    if preset is not None:
+        game = str(merge(found).get("game", TrainConfig.model_fields["game"].default))
+        found.insert(0, Layer(f"preset {preset}", read_preset(game, preset)))
+    return found
+
+
+def merge(sources: Sequence[Layer]) -> dict[str, Any]:
+    """Later sources win; `policy_kwargs` are merged setting by setting, `opponents` are replaced as a whole."""
+    merged: dict[str, Any] = {}
+    for layer in sources:
+        for name, value in layer.values.items():
+            old = merged.get(name)
+            if name == "policy_kwargs" and isinstance(old, Mapping) and isinstance(value, Mapping):
+                value = {**old, **value}
+            merged[name] = value
+    return merged
+
+
+def validate(sources: Sequence[Layer]) -> TrainConfig:
+    """Check the merged sources once; "auto" becomes None where a setting may be worked out later."""
+    values = merge(sources)
+    for name in optional_fields() & values.keys():
+        if values[name] == AUTO:
+            values[name] = None
+    try:
+        return TrainConfig(**values)
+    except ValidationError as error:
+        raise configuration_error(error, values, lambda field: _origin(sources, field)) from None
+
+
+def _origin(sources: Sequence[Layer], field: str) -> str:
+    names = [layer.origin for layer in sources if field in layer.values]
+    return f" in {names[-1]}" if names and names[-1] else ""
+
+
+def resume_config(saved: TrainConfig, overrides: Mapping[str, Any]) -> TrainConfig:
+    """`saved` with what may change when a run goes on: its length, the device, and logging."""
+    for name in overrides:
+        if name not in RESUMABLE:
+            raise ConfigurationError(
+                "resume cannot change this setting", got=repr(name), expected=f"one of {', '.join(RESUMABLE)}",
+                remedy=nearest(name, RESUMABLE) or "start a new run instead",
+            )  # fmt: skip
+    return validate([Layer("the saved run", saved.model_dump()), Layer("", overrides)])
+
+
+def to_toml(config: TrainConfig) -> str:
+    """Every setting, in TOML; `from_toml` gives an equal configuration."""
+    values = config.model_dump(mode="json")
+    return tomli_w.dumps({name: AUTO if value is None else value for name, value in values.items()})
+
+
+def from_toml(text: str, *, origin: str = "config.toml") -> TrainConfig:
+    """The configuration that `text` describes; `origin` names the file in messages."""
+    return validate([Layer(origin, _parse(text, origin))])
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file, unchecked."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise FileFormatError("cannot read the configuration file", got=str(path), expected="a TOML file", remedy=str(reason)) from None
+    return _parse(text, str(path))
+
+
+def _parse(text: str, origin: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise FileFormatError(f"{origin} is no TOML", got=str(error), expected="lines such as n_episodes = 1000") from None
+
+
+def preset_names() -> dict[str, list[str]]:
+    """The presets that come with Sparring, by game."""
+    names: dict[str, list[str]] = {}
+    for entry in sorted(files("sparring.presets").iterdir(), key=lambda entry: entry.name):
+        game, dash, rest = entry.name.partition("-")
+        if dash and rest.endswith(".toml"):
+            names.setdefault(game, []).append(rest.removesuffix(".toml"))
+    return names
+
+
+def read_preset(game: str, preset: str) -> dict[str, Any]:
+    """The settings of a preset; an unknown one gets the nearest name and the list."""
+    names = preset_names()
+    if game not in names:
+        expected = f"one of {', '.join(names)}"
+        raise ConfigurationError("there are no presets for this game", got=repr(game), expected=expected, remedy=nearest(game, names))
+    if preset not in names[game]:
+        expected = f"one of {', '.join(names[game])}"
+        raise ConfigurationError(f"unknown preset for {game}", got=repr(preset), expected=expected, remedy=nearest(preset, names[game]))
+    text = (files("sparring.presets") / f"{game}-{preset}.toml").read_text(encoding="utf-8")
+    return _parse(text, f"preset {preset}")
