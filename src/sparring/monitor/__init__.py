@@ -1,0 +1,105 @@
+"""Reports of a run: the console, `metrics.jsonl` and TensorBoard, all fed with the same values under the same tags."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from rich.console import Console
+from rich.live import Live
+
+from sparring.monitor.plain import report_lines
+from sparring.monitor.screen import Screen
+from sparring.monitor.state import Progress
+
+if TYPE_CHECKING:
+    from sparring.monitor.files import MetricsWriter
+
+__all__ = ["Monitor", "RunPaths"]
+
+_REDRAWS_PER_SECOND = 4
+
+
+class RunPaths(Protocol):
+    """Where a run keeps its files, as `RunDirectory` says."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def metrics_path(self) -> Path: ...
+    @property
+    def tensorboard_path(self) -> Path: ...
+
+
+class Monitor:
+    """Shows and keeps what a run reports, between entering and leaving its `with` block.
+
+    `console=True` shows progress on standard output: a live panel on a terminal, plain lines elsewhere. Between reports `advance` moves
+    the bar of the panel.
+    """
+
+    def __init__(
+        self,
+        run_paths: RunPaths,
+        *,
+        total_episodes: int,
+        tensorboard: bool,
+        console: Console | bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._paths = run_paths
+        self._tensorboard = tensorboard
+        self._progress = Progress(run_paths.name, total_episodes, clock)
+        # A notebook is served with plain lines: a live panel there needs ipywidgets.
+        self._console = Console(force_jupyter=False, quiet=not console) if isinstance(console, bool) else console
+        self._live: Live | None = None
+        self._writers: list[MetricsWriter] = []
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        # protobuf and TensorBoard are not needed by those who only ask what a monitor is
+        from sparring.monitor.files import EventFile, MetricsFile
+
+        with ExitStack() as opened:
+            self._writers = [MetricsFile(self._paths.metrics_path)]
+            opened.callback(self._writers[0].close)
+            if self._tensorboard:
+                self._writers.append(EventFile(self._paths.tensorboard_path))
+                opened.callback(self._writers[1].close)
+            if self._console.is_terminal and not self._console.is_dumb_terminal and not self._console.quiet:
+                self._live = Live(Screen(self._progress), console=self._console, refresh_per_second=_REDRAWS_PER_SECOND)
+                opened.enter_context(self._live)
+            self._open = opened.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._open.close()
+
+    def report(self, values: Mapping[str, float], *, plies: int) -> None:
+        """Write and show one report, with `plies` as its place on the x-axis.
+
+        The progress bar follows the tag `rollout/episodes`. Values that are not finite are left out. Tags that are missing keep their last
+        value on the console.
+        """
+        finite = {tag: float(value) for tag, value in values.items() if math.isfinite(value)}
+        for writer in self._writers:
+            writer.write(finite, plies)
+        self._progress.update(finite)
+        if self._live is None:
+            self._print("\n".join(report_lines(self._progress)))
+
+    def advance(self, episodes: int) -> None:
+        """Between reports: `episodes` matches are finished in all."""
+        self._progress.advance(episodes)
+
+    def note(self, text: str) -> None:
+        """Say something once, above the live panel: a worker was replaced, a checkpoint saved."""
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, emoji=False)

@@ -1,0 +1,106 @@
+"""The live console: one panel, 80 columns wide, redrawn in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sparring.monitor.state import (
+    BUFFER_FILL,
+    EPSILON,
+    LEARNER_WAITS,
+    WORKERS_WAIT,
+    Opponent,
+    Progress,
+    clock_time,
+    count,
+    figure,
+    percent,
+)
+
+WIDTH: Final = 80
+MAX_OPPONENTS: Final = 8
+_BAR: Final = 14
+
+
+class Screen:
+    """Draws a `Progress` as it is when rich asks."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def __rich__(self) -> RenderableType:
+        parts = [_headline(self._progress)]
+        if self._progress.values:
+            parts += [Text(""), _figures(self._progress)]
+        if opponents := self._progress.opponents():
+            parts += [Text(""), _results(opponents)]
+        title = Text(self._progress.name, style="bold", overflow="ellipsis")
+        panel = Panel(Group(*parts), title=title, title_align="left", width=WIDTH, border_style="cyan", padding=(0, 1))
+        return Group(panel, Text(""))  # the empty line is for the ^C that terminals echo, which would else push the panel up
+
+
+def _headline(progress: Progress) -> RenderableType:
+    grid = Table.grid(expand=True, padding=(0, 1))
+    for justify, ratio in (("left", 1), ("right", None), ("right", None)):
+        grid.add_column(justify=justify, ratio=ratio, no_wrap=True)  # type: ignore[arg-type]
+    matches = f"{count(progress.episodes)} / {count(progress.total_episodes)} matches"
+    left = f"left {clock_time(progress.left)}" if progress.values else "starting"
+    bar = ProgressBar(total=1.0, completed=progress.share, complete_style="green", finished_style="green")
+    grid.add_row(bar, Text(percent(progress.share), style="bold"), Text(matches))
+    grid.add_row(Text(f"elapsed {clock_time(progress.elapsed)}", style="dim"), "", Text(left, style="dim"))
+    return grid
+
+
+def _figures(progress: Progress) -> RenderableType:
+    """Three columns of names and values: speed, learning, and how the machine is used."""
+    grid = Table.grid(expand=True, padding=(0, 1))
+    for column in range(3):
+        grid.add_column(style="dim", no_wrap=True)
+        grid.add_column(justify="right", no_wrap=True)
+        if column < 2:
+            grid.add_column(width=2)
+    get = progress.values.get
+    pace = {
+        "plies/s": "perf/plies_per_s",
+        "matches/min": "perf/episodes_per_min",
+        "updates/s": "perf/updates_per_s",
+        "updates": "train/n_updates",
+    }
+    learning = {"loss": "train/loss", "Q mean": "train/q_mean", "gradient": "train/grad_norm", "step size": "train/learning_rate"}
+    use = {"epsilon": EPSILON, "buffer": BUFFER_FILL, "workers wait": WORKERS_WAIT, "learner waits": LEARNER_WAITS}
+    for (fast, rate), (learned, value), (used, share) in zip(pace.items(), learning.items(), use.items(), strict=True):
+        show = figure if share == EPSILON else percent
+        grid.add_row(fast, count(get(rate)), "", learned, figure(get(value)), "", used, show(get(share)) or "-")
+    return grid
+
+
+def _results(opponents: Sequence[Opponent]) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True, width=18, overflow="ellipsis")
+    for _ in range(2):
+        grid.add_column(width=_BAR, no_wrap=True)
+        grid.add_column(width=6, no_wrap=True)
+    grid.add_column(no_wrap=True, width=14)
+    header = ("won against", "exploring", "", "greedy", "", "")
+    grid.add_row(*(Text(word, style="dim") for word in header))
+    for opponent in opponents[:MAX_OPPONENTS]:
+        drawn = "" if opponent.greedy_draws is None else f"{percent(opponent.greedy_draws)} drawn"
+        cells = [_bar(opponent.exploring), percent(opponent.exploring), _bar(opponent.greedy), percent(opponent.greedy)]
+        grid.add_row(Text(opponent.name), *cells, Text(drawn, style="dim"))
+    if len(opponents) > MAX_OPPONENTS:
+        grid.add_row(Text(f"and {len(opponents) - MAX_OPPONENTS} more", style="dim"))
+    return grid
+
+
+def _bar(share: float | None) -> RenderableType:
+    if share is None:
+        return Text("")
+    style = "green" if share >= 0.5 else "yellow"
+    return ProgressBar(total=1.0, completed=share, width=_BAR, complete_style=style, finished_style=style)

@@ -1,0 +1,121 @@
+"""What the console shows: the latest value of every tag, how far the run is, and how long the rest will take."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+EPISODES: Final = "rollout/episodes"
+EPSILON: Final = "rollout/exploration_rate"
+BUFFER_FILL: Final = "replay/fill"
+WORKERS_WAIT: Final = "perf/worker_wait_frac"
+LEARNER_WAITS: Final = "perf/learner_wait_frac"
+ROLLOUT_WINS: Final = "rollout/win_rate/"
+EVAL_WINS: Final = "eval/win_rate/"
+EVAL_DRAWS: Final = "eval/draw_rate/"
+
+_WINDOW: Final = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class Opponent:
+    """Shares of matches of the agent against one opponent, each None if unknown."""
+
+    name: str
+    exploring: float | None
+    greedy: float | None
+    greedy_draws: float | None
+
+
+class Progress:
+    """Everything that a report brought, and the clock."""
+
+    def __init__(self, name: str, total_episodes: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = name
+        self.total_episodes = total_episodes
+        self.episodes = 0
+        self.values: dict[str, float] = {}
+        self._clock = clock
+        self._began = clock()
+        self._samples: deque[tuple[float, int]] = deque()
+
+    def update(self, values: Mapping[str, float]) -> None:
+        """Take over what is new; tags that a report does not have keep their last value."""
+        self.values = {**self.values, **values}  # a new one: another thread may be drawing the old one
+        if EPISODES in values:
+            self.advance(int(values[EPISODES]))
+
+    def advance(self, episodes: int) -> None:
+        """`episodes` matches are finished, those before a resume included."""
+        now = self._clock()
+        self.episodes = episodes
+        self._samples.append((now, episodes))
+        while self._samples[0][0] < now - _WINDOW and len(self._samples) > 2:
+            self._samples.popleft()
+
+    @property
+    def share(self) -> float:
+        """Part of the run that is done, 0 to 1."""
+        return min(1.0, self.episodes / self.total_episodes)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since this process began."""
+        return self._clock() - self._began
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that the rest takes at the rate of the last minute; None while that rate is unknown."""
+        if self.episodes >= self.total_episodes:
+            return 0.0
+        if len(self._samples) < 2:
+            return None
+        (then, first), (now, last) = self._samples[0], self._samples[-1]
+        if last <= first or now <= then:
+            return None
+        rate = (last - first) / (now - then)
+        return max(0.0, (self.total_episodes - last) / rate - (self._clock() - now))
+
+    def opponents(self) -> list[Opponent]:
+        """Those with greedy results first, then the agent itself, then snapshots, the newest first."""
+        names = [tag.removeprefix(prefix) for prefix in (EVAL_WINS, ROLLOUT_WINS) for tag in self.values if tag.startswith(prefix)]
+        found = [
+            Opponent(name, *(self.values.get(prefix + name) for prefix in (ROLLOUT_WINS, EVAL_WINS, EVAL_DRAWS)))
+            for name in dict.fromkeys(names)
+        ]
+        return sorted(found, key=_rank)
+
+
+def _rank(opponent: Opponent) -> tuple[int, int]:
+    number = opponent.name.rpartition(":")[2]
+    newest_first = -int(number) if number.isdecimal() else 0
+    return (0 if opponent.greedy is not None else 1 if opponent.name == "self" else 2, newest_first)
+
+
+def clock_time(seconds: float | None) -> str:
+    """Hours, minutes and seconds as `1:02:03` or `2:03`; `-` if unknown."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def percent(share: float | None) -> str:
+    """A share as ` 52 %`, empty if unknown."""
+    return "" if share is None else f"{100 * share:3.0f} %"
+
+
+def count(value: float | None) -> str:
+    """A rate or a count with thousands separated, one decimal below 10."""
+    if value is None:
+        return "-"
+    return f"{value:,.1f}" if value < 10 and value != int(value) else f"{value:,.0f}"
+
+
+def figure(value: float | None) -> str:
+    """A small real number with three digits that count."""
+    return "-" if value is None else f"{value:.3g}"

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from sparring.monitor.state import Progress, clock_time, count, figure, percent
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_time_left_follows_the_rate_of_the_last_minute() -> None:
+    clock = Clock()
+    progress = Progress("run", 10_000, clock)
+    assert progress.left is None
+    progress.advance(1000)  # a resumed run: these were not played now
+    assert progress.left is None
+    clock.now += 10
+    progress.advance(1100)  # 10 a second
+    assert progress.left == pytest.approx(890)
+    clock.now += 5  # no report yet: the clock goes on
+    assert progress.left == pytest.approx(885)
+    for _ in range(100):  # 2 a second for 500 s: what was before no longer counts
+        clock.now += 5
+        progress.advance(progress.episodes + 10)
+    assert progress.left == pytest.approx((10_000 - 2100) / 2)
+    assert progress.elapsed == pytest.approx(515)
+
+
+def test_a_finished_run_has_nothing_left() -> None:
+    progress = Progress("run", 100, Clock())
+    progress.advance(130)
+    assert progress.left == 0.0
+    assert progress.share == 1.0
+
+
+def test_reports_keep_what_they_do_not_mention() -> None:
+    progress = Progress("run", 100, Clock())
+    progress.update({"rollout/episodes": 10.0, "eval/win_rate/random": 0.9})
+    progress.update({"rollout/episodes": 20.0, "train/loss": 0.5})
+    assert progress.episodes == 20
+    assert progress.values["eval/win_rate/random"] == 0.9
+
+
+def test_opponents_in_order() -> None:
+    progress = Progress("run", 100, Clock())
+    progress.update(
+        {
+            "rollout/win_rate/snapshot:2": 0.2, "rollout/win_rate/snapshot:10": 0.3, "rollout/win_rate/self": 0.5,
+            "rollout/win_rate/one_ply": 0.1, "eval/win_rate/one_ply": 0.4, "eval/draw_rate/one_ply": 0.05, "eval/win_rate/random": 0.9,
+        }
+    )  # fmt: skip
+    opponents = progress.opponents()
+    assert [opponent.name for opponent in opponents] == ["one_ply", "random", "self", "snapshot:10", "snapshot:2"]
+    assert (opponents[0].exploring, opponents[0].greedy, opponents[0].greedy_draws) == (0.1, 0.4, 0.05)
+    assert (opponents[1].exploring, opponents[1].greedy, opponents[1].greedy_draws) == (None, 0.9, None)
+
+
+def test_words_for_figures() -> None:
+    assert [clock_time(seconds) for seconds in (None, 0, 59.6, 61, 3599.7, 3723)] == ["-", "0:00", "1:00", "1:01", "1:00:00", "1:02:03"]
+    assert [percent(share) for share in (None, 0.0, 0.514, 1.0)] == ["", "  0 %", " 51 %", "100 %"]
+    assert [count(value) for value in (None, 0.0, 0.25, 9.5, 10.5, 12345.6)] == ["-", "0", "0.2", "9.5", "10", "12,346"]
+    assert [figure(value) for value in (None, 0.012345, 5e-4, -1.5)] == ["-", "0.0123", "0.0005", "-1.5"]
