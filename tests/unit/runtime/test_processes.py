@@ -1,0 +1,411 @@
+"""Workers as processes: the same batches as inline, whatever happens to a worker on the way, and nothing left behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from trial_workers import (
+    POLICY,
+    SELF,
+    assert_part,
+    assert_same_batch,
+    assert_same_tree,
+    command,
+    expected,
+    inline_workers,
+    process_of,
+    process_workers,
+    vector,
+)
+
+from sparring.dqn.networks import NetworkSpec, PolicySpec
+from sparring.errors import WorkerError
+from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent, Plan
+from sparring.runtime import default_start_method
+from sparring.runtime.processes import ring_rows
+from sparring.runtime.ring import Ring
+
+HERE = Path(__file__).parent
+LONG = 1_000  # matches: far more transitions than a tiny ring holds
+START_METHODS = pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    yield
+    assert multiprocessing.active_children() == []
+
+
+@pytest.fixture
+def notes() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def tiny_ring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rings of one block: a worker cannot finish a round before the main process has read nearly all of it."""
+    monkeypatch.setattr("sparring.runtime.processes._MOST_RING_BYTES", 1_000)
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.002)
+
+
+# ---- the same as inline
+
+
+@START_METHODS
+def test_batches_and_states_equal_those_of_inline(start_method: str) -> None:
+    with process_workers(start_method=start_method) as workers, inline_workers() as inline:
+        for both in (workers, inline):
+            both.start_round([command(0)] * 2)
+            both.start_round([command(1, plan=SELF), command(1, epsilon=0.9)])
+        for number in range(4):
+            batch = workers.finish_round(number)
+            assert_same_batch(batch, inline.finish_round(number))
+            assert len(batch.results) >= 2
+            assert set(batch.rows["version"]) <= set(range(number + 1))
+            for both in (workers, inline):
+                if number < 2:
+                    both.weights.publish(number + 1, vector(number + 1))
+                    both.start_round([command(number + 2, version=number + 1)] * 2)
+                both.poll()
+        assert_same_tree(workers.get_state(), inline.get_state())
+
+
+def test_a_state_is_taken_up() -> None:
+    rounds = [command(0), command(1)]
+    with inline_workers() as inline:
+        inline.start_round([rounds[0]] * 2)
+        inline.finish_round(0)
+        state = inline.get_state()
+        inline.start_round([rounds[1]] * 2)
+        wanted = inline.finish_round(1)
+    for resumed in (process_workers(), inline_workers()):
+        with resumed:
+            resumed.set_state(state)
+            resumed.start_round([rounds[1]] * 2)
+            assert_same_batch(resumed.finish_round(1), wanted)
+
+
+@pytest.mark.usefixtures("tiny_ring")
+def test_a_round_that_is_larger_than_the_ring() -> None:
+    with process_workers(1, episodes=300) as workers, inline_workers(1) as inline:
+        assert workers._ring_rows == 16, "one block"
+        for both in (workers, inline):
+            both.start_round([command(0, episodes=300)])
+        assert_same_batch(workers.finish_round(0), inline.finish_round(0))
+
+
+def test_the_ring_holds_a_whole_round_where_that_is_affordable() -> None:
+    settings = process_workers(1).__dict__["_settings"]
+    assert ring_rows(settings, 20) == (20 + 8) * 10, "20 matches more than are under way, of at most 9 plies, and one to spare"
+    assert ring_rows(dataclasses.replace(settings, num_envs=10**6), 10**6) * 80 < 2**27
+
+
+# ---- a worker that dies
+
+
+def test_killed_while_starting(notes: list[str]) -> None:
+    with process_workers(notify=notes.append) as workers:
+        process_of(1).kill()
+        workers.start_round([command(0)] * 2)
+        parts = [expected([0], [command(0)], worker=0)[0], expected([1], [command(0)], worker=1)[0]]
+        assert_part(workers.finish_round(0), parts)
+        assert workers.replaced == 1
+    assert notes == ["worker 1 failed and is replaced: ended by signal 9"]
+
+
+@pytest.mark.usefixtures("tiny_ring")
+def test_killed_while_busy(notes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    received: list[int] = []
+    read = Ring.read
+    monkeypatch.setattr(Ring, "read", lambda ring, written: received.append(written) or read(ring, written))
+    order = command(0, episodes=LONG)
+    with process_workers(1, notify=notes.append) as workers:
+        workers.start_round([order])
+        while not received:
+            workers._take_in(timeout=0.1)
+        process_of(0).kill()
+        batch = workers.finish_round(0)
+        assert workers.replaced == 1, "it was killed before it had finished"
+    assert_part(batch, expected([1], [order]))
+    assert notes == ["worker 0 failed and is replaced: ended by signal 9"]
+
+
+@pytest.mark.usefixtures("tiny_ring")
+def test_killed_while_the_next_round_is_in_flight(notes: list[str]) -> None:
+    first, second = command(0, episodes=20), command(1, episodes=LONG)
+    with process_workers(1, notify=notes.append) as workers:
+        workers.start_round([first])
+        workers.start_round([second])
+        wait_until(lambda: bool(workers.poll() or workers._handles[0].finished))
+        process_of(0).kill()
+        parts = expected([0, 1], [first, second])
+        assert_part(workers.finish_round(0), [parts[0]])
+        assert_part(workers.finish_round(1), [parts[1]])
+        assert workers.replaced == 1
+
+
+def test_both_rounds_in_flight_are_played_anew() -> None:
+    first, second = command(0), command(1, plan=SELF)
+    with process_workers(1) as workers:
+        process_of(0).kill()
+        workers.start_round([first])
+        workers.start_round([second])
+        parts = expected([1, 1], [first, second])
+        assert_part(workers.finish_round(0), [parts[0]])
+        assert_part(workers.finish_round(1), [parts[1]])
+        assert workers.replaced == 1
+
+
+def test_killed_while_idle(notes: list[str]) -> None:
+    with process_workers(notify=notes.append) as workers:
+        workers.start_round([command(0)] * 2)
+        workers.finish_round(0)
+        process_of(0).kill()
+        wait_until(lambda: bool(workers.poll() or notes))
+        workers.start_round([command(1)] * 2)
+        batch = workers.finish_round(1)
+    assert_part(batch, [expected([1], [command(1)], worker=0)[0], expected([0, 0], [command(0), command(1)], worker=1)[1]])
+
+
+@pytest.mark.parametrize("noticed", [False, True])
+def test_killed_when_its_state_is_wanted(noticed: bool, notes: list[str]) -> None:
+    with process_workers(notify=notes.append) as workers:
+        workers.start_round([command(0)] * 2)
+        workers.finish_round(0)
+        victim = process_of(1)
+        if noticed:  # in the middle of the request
+            os.kill(victim.pid, signal.SIGSTOP)
+            threading.Timer(0.2, victim.kill).start()
+        else:
+            victim.kill()
+            victim.join()
+        state = workers.get_state()
+        assert [state[worker]["incarnation"] for worker in "01"] == [0, 1]
+        assert [state[worker]["body"]["begun"] for worker in "01"] == [True, False]
+        workers.start_round([command(1)] * 2)
+        batch = workers.finish_round(1)
+    wanted = [expected([0, 0], [command(0), command(1)], worker=0)[1], expected([1], [command(1)], worker=1)[0]]
+    assert_part(batch, wanted)
+    with process_workers() as workers:  # a successor is taken up as such: its streams are named by the incarnation
+        workers.set_state(state)
+        workers.start_round([command(1)] * 2)
+        assert_part(workers.finish_round(1), wanted)
+
+
+def test_failures_count_from_the_last_finished_round(notes: list[str]) -> None:
+    with process_workers(1, notify=notes.append) as workers:
+        for number in range(4):
+            process_of(0).kill()
+            workers.start_round([command(number)])
+            assert_part(workers.finish_round(number), expected([number + 1], [command(number)]))
+        assert workers.replaced == 4
+
+
+# ---- a worker that raises
+
+
+def test_its_traceback_is_shown_and_in_the_end_its_cause(notes: list[str]) -> None:
+    nobody = Plan((Opponent(AGENT, AGENT_NAME), Opponent(5, "nobody")), (0.5, 0.5))
+    with process_workers(notify=notes.append) as workers:
+        workers.start_round([command(0), command(0, plan=nobody)])
+        with pytest.raises(WorkerError) as caught:
+            workers.finish_round(0)
+        assert workers.replaced == 2
+    assert len(notes) == 2
+    for text in (*notes, str(caught.value)):
+        assert "Traceback (most recent call last)" in text
+        assert "in play_round" in text
+        assert "unknown opponent: got nobody" in text
+    assert all(note.startswith("worker 1 failed and is replaced: ") for note in notes)
+    assert str(caught.value).startswith("worker 1 failed 3 times without finishing a round; the last time: ")
+
+
+def test_one_that_cannot_even_start(notes: list[str]) -> None:
+    policy = PolicySpec(POLICY.game, NetworkSpec("nonsense"))
+    with process_workers(1, notify=notes.append, policy=policy) as workers:
+        workers.start_round([command(0)])
+        with pytest.raises(WorkerError, match="unknown network: got nonsense"):
+            workers.finish_round(0)
+
+
+# ---- leaving
+
+
+@pytest.mark.parametrize("doing", ["starting", "idle", "busy", "stopped", "raising"])
+def test_leaving_ends_all_processes_and_frees_everything(doing: str) -> None:
+    def visit() -> None:
+        with process_workers() as workers:
+            if doing != "starting":
+                workers.start_round([command(0)] * 2)
+                workers.finish_round(0)
+            if doing in ("busy", "raising"):
+                workers.start_round([command(1, episodes=10**6)] * 2)
+            if doing == "stopped":
+                os.kill(process_of(0).pid, signal.SIGSTOP)
+            if doing == "raising":
+                raise ZeroDivisionError
+            began.append(time.monotonic())
+
+    began: list[float] = []
+    me = psutil.Process()
+    for attempt in range(2):
+        began.clear()
+        if doing == "raising":
+            with pytest.raises(ZeroDivisionError):
+                visit()
+        else:
+            visit()
+            assert time.monotonic() - began[0] < 3.0
+        gc.collect()
+        if attempt == 0:  # the first may have started the fork server
+            descriptors = me.num_fds()
+    assert me.num_fds() == descriptors
+    assert not [line for line in Path("/proc/self/maps").read_text().splitlines() if "memfd:sparring" in line]
+    # What stays is multiprocessing's own: one fork server and one resource tracker, for the life of this process.
+    assert all("multiprocessing" in " ".join(child.cmdline()) for child in me.children(recursive=True))
+
+
+def test_a_start_that_fails_stops_those_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    context: Any = multiprocessing.get_context("forkserver")
+    start, calls = context.Process.start, []
+
+    def failing(process: Any) -> None:
+        calls.append(process)
+        if len(calls) == 2:
+            raise BlockingIOError("no more processes")
+        start(process)
+
+    monkeypatch.setattr(context.Process, "start", failing)
+    with pytest.raises(BlockingIOError, match="no more processes"), process_workers(3):
+        raise AssertionError("not reached")
+    assert len(calls) == 2
+    assert not calls[0].is_alive()
+
+
+# ---- the end of the main process
+
+MAIN = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+from trial_workers import command, process_workers
+with process_workers(2, episodes=1000, start_method=sys.argv[1]) as workers:
+    workers.start_round([command(0)] * 2)
+    workers.finish_round(0)
+    if sys.argv[3] == "busy":
+        workers.start_round([command(1, episodes=10**7)] * 2)
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("start_method", "doing"), [("forkserver", "idle"), ("forkserver", "busy"), ("spawn", "busy")])
+def test_workers_end_with_a_killed_main_process(start_method: str, doing: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", MAIN, start_method, str(HERE), doing], stdout=subprocess.PIPE) as main:
+        assert main.stdout is not None
+        assert main.stdout.readline() == b"ready\n"
+        family = psutil.Process(main.pid).children(recursive=True)
+        memory = shared_memory_of(main.pid)
+        assert len(family) >= 3
+        assert len(memory) == 3, "the weights, and a ring each"
+        assert {inode for inode in memory for child in family if inode in shared_memory_of(child.pid)} == memory
+        main.kill()
+        main.wait()
+        wait_until(lambda: not any(map(still_there, family)), seconds=2.0)
+    assert not memory & {inode for pid in psutil.pids() for inode in shared_memory_of(pid)}
+    assert not [name for name in os.listdir("/dev/shm") if "sparring" in name]
+
+
+def still_there(process: psutil.Process) -> bool:
+    """A zombie has ended: whoever adopted it, in a container perhaps nobody, has yet to ask for its status."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def shared_memory_of(pid: int) -> set[str]:
+    """The inodes of our anonymous files that a process maps."""
+    try:
+        lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    except OSError:  # it has ended, or is not ours to look at
+        return set()
+    return {line.split()[4] for line in lines if "memfd:sparring" in line}
+
+
+# ---- starting
+
+PRELOADED = """
+import multiprocessing, sys
+sys.path.insert(0, sys.argv[1])
+from what_is_loaded import tell
+from trial_workers import process_workers
+with process_workers(1):
+    context = multiprocessing.get_context("forkserver")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=tell, args=(theirs,))
+    process.start()
+    print(*ours.recv())
+    process.join()
+"""
+
+WHAT_IS_LOADED = """
+import sys
+def tell(pipe):
+    pipe.send([name for name in sys.modules if name in ("torch", "numba", "sparring.games.connect_four", "sparring.games.tic_tac_toe")
+               or name.startswith("sparring_driver_")])
+"""
+
+
+def test_the_fork_server_has_the_game_loaded(tmp_path: Path) -> None:
+    (tmp_path / "what_is_loaded.py").write_text(WHAT_IS_LOADED)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    environment.pop("SPARRING_PRELOAD_GAME", None)
+    command_line = [sys.executable, "-c", PRELOADED, str(HERE)]
+    result = subprocess.run(command_line, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    loaded = result.stdout.split()
+    assert {"torch", "numba", "sparring.games.tic_tac_toe"} <= set(loaded)
+    assert sum(name.startswith("sparring_driver_") for name in loaded) == 1, "compiled before the fork"
+
+
+@START_METHODS
+def test_ctrl_c_never_reaches_a_worker(start_method: str, notes: list[str]) -> None:
+    with process_workers(1, start_method=start_method, notify=notes.append) as workers:
+        os.kill(process_of(0).pid, signal.SIGINT)  # while it still imports
+        workers.start_round([command(0)])
+        workers.finish_round(0)
+        os.kill(process_of(0).pid, signal.SIGINT)
+        workers.start_round([command(1)])
+        assert_part(workers.finish_round(1), [expected([0, 0], [command(0), command(1)])[1]])
+    assert notes == []
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, []), "we still hear it ourselves"
+
+
+def test_default_is_what_the_system_has() -> None:
+    assert default_start_method() == "forkserver"
+
+
+def test_plan_with_a_snapshot_was_really_met() -> None:
+    """Guards the fixtures above: all their players take part, so that equal batches mean something."""
+    [(rows, report)] = expected([0], [command(0, episodes=60)])
+    assert {1, 1_007} <= set(report.results["players"].ravel())
+    assert len(rows) > 100
