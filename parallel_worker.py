@@ -1,0 +1,5 @@
+"""What a worker is made of: a policy without optimizer or buffer, and one call that plays matches with it."""
+
+from sparring import InferencePolicy, rollout_worker
+
+__all__ = ["InferencePolicy", "rollout_worker"]

@@ -1,0 +1,5 @@
+"""The agent: `get_weights`, `set_weights`, `add_trajectory_to_buffer`, `predict`, `save`, `load`."""
+
+from sparring import DQNAgent, Trajectory
+
+__all__ = ["DQNAgent", "Trajectory"]

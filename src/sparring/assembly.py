@@ -1,0 +1,202 @@
+"""From the configuration to the parts of a run: every setting is handed to the one part that it is for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sparring import resolve
+from sparring.config import TrainConfig
+from sparring.dqn.agent import DQNAgent, Training
+from sparring.dqn.learner import Learner, LearnerSettings
+from sparring.dqn.networks import NetworkSpec, PolicySpec
+from sparring.errors import ConfigurationError
+from sparring.games import spec_of
+from sparring.opponents.pool import OpponentManager
+from sparring.replay import PrioritizedSampler, RandomSymmetry, Replay, ReplayBuffer, UniformSampler, transition_dtype
+from sparring.rollout.rollout import RolloutSettings
+from sparring.runtime import InlineWorkers, ProcessWorkers, Workers, default_start_method
+from sparring.schedule import Schedule, ScheduleSettings
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of, but for the workers and the pool, whose snapshots lie in the workers' memory."""
+
+    num_workers: int
+    rollout: RolloutSettings
+    learner: Learner
+    replay: Replay
+    schedule: Schedule
+    num_snapshots: int
+    opponents: Callable[[NDArray[np.float32]], OpponentManager]
+    agent: Callable[[], DQNAgent]
+
+
+def resolved(config: TrainConfig) -> TrainConfig:
+    """The configuration with everything that was left open filled in from the machine's CPUs and the game; checked against both."""
+    spec = spec_of(config.game)
+    workers, device = resolve.resolve_num_workers(config.num_workers), _device(config.device)
+    return config.model_copy(
+        update={
+            "num_workers": workers,
+            "num_envs_per_worker": resolve.resolve_num_envs(config.num_envs_per_worker, config.episodes_per_batch),
+            "learner_threads": resolve.resolve_learner_threads(config.learner_threads, workers),
+            "learning_steps_per_batch": config.learning_steps_per_batch or workers * config.episodes_per_batch,
+            "start_method": config.start_method or default_start_method(),
+            "device": str(device),
+            "learner_precision": config.learner_precision or _precision(device),
+            "bootstrap": _bootstrap(config.bootstrap, spec.allows_zero_sum_bootstrap, config.game),
+        }
+    )
+
+
+def assemble(config: TrainConfig) -> Parts:
+    """The parts of a run of a `resolved` configuration."""
+    assert config.num_workers is not None
+    if config.deterministic and config.device != "cpu":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    policy = PolicySpec(config.game, NetworkSpec("mlp", config.policy_kwargs.model_dump(mode="json")))
+    learner = Learner(policy, _learner_settings(config), device=torch.device(config.device), seed=config.seed)
+    replay = _replay(config)
+    training = Training(learner, replay, config.gamma, config.n_steps)
+    num_snapshots = 2 * config.max_snapshots  # as many again for those that left the pool while matches still hold them
+
+    def opponents(slots: NDArray[np.float32]) -> OpponentManager:
+        return OpponentManager(
+            config.opponents,
+            slots=slots,
+            layout=learner.layout,
+            snapshot_interval=config.snapshot_interval,
+            max_snapshots=config.max_snapshots,
+            max_opponents_per_worker=config.max_opponents_per_worker,
+            seed=config.seed,
+        )
+
+    opponents(np.empty((0, learner.layout.size), np.float32))  # its complaints should come before anything is started or written
+    return Parts(
+        num_workers=config.num_workers,
+        rollout=_rollout_settings(config, policy),
+        learner=learner,
+        replay=replay,
+        schedule=Schedule(_schedule_settings(config)),
+        num_snapshots=num_snapshots,
+        opponents=opponents,
+        agent=lambda: DQNAgent(policy, training=training),
+    )
+
+
+def open_workers(config: TrainConfig, parts: Parts, *, notify: Callable[[str], None]) -> Workers:
+    """The workers of a run, to be entered by a `with` block."""
+    size = parts.learner.layout.size
+    if config.backend == "inline":
+        return InlineWorkers(parts.rollout, num_workers=parts.num_workers, size=size, num_snapshots=parts.num_snapshots)
+    return ProcessWorkers(
+        parts.rollout,
+        num_workers=parts.num_workers,
+        size=size,
+        num_snapshots=parts.num_snapshots,
+        episodes=config.episodes_per_batch,
+        start_method=config.start_method or default_start_method(),
+        notify=notify,
+    )
+
+
+def describe(config: TrainConfig, parts: Parts, workers: Workers) -> str:
+    """What was resolved, and the memory that the run will take at most."""
+    replay = parts.replay.capacity * parts.replay.dtype.itemsize
+    plural = "" if config.num_workers == 1 else "s"
+    return (
+        f"{config.game}: {config.num_workers} worker{plural} of {config.num_envs_per_worker} envs, {config.mode}, {config.bootstrap}\n"
+        f"learner on {config.device}, {config.learner_threads} thread(s), {config.learner_precision}\n"
+        f"memory: replay {replay / 2**20:,.0f} MiB, shared with workers {workers.shared_bytes / 2**20:,.0f} MiB"
+    )
+
+
+def _learner_settings(config: TrainConfig) -> LearnerSettings:
+    return LearnerSettings(
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        double_q=config.double_q,
+        tau=config.tau,
+        target_update_interval=config.target_update_interval,
+        max_grad_norm=config.max_grad_norm,
+        returns=spec_of(config.game).returns,
+        bfloat16=config.learner_precision == "bfloat16",
+    )
+
+
+def _rollout_settings(config: TrainConfig, policy: PolicySpec) -> RolloutSettings:
+    assert config.num_envs_per_worker is not None
+    assert config.bootstrap is not None
+    return RolloutSettings(
+        policy=policy,
+        num_envs=config.num_envs_per_worker,
+        seed=config.seed,
+        bootstrap=config.bootstrap,
+        n_steps=config.n_steps,
+        gamma=config.gamma,
+        learn_from=config.learn_from,
+        opponent_epsilon=config.opponent_epsilon,
+    )
+
+
+def _schedule_settings(config: TrainConfig) -> ScheduleSettings:
+    assert config.learning_steps_per_batch is not None
+    return ScheduleSettings(
+        n_episodes=config.n_episodes,
+        learning_steps=config.learning_steps_per_batch,
+        samples_per_insert=config.samples_per_insert,
+        batch_size=config.batch_size,
+        learning_starts=config.learning_starts,
+        exploration_initial_eps=config.exploration_initial_eps,
+        exploration_final_eps=config.exploration_final_eps,
+        exploration_fraction=config.exploration_fraction,
+        beta0=config.prioritized_replay_beta0,
+        learning_rate=config.learning_rate,
+        learning_rate_schedule=config.learning_rate_schedule,
+    )
+
+
+def _replay(config: TrainConfig) -> Replay:
+    spec = spec_of(config.game)
+    sampler = (
+        PrioritizedSampler(config.buffer_size, config.prioritized_replay_alpha, config.prioritized_replay_eps)
+        if config.prioritized_replay
+        else UniformSampler()
+    )
+    augmentation = RandomSymmetry(spec) if config.symmetry_augmentation and spec.symmetries else None
+    return Replay(ReplayBuffer(transition_dtype(spec), config.buffer_size), sampler, augmentation)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    count = torch.cuda.device_count() if device.type == "cuda" else 1
+    if (device.index or 0) >= count:
+        known = ["cpu", *(f"cuda:{i}" for i in range(count))] if count else ["cpu"]
+        raise ConfigurationError(
+            "device", got=name, expected=f"one of {', '.join(known)} on this machine", remedy="leave it out to choose by itself"
+        )
+    return device
+
+
+def _precision(device: torch.device) -> str:
+    """bfloat16 where the CPU multiplies matrices of it in hardware: about twice as fast, and by its flags, not by a stopwatch."""
+    has = torch.cpu.get_capabilities()
+    return "bfloat16" if device.type == "cpu" and (has.get("avx512_bf16") or has.get("amx_bf16")) else "float32"
+
+
+def _bootstrap(asked: str | None, zero_sum_allowed: bool, game: str) -> str:
+    if asked == "zero_sum" and not zero_sum_allowed:
+        raise ConfigurationError(
+            "bootstrap", got="zero_sum", expected=f"own_turn, as {game} is not declared a zero-sum game of two without hidden information"
+        )
+    return asked or ("zero_sum" if zero_sum_allowed else "own_turn")

@@ -1,0 +1,190 @@
+"""What each command takes and does. Whatever needs torch or the games is imported where it is used."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, Union
+
+import tyro
+
+from sparring.cli.parsing import WholeNumber, parse
+from sparring.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from sparring.training import TrainResult
+
+Json = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print one JSON object; progress on stderr.")]
+Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+RunsDir = Annotated[str, tyro.conf.arg(metavar="DIR", help="Directory of all runs.")]
+Several = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+
+
+def run(argv: Sequence[str]) -> int:
+    """Do what `argv` says; the exit status."""
+    expected = f"one of {', '.join(COMMANDS)}"
+    if not argv:
+        raise InputError("no command", got="nothing", expected=expected, remedy="see sparring --help")
+    name, *rest = argv
+    if name in ("-h", "--help"):
+        _print_overview()
+    if name not in COMMANDS:
+        raise InputError("unknown command", got=repr(name), expected=expected, remedy=nearest(name, COMMANDS) or "see sparring --help")
+    return COMMANDS[name].answer(rest, f"sparring {name}")
+
+
+def _train(argv: Sequence[str], prog: str) -> int:
+    from sparring.cli.settings import parse_train
+
+    order = parse_train(argv, prog=prog)
+    from sparring.games import spec_of
+
+    spec_of(order.config.game)  # a misspelt game is told without waiting for torch
+    with _progress_on_stderr(order.json):
+        from sparring.training import train
+
+        result = train(order.config)
+    return _tell_training(result, as_json=order.json)
+
+
+def _resume(argv: Sequence[str], prog: str) -> int:
+    from sparring.cli.settings import parse_resume
+
+    order = parse_resume(argv, prog=prog)
+    from sparring.run_directory import RunDirectory
+
+    with RunDirectory.open(order.runs_dir, order.run):
+        pass  # a run that is not there is told without waiting for torch
+    with _progress_on_stderr(order.json):
+        from sparring.training import resume
+
+        result = resume(order.run, runs_dir=order.runs_dir, overrides=order.overrides)
+    return _tell_training(result, as_json=order.json)
+
+
+def _tell_training(result: TrainResult, *, as_json: bool) -> int:
+    from sparring.cli import report
+
+    if as_json:
+        _print_json(report.training_figures(result))
+    else:
+        report.print_training(result)
+    if result.interrupted:
+        print(f"sparring: interrupted and saved; go on with: sparring resume {result.run}", file=sys.stderr)
+        return 130
+    return 0
+
+
+@dataclass(frozen=True)
+class EvaluateForm:
+    """Judge an agent: greedy play from varied openings, every seat equally often."""
+
+    agent: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="AGENT", help="Agent file, or name or directory of a run.")]
+    opponent: Annotated[Several, tyro.conf.arg(metavar="NAME", help="random or one_ply; may be repeated; none: both.")] = ()
+    matches: Annotated[WholeNumber, tyro.conf.arg(help="Matches against each opponent.")] = 1000
+    seed: Annotated[WholeNumber, tyro.conf.arg(help="Root of all randomness: same seed, same matches.")] = 0
+    exhaustive: Annotated[Switch, tyro.conf.arg(help="Try every line of play against the agent, in a small game.")] = False
+    game: Annotated[str | None, tyro.conf.arg(metavar="NAME", help="Refuse an agent of another game than this.")] = None
+    runs_dir: RunsDir = "runs"
+    json: Json = False
+
+
+def _evaluate(argv: Sequence[str], prog: str) -> int:
+    form = parse(EvaluateForm, argv, prog=prog)
+    from sparring.cli import report
+    from sparring.cli.agents import find_agent
+
+    path = find_agent(form.agent, form.runs_dir)  # a misspelt one is told without waiting for torch
+    from sparring.cli.judging import judge, search_losses
+
+    figures: dict[str, Any] = {"agent": str(path)}
+    if form.exhaustive:
+        figures["exhaustive"] = search_losses(path, form.game)
+    if form.opponent or not form.exhaustive:
+        figures |= judge(path, form.game, form.opponent or ("random", "one_ply"), matches=form.matches, seed=form.seed)
+    if form.json:
+        _print_json(figures)
+    else:
+        report.print_evaluation(figures)
+    return 0
+
+
+@dataclass(frozen=True)
+class GamesForm:
+    """List the games that come with Sparring."""
+
+
+def _games(argv: Sequence[str], prog: str) -> int:
+    parse(GamesForm, argv, prog=prog)
+    from sparring.cli import report
+    from sparring.games import names, spec_of
+
+    report.print_games([spec_of(name) for name in names()])
+    return 0
+
+
+@dataclass(frozen=True)
+class CheckGameForm:
+    """Check that a game keeps the contract of the batched protocol."""
+
+    game: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SPEC", help="Name of a game.")]
+    json: Json = False
+
+
+def _check_game(argv: Sequence[str], prog: str) -> int:
+    form = parse(CheckGameForm, argv, prog=prog)
+    from sparring.games import conformance, make, spec_of
+
+    spec_of(form.game)
+    found = conformance.check(partial(make, form.game))
+    if form.json:
+        findings = [dataclasses.asdict(finding) for finding in found.findings]
+        _print_json({"game": found.game, "passed": found.passed, "matches": found.matches, "plies": found.plies, "findings": findings})
+    else:
+        print(found)
+    return 0 if found.passed else 1
+
+
+@dataclass(frozen=True)
+class Command:
+    """How one command is answered, and what the overview says of it."""
+
+    answer: Callable[[Sequence[str], str], int]
+    summary: str
+
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "train": Command(_train, "Train an agent by self-play."),
+    "resume": Command(_resume, "Go on with a run from its newest checkpoint."),
+    "evaluate": Command(_evaluate, "Judge an agent against scripted players."),
+    "games": Command(_games, "List the games that come with Sparring."),
+    "check-game": Command(_check_game, "Check that a game keeps the contract."),
+}
+
+
+def _print_overview() -> NoReturn:
+    """The help over all commands, as tyro lays it out."""
+    forms = [
+        Annotated[dataclasses.make_dataclass("Command", []), tyro.conf.subcommand(name, description=command.summary)]
+        for name, command in COMMANDS.items()
+    ]
+    description = "Self-play DQN on every core you have.\n`sparring COMMAND --help` tells more, `sparring train connect_four` starts one."
+    every: Any = Union[*forms]
+    tyro.cli(every, args=["--help"], prog="sparring", description=description)
+    raise AssertionError("tyro exits after the help")
+
+
+@contextlib.contextmanager
+def _progress_on_stderr(wanted: bool) -> Iterator[None]:
+    """While it lasts, what is printed goes to standard error: standard output is for the one JSON object."""
+    with contextlib.redirect_stdout(sys.stderr) if wanted else contextlib.nullcontext():
+        yield
+
+
+def _print_json(values: Mapping[str, Any]) -> None:
+    print(json.dumps(values, allow_nan=False))

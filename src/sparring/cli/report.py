@@ -1,0 +1,99 @@
+"""What the commands print for people, 80 columns wide, and the figures of a training run for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from sparring.cli.agents import find_agent
+from sparring.games import GameSpec
+
+if TYPE_CHECKING:
+    from sparring.training import TrainResult
+
+_STRENGTH_MATCHES = 200
+
+
+def training_figures(result: TrainResult) -> dict[str, Any]:
+    """The JSON object of `train` and `resume`."""
+    return {
+        "run": str(result.run),
+        "agent": str(result.agent),
+        "updates": result.updates,
+        "plies": result.plies,
+        "episodes": result.episodes,
+        "seconds": round(result.seconds, 3),
+        "episodes_per_min": round(result.episodes_per_min, 3),
+        "plies_per_s": round(result.plies_per_s, 3),
+        "sha256": result.sha256,
+    }
+
+
+def print_training(result: TrainResult) -> None:
+    """What the run came to, how strong its agent is, and what to type next."""
+    from sparring.cli.judging import judge
+
+    _say(f"{result.episodes:,} matches, {result.plies:,} plies and {result.updates:,} updates in all")
+    _say(f"this time {result.seconds:,.0f} s at {result.plies_per_s:,.0f} plies/s and {result.episodes_per_min:,.0f} matches/min")
+    path = find_agent(f"{result.run}/", "")
+    _say(f"agent  {path}")
+    _say(f"last   sha256 {result.sha256}")
+    if result.interrupted:
+        return
+    print_evaluation({"agent": str(path), **judge(path, None, ("random", "one_ply"), matches=_STRENGTH_MATCHES, seed=0)})
+    _say("What next:")
+    _say(f"  sparring evaluate {result.run} --matches 1000")
+    _say(f"  sparring resume {result.run} --n-episodes {2 * result.episodes}")
+    _say(f"  tensorboard --logdir {result.run.parent}")
+
+
+def print_evaluation(figures: Mapping[str, Any]) -> None:
+    """The result of `evaluate`: a table of matches, and what an exhaustive search found."""
+    if "opponents" in figures:
+        _print(_score_table(figures["opponents"]))
+    if "exhaustive" in figures:
+        found = figures["exhaustive"]
+        _say(f"{found['losses']:,} losses in {found['lines']:,} lines of play, which are all that an opponent can choose")
+        for seat, lines in enumerate(found["seats"]):
+            _say(f"  seat {seat}: {lines['wins']:,} wins, {lines['draws']:,} draws, {lines['losses']:,} losses")
+
+
+def _score_table(opponents: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = _table("against", "matches", "wins", "draws", "losses", "score", "95 % interval", "by seat")
+    for name, result in opponents.items():
+        low, high = result["interval95"]
+        counts = (f"{result[key]:,}" for key in ("matches", "wins", "draws", "losses"))
+        seats = " ".join(f"{score:.3f}" for score in result["seats"])
+        table.add_row(name, *counts, f"{result['score']:.3f}", f"{low:.3f} - {high:.3f}", seats)
+    return table
+
+
+def print_games(specs: Iterable[GameSpec]) -> None:
+    """The table of `sparring games`."""
+    table = _table("game", "players", "actions", "observation", "chance", "ply limit")
+    for spec in specs:
+        observation = f"{spec.observation_dtype} {' x '.join(map(str, spec.observation_shape))}"
+        chance = "yes" if spec.chance else "no"
+        table.add_row(spec.name, str(spec.num_players), str(spec.num_actions), observation, chance, str(spec.max_plies))
+    _print(table)
+
+
+def _table(first: str, *others: str) -> Table:
+    """Names on the left, figures on the right."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(first, no_wrap=True)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _print(table: Table) -> None:
+    Console(width=80).print(table)
+
+
+def _say(text: str) -> None:
+    Console(soft_wrap=True).print(text, markup=False, highlight=False, emoji=False)

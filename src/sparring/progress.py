@@ -1,0 +1,149 @@
+"""What a run reports of itself: figures gathered between two reports, under the tags of TensorBoard."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from sparring.assembly import Parts
+from sparring.config import TrainConfig
+from sparring.dqn.agent import DQNAgent
+from sparring.dqn.learner import LearnStats
+from sparring.evaluation import evaluate
+from sparring.monitor import Monitor
+from sparring.opponents.plan import AGENT
+from sparring.opponents.players import NetworkPlayer
+from sparring.opponents.pool import OpponentManager
+from sparring.opponents.records import Record
+from sparring.opponents.scripted import SCRIPTED
+from sparring.runtime import Batch
+
+
+class _Window:
+    """Sums since the last report."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self.episodes = self.plies = self.transitions = self.updates = 0
+        self.waited = self.played = 0.0  # seconds: of the learner; of all workers together
+        self.returns = self.match_plies = 0.0  # of the agent's seats and of matches, summed
+        self.seats = 0
+        self.lag = 0.0  # rounds between the weights that played and the newest, of the last batch
+        self.records: dict[str, Record] = defaultdict(Record)
+        self.learning: list[LearnStats] = []
+
+
+class Progress:
+    """Listens to the training loop and tells the monitor; nothing that is learned depends on it but which agent is the best."""
+
+    def __init__(self, monitor: Monitor, parts: Parts, opponents: OpponentManager, config: TrainConfig) -> None:
+        self._monitor = monitor
+        self._parts = parts
+        self._opponents = opponents
+        self._config = config
+        self._window = _Window()
+        self._evaluated: dict[str, float] = {}
+
+    def begin(self) -> None:
+        """The clock of the run starts here."""
+        schedule = self._parts.schedule
+        self._began = time.perf_counter()
+        self._at_start = schedule.plies, schedule.episodes
+        self._window = _Window()
+
+    def totals(self) -> tuple[float, int, int]:
+        """Seconds, plies and matches since `begin`."""
+        plies, episodes = self._at_start
+        return time.perf_counter() - self._began, self._parts.schedule.plies - plies, self._parts.schedule.episodes - episodes
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """The learner waits for the workers."""
+        began = time.perf_counter()
+        yield
+        self._window.waited += time.perf_counter() - began
+
+    def received(self, batch: Batch, records: Mapping[str, Record]) -> None:
+        """A round has come in."""
+        window, results = self._window, batch.results
+        self._monitor.advance(self._parts.schedule.episodes)
+        window.episodes += len(results)
+        window.plies += batch.plies
+        window.transitions += len(batch.rows)
+        window.played += batch.play_seconds
+        agents = results["players"] == AGENT
+        window.returns += float(results["returns"][agents].sum())
+        window.seats += int(agents.sum())
+        window.match_plies += float(results["plies"].sum())
+        if len(batch.rows):
+            window.lag = batch.round - float(batch.rows["version"].mean())
+        for name, record in records.items():
+            window.records["snapshots" if name.startswith("snapshot:") else name].add(record)
+
+    def learned(self, stats: LearnStats) -> None:
+        """A series of updates was made."""
+        self._window.updates += stats.updates
+        if stats.updates:
+            self._window.learning.append(stats)
+
+    def evaluate(self, agent: DQNAgent) -> float:
+        """Play greedily against the yardsticks, from a stream of its own; the mean score over them."""
+        player = NetworkPlayer("agent", agent.policy())
+        opponents = evaluate(player, self._config.game, SCRIPTED, matches=self._config.eval_matches, seed=self._config.seed)["opponents"]
+        for name, result in opponents.items():
+            self._evaluated[f"eval/win_rate/{name}"] = result["wins"] / result["matches"]
+            self._evaluated[f"eval/draw_rate/{name}"] = result["draws"] / result["matches"]
+        return float(np.mean([result["score"] for result in opponents.values()]))
+
+    def maybe_report(self, *, now: bool = False) -> None:
+        """Report when `log_interval` has passed since the last time, or `now`."""
+        if now or time.perf_counter() - self._window.began >= self._config.log_interval:
+            self._monitor.report(self._figures(), plies=self._parts.schedule.plies)
+            self._window, self._evaluated = _Window(), {}
+
+    def _figures(self) -> dict[str, float]:
+        return {**self._rollout_figures(), **self._train_figures(), **self._perf_figures(), **self._evaluated}
+
+    def _rollout_figures(self) -> dict[str, float]:
+        window, schedule = self._window, self._parts.schedule
+        figures = {
+            "rollout/episodes": float(schedule.episodes),
+            "rollout/exploration_rate": schedule.epsilon,
+            "selfplay/pool_size": float(self._opponents.pool_size),
+            "replay/fill": len(self._parts.replay) / self._parts.replay.capacity,
+        }
+        if window.episodes:
+            figures["rollout/ep_rew_mean"] = window.returns / max(1, window.seats)
+            figures["rollout/ep_len_mean"] = window.match_plies / window.episodes
+        return figures | {f"rollout/win_rate/{name}": record.wins / record.matches for name, record in window.records.items()}
+
+    def _train_figures(self) -> dict[str, float]:
+        learner, updates = self._parts.learner, self._window.updates
+        figures = {"train/learning_rate": self._parts.schedule.learning_rate, "train/n_updates": float(learner.updates)}
+        if updates:
+            means = {
+                name: sum(getattr(stats, name) * stats.updates for stats in self._window.learning) / updates
+                for name in ("loss", "q_mean", "td_error", "grad_norm", "version")
+            }
+            figures["train/weight_age"] = self._parts.schedule.round - means.pop("version")
+            figures |= {f"train/{name}": value for name, value in means.items()}
+        return figures
+
+    def _perf_figures(self) -> dict[str, float]:
+        window = self._window
+        seconds = max(1e-9, time.perf_counter() - window.began)
+        samples = window.updates * self._config.batch_size
+        return {
+            "time/fps": window.plies / seconds,
+            "perf/plies_per_s": window.plies / seconds,
+            "perf/episodes_per_min": 60.0 * window.episodes / seconds,
+            "perf/updates_per_s": window.updates / seconds,
+            "perf/samples_per_insert": samples / max(1, window.transitions),
+            "perf/weight_lag": window.lag,
+            "perf/worker_wait_frac": max(0.0, 1.0 - window.played / (seconds * self._parts.num_workers)),
+            "perf/learner_wait_frac": min(1.0, window.waited / seconds),
+        }

@@ -1,0 +1,91 @@
+"""Bad input gets one clear line on standard error and exit status 2, and nothing is written."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from sparring.cli import main
+from sparring.dqn.agent import DQNAgent
+from sparring.dqn.networks import NetworkSpec, PolicySpec
+
+CONFIG = "misspelt.toml"
+AGENT = "tic_tac_toe.safetensors"
+NOISE = "noise.safetensors"
+CUT = "cut.safetensors"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with files that some command lines name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / CONFIG).write_text("batch_size = 32\nlearning_rat = 0.1\n")
+    DQNAgent(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}))).save(tmp_path / AGENT)
+    (tmp_path / NOISE).write_bytes(random.Random(0).randbytes(5000))
+    (tmp_path / CUT).write_bytes((tmp_path / AGENT).read_bytes()[:-7])
+    (tmp_path / "runs" / "connect_four-1" / "checkpoints").mkdir(parents=True)
+    return tmp_path
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    return {str(path): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        # what, got, expected or remedy
+        ("train conect_four", ["unknown game", "conect_four", "connect_four, tic_tac_toe", "did you mean"]),
+        ("train conect_four --preset quick", ["game", "'conect_four'", "connect_four, tic_tac_toe", "did you mean 'connect_four'"]),
+        ("train --preset quik", ["unknown preset", "'quik'", "did you mean 'quick'"]),
+        ("train --num-workers 0", ["num_workers", "got 0", "at least 1"]),
+        ("train --batch-size 300 --buffer-size 200 --learning-starts 100", ["batch_size", "got 300", "at most 200", "raise buffer_size"]),
+        ("train --learning-rate nan", ["learning_rate", "got nan", "a finite number"]),
+        ("train --learning-rate inf", ["learning_rate", "got inf", "a finite number"]),
+        ("train --learning-rate -0.001", ["learning_rate", "got -0.001", "more than 0"]),
+        ("train --gamma nan", ["gamma", "got nan", "a finite number"]),
+        ("train --exploration-final-eps -0.1", ["exploration_final_eps", "got -0.1", "at least 0"]),
+        ("train --n-episodes -5", ["n_episodes", "got -5", "at least 1"]),
+        ("train --n-episodes many", ["n_episodes", "got 'many'", "a whole number"]),
+        ("train --device cuda:99", ["device", "cuda:99"]),
+        ("train --device gpu", ["device", "got 'gpu'", "auto, cpu, cuda"]),
+        ("train --num-worker 3", ["unknown option", "--num-worker", "did you mean '--num-workers'"]),
+        ("train --seed 1 --seed 2", ["more than once", "--seed"]),
+        ("train --name ../elsewhere", ["name", "'../elsewhere'", "letters, digits"]),
+        ("train --opponents selv=1", ["unknown opponent", "'selv'", "did you mean 'self'"]),
+        ("train --opponents self=-1", ["opponents.self", "got -1", "at least 0"]),
+        (f"train --config {CONFIG}", [f"unknown setting in {CONFIG}", "'learning_rat'", "did you mean 'learning_rate'"]),
+        ("train --config absent.toml", ["absent.toml", "No such file"]),
+        ("train --name connect_four-1", ["connect_four-1", "already", "resume"]),
+        (f"evaluate {AGENT} --game connect_four", [AGENT, "another game", "tic_tac_toe", "connect_four"]),
+        (f"evaluate {NOISE}", [NOISE, "damaged"]),
+        (f"evaluate {CUT}", [CUT, "damaged"]),
+        (f"evaluate {AGENT} --opponent rndom", ["unknown opponent", "rndom", "did you mean 'random'"]),
+        (f"evaluate {AGENT} --matches 0", ["matches", "got 0", "at least 1"]),
+        (f"evaluate {AGENT} --matches x", ["--matches", "got 'x'", "a whole number"]),
+        (f"evaluate {AGENT} --opponnent random", ["unknown option", "did you mean '--opponent'"]),
+        ("evaluate connect_four-2", ["no such agent", "'connect_four-2'", "did you mean 'connect_four-1'"]),
+        ("evaluate connect_four-1", ["no agent", "connect_four-1"]),
+        ("evaluate", ["AGENT is missing"]),
+        ("resume connect_four-2", ["no run", "connect_four-2", "connect_four-1"]),
+        ("resume connect_four-1 --batch-size 3", ["unknown option", "--batch-size"]),
+        ("resume", ["RUN is missing"]),
+        ("check-game tictactoe", ["unknown game", "tictactoe", "did you mean"]),
+        ("trian connect_four", ["unknown command", "'trian'", "did you mean 'train'"]),
+        ("", ["no command", "train, resume, evaluate, games, check-game"]),
+    ],
+)  # fmt: skip
+def test_one_line_exit_2_and_nothing_written(folder: Path, capsys: pytest.CaptureFixture[str], command: str, words: list[str]) -> None:
+    before = contents(folder)
+    status = main(command.split())
+    said = capsys.readouterr()
+    assert status == 2, said.err
+    assert said.out == ""
+    assert said.err.startswith("sparring: ")
+    assert said.err.count("\n") == 1
+    assert said.err.endswith("\n")
+    for word in words:
+        assert word in said.err
+    assert contents(folder) == before

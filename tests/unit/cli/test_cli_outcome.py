@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparring import training
+from sparring.cli import main
+from sparring.config import TrainConfig
+from sparring.dqn.agent import DQNAgent
+from sparring.dqn.networks import NetworkSpec, PolicySpec
+from sparring.errors import WorkerError
+from sparring.training import TrainResult
+
+
+@pytest.fixture
+def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainResult:
+    """A run of an untrained agent, which `train` is made to return after it has printed a line."""
+    agent = DQNAgent(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]})))
+    run = tmp_path / "runs" / "tic_tac_toe-1"
+    agent.save(run / "last.safetensors")
+    answer(monkeypatch, made := TrainResult(run, run / "last.safetensors", 10, 900, 100, 2.0, 3000.0, 450.0, "ab" * 32, False, agent))
+    return made
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, outcome: TrainResult | BaseException) -> None:
+    def train(config: TrainConfig, **_: Any) -> TrainResult:
+        print("progress")
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(training, "train", train)
+
+
+def test_json_is_all_there_is_on_standard_output(result: TrainResult, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "tic_tac_toe", "--json"]) == 0
+    said = capsys.readouterr()
+    assert said.err == "progress\n"
+    assert json.loads(said.out) == {
+        "run": str(result.run), "agent": str(result.agent), "updates": 10, "plies": 900, "episodes": 100, "seconds": 2.0,
+        "episodes_per_min": 3000.0, "plies_per_s": 450.0, "sha256": "ab" * 32,
+    }  # fmt: skip
+
+
+def test_people_are_told_how_strong_it_is_and_what_to_type_next(result: TrainResult, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "tic_tac_toe"]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    for words in ("progress", "random       200", "one_ply      200", f"sparring evaluate {result.run}", "tensorboard --logdir"):
+        assert words in said.out
+
+
+def test_interrupted(result: TrainResult, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    answer(monkeypatch, dataclasses.replace(result, interrupted=True))
+    assert main(["train", "tic_tac_toe", "--json"]) == 130
+    said = capsys.readouterr()
+    assert json.loads(said.out)["episodes"] == 100
+    assert said.err.endswith(f"go on with: sparring resume {result.run}\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (KeyboardInterrupt(), 130, "sparring: interrupted\n"),
+        (WorkerError("worker 0 failed 3 times:\n  ValueError: no"), 1, "sparring: worker 0 failed 3 times: ValueError: no\n"),
+    ],
+)
+def test_errors_that_are_one_line(
+    error: BaseException, status: int, said: str, result: TrainResult, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(monkeypatch, error)
+    assert main(["train", "tic_tac_toe"]) == status
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), BrokenPipeError("a pipe of our own")])
+def test_what_nobody_expected_shows_where(
+    error: BaseException, result: TrainResult, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(monkeypatch, error)
+    assert main(["train", "tic_tac_toe"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback")
+    assert str(error) in said
+
+
+def test_evaluate(result: TrainResult, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(result.run)
+    assert main(["evaluate", run, "--opponent", "random", "--opponent", "one_ply", "--matches", "50", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["agent"] == str(result.agent)
+    assert list(figures["opponents"]) == ["random", "one_ply"]
+    assert figures["opponents"]["random"].keys() == {"matches", "wins", "draws", "losses", "score", "interval95", "seats"}
+    assert main(["evaluate", run, "--opponent", "random", "--opponent", "one_ply", "--matches", "50", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == figures
+    (result.run / "best.safetensors").write_bytes(result.agent.read_bytes())
+    assert main(["evaluate", "tic_tac_toe-1", "--runs-dir", str(result.run.parent), "--exhaustive", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["agent"].endswith("best.safetensors")
+    assert figures["exhaustive"]["losses"] == sum(seat["losses"] for seat in figures["exhaustive"]["seats"]) > 0
+
+
+def test_check_game(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check-game", "tic_tac_toe", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["game"], said["passed"], said["findings"]) == ("tic_tac_toe", True, [])

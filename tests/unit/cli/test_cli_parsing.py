@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparring.cli import main
+from sparring.cli.settings import GROUPS, parse_resume, parse_train
+from sparring.config import TrainConfig
+from sparring.config_files import build_config
+from sparring.errors import InputError
+
+
+def train(*argv: str) -> TrainConfig:
+    return parse_train(argv, prog="sparring train").config
+
+
+def test_every_setting_is_an_option_in_one_group() -> None:
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert len(grouped) == len(set(grouped))
+    assert set(grouped) == TrainConfig.model_fields.keys() - {"game"}
+
+
+def test_no_arguments_are_the_defaults() -> None:
+    assert train() == TrainConfig()
+    assert train("tic_tac_toe").game == "tic_tac_toe"
+
+
+@pytest.mark.parametrize(
+    ("argv", "settings"),
+    [
+        (["--n-episodes", "5"], {"n_episodes": 5}),
+        (["--n_episodes=5"], {"n_episodes": 5}),
+        (["--learning-rate", "1e-4", "--gamma", "1"], {"learning_rate": 1e-4, "gamma": 1.0}),
+        (["--no-double-q", "--prioritized-replay"], {"double_q": False, "prioritized_replay": True}),
+        (["--learning-steps-per-batch", "adaptive"], {"learning_steps_per_batch": "adaptive"}),
+        (["--learning-steps-per-batch", "auto", "--num-workers", "auto"], {}),
+        (["--num-workers", "3", "--device", "cuda:1"], {"num_workers": 3, "device": "cuda:1"}),
+        (["--policy-kwargs.net-arch", "512", "64"], {"policy_kwargs": {"net_arch": (512, 64)}}),
+        (["--policy-kwargs.dueling"], {"policy_kwargs": {"dueling": True}}),
+        (["--opponents", "self=0.5", "one_ply=2"], {"opponents": {"self": 0.5, "one_ply": 2.0}}),
+        (["--name", "123", "--runs-dir", "elsewhere"], {"name": "123", "runs_dir": "elsewhere"}),
+    ],
+)
+def test_options(argv: list[str], settings: dict[str, Any]) -> None:
+    assert train("connect_four", *argv) == build_config(overrides=settings)
+
+
+def test_only_named_options_override_presets_and_files(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('game = "tic_tac_toe"\nbatch_size = 99\nseed = 4\n[policy_kwargs]\ndueling = true\n')
+    config = train("--preset", "quick", "--config", str(file), "--seed", "0", "--policy-kwargs.net-arch", "7")
+    expected = build_config(preset="quick", config_file=file, overrides={"seed": 0, "policy_kwargs": {"net_arch": [7]}})
+    assert config == expected
+    assert (config.game, config.batch_size, config.seed) == ("tic_tac_toe", 99, 0)
+    assert config.policy_kwargs.dueling
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["--n-episode", "3"], "unknown option: got --n-episode, .*did you mean '--n-episodes'"),
+        (["--no-tensorbord"], "did you mean '--no-tensorboard'"),
+        (["--seed", "1", "--seed", "2"], "option given more than once: got --seed"),
+        (["--seed", "1", "--seed=2"], "option given more than once: got --seed"),
+        (["--double-q", "--no-double-q"], "option given more than once: got --no-double-q"),
+        (["--policy-kwargs.dueling", "--policy-kwargs.no-dueling"], "option given more than once"),
+        (["--learning-rate", "nan"], "learning_rate: got nan, expected a finite number"),
+        (["--learning-rate", "-inf"], "learning_rate: got -inf, expected a finite number"),
+        (["--learning-rate", "-1e-3"], "learning_rate: got -0.001, expected more than 0"),
+        (["--n-episodes", "1e5"], "n_episodes: got 100000.0, expected a whole number"),
+        (["--n-episodes", "abc"], "n_episodes: got 'abc', expected a whole number"),
+        (["--n-episodes"], "Missing value for argument '--n-episodes'"),
+        (["--policy-kwargs.net-arch"], "policy_kwargs.net_arch: got .*expected at least one entry"),
+        (["--opponents", "self"], "opponents: got 'self', expected a table"),
+        (["--opponents", "self=1", "self=2"], "opponents: got 'self=1 self=2', expected a table"),
+        (["tic_tac_toe", "connect_four"], "Unrecognized options: connect_four"),
+        (["--preset", "slow"], "unknown preset"),
+    ],
+)
+def test_mistakes_are_one_line(argv: list[str], line: str) -> None:
+    with pytest.raises(InputError, match=line) as caught:
+        train(*argv)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+@pytest.mark.parametrize("coloured", [True, False])
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["evaluate"], "AGENT is missing"),
+        (["evaluate", "x", "--matches", "y"], "Error parsing --matches: got 'y', expected a whole number"),
+        (["evaluate", "x", "--seed"], "Missing value for argument '--seed'. Expected 1 values"),
+        (["evaluate", "x", "y"], "Unrecognized options: y"),
+    ],
+)
+def test_what_tyro_says_is_one_line_on_any_terminal(
+    argv: list[str], line: str, drawn: bool, coloured: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tyro._fmtlib._FORCE_UTF8_BOXES", drawn)
+    monkeypatch.setattr("tyro._fmtlib._FORCE_ANSI", coloured)
+    assert main(argv) == 2
+    assert capsys.readouterr() == ("", f"sparring: {line}; see sparring evaluate --help\n")
+
+
+def test_help_shows_what_the_preset_says(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["train", "tic_tac_toe", "--preset", "quick", "--batch-size", "123", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "(default: tic_tac_toe)" in shown
+    assert "(default: 123)" in shown
+    assert f"(default: {build_config(preset='quick', overrides={'game': 'tic_tac_toe'}).n_episodes})" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["resume"], ["evaluate"], ["games"], ["check-game"]])
+def test_help_fits_80_columns(command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*command, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(" ".join(["usage: sparring", *command]))
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_resume_overrides_only_what_is_named() -> None:
+    order = parse_resume(["my-run", "--n-episodes", "7", "--no-tensorboard", "--json"], prog="sparring resume")
+    assert order.run == "my-run"
+    assert order.json
+    assert order.overrides == {"n_episodes": 7, "tensorboard": False}
+    assert parse_resume(["my-run"], prog="sparring resume").overrides == {}
+
+
+def test_the_table_of_games(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["games"]) == 0
+    shown = capsys.readouterr().out
+    assert "int8 2 x 6 x 7" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["train", "--help"], ["games"], ["train", "--n-episodes", "-1"], ["evaluate", "absent"]])
+def test_quick_answers_do_without_torch(argv: list[str], tmp_path: Path) -> None:
+    script = f"import sys; from sparring.cli import main; status = main({argv!r}); assert 'torch' not in sys.modules; sys.exit(status)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode in (0, 2), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    script = "import time; from sparring.cli import main; time.sleep(0.3); raise SystemExit(main(['games']))"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 1

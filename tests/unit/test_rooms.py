@@ -1,0 +1,206 @@
+"""The order of rooms: who may import what in `src/sparring`, read from the source, wherever in a file the import stands.
+
+Lazy imports in functions count, and so do those for type checkers alone and `importlib.import_module("...")` of a literal name.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "src" / "sparring"
+
+# Ground floor first. A module imports from its own floor and from those before it, and every module has to stand here.
+FLOORS = (
+    ("errors",),
+    ("atomic", "config", "config_errors", "config_files", "presets", "resolve"),
+    ("games",),
+    ("replay",),
+    ("dqn",),
+    ("opponents",),
+    ("rollout",),
+    ("evaluation",),
+    ("runtime",),
+    ("checkpoint", "run_directory", "schedule", "interrupts"),
+    ("monitor",),
+    ("assembly", "progress", "training"),
+    ("cli", "__main__"),
+)
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+CONFIGURATION = {"config", "config_errors", "config_files"}
+
+# Packages that only these rooms may import.
+ONLY_IN = {
+    "multiprocessing": {"runtime"},
+    "ray": {"runtime"},
+    **dict.fromkeys(CONFIGURATION, {*CONFIGURATION, "resolve", "assembly", "progress", "training", "cli"}),
+}
+NO_TORCH = {"errors", "atomic", "games", *CONFIGURATION, "resolve"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """`target` is a dotted name as it would be imported; of `from a import b` both a and a.b come up."""
+
+    line: int
+    target: str
+
+
+def imports_of(path: Path, module: str) -> Iterator[Import]:
+    """Everything that the file imports; `module` is its own dotted name, from which relative imports start."""
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (Import(node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            yield Import(node.lineno, origin)
+            yield from (Import(node.lineno, f"{origin}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Call) and _name_of(node.func) in ("import_module", "__import__"):
+            yield from (Import(node.lineno, a.value) for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str))
+
+
+def _name_of(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def findings(package: Path) -> list[str]:
+    """One line for each import that breaks a rule: file, line, rule."""
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package).with_suffix("").parts
+        if parts == ("__init__",):
+            continue  # the public names, each imported when it is first used
+        room = parts[0]
+        module = ".".join((package.name, *(part for part in parts if part != "__init__")))
+        if room not in FLOOR_OF:
+            found.append(f"{path.relative_to(package)}:1: {room} stands on no floor; give it one in {Path(__file__).name}")
+            continue
+        for one in imports_of(path, module):
+            rule = broken_rule(package, room, one.target)
+            line = f"{path.relative_to(package)}:{one.line}: {rule}"
+            if rule and line not in found:
+                found.append(line)
+    return found
+
+
+def broken_rule(package: Path, room: str, target: str) -> str:
+    """What is wrong with importing `target` in this room, or nothing."""
+    top, _, rest = target.partition(".")
+    if top != package.name:
+        return _rule_for_others(room, top)
+    other = rest.partition(".")[0]
+    is_module = (package / other).is_dir() or (package / f"{other}.py").is_file()
+    if not rest or not is_module:
+        # `from sparring import games` comes up as `sparring`, too; of names that are no rooms only the version is for everybody.
+        public = rest not in ("", "__version__")
+        return f"{room} imports the public name {rest}; import it from its room" if public else ""
+    if other in ONLY_IN and room not in ONLY_IN[other]:
+        return f"{room} imports {other}; only {', '.join(sorted(ONLY_IN[other]))} read the configuration"
+    if other not in FLOOR_OF or FLOOR_OF[other] > FLOOR_OF[room]:
+        return f"{room} imports {other}, which is above it"
+    return ""
+
+
+def _rule_for_others(room: str, top: str) -> str:
+    if top == "torch" and room in NO_TORCH:
+        return f"{room} imports torch; it has to work without"
+    if top in ONLY_IN and room not in ONLY_IN[top]:
+        return f"{room} imports {top}; only {', '.join(sorted(ONLY_IN[top]))} may"
+    return ""
+
+
+def test_every_import_keeps_the_order_of_rooms() -> None:
+    found = findings(PACKAGE)
+    assert not found, "\n".join(["", *found])
+
+
+def test_every_room_of_the_order_is_there() -> None:
+    """A room that was renamed would leave its old name here, and its rules without effect."""
+    missing = [room for room in FLOOR_OF if not ((PACKAGE / room).is_dir() or (PACKAGE / f"{room}.py").is_file())]
+    assert missing in ([], ["__main__"])
+
+
+def build(root: Path, files: dict[str, str]) -> Path:
+    package = root / "sparring"
+    for name, text in {"__init__.py": "from sparring.training import train_dqn\n", **files}.items():
+        path = package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for folder in [path for path in package.rglob("*") if path.is_dir()]:
+        (folder / "__init__.py").touch()
+    return package
+
+
+ROOMS = {"errors.py": "", "config.py": "", "games/spec.py": "", "dqn/agent.py": "", "training.py": "", "rollout/rollout.py": ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("games/spec.py", "import numpy\nimport sparring.dqn.agent\n", "games/spec.py:2: games imports dqn, which is above it"),
+        ("games/spec.py", "from sparring.dqn.agent import DQNAgent\n", "games/spec.py:1: games imports dqn, which is above it"),
+        ("games/spec.py", "from sparring import dqn\n", "games/spec.py:1: games imports dqn, which is above it"),
+        ("games/spec.py", "from sparring import train_dqn\n", "games/spec.py:1: games imports the public name train_dqn; import it from its room"),
+        ("games/spec.py", "from ..dqn import agent\n", "games/spec.py:1: games imports dqn, which is above it"),
+        ("games/__init__.py", "from ..dqn import agent\n", "games/__init__.py:1: games imports dqn, which is above it"),
+        ("errors.py", "from . import games\n", "errors.py:1: errors imports games, which is above it"),
+        ("games/spec.py", "def f():\n    from sparring.dqn import agent\n", "games/spec.py:2: games imports dqn, which is above it"),
+        (
+            "games/spec.py",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import sparring.dqn\n",
+            "games/spec.py:3: games imports dqn, which is above it",
+        ),
+        (
+            "games/spec.py",
+            "import importlib\nimportlib.import_module('sparring.dqn')\n",
+            "games/spec.py:2: games imports dqn, which is above it",
+        ),
+        ("games/deep/er.py", "import torch.nn\n", "games/deep/er.py:1: games imports torch; it has to work without"),
+        ("games/spec.py", "def f():\n    from torch import Tensor\n", "games/spec.py:2: games imports torch; it has to work without"),
+        ("dqn/agent.py", "import multiprocessing.pool\n", "dqn/agent.py:1: dqn imports multiprocessing; only runtime may"),
+        ("training.py", "from multiprocessing import Queue\n", "training.py:1: training imports multiprocessing; only runtime may"),
+        ("rollout/rollout.py", "import ray\n", "rollout/rollout.py:1: rollout imports ray; only runtime may"),
+        (
+            "dqn/agent.py",
+            "from sparring.config import TrainConfig\n",
+            "dqn/agent.py:1: dqn imports config; only assembly, cli, config, config_errors, config_files, progress, resolve, training "
+            "read the configuration",
+        ),
+        ("shop.py", "", "shop.py:1: shop stands on no floor; give it one in test_rooms.py"),
+    ],
+)
+def test_it_bites(tmp_path: Path, name: str, text: str, line: str) -> None:
+    assert findings(build(tmp_path, ROOMS)) == []
+    assert findings(build(tmp_path, {**ROOMS, name: text})) == [line]
+
+
+def test_it_lets_pass_what_is_in_order(tmp_path: Path) -> None:
+    allowed = {
+        "games/spec.py": "from sparring.errors import GameError\nfrom . import slots\nfrom sparring import errors, __version__\n",
+        "games/slots.py": "import sparring.games.spec\nimport numpy as np\n",
+        "dqn/agent.py": "import torch\nfrom sparring.games.spec import GameSpec\nfrom .learner import Learner\n",
+        "dqn/learner.py": "from sparring import games\n",
+        "runtime/processes.py": "import multiprocessing\nfrom multiprocessing import connection\nimport ray\n",
+        "training.py": "from sparring.config import TrainConfig\nfrom sparring import dqn\n",
+        "cli.py": "from sparring.training import train\n",
+    }
+    assert findings(build(tmp_path, {**ROOMS, **allowed})) == []
+
+
+def test_games_and_the_ground_floor_load_without_torch() -> None:
+    """What the rules above cannot see: torch by way of some other package."""
+    code = (
+        "import sys, sparring.games, sparring.atomic, sparring.config_files, sparring.resolve, sparring.games.conformance; "
+        "sparring.games.make('tic_tac_toe', 1); "
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'torch', 'tensorboard', 'multiprocessing'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert "torch" not in done.stdout
