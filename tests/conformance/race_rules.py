@@ -1,6 +1,6 @@
 """A race of three seats with all that the built-in games lack: chance, extra turns, more than two seats, matches that are cut.
 
-Action 0 walks one field, from odd fields only; action 1 rolls 0 to 3, and a 3 gives another turn. The first past field 5 wins.
+Action 0 walks one field, from odd fields only; action 1 rolls 0 to 3, and a 2 gives another turn. The first past field 5 wins.
 """
 
 from __future__ import annotations
@@ -48,6 +48,6 @@ def play(state, action, rewards, rng):
         rewards[:] = -0.5
         rewards[seat] = 1
         return True
-    if distance < 3:
+    if distance != 2:
         state["seat"] = (seat + 1) % SEATS
     return False

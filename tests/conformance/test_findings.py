@@ -92,6 +92,15 @@ class ForgetsNothing(Toe):
         self.observation[slots, 0, 0, 0] = self.resets > self.num_slots
 
 
+class KeepsItsPay(Toe):
+    """What the last match paid is still there when the next one begins."""
+
+    def reset(self, slots, keys):
+        paid = self.rewards[slots]
+        super().reset(slots, keys)
+        self.rewards[slots] = paid
+
+
 class SharedCounter(Toe):
     """The count of plies goes up in all slots when it goes up in one."""
 
@@ -305,10 +314,12 @@ BROKEN = [
     (SharedCounter, "independent slots", "a match depends on its slot or on other slots"),
     (after_reset(slot_number_in_view), "independent slots", "a match depends on its slot or on other slots"),
     (after_reset(reset_touches_others), "independent slots", "a match depends on its slot or on other slots"),
+    (KeepsItsPay, "restarting", "reset does not begin anew"),
+    (after_reset(lambda game, slots, keys: game.plies.fill(0)), "restarting", "reset changes another slot"),
     (after_step(count_waiting), "waiting", "-1 changes a slot"),
     (after_step(clear_shown), "waiting", "-1 changes a slot"),
     (Obliging, "illegal actions", "a masked action is accepted"),
-    (Obliging, "illegal actions", "an action after the end is accepted"),
+    (Obliging, "illegal actions", "an action in a terminated match is accepted"),
     (Obliging, "illegal actions", "an action below -1 is accepted"),
     (Obliging, "illegal actions", "an action past the last is accepted"),
     (OneByOne, "illegal actions", "a masked action is refused after something has changed"),
@@ -343,6 +354,20 @@ def test_a_broken_game_is_found_out(factory, name, what):
     assert ", expected " in text
     assert "\n" not in text
     assert text in str(report).splitlines()
+
+
+class TakesMovesAfterTheCut(CompiledGame):
+    """A race in which a match that was cut is played on as if -1 had been given."""
+
+    def __init__(self, num_slots):
+        super().__init__("race_rules", num_slots)
+
+    def step(self, actions):
+        super().step(np.where(self.truncated & (np.asarray(actions) < 2), -1, actions))
+
+
+def test_moves_after_the_cut_are_found_out():
+    assert "illegal actions: an action in a truncated match is accepted: " in str(check(TakesMovesAfterTheCut))
 
 
 def test_one_game_for_all_is_found_out():

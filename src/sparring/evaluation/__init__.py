@@ -28,13 +28,15 @@ __all__ = [
 def evaluate(agent_player: Player, game_name: str, opponents: Sequence[str], *, matches: int, seed: int) -> dict[str, Any]:
     """`agent_player` against each of the scripted `opponents`: `{"opponents": {NAME: {"matches", "wins", …, "score", …}}}`.
 
-    An opponent takes all seats but the agent's. All opponents are met from the same openings, so that their figures compare.
+    An opponent takes all seats but the agent's. All opponents are met from the same openings, so that their figures compare: 4 random
+    plies, fewer in a short game, which they would decide: at most an eighth of its ply limit.
     """
-    make_game = partial(games.make, game_name)
-    others = games.spec_of(game_name).num_players - 1
+    make_game, spec = partial(games.make, game_name), games.spec_of(game_name)
+    opening_plies = min(4, spec.max_plies // 8)
     yardsticks = {name: scripted_player(name) for name in opponents}  # all of them first: a misspelt name costs no match
     scores = {}
     for name, opponent in yardsticks.items():
-        table = play_matches(make_game, [agent_player, *[opponent] * others], matches=matches, seed=seed)
+        players = [agent_player, *[opponent] * (spec.num_players - 1)]
+        table = play_matches(make_game, players, matches=matches, seed=seed, opening_plies=opening_plies)
         scores[name] = score_matches(table).as_dict()
     return {"opponents": scores}

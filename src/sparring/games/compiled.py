@@ -1,4 +1,16 @@
-"""A game from a module of rules: the driver over its arrays, behind the batched protocol."""
+"""A game from a module of rules: the driver over its arrays, behind the batched protocol.
+
+Rules are plain functions of one match, on one row `state` of a structured array; Numba compiles them with all that they call by name:
+
+    SPEC: GameSpec                              what the game declares
+    STATE: np.dtype                             the fields of a row, among them "seat": who decides now
+    start(state, rng)                           set up a match in a zeroed row
+    legal(state, mask)                          set the legal actions in `mask` [A], which comes cleared
+    observe(state, observation)                 fill `observation`, which comes zeroed, as the seat to move sees it
+    play(state, action, rewards, rng) -> bool   one ply: add to `rewards` [P], name the next seat; True ends the match
+
+`rng` is the match's own stream, for `sparring.games.random.random_below`. Nothing else may be kept or drawn from.
+"""
 
 from __future__ import annotations
 

@@ -68,10 +68,9 @@ def win_or_block(slots: Any, chosen: Any, out: Any) -> None:
     rewards = np.zeros(slots.rewards.shape[1], slots.rewards.dtype)
     for j in range(chosen.shape[0]):
         i = chosen[j]
-        if not slots.truncated[i]:
-            _mark_wins(slots.states[i], slots.rng[i], slots.mask[i], trials[:1], streams[0], rewards, out[j])
-            if slots.plies[i] + 1 < _MAX_PLIES and not np.any(out[j]):
-                _mark_threats(slots.states[i], slots.rng[i], slots.mask[i], trials, streams, rewards, out[j])
+        _mark_wins(slots.states[i], slots.rng[i], slots.mask[i], trials[:1], streams[0], rewards, out[j])
+        if slots.plies[i] + 1 < _MAX_PLIES and not np.any(out[j]):  # else the next seat has no turn to win in
+            _mark_threats(slots.states[i], slots.rng[i], slots.mask[i], trials, streams, rewards, out[j])
         if not np.any(out[j]):
             out[j] = slots.mask[i]
 

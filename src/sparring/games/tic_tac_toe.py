@@ -86,7 +86,7 @@ def play(state: Any, action: Any, rewards: Any, rng: Any) -> Any:
 
 
 def _three_through(board: Any, row: Any, column: Any) -> Any:
-    """Whether a line through this cell is full of the mark that stands in it."""
+    """Whether the mark just made completes a row, a column or a diagonal; a diagonal elsewhere, full of it, would have ended the match."""
     mark = board[row, column]
     in_row = in_column = falling = rising = True
     for i in range(SIDE):
@@ -94,4 +94,4 @@ def _three_through(board: Any, row: Any, column: Any) -> Any:
         in_column &= board[i, column] == mark
         falling &= board[i, i] == mark
         rising &= board[i, SIDE - 1 - i] == mark
-    return in_row or in_column or (falling and row == column) or (rising and row + column == SIDE - 1)
+    return in_row or in_column or falling or rising

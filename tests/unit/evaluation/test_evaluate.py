@@ -11,7 +11,7 @@ import pytest
 from sparring import games
 from sparring.errors import ConfigurationError
 from sparring.evaluation import evaluate, play_matches, score_matches
-from sparring.opponents.scripted import scripted_player
+from sparring.opponents.scripted import RandomPlayer, scripted_player
 
 TIC_TAC_TOE = partial(games.make, "tic_tac_toe")
 
@@ -66,3 +66,16 @@ def test_real_games_do_not_depend_on_the_number_of_slots(num_slots):
 def test_an_unknown_opponent_is_refused_before_any_match():
     with pytest.raises(ConfigurationError, match="did you mean 'random'"):
         evaluate(scripted_player("random"), "tic_tac_toe", ["one_ply", "randon"], matches=10**9, seed=0)
+
+
+@pytest.mark.parametrize(("game", "plies"), [("tic_tac_toe", 1), ("connect_four", 4)])
+def test_openings_are_shorter_in_a_short_game(game, plies):
+    seen = []
+
+    class Spy(RandomPlayer):
+        def act(self, game, slots, uniforms):
+            seen.append(int(game.plies[slots].min()))
+            return super().act(game, slots, uniforms)
+
+    evaluate(Spy(), game, ["one_ply"], matches=20, seed=0)
+    assert min(seen) == plies

@@ -34,7 +34,7 @@ def test_compiled_and_interpreted_are_equal_bit_for_bit(name):
     rules = f"sparring.games.{name}"
     games = [CompiledGame(rules, 24), CompiledGame(rules, 24, interpreted=True)]
     chosen, finished = slots, 0
-    while finished < 100:
+    for _ in range(250):
         keys = rng.integers(2**63, size=len(chosen)).astype(np.uint64)
         for game in games:
             game.reset(chosen, keys)
@@ -46,6 +46,7 @@ def test_compiled_and_interpreted_are_equal_bit_for_bit(name):
         assert np.array_equal(*(game.win_or_block(slots) for game in games))
         chosen = np.flatnonzero(games[0].terminated)
         finished += len(chosen)
+    assert finished >= 100
 
 
 def reached_from(function, seen):
@@ -83,6 +84,10 @@ def test_views_of_a_short_match():
     assert not game.mask[0].any()
     game.step(np.array([-1, 5, -1, -1]))
     assert game.rewards.tolist() == [[0, 0], [-1, 1], [0, 0], [0, 0]]
+    game.reset(np.array([1, 0]), KEYS[:2])
+    assert not game.rewards.any()
+    assert game.plies.tolist() == [0, 0, 4, 5]
+    assert game.terminated.tolist() == [False, False, False, True]
 
 
 def test_win_or_block_by_hand():

@@ -62,7 +62,7 @@ def child(tmp_path, monkeypatch):
     environment = {
         **os.environ,
         "SPARRING_CACHE_DIR": str(tmp_path / "cache"),
-        "PYTHONPATH": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "PYTHONDONTWRITEBYTECODE": "1",  # two edits within a second leave the same time stamp
         "PYTHONWARNINGS": "error",
     }

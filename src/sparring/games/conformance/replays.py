@@ -47,6 +47,24 @@ def independent_slots(subject: Subject) -> Iterator[Finding]:
         yield Finding("a match depends on its slot or on other slots", found, _AS_RECORDED, "keep nothing that matches share")
 
 
+def restarting(subject: Subject) -> Iterator[Finding]:
+    """`reset` begins a match anew, in mid-match and straight after its end, and touches no other slot."""
+    game, trace = subject.fresh(), subject.trace
+    everyone = np.arange(trace.num_matches)
+    game.reset(everyone, trace.keys)
+    restarted = np.zeros(trace.num_matches, np.bool_)
+    for tick, actions in enumerate(trace.actions):
+        game.step(np.where(restarted, -1, actions))
+        after = trace.frames[tick + 1]
+        now = ~restarted & (~going_on(after) | (everyone == tick))
+        game.reset(everyone[now], trace.keys[now])
+        restarted |= now
+        if found := difference(snapshot(game), trace.frames[0], everyone[restarted], everyone[restarted]):
+            yield Finding("reset does not begin anew", f"{found}, after {tick + 1} plies", "a first position", "clear all in reset")
+        if found := difference(snapshot(game), after, everyone[~restarted], everyone[~restarted]):
+            yield Finding("reset changes another slot", f"{found}, after {tick + 1} plies", _AS_RECORDED, "change the slots that are named")
+
+
 def waiting(subject: Subject) -> Iterator[Finding]:
     """-1 leaves a slot as it is, with rewards of 0."""
     game, trace = subject.fresh(), subject.trace
@@ -80,9 +98,10 @@ def _illegal_in(frame: Frame, num_actions: int) -> Iterator[tuple[str, int, int]
     masked = np.argwhere(~frame["mask"] & going_on(frame)[:, None])
     if len(masked):
         yield "a masked action", int(masked[-1, 0]), int(masked[-1, 1])
-    ended = np.flatnonzero(~going_on(frame))
-    if len(ended):
-        yield "an action after the end", int(ended[-1]), int(frame["mask"][ended[-1]].argmax())
+    for how in ("terminated", "truncated"):
+        ended = np.flatnonzero(frame[how])
+        if len(ended):
+            yield f"an action in a {how} match", int(ended[-1]), int(frame["mask"][ended[-1]].argmax())
     yield "an action below -1", len(frame["mask"]) - 1, -2
     yield "an action past the last", len(frame["mask"]) - 1, num_actions
 
@@ -176,6 +195,7 @@ CHECKS: dict[str, Check] = {
     "reproducible": reproducible,
     "declared chance": declared_chance,
     "independent slots": independent_slots,
+    "restarting": restarting,
     "waiting": waiting,
     "illegal actions": illegal_actions,
     "restoring": restoring,
