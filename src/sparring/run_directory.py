@@ -8,7 +8,6 @@ runs/<name>/                claimed by mkdir, so that any number of processes ca
 
 from __future__ import annotations
 
-import difflib
 import fcntl
 import itertools
 import logging
@@ -22,7 +21,7 @@ from typing import Any, BinaryIO, Self
 from sparring import checkpoint
 from sparring.atomic import is_complete, recover, remove_directory, sync_directory
 from sparring.checkpoint import StateTree
-from sparring.errors import ConfigurationError, FileFormatError, InputError
+from sparring.errors import ConfigurationError, FileFormatError, InputError, nearest
 
 KEPT_CHECKPOINTS = 2
 
@@ -181,8 +180,7 @@ def _no_such_run(path: Path) -> InputError:
     if path.is_dir():
         return InputError(f"{path} is not a run directory", remedy=f"a run directory has a folder {_CHECKPOINTS!r}")
     names = [run.name for run in path.parent.iterdir() if (run / _CHECKPOINTS).is_dir()] if path.parent.is_dir() else []
-    nearest = difflib.get_close_matches(path.name, names, n=1, cutoff=0.0)
-    remedy = f"the nearest name is {nearest[0]!r}" if nearest else "there are no runs yet, start one: sparring train"
+    remedy = nearest(path.name, names) or (f"there is {', '.join(sorted(names)[:5])}" if names else "start one: sparring train")
     return InputError(f"there is no run {path.name!r} in {path.parent}", remedy=remedy)
 
 

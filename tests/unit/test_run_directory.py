@@ -120,7 +120,7 @@ def test_a_missing_run_names_the_nearest(tmp_path: Path) -> None:
         RunDirectory.create(tmp_path, name, "tic_tac_toe").close()
     with pytest.raises(InputError) as caught:
         RunDirectory.open(tmp_path, "conect_four-2")
-    assert one_line(caught) == f"there is no run 'conect_four-2' in {tmp_path}; the nearest name is 'connect_four-1'"
+    assert one_line(caught) == f"there is no run 'conect_four-2' in {tmp_path}; did you mean 'connect_four-1'?"
 
 
 def test_a_missing_run_and_no_other(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def build_network(spec: PolicySpec, *, seed: int = 0) -> nn.Module:
     if factory is None:
         raise ConfigurationError("unknown network", got=spec.network.factory, expected=f"one of {', '.join(FACTORIES)}")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return factory(spec_of(spec.game), **spec.network.arguments)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 
-from sparring.errors import ConfigurationError
+from sparring.errors import ConfigurationError, nearest
 from sparring.games.spec import BatchedGame, GameSpec, Symmetry
 
 __all__ = ["BatchedGame", "GameSpec", "Symmetry", "make", "names", "spec_of"]
@@ -37,7 +36,5 @@ def make(name: str, num_slots: int) -> BatchedGame:
 
 def _rules_of(name: str) -> str:
     if name not in _RULES:
-        nearest = difflib.get_close_matches(name, _RULES, n=1, cutoff=0.4)
-        remedy = f"did you mean {nearest[0]}?" if nearest else ""
-        raise ConfigurationError("unknown game", got=name, expected=f"one of {', '.join(_RULES)}", remedy=remedy)
+        raise ConfigurationError("unknown game", got=repr(name), expected=f"one of {', '.join(_RULES)}", remedy=nearest(name, _RULES))
     return _RULES[name]

@@ -43,7 +43,8 @@ class OpponentManager:
     """Takes snapshots, makes plans, keeps records.
 
     `shares` gives the weight of `self`, `snapshots` and scripted players among the seats that the agent does not hold by rotation.
-    While there is no snapshot, their share goes to `self`. `slots` [num_slots, size] is where snapshots are kept as flat vectors.
+    While there is no snapshot, their share goes to `self`. `slots` [num_slots, size] is where snapshots are kept as flat vectors; more
+    than `max_snapshots` of them, for those that left the pool while matches still have them.
     """
 
     def __init__(
@@ -85,7 +86,10 @@ class OpponentManager:
         return self._records
 
     def plan(self, round_number: int, worker: int) -> Plan:
-        """Whom one worker's new matches of one round may meet; a pure function of the seed, the arguments and the pool."""
+        """Whom one worker's new matches of one round may meet: a function of the seed, the arguments and the pool.
+
+        Remembers which snapshots it named, so that their slots are kept.
+        """
         generator = np.random.default_rng(stream_key(self._seed, round_number, worker))
         share = self._shares.get(SNAPSHOTS, 0.0)
         met: list[_Snapshot] = []

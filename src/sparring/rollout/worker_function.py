@@ -77,7 +77,7 @@ def rollout_worker(
     rollout = Rollout(settings, _Given(InferencePolicy(spec, weights).vector()), worker=worker, incarnation=0)
     rows = [np.empty(0, transition_dtype(game))]
     command = RoundCommand(0, 0, epsilon, Plan(_players(opponents), (1 / len(opponents),) * len(opponents)), n_episodes)
-    report = rollout.play_round(command, lambda block: rows.append(block.copy()))
+    report = rollout.play_round(command, lambda block: rows.append(join_rows([block])))
     return Collected(join_rows(rows), report.results)
 
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from sparring.games import spec_of
-from sparring.replay.transitions import transition_dtype
+from sparring.replay.transitions import join_rows, transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand, RoundReport
 from sparring.runtime.base import Batch
@@ -42,7 +42,7 @@ class InlineWorkers:
         reports: list[RoundReport] = []
         with one_thread():
             for body, command in zip(self._bodies, commands, strict=True):
-                reports.append(body.play_round(command, lambda block: rows.append(block.copy())))
+                reports.append(body.play_round(command, lambda block: rows.append(join_rows([block]))))
         return Batch.join(rows, reports)
 
     def poll(self) -> None:

@@ -22,7 +22,7 @@ def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainResult:
     agent = DQNAgent(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]})))
     run = tmp_path / "runs" / "tic_tac_toe-1"
     agent.save(run / "last.safetensors")
-    answer(monkeypatch, made := TrainResult(run, run / "last.safetensors", 10, 900, 100, 2.0, 3000.0, 450.0, "ab" * 32, False, agent))
+    answer(monkeypatch, made := TrainResult(run, run / "last.safetensors", 10, 900, 100, 2.0, 3000.0, 450.0, "ab" * 32, False, 0, agent))
     return made
 
 

@@ -24,9 +24,20 @@ def test_every_setting_is_an_option_in_one_group() -> None:
     assert set(grouped) == TrainConfig.model_fields.keys() - {"game"}
 
 
-def test_no_arguments_are_the_defaults() -> None:
-    assert train() == TrainConfig()
-    assert train("tic_tac_toe").game == "tic_tac_toe"
+def test_without_a_preset_a_game_is_trained_by_its_quick_one() -> None:
+    assert train() == build_config(preset="quick")
+    assert train("tic_tac_toe") == build_config(preset="quick", overrides={"game": "tic_tac_toe"})
+    assert train("--seed", "3") == build_config(preset="quick", overrides={"seed": 3})
+
+
+def test_the_preset_none_leaves_the_defaults() -> None:
+    assert train("--preset", "none") == TrainConfig()
+
+
+def test_a_file_stands_for_itself(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text("seed = 4\n")
+    assert train("--config", str(file)) == build_config(overrides={"seed": 4})
 
 
 @pytest.mark.parametrize(
@@ -46,7 +57,7 @@ def test_no_arguments_are_the_defaults() -> None:
     ],
 )
 def test_options(argv: list[str], settings: dict[str, Any]) -> None:
-    assert train("connect_four", *argv) == build_config(overrides=settings)
+    assert train("connect_four", "--preset", "none", *argv) == build_config(overrides=settings)
 
 
 def test_only_named_options_override_presets_and_files(tmp_path: Path) -> None:

@@ -21,8 +21,15 @@ from sparring.replay import Replay, ReplayBuffer, UniformSampler
 NETWORK = NetworkSpec("mlp", {"net_arch": [8], "dueling": True})
 SPEC = PolicySpec("tic_tac_toe", NETWORK)
 SETTINGS = LearnerSettings(
-    batch_size=4, learning_rate=0.01, double_q=True, tau=1.0, target_update_interval=5, max_grad_norm=10.0, returns=(-1.0, 1.0), bfloat16=False
-)  # fmt: skip
+    batch_size=4,
+    learning_rate=0.01,
+    double_q=True,
+    tau=1.0,
+    target_update_interval=5,
+    max_grad_norm=10.0,
+    returns=(-1.0, 1.0),
+    bfloat16=False,
+)
 EMPTY = np.zeros((2, 3, 3), np.int8)
 
 

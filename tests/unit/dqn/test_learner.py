@@ -17,7 +17,14 @@ from sparring.replay import Minibatch, PrioritizedSampler, Replay, ReplayBuffer
 
 SPEC = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8], "dueling": True}))
 SETTINGS = LearnerSettings(
-    batch_size=6, learning_rate=0.01, double_q=True, tau=1.0, target_update_interval=3, max_grad_norm=10.0, returns=(-1.0, 1.0), bfloat16=False
+    batch_size=6,
+    learning_rate=0.01,
+    double_q=True,
+    tau=1.0,
+    target_update_interval=3,
+    max_grad_norm=10.0,
+    returns=(-1.0, 1.0),
+    bfloat16=False,
 )
 CPU = torch.device("cpu")
 
@@ -139,7 +146,7 @@ def test_updates_equal_those_made_by_hand(settings: LearnerSettings) -> None:
     state = learner.get_state()
     for name, expected_network in (("policy", by_hand.policy), ("target", by_hand.target)):
         for parameter, value in get_weights(expected_network).items():
-            np.testing.assert_allclose(state[name][parameter], value, rtol=1e-4, atol=2e-5, err_msg=f"{name} {parameter}")
+            np.testing.assert_allclose(state[name][parameter], value, rtol=1e-4, atol=1e-4, err_msg=f"{name} {parameter}")
     assert replay.asked == [(6, 0.7)] * 7
     assert learner.updates == 7
 

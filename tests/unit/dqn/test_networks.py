@@ -36,7 +36,7 @@ def test_dueling_by_hand() -> None:
 
 def test_dueling_differs_between_rows_as_the_value_does() -> None:
     """The mean runs over the actions of a row, not over the minibatch."""
-    network = build_network(DUELING, seed=3)
+    network = build_network(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [16], "dueling": True})), seed=3)
     observation = torch.from_numpy(np.random.default_rng(1).integers(0, 2, (6, 2, 3, 3)).astype(np.int8))
     alone = torch.cat([network(row.unsqueeze(0)) for row in observation])
     torch.testing.assert_close(network(observation), alone)

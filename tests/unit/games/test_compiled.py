@@ -203,7 +203,7 @@ def test_names_specs_and_unknown_names():
         game = make(name, 2)
         assert game.spec is spec
         assert all(len(getattr(game, view)) == 2 for view in VIEWS)
-    with pytest.raises(ConfigurationError, match=r"^unknown game: got conect4, expected one of .*; did you mean connect_four\?$"):
+    with pytest.raises(ConfigurationError, match=r"^unknown game: got 'conect4', expected one of .*; did you mean 'connect_four'\?$"):
         make("conect4", 1)
-    with pytest.raises(ConfigurationError, match=r"^unknown game: got ..., expected one of connect_four, tic_tac_toe$"):
+    with pytest.raises(ConfigurationError, match=r"^unknown game: got '...', expected one of connect_four, tic_tac_toe$"):
         spec_of("xyz")

@@ -140,6 +140,16 @@ def test_a_snapshot_is_postponed_until_a_slot_is_free() -> None:
     assert manager.maybe_snapshot(39, weights(4)) is None  # the next one is due at 40
 
 
+def test_a_slot_is_free_as_soon_as_the_last_round_of_its_snapshot_is_over() -> None:
+    manager = pool({"snapshots": 1.0}, max_snapshots=1, num_slots=2)
+    fill(manager, 1)
+    manager.plan(0, 0)
+    fill(manager, 2)
+    manager.plan(1, 0)
+    manager.record(0, NO_RESULTS, [frozenset()])  # round 1, in flight, knows nothing of snapshot 1
+    assert manager.maybe_snapshot(30, weights(3)) == "snapshot:3"
+
+
 def test_the_weights_of_a_snapshot_are_copies_by_name() -> None:
     manager = pool()
     vector = np.arange(LAYOUT.size, dtype=np.float32)
@@ -193,10 +203,10 @@ class PoolMachine(RuleBasedStateMachine):
     """
 
     @initialize(
-        max_snapshots=st.integers(0, 3),
-        spare=st.integers(0, 2),
+        max_snapshots=st.sampled_from([0, 1, 1, 2, 3]),
+        spare=st.sampled_from([0, 1, 1, 2]),
         most=st.integers(1, 3),
-        interval=st.integers(1, 5),
+        interval=st.integers(1, 3),
         seed=st.integers(0, 3),
     )
     def begin(self, max_snapshots: int, spare: int, most: int, interval: int, seed: int) -> None:
@@ -237,8 +247,10 @@ class PoolMachine(RuleBasedStateMachine):
         self.manager.record(self.finished, NO_RESULTS, self.playing)
         self.finished += 1
         self.episodes += episodes
+        if data.draw(st.booleans()):
+            self.save_and_restore()
+        self.maybe_snapshot()
 
-    @rule()
     def maybe_snapshot(self) -> None:
         free = self.num_slots - len({1000 + number for number in self.pool} | self.named())
         due = self.episodes // self.options["snapshot_interval"] > self.taken and self.options["max_snapshots"] > 0
@@ -268,13 +280,11 @@ class PoolMachine(RuleBasedStateMachine):
             for snapshot_id in self.named():
                 assert (self.slots[self.slot_of[snapshot_id]] == self.contents[snapshot_id]).all()
             for number in self.pool:
-                assert self.manager.weights(f"snapshot:{number}")["advantage.bias"].tolist() == [
-                    self.contents[1000 + number]
-                ] * 9
+                assert self.manager.weights(f"snapshot:{number}")["advantage.bias"].tolist() == [self.contents[1000 + number]] * 9
 
 
 TestPool = PoolMachine.TestCase
-TestPool.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestPool.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 
 
 def test_a_restored_pool_goes_on_as_the_other_one_does() -> None:

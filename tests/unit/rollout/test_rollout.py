@@ -234,20 +234,24 @@ def test_the_next_position_follows_from_the_action() -> None:
         assert row["sign"] == -1
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=range(len(SETTINGS)))
+@pytest.mark.parametrize("settings", [*SETTINGS, settings_for(num_envs=16)], ids=range(len(SETTINGS) + 1))
 def test_going_on_from_a_saved_state_is_going_on(settings: RolloutSettings) -> None:
-    before, after = rounds(4, episodes=5), [replace(command, plan=LATER) for command in rounds(8, episodes=5)[4:]]
+    """After every round: in the middle of matches, with a surplus, with players that the plan no longer names."""
+    commands = [replace(command, plan=LATER if command.round >= 4 else MIXED) for command in rounds(7, episodes=3)]
     rollout = start(settings)
-    play(rollout, settings, *before)
-    state = rollout.get_state()
-    rows, reports = play(rollout, settings, *after)
-    resumed = start(settings)
-    resumed.set_state(state)
-    resumed_rows, resumed_reports = play(resumed, settings, *after)
-    assert same(resumed_rows, rows)
-    for one, other in zip(resumed_reports, reports, strict=True):
-        assert same(one.results, other.results)
-        assert replace(one, results=0, play_seconds=0) == replace(other, results=0, play_seconds=0)  # type: ignore[arg-type]
+    for k, command in enumerate(commands[:-2]):
+        play(rollout, settings, command)
+        state = rollout.get_state()
+        resumed = start(settings)
+        resumed.set_state(state)
+        straight = start(settings)
+        play(straight, settings, *commands[: k + 1])
+        rows, reports = play(straight, settings, *commands[k + 1 :])
+        resumed_rows, resumed_reports = play(resumed, settings, *commands[k + 1 :])
+        assert same(resumed_rows, rows)
+        for one, other in zip(resumed_reports, reports, strict=True):
+            assert same(one.results, other.results)
+            assert (one.round, one.in_use, one.plies) == (other.round, other.in_use, other.plies)
 
 
 @pytest.mark.parametrize("place", [{"worker": 1}, {"incarnation": 1}, {"seed": 12}], ids=str)
@@ -315,6 +319,7 @@ def test_rollout_worker_is_a_function_of_its_arguments() -> None:
     assert same(first.transitions, again.transitions)
     assert len(first.results) >= 4
     assert (first.results["players"] == AGENT).all()
+    assert set(first.transitions["sign"].tolist()) == {1, -1}  # zero_sum, where the game allows it
     for other in (rollout_worker(spec, weights, worker=1), rollout_worker(spec, weights, seed=1)):
         assert other.transitions["action"][:20].tolist() != first.transitions["action"][:20].tolist()
 
