@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from sparring.assembly import Parts, assemble, describe, open_workers, resolved
 from sparring.atomic import write_file
 from sparring.config import TrainConfig
@@ -26,7 +24,7 @@ from sparring.monitor import Monitor
 from sparring.progress import Progress
 from sparring.rollout.round import RoundCommand
 from sparring.run_directory import RunDirectory
-from sparring.runtime import Batch, Workers
+from sparring.runtime import Batch, Workers, torch_threads
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,8 @@ def resume(name: str, *, runs_dir: str = "runs", overrides: Mapping[str, Any] | 
 
 def _run(config: TrainConfig, parts: Parts, run: RunDirectory, *, saved: dict[str, Any] | None, console: bool) -> TrainResult:
     """Open what has to be closed, go on from what was saved, train, and say how it went."""
-    torch.set_num_threads(config.learner_threads or 1)
     with ExitStack() as stack:
+        stack.enter_context(torch_threads(config.learner_threads or 1))
         interrupts = stack.enter_context(Interrupts())  # before the workers, whose start takes seconds
         monitor = stack.enter_context(Monitor(run, total_episodes=config.n_episodes, tensorboard=config.tensorboard, console=console))
         workers = stack.enter_context(open_workers(config, parts, notify=monitor.note))

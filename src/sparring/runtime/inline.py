@@ -40,7 +40,7 @@ class InlineWorkers:
         assert commands[0].round == round_number
         rows: list[NDArray[Any]] = [np.empty(0, self._dtype)]
         reports: list[RoundReport] = []
-        with one_thread():
+        with torch_threads(1):  # as in every worker process: results may depend on the number
             for body, command in zip(self._bodies, commands, strict=True):
                 reports.append(body.play_round(command, lambda block: rows.append(join_rows([block]))))
         return Batch.join(rows, reports)
@@ -63,10 +63,10 @@ class InlineWorkers:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Run torch on one thread, as every worker does: results may depend on the number of threads."""
+def torch_threads(count: int) -> Iterator[None]:
+    """Run torch on so many threads within the block."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

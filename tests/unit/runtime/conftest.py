@@ -1,14 +1,34 @@
-"""One fork server serves a whole pytest process, and only what it starts with is preloaded: make sure that it is ours."""
+"""For tests that wait for other processes: one fork server with what workers need, and no waiting for ever."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
+
+LONGEST = 60  # seconds, of one test
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _fork_server_with_our_preload() -> None:
+    """One fork server serves a whole pytest process, and has only what was asked for before its first use."""
     os.environ.setdefault("SPARRING_PRELOAD_GAME", "tic_tac_toe")
     multiprocessing.set_forkserver_preload(["sparring.runtime.preload"])
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_ever() -> Iterator[None]:
+    """A worker that was forgotten is a test that fails, not one that hangs."""
+
+    def too_long(*_: object) -> NoReturn:
+        raise TimeoutError(f"this test has taken {LONGEST} s")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(LONGEST)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

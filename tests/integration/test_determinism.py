@@ -1,0 +1,63 @@
+"""Same seed, same agent file, bit for bit: twice over, and in whatever way the workers run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from trial_runs import trial
+
+from sparring.run_directory import RunDirectory
+from sparring.training import TrainResult, train
+
+CASES = [(mode, workers) for mode in ("sync", "overlap") for workers in (1, 2)]
+WAYS = {
+    "inline": {"backend": "inline"},
+    "forkserver": {"backend": "processes", "start_method": "forkserver"},
+    "spawn": {"backend": "processes", "start_method": "spawn"},
+}
+
+Case = tuple[str, int]
+
+
+@pytest.fixture(scope="module")
+def runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def inline(runs_dir: Path) -> dict[Case, TrainResult]:
+    return {(mode, workers): run(runs_dir, mode, workers, "inline") for mode, workers in CASES}
+
+
+def run(runs_dir: Path, mode: str, workers: int, way: str, seed: int = 3) -> TrainResult:
+    result = train(trial(runs_dir, mode=mode, num_workers=workers, seed=seed, **WAYS[way]), console=False)
+    assert result.workers_replaced == 0
+    return result
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "workers"), CASES)
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_gives_the_same_agent(mode: str, workers: int, way: str, runs_dir: Path, inline: dict[Case, TrainResult]) -> None:
+    again, first = run(runs_dir, mode, workers, way), inline[mode, workers]
+    assert again.run != first.run
+    assert again.agent.read_bytes() == first.agent.read_bytes()
+    assert (again.sha256, again.updates, again.plies, again.episodes) == (first.sha256, first.updates, first.plies, first.episodes)
+
+
+def test_modes_numbers_of_workers_and_seeds_differ(runs_dir: Path, inline: dict[Case, TrainResult]) -> None:
+    others = [run(runs_dir, *case, "inline", seed=4) for case in CASES]
+    assert len({result.sha256 for result in (*inline.values(), *others)}) == 8
+
+
+def test_the_runs_exercise_what_they_should(inline: dict[Case, TrainResult]) -> None:
+    """Guards the test above: where nothing happens, everything is equal."""
+    for result in inline.values():
+        with RunDirectory.open(result.run.parent, result.run.name) as directory:
+            state = directory.load_checkpoint()
+        met = [name for name, record in state["opponents"]["records"].items() if sum(record.values()) > 0]
+        assert {"random", "one_ply"} < set(met)
+        assert sum(name.startswith("snapshot:") for name in met) >= 3, "more than fit into the pool, so that the first had to leave"
+        assert state["replay"]["buffer"]["inserted"] > 700, "the replay has overflowed"
+        assert result.updates >= 80

@@ -1,0 +1,183 @@
+"""A run that is stopped and resumed, wherever and however often, ends with the weights of one that never stopped."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from trial_runs import trial
+
+from sparring.run_directory import RunDirectory
+from sparring.training import TrainResult, resume, train, train_dqn
+
+NEVER = 10**9
+MODES = pytest.mark.parametrize("mode", ["sync", "overlap"])
+
+
+class StopAfter:
+    """Stands in for `Interrupts`: somebody wants to stop once the loop has looked `looks` times, before each round and each update."""
+
+    looks = NEVER
+
+    def __init__(self) -> None:
+        StopAfter.looked = 0
+
+    @property
+    def requested(self) -> bool:
+        StopAfter.looked += 1
+        return StopAfter.looked > StopAfter.looks
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def _stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("sparring.training.Interrupts", StopAfter)
+    StopAfter.looks = NEVER
+    yield
+    StopAfter.looks = NEVER
+
+
+def train_until(looks: int, runs_dir: Path, name: str, **changes: Any) -> TrainResult:
+    StopAfter.looks = looks
+    return train(trial(runs_dir, name=name, **{"backend": "inline", **changes}), console=False)
+
+
+def resume_until(looks: int, runs_dir: Path, name: str, **overrides: Any) -> TrainResult:
+    StopAfter.looks = looks
+    return resume(name, runs_dir=str(runs_dir), overrides=overrides, console=False)
+
+
+def saved(result: TrainResult) -> dict[str, Any]:
+    with RunDirectory.open(result.run.parent, result.run.name) as run:
+        return run.load_checkpoint()
+
+
+def figures(result: TrainResult) -> tuple[str, int, int, int]:
+    return result.sha256, result.updates, result.plies, result.episodes
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[TrainResult, int]]]:
+    """By mode the run that is never stopped, and how often it looked."""
+    runs = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sparring.training.Interrupts", StopAfter)
+        for mode in ("sync", "overlap"):
+            result = train_until(NEVER, tmp_path_factory.mktemp("whole"), mode, mode=mode)
+            runs[mode] = result, StopAfter.looked
+        yield runs
+
+
+@MODES
+def test_stopped_at_random_points(mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]) -> None:
+    uninterrupted, looks = whole[mode]
+    for point in random.Random(20260101).sample(range(looks), 3):
+        name = f"stopped-{point}"
+        stopped = train_until(point, tmp_path, name, mode=mode)
+        assert stopped.interrupted
+        assert stopped.episodes < uninterrupted.episodes
+        resumed = resume_until(NEVER, tmp_path, name)
+        assert not resumed.interrupted
+        assert figures(resumed) == figures(uninterrupted), f"stopped after {point} looks of {looks}"
+        assert resumed.agent.read_bytes() == uninterrupted.agent.read_bytes()
+
+
+@MODES
+def test_stopped_between_rounds_and_within(mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]) -> None:
+    """Each of the looks of one whole round in the middle of the run: before the round, and before each of its six updates."""
+    uninterrupted, looks = whole[mode]
+    due = []
+    for point in range(looks // 2, looks // 2 + 7):
+        name = f"stopped-{point}"
+        state = saved(train_until(point, tmp_path, name, mode=mode))
+        due.append(state["schedule"]["due"])
+        assert (state["pending"] is not None) == (mode == "overlap")
+        assert (state["workers"]["0"]["body"]["matches"]["players"] >= 1_000).any(), "a snapshot is a player of a match under way"
+        assert figures(resume_until(NEVER, tmp_path, name)) == figures(uninterrupted), f"{due[-1]} updates were due"
+    assert sorted(due) == [0, 1, 2, 3, 4, 5, 6]
+
+
+@MODES
+def test_stopped_before_anything_has_happened(mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]) -> None:
+    stopped = train_until(0, tmp_path, "stopped", mode=mode)
+    assert (stopped.episodes, stopped.updates) == (0, 0)
+    assert figures(resume_until(NEVER, tmp_path, "stopped")) == figures(whole[mode][0])
+
+
+@MODES
+def test_stopped_again_and_again(mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]) -> None:
+    result = train_until(30, tmp_path, "stopped", mode=mode)
+    stops = 0
+    while result.interrupted:
+        stops += 1
+        result = resume_until(17, tmp_path, "stopped")
+    assert stops >= 4
+    assert figures(result) == figures(whole[mode][0])
+
+
+@MODES
+@pytest.mark.slow
+def test_processes_go_on_where_they_were(mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]) -> None:
+    uninterrupted, looks = whole[mode]
+    stopped = train_until(2 * looks // 3, tmp_path, "stopped", mode=mode, backend="processes")
+    matches = saved(stopped)["workers"]["1"]["body"]
+    assert matches["game"]["plies"].any(), "some matches are under way"
+    assert matches["assembler"]["count"].any(), "some decisions wait for their next state"
+    assert figures(resume_until(NEVER, tmp_path, "stopped")) == figures(uninterrupted)
+
+
+@MODES
+def test_checkpoints_on_the_way_change_nothing(mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]) -> None:
+    result = train_until(NEVER, tmp_path, "often", mode=mode, checkpoint_interval=7, eval_interval=1_000)
+    assert figures(result) == figures(whole[mode][0])
+    assert len(list((result.run / "checkpoints").iterdir())) == 2
+
+
+@MODES
+def test_a_checkpoint_on_the_way_is_gone_on_from(mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]) -> None:
+    """As after a kill: the newest checkpoint is not from the end, and what came after it is done again."""
+    result = train_until(NEVER, tmp_path, "killed", mode=mode, checkpoint_interval=30)
+    newest, earlier = sorted((result.run / "checkpoints").iterdir(), key=lambda path: -int(path.name))
+    for path in newest.iterdir():
+        path.unlink()
+    newest.rmdir()
+    assert 0 < int(earlier.name) < result.updates
+    assert figures(resume_until(NEVER, tmp_path, "killed")) == figures(whole[mode][0])
+
+
+@MODES
+def test_a_finished_run_is_made_longer(mode: str, tmp_path: Path) -> None:
+    """Where nothing depends on how much of the run is over, it does not matter when its length was decided."""
+    steady = {"mode": mode, "exploration_initial_eps": 0.2, "exploration_final_eps": 0.2, "prioritized_replay": False}
+    wanted = train_until(NEVER, tmp_path, "long", n_episodes=240, **steady)
+    short = train_until(NEVER, tmp_path, "short", n_episodes=120, **steady)
+    assert short.episodes < wanted.episodes
+    before = (short.run / "metrics.jsonl").read_text()
+    longer = resume_until(NEVER, tmp_path, "short", n_episodes=240)
+    assert figures(longer) == figures(wanted)
+    after = (short.run / "metrics.jsonl").read_text()
+    assert before
+    assert after.startswith(before), "metrics are appended"
+    assert len(after.splitlines()) > len(before.splitlines())
+    assert "n_episodes = 240" in (short.run / "config.toml").read_text()
+
+
+def test_train_dqn_says_how_to_go_on(tmp_path: Path) -> None:
+    StopAfter.looks = 20
+    options = trial(tmp_path, name="stopped", backend="inline").model_dump()
+    with pytest.raises(KeyboardInterrupt, match=r"^saved; go on with: sparring resume stopped$"):
+        train_dqn(**options)
+
+
+def test_a_finished_run_stays_as_it_is(tmp_path: Path) -> None:
+    done = train_until(NEVER, tmp_path, "done")
+    again = resume_until(NEVER, tmp_path, "done")
+    assert figures(again) == figures(done)
