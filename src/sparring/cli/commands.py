@@ -75,7 +75,7 @@ def _tell_training(result: TrainResult, *, as_json: bool) -> int:
     else:
         report.print_training(result)
     if result.interrupted:
-        print(f"sparring: interrupted and saved; go on with: sparring resume {result.run}", file=sys.stderr)
+        print(f"sparring: interrupted and saved; go on with: {report.command()} resume {result.run}", file=sys.stderr)
         return 130
     return 0
 

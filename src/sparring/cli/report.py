@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -16,6 +19,12 @@ if TYPE_CHECKING:
     from sparring.training import TrainResult
 
 _STRENGTH_MATCHES = 200
+
+
+def command(name: str = "sparring") -> str:
+    """What to type for a program of our environment: its path, where the environment is not activated and we were called by path too."""
+    called = Path(sys.argv[0])
+    return name if called.name != "sparring" or shutil.which(name) else str(called.with_name(name))
 
 
 def training_figures(result: TrainResult) -> dict[str, Any]:
@@ -46,9 +55,9 @@ def print_training(result: TrainResult) -> None:
         return
     print_evaluation({"agent": str(path), **judge(path, None, ("random", "one_ply"), matches=_STRENGTH_MATCHES, seed=0)})
     _say("What next:")
-    _say(f"  sparring evaluate {result.run} --matches 1000")
-    _say(f"  sparring resume {result.run} --n-episodes {2 * result.episodes}")
-    _say(f"  tensorboard --logdir {result.run.parent}")
+    _say(f"  {command()} evaluate {result.run} --matches 1000")
+    _say(f"  {command()} resume {result.run} --n-episodes {2 * result.episodes}")
+    _say(f"  {command('tensorboard')} --logdir {result.run.parent}")
 
 
 def print_evaluation(figures: Mapping[str, Any]) -> None:

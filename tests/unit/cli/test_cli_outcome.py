@@ -108,3 +108,14 @@ def test_check_game(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check-game", "tic_tac_toe", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["game"], said["passed"], said["findings"]) == ("tic_tac_toe", True, [])
+
+
+def test_outside_an_activated_environment_programs_are_named_by_path(
+    result: TrainResult, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", [".venv/bin/sparring"])
+    monkeypatch.setenv("PATH", "")
+    assert main(["train", "tic_tac_toe"]) == 0
+    said = capsys.readouterr().out
+    assert f"  .venv/bin/sparring evaluate {result.run}" in said
+    assert "  .venv/bin/tensorboard --logdir" in said
