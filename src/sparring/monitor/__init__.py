@@ -55,8 +55,7 @@ class Monitor:
         self._paths = run_paths
         self._tensorboard = tensorboard
         self._progress = Progress(run_paths.name, total_episodes, clock)
-        # A notebook is served with plain lines: a live panel there needs ipywidgets.
-        self._console = Console(force_jupyter=False, quiet=not console) if isinstance(console, bool) else console
+        self._console = _console(quiet=not console) if isinstance(console, bool) else console
         self._live: Live | None = None
         self._writers: list[MetricsWriter] = []
         self._open = ExitStack()
@@ -103,3 +102,9 @@ class Monitor:
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, emoji=False)
+
+
+def _console(*, quiet: bool) -> Console:
+    """Standard output. A notebook, which calls itself a terminal, is served with plain lines: a live panel there needs ipywidgets."""
+    notebook = Console().is_jupyter
+    return Console(force_jupyter=False, force_terminal=False if notebook else None, quiet=quiet)

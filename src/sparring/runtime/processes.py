@@ -184,8 +184,7 @@ class ProcessWorkers:
             if pipe in ready:
                 self._drain(handle)
         for sentinel, handle in by_sentinel.items():
-            if sentinel in ready:
-                self._drain(handle)  # what it said last
+            if sentinel in ready:  # what it said last was heard above
                 self._replace(handle)
 
     def _drain(self, handle: _Handle) -> None:
