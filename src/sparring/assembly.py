@@ -109,7 +109,7 @@ def open_workers(config: TrainConfig, parts: Parts, *, notify: Callable[[str], N
 
 
 def describe(config: TrainConfig, parts: Parts, workers: Workers) -> str:
-    """What was resolved, and the memory that the run will take at most."""
+    """What was resolved, and the memory that replay and workers have reserved."""
     replay = parts.replay.capacity * parts.replay.dtype.itemsize
     plural = "" if config.num_workers == 1 else "s"
     return (

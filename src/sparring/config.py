@@ -15,7 +15,7 @@ from sparring.errors import ConfigurationError, nearest
 
 OPPONENT_NAMES: Final = ("self", "snapshots", "random", "one_ply")
 RESUMABLE: Final = ("n_episodes", "device", "log_interval", "tensorboard")
-DEVICE_PATTERN: Final = r"^(auto|cpu|cuda(:[0-9]+)?)$"
+DEVICE_PATTERN: Final = r"^(auto|cpu|cuda(:(0|[1-9][0-9]?))?)$"  # torch wraps higher numbers around, and takes no leading zero
 NAME_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
 
 AtLeastOne = Annotated[int, Field(ge=1)]

@@ -90,14 +90,9 @@ def resume_config(saved: TrainConfig, overrides: Mapping[str, Any]) -> TrainConf
 
 
 def to_toml(config: TrainConfig) -> str:
-    """Every setting, in TOML; `from_toml` gives an equal configuration."""
+    """Every setting, in TOML; as a file it gives `build_config` an equal configuration."""
     values = config.model_dump(mode="json")
     return tomli_w.dumps({name: AUTO if value is None else value for name, value in values.items()})
-
-
-def from_toml(text: str, *, origin: str = "config.toml") -> TrainConfig:
-    """The configuration that `text` describes; `origin` names the file in messages."""
-    return validate([Layer(origin, _parse(text, origin))])
 
 
 def read_toml(path: Path) -> dict[str, Any]:

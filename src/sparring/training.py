@@ -17,7 +17,7 @@ from typing import Any
 from sparring.assembly import Parts, assemble, describe, open_workers, resolved
 from sparring.atomic import write_file
 from sparring.config import TrainConfig
-from sparring.config_files import build_config, from_toml, resume_config, to_toml
+from sparring.config_files import build_config, resume_config, to_toml
 from sparring.dqn.agent import DQNAgent
 from sparring.interrupts import Interrupts
 from sparring.monitor import Monitor
@@ -60,22 +60,27 @@ def resume(name: str, *, runs_dir: str = "runs", overrides: Mapping[str, Any] | 
     `overrides` may change the length, the device (which voids the equality) and logging. Raises `InputError` for a run that is not there.
     """
     with RunDirectory.open(runs_dir, name) as run:
-        saved_config = from_toml(run.config_path.read_text(encoding="utf-8"), origin=str(run.config_path))
+        saved_config = build_config(config_file=run.config_path)
         config = resolved(resume_config(saved_config, overrides or {}))
         parts = assemble(config)
         saved = run.load_checkpoint()
         write_file(run.config_path, to_toml(config).encode())
-        return _run(config, parts, run, saved=saved, console=console)
+        remark = ""
+        if config.device != saved_config.device:
+            remark = f"\nnow on {config.device}, no longer on {saved_config.device}: the weights will not be those of a run that stayed"
+        return _run(config, parts, run, saved=saved, console=console, remark=remark)
 
 
-def _run(config: TrainConfig, parts: Parts, run: RunDirectory, *, saved: dict[str, Any] | None, console: bool) -> TrainResult:
+def _run(
+    config: TrainConfig, parts: Parts, run: RunDirectory, *, saved: dict[str, Any] | None, console: bool, remark: str = ""
+) -> TrainResult:
     """Open what has to be closed, go on from what was saved, train, and say how it went."""
     with ExitStack() as stack:
         stack.enter_context(torch_threads(config.learner_threads or 1))
         interrupts = stack.enter_context(Interrupts())  # before the workers, whose start takes seconds
         monitor = stack.enter_context(Monitor(run, total_episodes=config.n_episodes, tensorboard=config.tensorboard, console=console))
         workers = stack.enter_context(open_workers(config, parts, notify=monitor.note))
-        monitor.note(describe(config, parts, workers))
+        monitor.note(describe(config, parts, workers) + remark)
         session = Session(config, parts, run, workers, monitor, interrupts)
         session.begin(saved)
         session.loop()

@@ -57,10 +57,14 @@ def rollout_worker(
 
     The other seats are drawn from `opponents`, `self` or scripted players, with equal chances. Calls of different `worker` or `seed`
     have random streams of their own. The call can be pickled into any process pool. Raises `ConfigurationError` for an unknown
-    opponent, or weights that are not of this network.
+    opponent, a number out of its range, or weights that are not of this network.
     """
-    if n_episodes < 1:
-        raise ConfigurationError("n_episodes", got=n_episodes, expected="at least 1")
+    for name, count in (("n_episodes", n_episodes), ("n_steps", n_steps)):
+        if count < 1:
+            raise ConfigurationError(name, got=count, expected="at least 1")
+    for name, share in (("epsilon", epsilon), ("gamma", gamma)):
+        if not 0.0 <= share <= 1.0:  # NaN, too
+            raise ConfigurationError(name, got=share, expected="0 to 1")
     if not opponents:
         raise ConfigurationError("opponents", got="none", expected=f"at least one of {', '.join((AGENT_NAME, *SCRIPTED))}")
     game = spec_of(spec.game)

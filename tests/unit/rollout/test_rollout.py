@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -329,6 +330,13 @@ def test_rollout_worker_refuses_what_cannot_be() -> None:
     weights = InferencePolicy(spec).get_weights()
     with pytest.raises(ConfigurationError, match=r"n_episodes: got 0, expected at least 1"):
         rollout_worker(spec, weights, n_episodes=0)
+    with pytest.raises(ConfigurationError, match=r"n_steps: got 0, expected at least 1"):
+        rollout_worker(spec, weights, n_steps=0)
+    for wrong in (math.nan, -0.1, 1.1):
+        with pytest.raises(ConfigurationError, match=r"epsilon: got .*, expected 0 to 1"):
+            rollout_worker(spec, weights, epsilon=wrong)
+        with pytest.raises(ConfigurationError, match=r"gamma: got .*, expected 0 to 1"):
+            rollout_worker(spec, weights, gamma=wrong)
     with pytest.raises(ConfigurationError, match=r"got randon.*did you mean 'random'"):
         rollout_worker(spec, weights, opponents=("randon",))
     with pytest.raises(ConfigurationError, match="opponents"):
