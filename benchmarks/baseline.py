@@ -196,6 +196,7 @@ def train(settings: Settings, mode: str, workers: int) -> dict[str, Any]:
         buffer_size = 50_000
         device = "cpu"
         learner_threads = 1
+        learner_precision = "float32"
         eval_interval = 1_000_000_000
         checkpoint_interval = 1_000_000_000
         tensorboard = false

@@ -20,7 +20,7 @@ from sparring.games import spec_of
 from sparring.opponents.pool import OpponentManager
 from sparring.replay import PrioritizedSampler, RandomSymmetry, Replay, ReplayBuffer, UniformSampler, transition_dtype
 from sparring.rollout.rollout import RolloutSettings
-from sparring.runtime import InlineWorkers, ProcessWorkers, Workers, default_start_method
+from sparring.runtime import InlineWorkers, ProcessWorkers, Workers, default_start_method, shared_bytes
 from sparring.schedule import Schedule, ScheduleSettings
 
 
@@ -34,6 +34,7 @@ class Parts:
     replay: Replay
     schedule: Schedule
     num_snapshots: int
+    shared_bytes: int
     opponents: Callable[[NDArray[np.float32]], OpponentManager]
     agent: Callable[[], DQNAgent]
 
@@ -64,9 +65,18 @@ def assemble(config: TrainConfig) -> Parts:
         torch.use_deterministic_algorithms(True)
     policy = PolicySpec(config.game, NetworkSpec("mlp", config.policy_kwargs.model_dump(mode="json")))
     learner = Learner(policy, _learner_settings(config), device=torch.device(config.device), seed=config.seed)
+    rollout = _rollout_settings(config, policy)
+    num_snapshots = 2 * config.max_snapshots  # as many again for those that left the pool while matches still hold them
+    shared = shared_bytes(
+        rollout,
+        num_workers=config.num_workers,
+        size=learner.layout.size,
+        num_snapshots=num_snapshots,
+        episodes=config.episodes_per_batch,
+    )
+    _check_memory(_replay_bytes(config), shared)
     replay = _replay(config)
     training = Training(learner, replay, config.gamma, config.n_steps)
-    num_snapshots = 2 * config.max_snapshots  # as many again for those that left the pool while matches still hold them
 
     def opponents(slots: NDArray[np.float32]) -> OpponentManager:
         return OpponentManager(
@@ -82,11 +92,12 @@ def assemble(config: TrainConfig) -> Parts:
     opponents(np.empty((0, learner.layout.size), np.float32))  # its complaints should come before anything is started or written
     return Parts(
         num_workers=config.num_workers,
-        rollout=_rollout_settings(config, policy),
+        rollout=rollout,
         learner=learner,
         replay=replay,
         schedule=Schedule(_schedule_settings(config)),
         num_snapshots=num_snapshots,
+        shared_bytes=shared,
         opponents=opponents,
         agent=lambda: DQNAgent(policy, training=training),
     )
@@ -108,14 +119,13 @@ def open_workers(config: TrainConfig, parts: Parts, *, notify: Callable[[str], N
     )
 
 
-def describe(config: TrainConfig, parts: Parts, workers: Workers) -> str:
-    """What was resolved, and the memory that replay and workers have reserved."""
-    replay = parts.replay.capacity * parts.replay.dtype.itemsize
+def describe(config: TrainConfig, parts: Parts) -> str:
+    """What was resolved, and the memory that replay and workers will reserve."""
     plural = "" if config.num_workers == 1 else "s"
     return (
         f"{config.game}: {config.num_workers} worker{plural} of {config.num_envs_per_worker} envs, {config.mode}, {config.bootstrap}\n"
         f"learner on {config.device}, {config.learner_threads} thread(s), {config.learner_precision}\n"
-        f"memory: replay {replay / 2**20:,.0f} MiB, shared with workers {workers.shared_bytes / 2**20:,.0f} MiB"
+        f"memory: replay {_replay_bytes(config) / 2**20:,.0f} MiB, shared with workers {parts.shared_bytes / 2**20:,.0f} MiB"
     )
 
 
@@ -173,6 +183,22 @@ def _replay(config: TrainConfig) -> Replay:
     )
     augmentation = RandomSymmetry(spec) if config.symmetry_augmentation and spec.symmetries else None
     return Replay(ReplayBuffer(transition_dtype(spec), config.buffer_size), sampler, augmentation)
+
+
+def _replay_bytes(config: TrainConfig) -> int:
+    return config.buffer_size * transition_dtype(spec_of(config.game)).itemsize
+
+
+def _check_memory(replay: int, shared: int) -> None:
+    """Shared memory is reserved page by page: asking for more than there is would end this process or another, not raise an error."""
+    available = resolve.available_memory()
+    if replay + shared > available:
+        raise ConfigurationError(
+            "not enough memory",
+            got=f"{replay / 2**30:,.1f} GiB of replay and {shared / 2**30:,.1f} GiB for workers and snapshots",
+            expected=f"at most {available / 2**30:,.1f} GiB",
+            remedy="lower buffer_size, max_snapshots or num_workers",
+        )
 
 
 def _device(name: str) -> torch.device:

@@ -39,13 +39,6 @@ class FileFormatError(InputError):
     """A file is missing, damaged, or not what its name promises."""
 
 
-class MissingExtra(InputError):
-    """An optional dependency is needed and not installed."""
-
-    def __init__(self, module: str, extra: str) -> None:
-        super().__init__(f"the Python package {module!r} is not installed", remedy=f"pip install 'sparring[{extra}]'")
-
-
 class GameError(SparringError):
     """A game broke the contract of the batched protocol."""
 

@@ -1,4 +1,4 @@
-"""What the configuration leaves open, worked out from the CPUs that this process may use."""
+"""What the configuration leaves open, worked out from the CPUs that this process may use; and the memory that there is."""
 
 from __future__ import annotations
 
@@ -10,12 +10,22 @@ from typing import Final
 
 CGROUP_MOUNT: Final = Path("/sys/fs/cgroup")
 CGROUP_LIST: Final = Path("/proc/self/cgroup")
+MEMINFO: Final = Path("/proc/meminfo")
 
 
 def available_cpus() -> int:
     """CPUs that this process may use, at least 1: its affinity, cut to the quota of its control groups, rounded down."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.floor(min(count, cpu_quota())))
+
+
+def available_memory(meminfo: Path = MEMINFO) -> float:
+    """Bytes that can still be taken without swapping, as Linux estimates them; infinity where it does not say."""
+    try:
+        lines = meminfo.read_text(encoding="utf-8").splitlines()
+        return next(1024 * float(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return math.inf
 
 
 def resolve_num_workers(num_workers: int | None) -> int:

@@ -19,6 +19,7 @@ from sparring.atomic import write_file
 from sparring.config import TrainConfig
 from sparring.config_files import build_config, resume_config, to_toml
 from sparring.dqn.agent import DQNAgent
+from sparring.errors import ConfigurationError
 from sparring.interrupts import Interrupts
 from sparring.monitor import Monitor
 from sparring.progress import Progress
@@ -64,6 +65,9 @@ def resume(name: str, *, runs_dir: str = "runs", overrides: Mapping[str, Any] | 
         config = resolved(resume_config(saved_config, overrides or {}))
         parts = assemble(config)
         saved = run.load_checkpoint()
+        played = saved["schedule"]["episodes"]
+        if "n_episodes" in (overrides or {}) and config.n_episodes < played:
+            raise ConfigurationError("n_episodes", got=config.n_episodes, expected=f"at least {played}, which were played already")
         write_file(run.config_path, to_toml(config).encode())
         remark = ""
         if config.device != saved_config.device:
@@ -79,8 +83,8 @@ def _run(
         stack.enter_context(torch_threads(config.learner_threads or 1))
         interrupts = stack.enter_context(Interrupts())  # before the workers, whose start takes seconds
         monitor = stack.enter_context(Monitor(run, total_episodes=config.n_episodes, tensorboard=config.tensorboard, console=console))
+        monitor.note(describe(config, parts) + remark)
         workers = stack.enter_context(open_workers(config, parts, notify=monitor.note))
-        monitor.note(describe(config, parts, workers) + remark)
         session = Session(config, parts, run, workers, monitor, interrupts)
         session.begin(saved)
         session.loop()

@@ -50,6 +50,8 @@ def contents(folder: Path) -> dict[str, bytes | None]:
         ("train --n-episodes -5", ["n_episodes", "got -5", "at least 1"]),
         ("train --n-episodes many", ["n_episodes", "got 'many'", "a whole number"]),
         ("train --device cuda:99", ["device", "cuda:99"]),
+        ("train --buffer-size 100000000000000", ["not enough memory", "got", "GiB of replay", "expected at most", "lower buffer_size"]),
+        ("train --max-snapshots 1000000000", ["not enough memory", "GiB for workers and snapshots", "max_snapshots"]),
         ("train --device gpu", ["device", "got 'gpu'", "auto, cpu, cuda"]),
         ("train --num-worker 3", ["unknown option", "--num-worker", "did you mean '--num-workers'"]),
         ("train --seed 1 --seed 2", ["more than once", "--seed"]),

@@ -65,3 +65,10 @@ def test_what_is_given_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve.resolve_learner_threads(3, 9) == 3
     assert resolve.resolve_num_envs(None, 7) == 7
     assert resolve.resolve_num_envs(2, 7) == 2
+
+
+def test_available_memory_is_what_linux_estimates(tmp_path: Path) -> None:
+    file = tmp_path / "meminfo"
+    file.write_text("MemTotal:       24000 kB\nMemFree:        1 kB\nMemAvailable:   20000 kB\n")
+    assert resolve.available_memory(file) == 20000 * 1024
+    assert resolve.available_memory(tmp_path / "missing") == math.inf

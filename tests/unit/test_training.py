@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sparring.config_files import build_config
-from sparring.errors import FileFormatError
+from sparring.errors import ConfigurationError, FileFormatError
 from sparring.training import resume, train
 
 TINY = {
@@ -30,3 +30,12 @@ def test_another_device_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[st
     config.write_text(config.read_text().replace('device = "cpu"', 'device = "cuda:0"'))
     resume("run", runs_dir=str(tmp_path), overrides={"device": "cpu"})
     assert "now on cpu, no longer on cuda:0" in capsys.readouterr().out
+
+
+def test_a_run_cannot_end_before_what_was_played(tmp_path: Path) -> None:
+    train(build_config(overrides={**TINY, "runs_dir": str(tmp_path)}), console=False)
+    before = (tmp_path / "run" / "config.toml").read_text()
+    with pytest.raises(ConfigurationError, match=r"^n_episodes: got 1, expected at least \d+, which were played already$"):
+        resume("run", runs_dir=str(tmp_path), overrides={"n_episodes": 1})
+    assert (tmp_path / "run" / "config.toml").read_text() == before
+    assert resume("run", runs_dir=str(tmp_path)).episodes >= 8

@@ -8,14 +8,14 @@ from typing import Any
 
 from sparring import games
 from sparring.evaluation.exhaustive import ExhaustiveResult, SeatLines, exhaustive_losses
-from sparring.evaluation.matches import MatchTable, play_matches
+from sparring.evaluation.matches import PlayedMatches, play_matches
 from sparring.evaluation.score import Score, score_matches
 from sparring.opponents.players import Player
 from sparring.opponents.scripted import scripted_player
 
 __all__ = [
     "ExhaustiveResult",
-    "MatchTable",
+    "PlayedMatches",
     "Score",
     "SeatLines",
     "evaluate",

@@ -21,7 +21,7 @@ _MATCHES: Final = 0x4556_414C_0002
 
 
 @dataclass(frozen=True)
-class MatchTable:
+class PlayedMatches:
     """What came of m matches of P players; rows P*k .. P*k+P-1 are the rotations of opening k.
 
     In rotation r, player p has seat (p + r) % P. The columns of `returns` are players, not seats: column 0 is the one under test.
@@ -42,7 +42,7 @@ def play_matches(
     seed: int,
     opening_plies: int = 4,
     num_slots: int = 256,
-) -> MatchTable:
+) -> PlayedMatches:
     """Play `players` (one for each seat, the one under test first) against one another.
 
     Each opening (`opening_plies` random legal plies, see `openings.py`, and the game's own chance) is played once in each rotation of
@@ -87,7 +87,7 @@ class _Table:
         rotation = np.tile(np.arange(P), len(openings))
         self._keys = np.empty(m, dtype=np.uint64)
         derive_keys(np.uint64(base), np.repeat(np.arange(len(openings)), P), rotation, self._keys)
-        self.result = MatchTable(
+        self.result = PlayedMatches(
             opening=np.repeat(np.arange(len(openings)), P),
             seat=rotation,
             returns=np.zeros((m, P)),

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.evaluation.matches import MatchTable
+from sparring.evaluation.matches import PlayedMatches
 
 RESAMPLES: Final = 10_000
 _SEED: Final = 20_240_229  # any fixed number: the interval is a function of the table
@@ -45,7 +45,7 @@ class Score:
         }
 
 
-def score_matches(table: MatchTable) -> Score:
+def score_matches(table: PlayedMatches) -> Score:
     """Count, average and bound the results of player 0."""
     shares = first_place_shares(table.returns)
     P = table.returns.shape[1]

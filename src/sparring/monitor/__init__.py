@@ -15,7 +15,7 @@ from rich.live import Live
 
 from sparring.monitor.plain import report_lines
 from sparring.monitor.screen import Screen
-from sparring.monitor.state import Progress
+from sparring.monitor.state import ConsoleState
 
 if TYPE_CHECKING:
     from sparring.monitor.files import MetricsWriter
@@ -54,7 +54,7 @@ class Monitor:
     ) -> None:
         self._paths = run_paths
         self._tensorboard = tensorboard
-        self._progress = Progress(run_paths.name, total_episodes, clock)
+        self._progress = ConsoleState(run_paths.name, total_episodes, clock)
         self._console = _console(quiet=not console) if isinstance(console, bool) else console
         self._live: Live | None = None
         self._writers: list[MetricsWriter] = []

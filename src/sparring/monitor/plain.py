@@ -5,19 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from sparring.monitor.state import BUFFER_FILL, EPSILON, LEARNER_WAITS, WORKERS_WAIT, Opponent, Progress, clock_time, count, figure, percent
+from sparring.monitor.state import (
+    BUFFER_FILL,
+    EPSILON,
+    LEARNER_WAITS,
+    WORKERS_WAIT,
+    ConsoleState,
+    Opponent,
+    clock_time,
+    count,
+    figure,
+    percent,
+)
 
 WIDTH: Final = 80
 MAX_OPPONENTS: Final = 4
 _INDENT: Final = " " * 7
 
 
-def report_lines(progress: Progress) -> list[str]:
+def report_lines(progress: ConsoleState) -> list[str]:
     """One report, two or three lines; the first says how far the run is."""
     return list(_pack(_cells(progress)))
 
 
-def _cells(progress: Progress) -> Iterator[str]:
+def _cells(progress: ConsoleState) -> Iterator[str]:
     """What a report says, most important first; a cell is never broken between lines."""
     get = progress.values.get
     yield f"{percent(progress.share):>5}"

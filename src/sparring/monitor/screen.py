@@ -16,8 +16,8 @@ from sparring.monitor.state import (
     EPSILON,
     LEARNER_WAITS,
     WORKERS_WAIT,
+    ConsoleState,
     Opponent,
-    Progress,
     clock_time,
     count,
     figure,
@@ -30,9 +30,9 @@ _BAR: Final = 14
 
 
 class Screen:
-    """Draws a `Progress` as it is when rich asks."""
+    """Draws a `ConsoleState` as it is when rich asks."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: ConsoleState) -> None:
         self._progress = progress
 
     def __rich__(self) -> RenderableType:
@@ -46,7 +46,7 @@ class Screen:
         return Group(panel, Text(""))  # the empty line is for the ^C that terminals echo, which would else push the panel up
 
 
-def _headline(progress: Progress) -> RenderableType:
+def _headline(progress: ConsoleState) -> RenderableType:
     grid = Table.grid(expand=True, padding=(0, 1))
     for justify, ratio in (("left", 1), ("right", None), ("right", None)):
         grid.add_column(justify=justify, ratio=ratio, no_wrap=True)  # type: ignore[arg-type]
@@ -58,7 +58,7 @@ def _headline(progress: Progress) -> RenderableType:
     return grid
 
 
-def _figures(progress: Progress) -> RenderableType:
+def _figures(progress: ConsoleState) -> RenderableType:
     """Three columns of names and values: speed, learning, and how the machine is used."""
     grid = Table.grid(expand=True, padding=(0, 1))
     for column in range(3):

@@ -30,7 +30,7 @@ class Opponent:
     greedy_draws: float | None
 
 
-class Progress:
+class ConsoleState:
     """Everything that a report brought, and the clock."""
 
     def __init__(self, name: str, total_episodes: int, clock: Callable[[], float] = time.monotonic) -> None:

@@ -2,6 +2,6 @@
 
 from sparring.runtime.base import Batch, Workers
 from sparring.runtime.inline import InlineWorkers, torch_threads
-from sparring.runtime.processes import ProcessWorkers, default_start_method
+from sparring.runtime.processes import ProcessWorkers, default_start_method, shared_bytes
 
-__all__ = ["Batch", "InlineWorkers", "ProcessWorkers", "Workers", "default_start_method", "torch_threads"]
+__all__ = ["Batch", "InlineWorkers", "ProcessWorkers", "Workers", "default_start_method", "shared_bytes", "torch_threads"]

@@ -58,7 +58,6 @@ class Workers(Protocol):
     """N bodies of a worker. Rounds are finished in the order in which they were started; at most two are in flight."""
 
     weights: WeightStore
-    shared_bytes: int  # of memory that is shared with the workers, all of it reserved at the start
     replaced: int  # workers that failed and got a successor
 
     def start_round(self, commands: Sequence[RoundCommand]) -> None:

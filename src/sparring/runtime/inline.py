@@ -26,7 +26,6 @@ class InlineWorkers:
     def __init__(self, settings: RolloutSettings, *, num_workers: int, size: int, num_snapshots: int) -> None:
         memory = np.zeros(WeightStore.bytes_needed(size, num_snapshots), np.uint8)
         self.weights = WeightStore(memory, size, num_snapshots)
-        self.shared_bytes = memory.nbytes
         self.replaced = 0
         self._dtype = transition_dtype(spec_of(settings.policy.game))
         self._started: deque[Sequence[RoundCommand]] = deque()

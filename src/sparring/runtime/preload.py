@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 
-import sparring.runtime.worker  # noqa: F401  torch, Numba and the kernels
 from sparring.games import make, names
+from sparring.runtime.worker import PRELOAD_GAME  # and with it torch, Numba and the kernels
 
-_game = os.environ.get("SPARRING_PRELOAD_GAME")
+_game = os.environ.get(PRELOAD_GAME)
 if _game in names():
     make(_game, 1)

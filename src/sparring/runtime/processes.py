@@ -35,7 +35,7 @@ from sparring.runtime.base import Batch, Notify
 from sparring.runtime.ring import Ring
 from sparring.runtime.shared_memory import SharedBlock
 from sparring.runtime.weights import WeightStore
-from sparring.runtime.worker import WorkerJob, worker_main
+from sparring.runtime.worker import PRELOAD_GAME, WorkerJob, worker_main
 
 StartMethod = Literal["forkserver", "spawn"]
 
@@ -57,6 +57,13 @@ def ring_rows(settings: RolloutSettings, episodes: int) -> int:
     whole_round = (episodes + settings.num_envs) * (spec.max_plies + 1)
     affordable = _MOST_RING_BYTES // transition_dtype(spec).itemsize
     return max(settings.block, min(whole_round, affordable))
+
+
+def shared_bytes(settings: RolloutSettings, *, num_workers: int, size: int, num_snapshots: int, episodes: int) -> int:
+    """Memory that such `ProcessWorkers` reserve at their start."""
+    dtype = transition_dtype(spec_of(settings.policy.game))
+    rings = num_workers * Ring.bytes_needed(dtype, ring_rows(settings, episodes))
+    return WeightStore.bytes_needed(size, num_snapshots) + rings
 
 
 class _Handle:
@@ -105,20 +112,21 @@ class ProcessWorkers:
         self._handles = [_Handle(worker) for worker in range(num_workers)]
         self._block = SharedBlock(WeightStore.bytes_needed(size, num_snapshots))
         self.weights = WeightStore(self._block.memory, size, num_snapshots)
-        self.shared_bytes = self._block.size + num_workers * Ring.bytes_needed(self._dtype, self._ring_rows)
         self.replaced = 0
         self._last_poll = 0.0
 
     def __enter__(self) -> Self:
         if self._context.get_start_method() == "forkserver":
-            os.environ["SPARRING_PRELOAD_GAME"] = self._settings.policy.game
             self._context.set_forkserver_preload(_PRELOAD)
+            os.environ[PRELOAD_GAME] = self._settings.policy.game  # read by the fork server, should it start now
         try:
             for handle in self._handles:
                 self._start(handle)
         except BaseException:
             self.__exit__(None, None, None)
             raise
+        finally:
+            os.environ.pop(PRELOAD_GAME, None)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:

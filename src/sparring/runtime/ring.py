@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _HEADER_BYTES = 64
-_FULL_NAP = 0.0002  # seconds; a worker only gets here when it is a whole round ahead
+_FULL_NAP = 0.0002  # seconds between two looks at a full ring
 
 
 class Ring:

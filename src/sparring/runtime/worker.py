@@ -21,7 +21,7 @@ import threading
 import traceback
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -33,7 +33,8 @@ from sparring.runtime.ring import Ring
 from sparring.runtime.shared_memory import SharedBlock
 from sparring.runtime.weights import WeightStore
 
-_PR_SET_PDEATHSIG = 1
+PRELOAD_GAME: Final = "SPARRING_PRELOAD_GAME"  # in the environment of a fork server: the game that it makes ready for its workers
+_PR_SET_PDEATHSIG: Final = 1
 
 
 @dataclass(frozen=True)

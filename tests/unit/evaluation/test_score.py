@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from sparring.evaluation.matches import MatchTable
+from sparring.evaluation.matches import PlayedMatches
 from sparring.evaluation.score import bootstrap_interval, first_place_shares, score_matches
 
 
@@ -13,7 +13,7 @@ def table(returns):
     """A table of matches from returns [openings, P, P]: opening, rotation, player."""
     returns = np.asarray(returns, float)
     K, P, _ = returns.shape
-    return MatchTable(
+    return PlayedMatches(
         opening=np.repeat(np.arange(K), P),
         seat=np.tile(np.arange(P), K),
         returns=returns.reshape(K * P, P),

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sparring.monitor import Monitor
 from sparring.monitor.plain import report_lines
-from sparring.monitor.state import Progress
+from sparring.monitor.state import ConsoleState
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
@@ -85,7 +85,7 @@ def test_plain_lines_have_no_control_codes(tmp_path: Path) -> None:
 
 
 def test_plain_report() -> None:
-    progress = Progress("run", 100_000, lambda: 0.0)
+    progress = ConsoleState("run", 100_000, lambda: 0.0)
     progress.update(ORDINARY)
     assert report_lines(progress) == [
         " 54 %  54,012 matches  left -  12,345 plies/s  1,234/min  212 updates/s",

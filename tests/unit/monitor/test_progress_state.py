@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparring.monitor.state import Progress, clock_time, count, figure, percent
+from sparring.monitor.state import ConsoleState, clock_time, count, figure, percent
 
 
 class Clock:
@@ -15,7 +15,7 @@ class Clock:
 
 def test_time_left_follows_the_rate_of_the_last_minute() -> None:
     clock = Clock()
-    progress = Progress("run", 10_000, clock)
+    progress = ConsoleState("run", 10_000, clock)
     assert progress.left is None
     progress.advance(1000)  # a resumed run: these were not played now
     assert progress.left is None
@@ -32,14 +32,14 @@ def test_time_left_follows_the_rate_of_the_last_minute() -> None:
 
 
 def test_a_finished_run_has_nothing_left() -> None:
-    progress = Progress("run", 100, Clock())
+    progress = ConsoleState("run", 100, Clock())
     progress.advance(130)
     assert progress.left == 0.0
     assert progress.share == 1.0
 
 
 def test_reports_keep_what_they_do_not_mention() -> None:
-    progress = Progress("run", 100, Clock())
+    progress = ConsoleState("run", 100, Clock())
     progress.update({"rollout/episodes": 10.0, "eval/win_rate/random": 0.9})
     progress.update({"rollout/episodes": 20.0, "train/loss": 0.5})
     assert progress.episodes == 20
@@ -47,7 +47,7 @@ def test_reports_keep_what_they_do_not_mention() -> None:
 
 
 def test_opponents_in_order() -> None:
-    progress = Progress("run", 100, Clock())
+    progress = ConsoleState("run", 100, Clock())
     progress.update(
         {
             "rollout/win_rate/snapshot:2": 0.2, "rollout/win_rate/snapshot:10": 0.3, "rollout/win_rate/self": 0.5,
