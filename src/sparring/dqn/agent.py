@@ -82,9 +82,7 @@ class DQNAgent:
     def add_trajectory_to_buffer(self, trajectory: Trajectory) -> None:
         """Store one seat's decisions of one match. Raises `InputError` when they do not fit the game, `SparringError` after `load`."""
         training = self._require_training("add_trajectory_to_buffer")
-        rows = trajectory_transitions(
-            trajectory, self.game, gamma=training.gamma, n_steps=training.n_steps, version=training.learner.updates
-        )
+        rows = trajectory_transitions(trajectory, self.game, gamma=training.gamma, n_steps=training.n_steps)
         training.replay.extend(rows)
 
     def learn(self, updates: int) -> LearnStats:

@@ -28,9 +28,10 @@ class Trajectory:
     terminated: bool = True
     final_observation: NDArray[Any] | None = None  # [*observation_shape]
     final_mask: NDArray[np.bool_] | None = None  # [A]
+    version: int = 0  # of the weights that chose the actions, where it is known
 
 
-def trajectory_transitions(trajectory: Trajectory, spec: GameSpec, *, gamma: float, n_steps: int, version: int) -> NDArray[Any]:
+def trajectory_transitions(trajectory: Trajectory, spec: GameSpec, *, gamma: float, n_steps: int) -> NDArray[Any]:
     """The n-step `own_turn` transitions [T] of a trajectory: the next state is the same seat's, `n_steps` own decisions later.
 
     Raises `InputError` when lengths or shapes do not fit, an action is illegal, or a reward is not finite.
@@ -39,7 +40,7 @@ def trajectory_transitions(trajectory: Trajectory, spec: GameSpec, *, gamma: flo
     T = len(trajectory.actions)
     rows = np.zeros(T, transition_dtype(spec))
     rows["observation"], rows["mask"] = trajectory.observations, trajectory.masks
-    rows["action"], rows["sign"], rows["version"] = trajectory.actions, 1, version
+    rows["action"], rows["sign"], rows["version"] = trajectory.actions, 1, trajectory.version
     for t in range(T):
         end = min(t + n_steps, T)
         powers = gamma ** np.arange(end - t, dtype=np.float64)

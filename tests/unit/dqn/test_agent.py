@@ -211,7 +211,7 @@ def test_after_load_methods_that_train_say_that_it_was_loaded_for_play(tmp_path:
 def test_a_trajectory_goes_to_the_replay() -> None:
     agent, training = trained()
     agent.add_trajectory_to_buffer(one_match())
-    expected = trajectory_transitions(one_match(), spec_of("tic_tac_toe"), gamma=0.5, n_steps=2, version=0)
+    expected = trajectory_transitions(one_match(), spec_of("tic_tac_toe"), gamma=0.5, n_steps=2)
     assert expected["R"].tolist() == [0.0, 0.5, 1.0]
     stored = training.replay.get_state()["buffer"]["rows"]
     for name in DTYPE.names or ():

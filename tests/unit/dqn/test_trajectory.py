@@ -41,7 +41,7 @@ def read(rows: NDArray[Any]) -> list[tuple[int, int, float, int, float]]:
 
 
 def test_one_step_by_hand() -> None:
-    rows = trajectory_transitions(numbered([0.0, 2.0, 1.0]), SMALL, gamma=0.5, n_steps=1, version=7)
+    rows = trajectory_transitions(replace(numbered([0.0, 2.0, 1.0]), version=7), SMALL, gamma=0.5, n_steps=1)
     assert read(rows) == [(1, 0, 0.0, 2, 0.5), (2, 1, 2.0, 3, 0.5), (3, 0, 1.0, 0, 0.0)]
     assert rows["next_mask"].tolist() == [[True, True], [True, True], [False, False]]
     assert rows["mask"].all()
@@ -50,20 +50,20 @@ def test_one_step_by_hand() -> None:
 
 
 def test_two_steps_by_hand() -> None:
-    rows = trajectory_transitions(numbered([0.0, 2.0, 1.0]), SMALL, gamma=0.5, n_steps=2, version=0)
+    rows = trajectory_transitions(numbered([0.0, 2.0, 1.0]), SMALL, gamma=0.5, n_steps=2)
     assert read(rows) == [(1, 0, 1.0, 3, 0.25), (2, 1, 2.5, 0, 0.0), (3, 0, 1.0, 0, 0.0)]
 
 
 def test_a_cut_trajectory_by_hand() -> None:
-    rows = trajectory_transitions(numbered([0.0, 2.0, 1.0], terminated=False), SMALL, gamma=0.5, n_steps=2, version=0)
+    rows = trajectory_transitions(numbered([0.0, 2.0, 1.0], terminated=False), SMALL, gamma=0.5, n_steps=2)
     assert read(rows) == [(1, 0, 1.0, 3, 0.25), (2, 1, 2.5, 99, 0.25), (3, 0, 1.0, 99, 0.5)]
     assert rows["next_mask"].tolist() == [[True, True], [False, True], [False, True]]
 
 
 def test_more_steps_than_decisions() -> None:
-    rows = trajectory_transitions(numbered([4.0, 8.0]), SMALL, gamma=0.5, n_steps=9, version=0)
+    rows = trajectory_transitions(numbered([4.0, 8.0]), SMALL, gamma=0.5, n_steps=9)
     assert read(rows) == [(1, 0, 8.0, 0, 0.0), (2, 1, 8.0, 0, 0.0)]
-    assert len(trajectory_transitions(numbered([]), SMALL, gamma=0.5, n_steps=2, version=0)) == 0
+    assert len(trajectory_transitions(numbered([]), SMALL, gamma=0.5, n_steps=2)) == 0
 
 
 @settings(max_examples=40, deadline=None)
@@ -98,7 +98,7 @@ def of_seat(game: Any, seat: int, own: list[tuple[Any, ...]], paid: list[float],
     cut = bool(game.truncated[0])
     final: dict[str, Any] = {"terminated": False, "final_observation": game.observation[0], "final_mask": game.mask[0]} if cut else {}
     trajectory = Trajectory(observations, masks, actions, np.array(paid), **final)
-    rows = trajectory_transitions(trajectory, SPEC, gamma=0.9, n_steps=n_steps, version=3)
+    rows = trajectory_transitions(replace(trajectory, version=3), SPEC, gamma=0.9, n_steps=n_steps)
     return rows[: max(0, len(own) - n_steps)] if cut and game.seat[0] != seat else rows
 
 
@@ -130,5 +130,5 @@ GOOD = numbered([0.0, 1.0])
 )
 def test_what_does_not_fit_is_one_line(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
-        trajectory_transitions(replace(GOOD, **change), SMALL, gamma=0.9, n_steps=1, version=0)
+        trajectory_transitions(replace(GOOD, **change), SMALL, gamma=0.9, n_steps=1)
     assert "\n" not in str(error.value)
