@@ -7,7 +7,8 @@ command line answers with: 2 for input that the caller can correct, 1 for anythi
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class SparringError(Exception):
@@ -41,6 +42,17 @@ class FileFormatError(InputError):
 
 class GameError(SparringError):
     """A game broke the contract of the batched protocol."""
+
+
+class GameFault(GameError):
+    """A game raised an exception or gave what is no number, in one match; `record` says in which (`games/faults.py`)."""
+
+    def __init__(self, message: str, record: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.record = dict(record)
+
+    def __reduce__(self) -> tuple[type[GameFault], tuple[str, dict[str, Any]]]:
+        return type(self), (str(self), self.record)
 
 
 class IllegalAction(GameError, ValueError):

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+from collections.abc import Mapping
+from typing import Any, Final
 
 from sparring.errors import ConfigurationError, nearest
+from sparring.games.match import Match
+from sparring.games.names import GameName, parse
+from sparring.games.own import name_of
 from sparring.games.spec import BatchedGame, GameSpec, Symmetry
 
-__all__ = ["BatchedGame", "GameSpec", "Symmetry", "make", "names", "spec_of"]
+__all__ = [
+    "BatchedGame", "GameSpec", "Match", "Symmetry", "canonical", "is_built_in", "is_own", "label", "make", "name_of", "names",
+    "player_numbers", "spec_of", "with_players",
+]  # fmt: skip
 
-_RULES = {
-    "connect_four": "sparring.games.connect_four",
-    "tic_tac_toe": "sparring.games.tic_tac_toe",
+# The rules of each game, by its number of players; the first is what the bare name stands for.
+_RULES: Final[Mapping[str, Mapping[int, str]]] = {
+    "connect_four": {2: "sparring.games.connect_four"},
+    "ludo": {2: "sparring.games.ludo.two", 3: "sparring.games.ludo.three", 4: "sparring.games.ludo.four"},
+    "tic_tac_toe": {2: "sparring.games.tic_tac_toe"},
 }
+# Adapters by their scheme; each module offers make(name, num_slots). Named and not imported: they stand on this room.
+_ADAPTERS: Final = {"openspiel": "sparring.adapters.openspiel", "pettingzoo": "sparring.adapters.pettingzoo"}
+_COMPILED: Final = "compiled"
 
 
 def names() -> tuple[str, ...]:
@@ -20,21 +34,86 @@ def names() -> tuple[str, ...]:
     return tuple(_RULES)
 
 
+def make(name: str, num_slots: int) -> BatchedGame:
+    """A game with `num_slots` matches side by side; its `spec.name` is `canonical(name)`.
+
+    `name` is that of a built-in game, `module:Class`, `compiled:module`, `openspiel:...` or `pettingzoo:...`, each perhaps with
+    arguments, as in `ludo(num_players=4)`. Raises `ConfigurationError` for a game that is not there.
+    """
+    parsed = parse(name)
+    if parsed.scheme in _ADAPTERS:
+        game: BatchedGame = importlib.import_module(_ADAPTERS[parsed.scheme]).make(parsed, num_slots)
+        return game
+    if parsed.scheme and parsed.scheme != _COMPILED:
+        from sparring.games import own
+
+        return own.make(parsed, num_slots)
+    from sparring.games.compiled import CompiledGame  # Numba takes half a second, which a list of games need not wait for
+
+    rules = parsed.target if parsed.scheme else _rules_of(parsed)
+    return CompiledGame(rules, num_slots, name=canonical(name))
+
+
+@functools.cache
 def spec_of(name: str) -> GameSpec:
-    """What a built-in game declares; compiles nothing."""
-    spec = importlib.import_module(_rules_of(name)).SPEC
+    """What a game declares; compiles nothing of a built-in one."""
+    parsed = parse(name)
+    if parsed.scheme:
+        return make(name, 1).spec
+    spec = importlib.import_module(_rules_of(parsed)).SPEC
     assert isinstance(spec, GameSpec)
     return spec
 
 
-def make(name: str, num_slots: int) -> BatchedGame:
-    """A built-in game with `num_slots` matches side by side."""
-    from sparring.games.compiled import CompiledGame  # Numba takes half a second, which a list of games need not wait for
+def canonical(name: str) -> str:
+    """The one spelling of a name: equal games have equal names."""
+    parsed = parse(name)
+    return str(parsed) if parsed.scheme else spec_of(name).name
 
-    return CompiledGame(_rules_of(name), num_slots)
+
+def player_numbers(name: str) -> tuple[int, ...]:
+    """How many may play a built-in game."""
+    return tuple(_RULES[name])
 
 
-def _rules_of(name: str) -> str:
-    if name not in _RULES:
-        raise ConfigurationError("unknown game", got=repr(name), expected=f"one of {', '.join(_RULES)}", remedy=nearest(name, _RULES))
-    return _RULES[name]
+def label(name: str) -> str:
+    """What files and presets call the game: its name without where it comes from and its arguments."""
+    return parse(name).label
+
+
+def with_players(name: str, num_players: int) -> str:
+    """The name of the same game for so many players. Raises `ConfigurationError` where it is not played by so many."""
+    parsed = parse(name)
+    if spec_of(name).num_players == num_players:
+        return canonical(name)
+    has_choice = is_own(name) if parsed.scheme else len(_RULES[parsed.target]) > 1
+    if not has_choice or "num_players" in parsed.arguments:
+        expected = f"{spec_of(name).num_players}, as {name} is played"
+        raise ConfigurationError("num_players", got=num_players, expected=expected, remedy="leave it out")
+    return spec_of(str(GameName(parsed.scheme, parsed.target, {**parsed.arguments, "num_players": num_players}))).name
+
+
+def is_built_in(name: str) -> bool:
+    """Whether the game comes with Sparring."""
+    return not parse(name).scheme
+
+
+def is_own(name: str) -> bool:
+    """Whether making the game runs code that its user wrote, which no file of ours may cause by itself."""
+    scheme = parse(name).scheme
+    return bool(scheme) and scheme not in _ADAPTERS
+
+
+def _rules_of(name: GameName) -> str:
+    if name.target not in _RULES:
+        expected = f"one of {', '.join(_RULES)}, or module:Class"
+        raise ConfigurationError("unknown game", got=repr(str(name)), expected=expected, remedy=nearest(name.target, _RULES))
+    by_players: Mapping[int, str] = _RULES[name.target]
+    arguments: dict[str, Any] = dict(name.arguments)
+    num_players = arguments.pop("num_players", next(iter(by_players)))
+    if arguments:
+        raise ConfigurationError(f"{name.target} takes no such argument", got=", ".join(arguments), expected="num_players at most")
+    if num_players not in by_players:
+        expected = " or ".join(map(str, by_players))
+        raise ConfigurationError(f"num_players of {name.target}", got=num_players, expected=expected)
+    return by_players[num_players]

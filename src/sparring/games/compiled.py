@@ -9,41 +9,67 @@ Rules are plain functions of one match, on one row `state` of a structured array
     observe(state, observation)                 fill `observation`, which comes zeroed, as the seat to move sees it
     play(state, action, rewards, rng) -> bool   one ply: add to `rewards` [P], name the next seat; True ends the match
 
-`rng` is the match's own stream, for `sparring.games.random.random_below`. Nothing else may be kept or drawn from.
+`rng` is the match's own stream, for `sparring.games.random.random_below`. Nothing else may be kept or drawn from. Two more functions may
+be there, which are never compiled:
+
+    text(state) -> str                          the position, for people
+    action_text(state, action) -> str           a legal action in words
 """
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from sparring.errors import ConfigurationError, GameError, IllegalAction, InputError
+from sparring.errors import ConfigurationError, GameError, GameFault, IllegalAction
+from sparring.games.arguments import check_stored, chosen_slots, copy_actions, illegal_action, one_slot, own_keys, own_seats
+from sparring.games.blame import Blame, BrokenContractError
 from sparring.games.instances import load_driver, load_rules
 from sparring.games.linking import interpreted as in_plain_python
 from sparring.games.slots import STORED, allocate
 from sparring.games.spec import GameSpec, StateTree
 
+_AT_WORK = ("start", "legal", "observe", "play")  # by the driver's numbers for them
+_BREACHES = {  # by the driver's names for them: the function to blame, what was got and expected, and the remedy
+    "NO_SUCH_SEAT": ("play", "seat {seat}", "0 to {last_seat}", 'set state["seat"] to who decides now, after the end too'),
+    "NO_LEGAL_ACTION": ("legal", "no legal action", "at least one while a match goes on", "end the match, or offer one that passes"),
+    "OBSERVATION_NOT_FINITE": ("observe", "NaN or infinity", "finite numbers", "show what a network can be fed"),
+    "REWARD_NOT_FINITE": ("play", "rewards {rewards}", "finite numbers", "pay what can be added up"),
+}
+
 
 class CompiledGame:
-    """`BatchedGame` of the rules in the module named `rules`; `interpreted` runs rules and driver in plain Python, for debugging."""
+    """`BatchedGame` of the rules in the module named `rules`; `interpreted` runs rules and driver in plain Python, for debugging.
 
-    def __init__(self, rules: str, num_slots: int, *, interpreted: bool = False) -> None:
+    `name` is what the game is called everywhere; else its rules say, or it is called as they are. After a `GameFault` the game is of no
+    use: make another.
+    """
+
+    def __init__(self, rules: str, num_slots: int, *, name: str | None = None, interpreted: bool = False) -> None:
         if num_slots < 1:
             raise ConfigurationError("a game needs slots", got=num_slots, expected="at least 1")
-        module = load_rules(rules)
-        driver = load_driver(module)
+        self._rules = module = load_rules(rules)
+        self._driver = driver = load_driver(module)
+        self._interpreted = interpreted
         link: Callable[[Any], Any] = in_plain_python if interpreted else lambda function: function
-        self._reset, self._step = link(driver.reset), link(driver.step)
-        self._refresh, self._win_or_block = link(driver.refresh), link(driver.win_or_block)
-        self.spec: GameSpec = module.SPEC
+        self._reset, self._step, self._refresh = link(driver.reset), link(driver.step), link(driver.refresh)
+        self._win_or_block, self._observe_as = link(driver.win_or_block), link(driver.observe_as)
+        self.spec: GameSpec = dataclasses.replace(module.SPEC, name=name or module.SPEC.name or rules)
         self.num_slots = num_slots
         self._slots = allocate(self.spec, module.STATE, num_slots)
         self._actions = np.full(num_slots, -1, np.int64)
         self._name_views()
-        self._load()
+        try:
+            self._load()
+        except Exception as error:
+            raise _cannot_be_compiled(rules, error) from error
 
     def _name_views(self) -> None:
         slots = self._slots
@@ -55,59 +81,121 @@ class CompiledGame:
         nothing = np.empty(0, np.int64)
         self.reset(nothing, np.empty(0, np.uint64))
         self.step(self._actions)
-        self._refresh(self._slots)
+        self._call(self._refresh)
         self.win_or_block(nothing)
+        self.observe_as(nothing, nothing)
 
     def reset(self, slots: NDArray[np.int64], keys: NDArray[np.uint64]) -> None:
-        chosen = self._chosen(slots)
-        own_keys = np.array(keys, np.uint64)
-        if own_keys.shape != chosen.shape:
-            raise InputError("reset takes one key for each slot", got=own_keys.shape, expected=str(chosen.shape))
-        self._reset(self._slots, chosen, own_keys)
+        chosen = chosen_slots(self, slots)
+        self._call(self._reset, chosen, own_keys(keys, chosen))
 
     def step(self, actions: NDArray[np.int64]) -> None:
-        if np.shape(actions) != self._actions.shape:
-            expected = f"{self._actions.shape}, in which -1 leaves a slot as it is"
-            raise InputError("step takes one action for each slot", got=np.shape(actions), expected=expected)
-        np.copyto(self._actions, actions, casting="same_kind")
-        bad = int(self._step(self._slots, self._actions))
-        if bad >= 0:
-            raise self._illegal(bad)
+        copy_actions(actions, self._actions)
+        self._call(self._step, self._actions)
 
     def win_or_block(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
-        chosen = self._chosen(slots)
+        chosen = chosen_slots(self, slots)
         out = np.zeros((len(chosen), self.spec.num_actions), np.bool_)
-        self._win_or_block(self._slots, chosen, out)
+        self._call(self._win_or_block, chosen, out)
         return out
+
+    def observe_as(self, slots: NDArray[np.int64], seats: NDArray[np.int64]) -> NDArray[Any]:
+        chosen = chosen_slots(self, slots)
+        out = np.zeros((len(chosen), *self.spec.observation_shape), self.spec.observation_dtype)
+        self._call(self._observe_as, chosen, own_seats(self, seats, chosen), out)
+        return out
+
+    def text(self, slot: int) -> str:
+        state = self._slots.states[one_slot(self, slot)].copy()
+        return self._in_words("text", slot, state).rstrip("\n") if hasattr(self._rules, "text") else _fields(state)
+
+    def action_text(self, slot: int, action: int) -> str:
+        state = self._slots.states[one_slot(self, slot)].copy()
+        return self._in_words("action_text", slot, state, action) if hasattr(self._rules, "action_text") else str(action)
 
     def get_state(self) -> StateTree:
         return {name: getattr(self._slots, name).copy() for name in STORED}
 
     def set_state(self, state: StateTree) -> None:
         for name in STORED:
-            self._check_stored(name, state.get(name))
+            check_stored(self, name, state.get(name), getattr(self._slots, name))
+        ended = state["terminated"] | state["truncated"]
+        if np.any((state["plies"] < 0) | (state["plies"] > self.spec.max_plies - ~ended)):  # there would be no room for the next action
+            raise GameError(f"state of {self.spec.name} does not fit in plies: got {state['plies'].max()}, expected fewer; it is damaged")
+        seats = state["states"]["seat"]
+        if np.any((seats < 0) | (seats >= self.spec.num_players)):
+            raise GameError(f"state of {self.spec.name} does not fit in seat: got {seats.max()}, expected a seat; it is damaged")
         for name in STORED:
             getattr(self._slots, name)[...] = state[name]
-        self._refresh(self._slots)
+        self._call(self._refresh)
 
-    def _chosen(self, slots: ArrayLike) -> NDArray[np.int64]:
-        """A copy of `slots`: the driver has machine code for one kind of array only, and would write past the end unchecked."""
-        chosen = np.array(slots, np.int64)
-        if chosen.ndim != 1 or (chosen.size and not 0 <= chosen.min() <= chosen.max() < self.num_slots):
-            raise InputError("no such slots", got=f"{chosen.tolist()}", expected=f"a list of numbers from 0 to {self.num_slots - 1}")
-        return chosen
+    def _call(self, function: Callable[..., Any], *arguments: NDArray[Any]) -> None:
+        """Call a function of the driver; what it finds wrong with the rules, and what they raise, becomes a `GameFault`."""
+        self._slots.cursor[:] = -1
+        try:
+            with np.errstate(divide="raise") if self._interpreted else nullcontext():  # as compiled code does
+                wrong = function(self._slots, *arguments)
+        except Exception as error:
+            if self._slots.cursor[0] < 0:  # it did not get as far as a match
+                raise
+            raise self._fault(error) from error
+        if wrong == self._driver.ILLEGAL_ACTION:
+            slot = int(self._slots.cursor[0])
+            raise illegal_action(self, slot, int(self._actions[slot]))
+        if wrong != self._driver.FINE:
+            raise self._fault(self._breach(wrong))
 
-    def _illegal(self, slot: int) -> IllegalAction:
-        got = f"illegal action in slot {slot} of {self.spec.name}: got {self._actions[slot]}"
-        if self.terminated[slot] or self.truncated[slot]:
-            return IllegalAction(f"{got}, expected -1; the match there has ended: reset the slot first")
-        return IllegalAction(f"{got}, expected one of {np.flatnonzero(self.mask[slot]).tolist()}; play legal actions only, see mask")
+    def _breach(self, wrong: int) -> BrokenContractError:
+        """What the driver found wrong; moves the cursor to the function to blame for it."""
+        [(function, *texts)] = [breach for name, breach in _BREACHES.items() if getattr(self._driver, name) == wrong]
+        slot = self._slots.cursor[0]
+        self._slots.cursor[1] = _AT_WORK.index("start" if function == "play" and self.plies[slot] == 0 else function)
+        values = {"seat": self.seat[slot], "last_seat": self.spec.num_players - 1, "rewards": self.rewards[slot].tolist()}
+        return BrokenContractError(*(text.format(**values) for text in texts))
 
-    def _check_stored(self, name: str, value: object) -> None:
-        own = getattr(self._slots, name)
-        if not isinstance(value, np.ndarray) or value.dtype != own.dtype or value.shape != own.shape:
-            got = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else repr(value)
-            raise GameError(
-                f"state of {self.spec.name} does not fit in {name}: got {got}, expected {own.dtype} {own.shape}; "
-                "it was saved by another game or with another number of slots"
-            )
+    def _fault(self, error: Exception) -> GameFault:
+        slot, at_work, *tried = self._slots.cursor.tolist()
+        blame = self._blame(slot, _AT_WORK[at_work], [action for action in tried if action >= 0])
+        return blame.fault(error, None if self._interpreted else self._seen_in_plain_python(blame, error))
+
+    def _blame(self, slot: int, during: str, tried: list[int]) -> Blame:
+        actions = self._slots.history[slot, : self.plies[slot]].tolist()
+        return Blame(self.spec.name, int(self._slots.keys[slot]), [*actions, *tried], during, getattr(self._rules, during))
+
+    def _seen_in_plain_python(self, blame: Blame, error: Exception) -> Exception | None:
+        """The same error met again in plain Python, which knows the line where compiled code does not; None if it does not come again."""
+        if isinstance(error, BrokenContractError):
+            return None
+        game = CompiledGame(self._rules.__name__, 1, name=self.spec.name, interpreted=True)
+        try:
+            game.reset(np.zeros(1, np.int64), np.array([blame.key], np.uint64))
+            for action in blame.actions:
+                game.step(np.array([action]))
+        except GameFault as again:
+            seen = again.__cause__
+            same = type(seen) is type(error) or (isinstance(error, ZeroDivisionError) and isinstance(seen, FloatingPointError))
+            return seen if isinstance(seen, Exception) and same and again.record["during"] == blame.during else None
+        except IllegalAction:  # it was tried on a copy, with other chance
+            return None
+        return None
+
+    def _in_words(self, function: str, slot: int, *arguments: Any) -> str:
+        try:
+            return str(getattr(self._rules, function)(*arguments))
+        except Exception as error:
+            raise self._blame(slot, function, []).fault(error) from error
+
+
+def _cannot_be_compiled(rules: str, error: Exception) -> ConfigurationError:
+    """One line of what Numba tells in many: the beginning of its reasons, and the first place that it names."""
+    reasons = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("Failed in")]
+    place = re.search(r'File "([^"]+)", (line \d+)', str(error))
+    reason = " ".join([f"{type(error).__name__}:", *reasons[:2]])
+    where = f" ({Path(place[1]).name}, {place[2]})" if place else ""
+    remedy = "Numba's documentation says what it knows of Python and NumPy"
+    return ConfigurationError(f"the rules in {rules} cannot be compiled{where}: {reason[:300]}", remedy=remedy)
+
+
+def _fields(state: Any) -> str:
+    """The fields of a row, one a line."""
+    return "\n".join(f"{name}: {np.asarray(state[name]).tolist()}" for name in state.dtype.names)

@@ -81,6 +81,12 @@ def play(state: Any, action: Any, rewards: Any, rng: Any) -> Any:
     return state["stones"] == CELLS
 
 
+def text(state: Any) -> str:
+    """The grid, seat 0's stones as X and seat 1's as O, above the numbers of the columns."""
+    rows = [" ".join(".XO"[stone] for stone in row) for row in state["board"][::-1]]
+    return "\n".join([*rows, " ".join(map(str, range(COLUMNS)))])
+
+
 def _four_through(board: Any, row: Any, column: Any) -> Any:
     """Whether the stone just dropped here stands in a line of four: only lines through it can be new."""
     return (

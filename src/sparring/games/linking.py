@@ -21,9 +21,19 @@ _ALWAYS_COMPILED = "sparring.games.random"  # wraps around at 64 bits, which pla
 Function = Callable[..., Any]
 
 
-def compiled(function: Function) -> Any:
-    """`function` under Numba, with the plain functions that it reaches; what is compiled already stays as it is."""
-    return _relink(function, lambda copy: njit(nogil=True)(copy), (FunctionType,), {})
+def compiled(function: Function, tag: str = "") -> Any:
+    """`function` under Numba, with the plain functions that it reaches; what is compiled already stays as it is.
+
+    `tag` becomes part of the names of the machine code. Numba tells structured types apart by numbers that each process counts anew: code
+    of one function for two of them, kept on disk by two processes, can have one name, and a third process would run one for the other.
+    """
+
+    def convert(copy: FunctionType) -> Function:
+        copy.__qualname__ += tag
+        dispatcher: Function = njit(nogil=True)(copy)
+        return dispatcher
+
+    return _relink(function, convert, (FunctionType,), {})
 
 
 def interpreted(function: Function) -> Any:

@@ -25,6 +25,7 @@ CHANCE: Final = 1
 PLAYERS: Final = 2
 EXPLORATION: Final = 3
 OPENING: Final = 4
+TRIALS: Final = 5
 
 _MASK_64: Final = (1 << 64) - 1
 

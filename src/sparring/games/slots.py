@@ -14,6 +14,8 @@ class Slots(NamedTuple):
     """One row for each of n slots, each with one match; see `BatchedGame` for the views."""
 
     states: NDArray[Any]  # [n] of the rules' STATE
+    keys: NDArray[np.uint64]  # [n] of the matches, as `reset` was given them
+    history: NDArray[np.int32]  # [n, max_plies] actions; those from `plies` on are left from earlier matches
     rng: NDArray[np.uint64]  # [n, 2] key and counter of the stream from which the match's chance is drawn
     seat: NDArray[np.int64]
     observation: NDArray[Any]
@@ -22,9 +24,10 @@ class Slots(NamedTuple):
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
     plies: NDArray[np.int64]
+    cursor: NDArray[np.int64]  # [4] slot and rules function at work, and up to two actions that are only tried, else -1
 
 
-STORED = ("states", "rng", "rewards", "terminated", "truncated", "plies")  # the rest follows from these
+STORED = ("states", "keys", "history", "rng", "rewards", "terminated", "truncated", "plies")  # the rest follows from these
 
 
 def allocate(spec: GameSpec, state: np.dtype[Any], num_slots: int) -> Slots:
@@ -32,6 +35,8 @@ def allocate(spec: GameSpec, state: np.dtype[Any], num_slots: int) -> Slots:
     n = num_slots
     return Slots(
         states=np.zeros(n, state),
+        keys=np.zeros(n, np.uint64),
+        history=np.zeros((n, spec.max_plies), np.int32),
         rng=np.zeros((n, 2), np.uint64),
         seat=np.zeros(n, np.int64),
         observation=np.zeros((n, *spec.observation_shape), spec.observation_dtype),
@@ -40,4 +45,5 @@ def allocate(spec: GameSpec, state: np.dtype[Any], num_slots: int) -> Slots:
         terminated=np.ones(n, np.bool_),
         truncated=np.zeros(n, np.bool_),
         plies=np.zeros(n, np.int64),
+        cursor=np.full(4, -1, np.int64),
     )

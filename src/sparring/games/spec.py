@@ -24,15 +24,16 @@ class Symmetry:
     action: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GameSpec:
     """The declared facts of a game.
 
     Shapes use A = `num_actions` and P = `num_players`. `returns` bounds the sum of one seat's rewards over one match, whatever the
-    discount; targets are clipped to it. `max_plies` cuts longer matches (`truncated`).
+    discount; targets are clipped to it. `max_plies` cuts longer matches (`truncated`). `name` is what `games.make` makes the game by,
+    and is filled in there.
     """
 
-    name: str
+    name: str = ""
     num_players: int
     num_actions: int
     observation_shape: tuple[int, ...]
@@ -41,6 +42,7 @@ class GameSpec:
     chance: bool = False
     hidden_information: bool = False
     zero_sum: bool = False
+    impartial: bool = False  # all seats see a position alike, as in Nim
     returns: tuple[float, float] | None = None
     symmetries: tuple[Symmetry, ...] = field(default=(), repr=False)
 
@@ -81,7 +83,21 @@ class BatchedGame(Protocol):
         """
 
     def win_or_block(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """[m, A]: the moves that win at once; if none, those that the next seat would win with; if none, all legal moves."""
+        """[m, A]: the moves that win at once; if none, those that the next seat would win with; if none, all legal moves.
+
+        It never looks at what the match's chance has in store: in a game with chance a move wins only if it does so with each of several
+        other streams, and the next seat's moves are not looked for. A game may also give all legal moves there. With hidden information
+        it gives all legal moves: trying them would show what the mover cannot see.
+        """
+
+    def observe_as(self, slots: NDArray[np.int64], seats: NDArray[np.int64]) -> NDArray[Any]:
+        """[m, *observation_shape]: what `seats[i]` sees in `slots[i]` now, whoever is to move; zeros after `terminated`."""
+
+    def text(self, slot: int) -> str:
+        """The position in a slot for people, in one or several lines."""
+
+    def action_text(self, slot: int, action: int) -> str:
+        """A legal action in words, at least its number."""
 
     def get_state(self) -> StateTree:
         """Copies of everything that a later `set_state` needs to go on exactly from here."""

@@ -85,6 +85,12 @@ def play(state: Any, action: Any, rewards: Any, rng: Any) -> Any:
     return state["marks"] == CELLS
 
 
+def text(state: Any) -> str:
+    """The board, seat 0's marks as X and seat 1's as O, empty cells as their numbers."""
+    cells = [" XO"[mark] if mark else str(action) for action, mark in enumerate(state["board"].flat)]
+    return "\n".join(" ".join(cells[row * SIDE : (row + 1) * SIDE]) for row in range(SIDE))
+
+
 def _three_through(board: Any, row: Any, column: Any) -> Any:
     """Whether the mark just made completes a row, a column or a diagonal; a diagonal elsewhere, full of it, would have ended the match."""
     mark = board[row, column]

@@ -28,10 +28,9 @@ def assert_equal(a, b):
         assert np.array_equal(a[name], b[name]), name
 
 
-@pytest.mark.parametrize("name", names())
-def test_compiled_and_interpreted_are_equal_bit_for_bit(name):
+@pytest.mark.parametrize("rules", ["sparring.games.connect_four", "sparring.games.tic_tac_toe", "lottery_rules"])
+def test_compiled_and_interpreted_are_equal_bit_for_bit(rules):
     rng, slots = np.random.default_rng(7), np.arange(24)
-    rules = f"sparring.games.{name}"
     games = [CompiledGame(rules, 24), CompiledGame(rules, 24, interpreted=True)]
     chosen, finished = slots, 0
     for _ in range(250):
@@ -44,7 +43,8 @@ def test_compiled_and_interpreted_are_equal_bit_for_bit(name):
         assert_equal(*map(snapshot, games))
         assert_equal(*(game.get_state() for game in games))
         assert np.array_equal(*(game.win_or_block(slots) for game in games))
-        chosen = np.flatnonzero(games[0].terminated)
+        assert np.array_equal(*(game.observe_as(slots, 1 - games[0].seat) for game in games))
+        chosen = np.flatnonzero(games[0].terminated | games[0].truncated)
         finished += len(chosen)
     assert finished >= 100
 
@@ -111,6 +111,77 @@ def test_win_or_block_marks_both_ends_of_an_open_three():
     for action in (2, 2, 3, 3, 4):
         game.step(np.array([action]))
     assert np.flatnonzero(game.win_or_block(np.array([0]))[0]).tolist() == [1, 5]
+
+
+@pytest.mark.parametrize("interpreted", [False, True])
+def test_win_or_block_knows_nothing_of_the_matchs_chance(interpreted):
+    """Action 0 wins for three keys of four, action 1 at odd levels whatever the key; nobody looks for what the next seat could win with."""
+    n = 64
+    game = CompiledGame("lottery_rules", n, interpreted=interpreted)
+    game.reset(np.arange(n), np.arange(n, dtype=np.uint64))
+    state = game.get_state()
+    assert game.win_or_block(np.arange(n)).all()
+    assert_equal(game.get_state(), state)
+    game.step(np.zeros(n, np.int64))
+    assert 0.6 * n < game.terminated.sum() < 0.9 * n
+    game.set_state(state)
+    game.step(np.full(n, 2))
+    assert np.array_equal(game.win_or_block(np.arange(n)), np.tile([False, True, False], (n, 1)))
+
+
+def test_what_each_seat_sees():
+    game = started()
+    game.step(np.array([4, 4, -1, -1]))
+    seen = game.observe_as(np.array([1, 1, 3]), np.array([0, 1, 1]))
+    assert seen.dtype == np.int8
+    assert seen[0].tolist() == [[[0, 0, 0], [0, 1, 0], [0, 0, 0]], [[0] * 3] * 3]
+    assert seen[1].tolist() == game.observation[1].tolist() == [[[0] * 3] * 3, [[0, 0, 0], [0, 1, 0], [0, 0, 0]]]
+    assert not seen[2].any()
+    assert game.seat.tolist() == [1, 1, 0, 0]
+    for action in (0, 3, 1, 5):
+        game.step(np.array([action, -1, -1, -1]))
+    assert game.terminated[0]
+    assert not game.observe_as(np.array([0]), np.array([1])).any()
+    with pytest.raises(InputError, match=r"no such seats: got \[2\]"):
+        game.observe_as(np.array([0]), np.array([2]))
+
+
+def test_texts():
+    game = started()
+    for action in (4, 0, 8):
+        game.step(np.array([-1, -1, action, -1]))
+    assert game.text(2) == "O 1 2\n3 X 5\n6 7 X"
+    assert game.text(3) == "0 1 2\n3 4 5\n6 7 8"
+    assert game.action_text(2, 7) == "7"
+    four = started("connect_four")
+    for action in (3, 3, 6):
+        four.step(np.full(4, action))
+    empty = ". . . . . . .\n"
+    assert four.text(0) == 4 * empty + ". . . O . . .\n. . . X . . X\n0 1 2 3 4 5 6"
+    assert CompiledGame("lottery_rules", 1).text(0) == "seat: 0\nlevel: 0"
+    with pytest.raises(InputError, match="no such slots"):
+        game.text(4)
+
+
+def test_keys_and_actions_are_in_the_state():
+    game = started()
+    for action in (4, 0, 8):
+        game.step(np.array([-1, -1, action, -1]))
+    state = game.get_state()
+    assert state["keys"].tolist() == [0, 1, 2, 3]
+    assert state["history"].dtype == np.int32
+    assert state["history"].shape == (4, 9)
+    assert state["history"][2, :3].tolist() == [4, 0, 8]
+    game.reset(np.array([2]), np.array([9], np.uint64))
+    game.step(np.array([5, -1, 6, -1]))
+    assert game.get_state()["history"][[0, 2], 0].tolist() == [5, 6]
+    assert game.get_state()["keys"].tolist() == [0, 1, 9, 3]
+
+
+def test_the_name_of_a_game():
+    assert CompiledGame("sparring.games.tic_tac_toe", 1).spec.name == "tic_tac_toe"
+    assert CompiledGame("sparring.games.tic_tac_toe", 1, name="compiled:mine").spec.name == "compiled:mine"
+    assert CompiledGame("faulty_rules", 1).spec.name == "faulty_rules"
 
 
 @pytest.mark.parametrize("action", [0, 9, -2, 2**40])
@@ -194,16 +265,27 @@ def test_a_restored_game_shows_the_same_views():
     assert_equal(snapshot(other), snapshot(game))
 
 
-def test_names_specs_and_unknown_names():
-    assert names() == ("connect_four", "tic_tac_toe")
-    for name in names():
-        spec = spec_of(name)
-        assert spec.name == name
-        assert spec.allows_zero_sum_bootstrap
-        game = make(name, 2)
-        assert game.spec is spec
-        assert all(len(getattr(game, view)) == 2 for view in VIEWS)
-    with pytest.raises(ConfigurationError, match=r"^unknown game: got 'conect4', expected one of .*; did you mean 'connect_four'\?$"):
-        make("conect4", 1)
-    with pytest.raises(ConfigurationError, match=r"^unknown game: got '...', expected one of connect_four, tic_tac_toe$"):
-        spec_of("xyz")
+def test_a_state_without_room_for_the_next_action_is_refused():
+    game = started()
+    state = game.get_state()
+    for plies in (-1, 9, 10):
+        with pytest.raises(GameError, match=r"^state of tic_tac_toe does not fit in plies"):
+            game.set_state({**state, "plies": np.array([0, 0, plies, 0])})
+    game.set_state({**state, "plies": np.array([0, 0, 8, 0])})
+
+
+@pytest.mark.parametrize("seat", [-1, 2])
+def test_a_state_with_another_seat_is_refused(seat):
+    game = started()
+    state = game.get_state()
+    state["states"]["seat"][3] = seat
+    with pytest.raises(GameError, match=r"^state of tic_tac_toe does not fit in seat"):
+        game.set_state(state)
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_made_game_declares_what_its_name_does(name):
+    game = make(name, 2)
+    assert game.spec == spec_of(name)
+    assert game.spec.name == name
+    assert all(len(getattr(game, view)) == 2 for view in VIEWS)

@@ -23,7 +23,7 @@ from sparring.games.spec import GameSpec
 from {helper} import prize
 
 STATE = np.dtype([("seat", np.int8)])
-SPEC = GameSpec("one_ply_game", 2, {actions}, (1,), "int8", max_plies=1)
+SPEC = GameSpec(num_players=2, num_actions={actions}, observation_shape=(1,), observation_dtype="int8", max_plies=1)
 
 def start(state, rng):
     pass
@@ -50,7 +50,7 @@ for statement in sys.argv[2:]:
     game = CompiledGame(sys.argv[1], 1)
     game.reset(np.zeros(1, np.int64), np.zeros(1, np.uint64))
     game.step(np.zeros(1, np.int64))
-    functions = (game._reset, game._step, game._refresh, game._win_or_block)
+    functions = (game._reset, game._step, game._refresh, game._win_or_block, game._observe_as)
     hits, misses = (sum(sum(getattr(f.stats, kind).values()) for f in functions) for kind in ("cache_hits", "cache_misses"))
     print(json.dumps([float(game.rewards[0, 0]), hits, misses]), flush=True)
 """
@@ -90,8 +90,8 @@ def test_an_edited_rule_is_the_rule_that_runs(tmp_path, child):
     edit = f"import my_rules; open({str(tmp_path / 'my_rules_prize.py')!r}, 'w').write('def prize():\\n    return 0.75\\n')"
     reload = "import importlib, my_rules_prize; importlib.reload(my_rules_prize); importlib.reload(my_rules)"
     # The file is edited after its import: this process goes on with what it imported, but must not leave that to the next ones.
-    assert answers(child("my_rules", edit, reload)) == [[0.25, 0, 4], [0.75, 0, 4]]
-    assert answers(child("my_rules", "pass", "pass")) == [[0.75, 4, 0], [0.75, 4, 0]]
+    assert answers(child("my_rules", edit, reload)) == [[0.25, 0, 5], [0.75, 0, 5]]
+    assert answers(child("my_rules", "pass", "pass")) == [[0.75, 5, 0], [0.75, 5, 0]]
     assert len(list((tmp_path / "cache" / "drivers").iterdir())) == 2
 
 
@@ -100,7 +100,7 @@ def test_processes_that_start_together_share_one_instance(tmp_path, child):
     write_rules(tmp_path, 0.5)
     together = [child("my_rules", "pass") for _ in range(2)]
     assert [answers(process)[0][0] for process in together] == [0.5, 0.5]
-    assert answers(child("my_rules", "pass")) == [[0.5, 4, 0]]
+    assert answers(child("my_rules", "pass")) == [[0.5, 5, 0]]
     [folder] = (tmp_path / "cache" / "drivers").iterdir()
     assert not folder.name.startswith(".")
 
@@ -196,5 +196,5 @@ def test_the_template_itself_plays_tic_tac_toe():
     slots = allocate(tic_tac_toe.SPEC, tic_tac_toe.STATE, 1)
     reset, step = interpreted(driver.reset), interpreted(driver.step)  # compiled here it would be kept beside the source, and go stale
     reset(slots, np.zeros(1, np.int64), np.zeros(1, np.uint64))
-    assert [step(slots, np.array([action])) for action in (4, 4, 0)] == [-1, 0, -1]
+    assert [step(slots, np.array([action])) for action in (4, 4, 0)] == [driver.FINE, driver.ILLEGAL_ACTION, driver.FINE]
     assert np.flatnonzero(slots.mask[0]).tolist() == [1, 2, 3, 5, 6, 7, 8]

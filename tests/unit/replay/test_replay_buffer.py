@@ -13,7 +13,7 @@ from sparring.errors import InputError
 from sparring.games.spec import GameSpec
 from sparring.replay import ReplayBuffer, transition_dtype
 
-SPEC = GameSpec("toy", 2, 3, (2, 5), "int8", 10)
+SPEC = GameSpec(name="toy", num_players=2, num_actions=3, observation_shape=(2, 5), observation_dtype="int8", max_plies=10)
 DTYPE = transition_dtype(SPEC)
 
 
@@ -139,7 +139,12 @@ def test_rows_cannot_be_written_through_the_view() -> None:
 
 def test_refuses_rows_of_another_layout() -> None:
     buffer = ReplayBuffer(DTYPE, 5)
-    other = np.zeros(2, transition_dtype(GameSpec("other", 2, 4, (2, 5), "int8", 10)))
+    other = np.zeros(
+        2,
+        transition_dtype(
+            GameSpec(name="other", num_players=2, num_actions=4, observation_shape=(2, 5), observation_dtype="int8", max_plies=10)
+        ),
+    )
     with pytest.raises(InputError, match="another layout"):
         buffer.extend(other)
 

@@ -19,7 +19,9 @@ TURN = Symmetry(observation=(1, 2, 0, 4, 5, 3), action=(1, 2, 0))
 
 
 def make_spec(*symmetries: Symmetry, dtype: str = "int8") -> GameSpec:
-    return GameSpec("strip", 2, 3, (2, 3), dtype, 9, symmetries=symmetries)
+    return GameSpec(
+        name="strip", num_players=2, num_actions=3, observation_shape=(2, 3), observation_dtype=dtype, max_plies=9, symmetries=symmetries
+    )
 
 
 def make_row(spec: GameSpec) -> NDArray[Any]:

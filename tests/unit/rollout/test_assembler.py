@@ -18,7 +18,9 @@ class Arrays:
     """The views of a batched game, to be filled by what stands below."""
 
     def __init__(self, num_slots: int, num_players: int, dtype: str = "int16") -> None:
-        self.spec = GameSpec("toy", num_players, 3, (2, 2), dtype, 99)
+        self.spec = GameSpec(
+            name="toy", num_players=num_players, num_actions=3, observation_shape=(2, 2), observation_dtype=dtype, max_plies=99
+        )
         self.num_slots = num_slots
         self.seat = np.zeros(num_slots, np.int64)
         self.observation = np.zeros((num_slots, 2, 2), dtype)

@@ -15,7 +15,9 @@ class Payer:
     """As much of a game as a table of matches looks at: what each step pays is written in by the test."""
 
     def __init__(self, num_slots: int, num_players: int) -> None:
-        self.spec = GameSpec("payer", num_players, 2, (1,), "int8", 9)
+        self.spec = GameSpec(
+            name="payer", num_players=num_players, num_actions=2, observation_shape=(1,), observation_dtype="int8", max_plies=9
+        )
         self.num_slots = num_slots
         self.rewards = np.zeros((num_slots, num_players), np.float32)
         self.plies = np.zeros(num_slots, np.int64)

@@ -1,0 +1,68 @@
+"""Names of games as people type them: `connect_four`, `ludo(num_players=4)`, `my_game:MyGame(sides=8)`, `openspiel:go(board_size=5)`.
+
+A name is `[scheme:]target[(argument=value, ...)]`. It is all that travels: to worker processes, into configurations and agent files.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparring.errors import ConfigurationError
+
+_NAME = re.compile(r"(?:(?P<scheme>[A-Za-z_][\w.]*):)?(?P<target>[A-Za-z_][\w./-]*|(?<=:)\d[\w./-]*)(?:\((?P<arguments>.*)\))?")
+
+_SEPARATOR = re.compile(r",(?![^(]*\))")  # not inside parentheses: an argument may be a game of its own
+
+
+@dataclass(frozen=True)
+class GameName:
+    """`scheme` is empty for built-in games, an adapter's name, `compiled`, or the module of a class."""
+
+    scheme: str
+    target: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        prefix = f"{self.scheme}:" if self.scheme else ""
+        inside = ",".join(f"{name}={_text(value)}" for name, value in sorted(self.arguments.items()))
+        return f"{prefix}{self.target}" + (f"({inside})" if inside else "")
+
+    @property
+    def label(self) -> str:
+        """The target in letters that a file or directory can have: `go`, `connect_four-v3`, `MyGame`."""
+        return re.sub(r"[^A-Za-z0-9_-]+", "_", self.target.rpartition("/")[2])
+
+
+def parse(name: str) -> GameName:
+    """The parts of a name; `ConfigurationError` where it is none."""
+    match = _NAME.fullmatch(name.strip())
+    if match is None:
+        expected = "a game such as connect_four, ludo(num_players=4), my_game:MyGame or openspiel:backgammon"
+        raise ConfigurationError("this is no name of a game", got=repr(name), expected=expected, remedy="see sparring games")
+    return GameName(match["scheme"] or "", match["target"], _arguments(name, match["arguments"] or ""))
+
+
+def _arguments(name: str, text: str) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    for part in filter(None, (piece.strip() for piece in _SEPARATOR.split(text))):
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip().isidentifier():
+            raise ConfigurationError("the arguments of a game", got=repr(name), expected="name=value, separated by commas")
+        arguments[key.strip()] = _value(value.strip())
+    return arguments
+
+
+def _value(text: str) -> Any:
+    """A number, True, False or None as in Python, `true` and `false` as in OpenSpiel; anything else is text."""
+    try:
+        return {"true": True, "false": False}[text] if text in ("true", "false") else ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
