@@ -18,7 +18,7 @@ from sparring.errors import ConfigurationError, nearest
 from sparring.games.random import stream_key
 from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent, Plan
 from sparring.opponents.records import Record, pairwise_records
-from sparring.opponents.scripted import SCRIPTED
+from sparring.opponents.scripted import SCRIPTED, scripted_names
 
 SNAPSHOTS = "snapshots"
 _FIRST_SNAPSHOT_ID = 1_000
@@ -51,6 +51,7 @@ class OpponentManager:
         self,
         shares: Mapping[str, float],
         *,
+        game: str,
         slots: NDArray[np.float32],
         layout: FlatWeights,
         snapshot_interval: int,
@@ -58,7 +59,7 @@ class OpponentManager:
         max_opponents_per_worker: int,
         seed: int,
     ) -> None:
-        check_shares(shares, max_opponents_per_worker)
+        check_shares(shares, game, max_opponents_per_worker)
         total = sum(shares.values())
         self._shares = {name: share / total for name, share in shares.items()}
         self._scripted = {name: Opponent(1 + SCRIPTED.index(name), name) for name in SCRIPTED if self._shares.get(name, 0.0) > 0.0}
@@ -176,9 +177,15 @@ class OpponentManager:
             self._slots[int(slot)] = vector
 
 
-def check_shares(shares: Mapping[str, float], max_opponents_per_worker: int) -> None:
-    """Raise `ConfigurationError` unless names are known, there is something to share, and a worker can hold all of them and a snapshot."""
-    known = (AGENT_NAME, SNAPSHOTS, *SCRIPTED)
+def stored_snapshots(state: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
+    """The snapshots of the pool whose `get_state` gave this: flat weights by name, the oldest first."""
+    pool = [_Snapshot(**snapshot) for snapshot in state["pool"]]
+    return {snapshot.name: state["weights"][str(snapshot.slot)] for snapshot in pool}
+
+
+def check_shares(shares: Mapping[str, float], game: str, max_opponents_per_worker: int) -> None:
+    """Raise `ConfigurationError` unless all can play `game`, there is something to share, and a worker can hold them and a snapshot."""
+    known = (AGENT_NAME, SNAPSHOTS, *scripted_names(game))
     for name in shares:
         if name not in known:
             raise ConfigurationError("unknown opponent", got=name, expected=f"one of {', '.join(known)}", remedy=nearest(name, known))

@@ -9,7 +9,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sparring.errors import ConfigurationError, nearest
-from sparring.games import BatchedGame
+from sparring.games import BatchedGame, is_built_in, label
+from sparring.opponents.ludo import GreedyLudoPlayer, RacingLudoPlayer
 from sparring.opponents.players import Player
 
 
@@ -49,15 +50,35 @@ class OnePlyPlayer:
         return actions
 
 
-_BY_NAME: Final[dict[str, type[Player]]] = {"random": RandomPlayer, "one_ply": OnePlyPlayer}
-SCRIPTED: Final = tuple(_BY_NAME)
+_KINDS: Final[tuple[type[Player], ...]] = (RandomPlayer, OnePlyPlayer, GreedyLudoPlayer, RacingLudoPlayer)
+_BY_NAME: Final[dict[str, type[Player]]] = {kind.name: kind for kind in _KINDS}
+SCRIPTED: Final = tuple(_BY_NAME)  # in the order of their numbers in plans and results: new ones go to the end
 
 
-def scripted_player(name: str) -> Player:
-    """The scripted player of that name; raises `ConfigurationError` with the nearest name."""
-    try:
-        return _BY_NAME[name]()
-    except KeyError:
-        raise ConfigurationError(
-            "unknown opponent", got=name, expected=f"one of {', '.join(SCRIPTED)}", remedy=nearest(name, SCRIPTED)
-        ) from None
+def scripted_names(game: str) -> tuple[str, ...]:
+    """The scripted players that know a game: those named without a game, and its own."""
+    own = f"{label(game)}:" if is_built_in(game) else None
+    return tuple(name for name in SCRIPTED if ":" not in name or (own is not None and name.startswith(own)))
+
+
+def yardsticks(game: str) -> tuple[str, ...]:
+    """The scripted players by which agents of a game are judged: its own and `random`; of other built-in games `random` and `one_ply`.
+
+    `one_ply` tries moves one by one, which takes long in a game that is not compiled.
+    """
+    own = tuple(name for name in scripted_names(game) if ":" in name)
+    return ("random", *(own or (("one_ply",) if is_built_in(game) else ())))
+
+
+def default_shares(game: str) -> dict[str, float]:
+    """Whom an agent meets unless it is told otherwise: mostly itself, its snapshots, and each yardstick."""
+    judges = yardsticks(game)
+    return {"self": 0.6, "snapshots": 0.2, **{name: 0.2 / len(judges) for name in judges}}
+
+
+def scripted_player(name: str, game: str | None = None) -> Player:
+    """The scripted player of that name; `ConfigurationError` with the nearest one if there is none, or if it does not play `game`."""
+    known = SCRIPTED if game is None else scripted_names(game)
+    if name not in known:
+        raise ConfigurationError("unknown opponent", got=name, expected=f"one of {', '.join(known)}", remedy=nearest(name, known))
+    return _BY_NAME[name]()

@@ -25,7 +25,7 @@ NO_RESULTS = np.zeros(0, result_dtype(2))
 def pool(shares: dict[str, float] | None = None, *, num_slots: int = 6, **changes: Any) -> OpponentManager:
     options: dict[str, Any] = {"snapshot_interval": 10, "max_snapshots": 3, "max_opponents_per_worker": 4, "seed": 0, **changes}
     slots = np.zeros((num_slots, LAYOUT.size), np.float32)
-    return OpponentManager(SHARES if shares is None else shares, slots=slots, layout=LAYOUT, **options)
+    return OpponentManager(SHARES if shares is None else shares, game="tic_tac_toe", slots=slots, layout=LAYOUT, **options)
 
 
 def weights(number: int) -> NDArray[np.float32]:
@@ -191,8 +191,9 @@ def test_shares_that_cannot_be(shares: dict[str, float], most: int, message: str
 
 
 def test_shares_that_can_be() -> None:
-    check_shares({"self": 1.0, "random": 1.0, "one_ply": 1.0, "snapshots": 1.0}, 3)
-    check_shares({"random": 1.0, "one_ply": 0.0, "snapshots": 0.0}, 1)
+    check_shares({"self": 1.0, "random": 1.0, "one_ply": 1.0, "snapshots": 1.0}, "connect_four", 3)
+    check_shares({"random": 1.0, "one_ply": 0.0, "snapshots": 0.0}, "connect_four", 1)
+    check_shares({"self": 1.0, "ludo:greedy": 1.0, "ludo:racer": 1.0}, "ludo(num_players=4)", 2)
 
 
 class PoolMachine(RuleBasedStateMachine):
@@ -224,7 +225,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     def make(self) -> None:
         self.slots = np.full((self.num_slots, LAYOUT.size), -1.0, np.float32)
-        self.manager = OpponentManager({"self": 1.0, "snapshots": 1.0}, slots=self.slots, layout=LAYOUT, **self.options)
+        self.manager = OpponentManager({"self": 1.0, "snapshots": 1.0}, game="ludo", slots=self.slots, layout=LAYOUT, **self.options)
 
     @precondition(lambda self: self.started < self.finished + 2)
     @rule()

@@ -4,10 +4,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sparring.config import TrainConfig
 from sparring.errors import ConfigurationError
 from sparring.games import make
 from sparring.games.spec import BatchedGame
-from sparring.opponents.scripted import SCRIPTED, OnePlyPlayer, RandomPlayer, scripted_player
+from sparring.opponents.pool import check_shares
+from sparring.opponents.scripted import (
+    SCRIPTED,
+    OnePlyPlayer,
+    RandomPlayer,
+    default_shares,
+    scripted_names,
+    scripted_player,
+    yardsticks,
+)  # fmt: skip
 
 
 def after(game_name: str, *lines: list[int]) -> BatchedGame:
@@ -73,7 +83,7 @@ def test_random_takes_every_legal_action_equally_often(line: list[int]) -> None:
     assert choices(RandomPlayer(), after("tic_tac_toe", line)) == evenly(*legal)
 
 
-@pytest.mark.parametrize("name", SCRIPTED)
+@pytest.mark.parametrize("name", scripted_names("tic_tac_toe"))
 def test_only_the_slots_that_are_asked_about_matter(name: str) -> None:
     """Slots in any order; the whole range of draws stays within the legal actions."""
     game = after("tic_tac_toe", [0, 3, 1, 4], [1, 0, 4, 2], [0, 8, 1, 7])
@@ -86,14 +96,37 @@ def test_only_the_slots_that_are_asked_about_matter(name: str) -> None:
             assert actions.tolist() == [one_ply[slot] for slot in slots]
 
 
-@pytest.mark.parametrize("name", SCRIPTED)
+@pytest.mark.parametrize("name", scripted_names("tic_tac_toe"))
 def test_where_nothing_is_legal_the_answer_is_no_action(name: str) -> None:
     over = after("tic_tac_toe", [0, 3, 1, 4, 2])
     assert scripted_player(name).act(over, np.zeros(50, np.int64), np.zeros((50, 2))).tolist() == [-1] * 50
 
 
 def test_players_by_name() -> None:
-    assert SCRIPTED == ("random", "one_ply")
+    assert SCRIPTED == ("random", "one_ply", "ludo:greedy", "ludo:racer"), "their numbers stand in saved runs: new ones go to the end"
     assert [scripted_player(name).name for name in SCRIPTED] == list(SCRIPTED)
-    with pytest.raises(ConfigurationError, match=r"unknown opponent: got one_pli, expected one of random, one_ply; did you mean 'one_ply'"):
+    with pytest.raises(
+        ConfigurationError, match=r"unknown opponent: got one_pli, expected one of random, one_ply, .*; did you mean 'one_ply'"
+    ):
         scripted_player("one_pli")
+
+
+def test_who_plays_which_game() -> None:
+    for game in ("tic_tac_toe", "openspiel:ludo", "my:ludo"):
+        assert scripted_names(game) == ("random", "one_ply")
+        with pytest.raises(ConfigurationError, match=r"unknown opponent: got ludo:greedy, expected one of random, one_ply"):
+            scripted_player("ludo:greedy", game)
+    for game in ("ludo", "ludo(num_players=3)"):
+        assert scripted_names(game) == SCRIPTED
+        assert scripted_player("ludo:greedy", game).name == "ludo:greedy"
+    assert yardsticks("ludo(num_players=4)") == ("random", "ludo:greedy", "ludo:racer")
+    assert yardsticks("connect_four") == ("random", "one_ply")
+    assert yardsticks("my_game:MyGame") == ("random",)
+
+
+@pytest.mark.parametrize("game", ["ludo", "connect_four", "my_game:MyGame"])
+def test_shares_for_those_who_do_not_choose(game: str) -> None:
+    shares = default_shares(game)
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert shares.keys() == {"self", "snapshots", *yardsticks(game)}
+    check_shares(shares, game, TrainConfig().max_opponents_per_worker)

@@ -1,0 +1,233 @@
+"""The rules of Ludo, for as many seats P as a state has rows of tokens; `docs/games/ludo.md` tells them to people.
+
+A token is where its progress says: 0 in the yard, 1 to 51 on the ring, 52 to 56 in the home column, 57 home. The tokens of a seat are
+alike, so they are kept in order of progress, and action k moves the k-th from the front.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from sparring.games.random import random_below
+from sparring.games.spec import GameSpec
+
+TOKENS: Final = 4
+RING: Final = 52
+LAST_ON_RING: Final = 51
+HOME: Final = 57
+FACES: Final = 6
+MOVE_FACTS: Final = 6  # captures, brings home, leaves the yard, reaches safety, in danger now, in danger where it lands
+PLACES: Final = RING + 1 + (HOME - LAST_ON_RING)  # of another seat's tokens: the ring, the yard, the home column, home
+
+# Where the parts of an observation begin.
+AT_MOVES: Final = TOKENS * (HOME + 1)
+AT_OTHERS: Final = AT_MOVES + TOKENS * MOVE_FACTS
+
+
+def declare(name: str, num_players: int) -> GameSpec:
+    """What Ludo for so many players declares."""
+    return GameSpec(
+        name=name,
+        num_players=num_players,
+        num_actions=TOKENS,
+        observation_shape=(AT_OTHERS + (num_players - 1) * PLACES + FACES + 2,),
+        observation_dtype="int8",
+        max_plies=500 * num_players,
+        chance=True,
+        zero_sum=True,
+        returns=(-1.0 / (num_players - 1), 1.0),
+    )
+
+
+def state_dtype(num_players: int) -> np.dtype[Any]:
+    """One match of so many players."""
+    return np.dtype(
+        [
+            ("progress", np.int16, (num_players, TOKENS)),  # of each seat, the highest first
+            ("seat", np.int16),
+            ("roll", np.int16),  # 1 to 6
+            ("sixes", np.int16),  # in a row, with this roll: 0 to 2
+        ]
+    )
+
+
+def start(state: Any, rng: Any) -> None:
+    """All tokens are in their yards; seat 0 throws until somebody can move."""
+    _throw(state, rng)
+
+
+def legal(state: Any, mask: Any) -> None:
+    """`mask` [4]: tokens that the roll can move, the first of those that stand alike."""
+    for action in range(TOKENS):
+        mask[action] = _target(state, action) > 0
+
+
+def observe(state: Any, observation: Any) -> None:
+    """The parts of the vector follow one another: tokens, moves, others, throw, sixes."""
+    progress, seat = state["progress"], state["seat"]
+    seats = progress.shape[0]
+    for k in range(TOKENS):
+        observation[k * (HOME + 1) + progress[seat, k]] = 1
+        _observe_move(state, k, observation[AT_MOVES + k * MOVE_FACTS : AT_MOVES + (k + 1) * MOVE_FACTS])
+    for j in range(1, seats):
+        other = (seat + j) % seats
+        shift = _start(seats, other) - _start(seats, seat)
+        begin = AT_OTHERS + (j - 1) * PLACES
+        for k in range(TOKENS):
+            observation[begin + _place(progress[other, k], shift)] += 1
+    at_throw = AT_OTHERS + (seats - 1) * PLACES
+    observation[at_throw + state["roll"] - 1] = 1
+    if state["sixes"] > 0:
+        observation[at_throw + FACES + state["sixes"] - 1] = 1
+
+
+def play(state: Any, action: Any, rewards: Any, rng: Any) -> Any:
+    """Move a token; the match ends when it was the last one to come home."""
+    progress, seat = state["progress"], state["seat"]
+    target = _target(state, action)
+    progress[seat, action] = target
+    _put_in_order(progress[seat])
+    captures = _capture(progress, seat, target)
+    if progress[seat, TOKENS - 1] == HOME:
+        rewards[:] -= 1.0 / (progress.shape[0] - 1)
+        rewards[seat] = 1.0
+        return True
+    if state["roll"] != FACES and not captures and target != HOME:
+        _next_seat(state)
+    _throw(state, rng)
+    return False
+
+
+def _throw(state: Any, rng: Any) -> None:
+    """Throw, and pass on, until a seat has a throw that it can use."""
+    while True:
+        roll = 1 + random_below(rng, FACES)
+        state["roll"] = roll
+        state["sixes"] = state["sixes"] + 1 if roll == FACES else 0
+        if state["sixes"] < 3:
+            for k in range(TOKENS):
+                if _target(state, k) > 0:
+                    return
+        _next_seat(state)
+
+
+def _next_seat(state: Any) -> None:
+    state["seat"] = (state["seat"] + 1) % state["progress"].shape[0]
+    state["sixes"] = 0
+
+
+def _target(state: Any, k: Any) -> Any:
+    """The progress to which the roll takes the mover's k-th token; 0 if it cannot move, or stands like the token before it."""
+    tokens = state["progress"][state["seat"]]
+    now = tokens[k]
+    if k > 0 and tokens[k - 1] == now:
+        return 0
+    if now == 0:
+        return 1 if state["roll"] == FACES else 0
+    target = now + state["roll"]
+    return target if target <= HOME else 0
+
+
+def _capture(progress: Any, seat: Any, target: Any) -> Any:
+    """Send the tokens of other seats on the mover's square back to their yards; whether there were any."""
+    if _is_safe(progress.shape[0], seat, target):
+        return False
+    captures = False
+    for other in range(progress.shape[0]):
+        if other != seat and _clear(progress, other, _on_path(progress.shape[0], seat, target, other)):
+            captures = True
+    return captures
+
+
+def _clear(progress: Any, seat: Any, place: Any) -> Any:
+    """Put all tokens of a seat with that progress back into the yard; whether there were any."""
+    found = False
+    for k in range(TOKENS):
+        if progress[seat, k] == place:
+            progress[seat, k] = 0
+            found = True
+    if found:
+        _put_in_order(progress[seat])
+    return found
+
+
+def _put_in_order(tokens: Any) -> None:
+    """The highest progress first."""
+    for k in range(1, TOKENS):
+        token, j = tokens[k], k
+        while j > 0 and tokens[j - 1] < token:
+            tokens[j] = tokens[j - 1]
+            j -= 1
+        tokens[j] = token
+
+
+def _start(seats: Any, seat: Any) -> Any:
+    """The square of the ring on which a seat's tokens begin."""
+    return (26 if seats == 2 else 13) * seat
+
+
+def _is_safe(seats: Any, seat: Any, place: Any) -> Any:
+    """Whether a token of `seat` that has come so far cannot be captured; the yard and home count as safe."""
+    if place < 1 or place > LAST_ON_RING:
+        return True
+    field = (_start(seats, seat) + place - 1) % 13
+    return field == 0 or field == 8
+
+
+def _on_path(seats: Any, seat: Any, place: Any, other: Any) -> Any:
+    """The progress that a token of `other` has on the square of the ring where `seat` has `place`; -1 where none can have it."""
+    progress = (_start(seats, seat) + place - 1 - _start(seats, other)) % RING + 1
+    return progress if progress <= LAST_ON_RING else -1
+
+
+def _place(progress: Any, shift: Any) -> Any:
+    """Column of another seat's token in its part of an observation; `shift` is that seat's start, seen from the mover's."""
+    if progress == 0:
+        return RING
+    if progress <= LAST_ON_RING:
+        return (shift + progress - 1) % RING
+    return progress + 1
+
+
+def _observe_move(state: Any, k: Any, facts: Any) -> None:
+    """`facts` [6] of the mover's k-th token and this roll; they stay 0 where it cannot move."""
+    progress, seat = state["progress"], state["seat"]
+    seats = progress.shape[0]
+    target = _target(state, k)
+    if target == 0:
+        return
+    now = progress[seat, k]
+    if not _is_safe(seats, seat, target):
+        for other in range(seats):
+            if other != seat and _stands(progress, other, _on_path(seats, seat, target, other)):
+                facts[0] = 1
+    facts[1] = target == HOME
+    facts[2] = now == 0
+    facts[3] = target < HOME and not _is_safe(seats, seat, now) and _is_safe(seats, seat, target)
+    facts[4] = _in_danger(progress, seat, now)
+    facts[5] = _in_danger(progress, seat, target)
+
+
+def _stands(progress: Any, seat: Any, place: Any) -> Any:
+    """Whether a seat has a token with that progress."""
+    found = False
+    for k in range(TOKENS):
+        found |= progress[seat, k] == place
+    return found
+
+
+def _in_danger(progress: Any, seat: Any, place: Any) -> Any:
+    """Whether one throw could capture a token of `seat` with this progress; tokens that stand on its own square cannot."""
+    seats = progress.shape[0]
+    if _is_safe(seats, seat, place):
+        return False
+    for other in range(seats):
+        if other == seat:
+            continue
+        here = _on_path(seats, seat, place, other)
+        for k in range(TOKENS):
+            if progress[other, k] >= 1 and 1 <= here - progress[other, k] <= FACES:
+                return True
+    return False
