@@ -1,17 +1,22 @@
 """Checks that a game keeps the contract of `BatchedGame`: for every built-in game, every adapter, and the games of users.
 
-Random matches are played and recorded, and played again in ways that must make no difference.
+Random matches are played and recorded, and played again in ways that must make no difference. A game in plain Python is looked at object by
+object first. The checks stand in levels: what one level finds would show in the later ones again, so they are left out then.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
-from sparring.games.conformance import declaration, replays, tactics, views
-from sparring.games.conformance.report import Check, Factory, Finding, Report, Subject
+from sparring.errors import InputError
+from sparring.games.conformance import declaration, elsewhere, own_class, own_state, replays, seats, tactics, views
+from sparring.games.conformance.findings import Finding, of_exception
+from sparring.games.conformance.guarded import Broken
+from sparring.games.conformance.report import Report
+from sparring.games.conformance.subject import Check, Factory, Level, Subject
 from sparring.games.conformance.traces import record
 
 __all__ = ["Factory", "Finding", "Report", "check"]
@@ -19,36 +24,54 @@ __all__ = ["Factory", "Finding", "Report", "check"]
 NUM_SLOTS = 32
 
 
-def check(factory: Factory, *, matches: int = 256, seed: int = 0) -> Report:
+def check(factory: Factory, name: str | None = None, *, matches: int = 256, seed: int = 0) -> Report:
     """Every check on the game that `factory(num_slots)` makes, with at least `matches` random matches.
 
-    Exceptions of the game become findings, once it could be made at all.
+    With a `name`, the game is made by it in other processes too. Exceptions of the game become findings; only `InputError` is raised:
+    there is no such game.
     """
-    subject = Subject(factory, factory(min(matches, NUM_SLOTS)), seed)
-    report = Report(subject.spec.name)
-    _run(declaration.CHECKS, subject, report)
-    if report.passed:
-        _run({"play": lambda played: _play(played, matches)}, subject, report)
-    if report.passed:
-        _run({**views.CHECKS, **replays.CHECKS, **tactics.CHECKS}, subject, report)
-    report.matches = sum(trace.num_matches for trace in subject.traces)
-    report.plies = sum(trace.num_plies for trace in subject.traces)
+    report = Report(name or str(getattr(factory, "__name__", "game")))
+    try:
+        subject = Subject(factory, factory(min(matches, NUM_SLOTS)), seed, matches, name)
+    except InputError:
+        raise
+    except Exception as error:
+        report.checks.append("making")
+        report.findings.append(of_exception("the game cannot be made", error, check="making"))
+        return report
+    report.game = subject.spec.name
+    levels = _levels(subject)
+    for level in levels:
+        if report.passed:
+            _run(level, subject, report)
+    report.left = len({name for level in levels for name in level} - {*report.checks})
+    report.matches = sum(trace.num_matches for trace in subject.traces) or len(subject.lines)
+    report.plies = sum(trace.num_plies for trace in subject.traces) or sum(len(line.actions) for line in subject.lines)
     return report
 
 
-def _play(subject: Subject, matches: int) -> Iterator[Finding]:
+def _levels(subject: Subject) -> tuple[Level, ...]:
+    own = (own_class.METHODS, own_class.PLAYING, *own_state.LEVELS) if subject.new_match else ()
+    named = (elsewhere.CHECKS,) if subject.name else ()
+    batched = (declaration.VIEWS, {"play": _play}, views.CHECKS, *replays.LEVELS, {**seats.CHECKS, **tactics.CHECKS})
+    return (declaration.FACTS, *own, *batched, *named)
+
+
+def _play(subject: Subject) -> Iterator[Finding]:
     """Record the matches that the later checks look at; only what is raised here is a finding."""
     rng = np.random.default_rng(subject.seed)
-    while sum(trace.num_matches for trace in subject.traces) < matches:
+    while sum(trace.num_matches for trace in subject.traces) < subject.matches:
         keys = rng.integers(2**64, size=subject.game.num_slots, dtype=np.uint64)
         subject.traces.append(record(subject.game, keys, rng))
     yield from ()
 
 
-def _run(checks: Mapping[str, Check], subject: Subject, report: Report) -> None:
-    for name, test in checks.items():
-        report.checks.append(name)
-        report.findings += _findings(name, test, subject)
+def _run(level: Level, subject: Subject, report: Report) -> None:
+    for name, test in level.items():
+        if name not in report.checks:
+            report.checks.append(name)
+        known = {(finding.what, finding.got) for finding in report.findings}
+        report.findings += [finding for finding in _findings(name, test, subject) if (finding.what, finding.got) not in known]
 
 
 def _findings(name: str, test: Check, subject: Subject) -> Iterator[Finding]:
@@ -58,8 +81,8 @@ def _findings(name: str, test: Check, subject: Subject) -> Iterator[Finding]:
         for finding in test(subject):
             if finding.what not in seen:
                 seen.add(finding.what)
-                yield dataclasses.replace(finding, check=name)
+                yield dataclasses.replace(finding, check=finding.check or name)
+    except Broken as broken:
+        yield broken.finding
     except Exception as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        remedy = "make the same calls by hand to see where it comes from"
-        yield Finding("the game raised an exception", text, "none", remedy, check=name)
+        yield of_exception("the game raises an exception", error, check=name)

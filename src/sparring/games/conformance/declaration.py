@@ -2,44 +2,53 @@
 
 from __future__ import annotations
 
-import math
+import difflib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from sparring.games.conformance.report import Check, Finding, Subject
-from sparring.games.conformance.traces import VIEWS
-from sparring.games.spec import GameSpec
+from sparring.games.conformance.findings import Finding
+from sparring.games.conformance.subject import Level, Subject
+from sparring.games.conformance.traces import VIEWS as VIEW_NAMES
+from sparring.games.facts import mistakes
+from sparring.games.spec import BatchedGame, GameSpec
+
+_METHODS = ("reset", "step", "win_or_block", "observe_as", "text", "action_text", "get_state", "set_state")
 
 
 def declared_facts(subject: Subject) -> Iterator[Finding]:
     """Facts that make sense by themselves."""
-    spec = subject.spec
-    for name in ("num_players", "num_actions", "max_plies"):
-        value = getattr(spec, name)
-        if not isinstance(value, int) or value < 1:
-            yield Finding(f"spec.{name} is no count", repr(value), "a whole number, at least 1", "declare it in the game's spec")
-    if spec.returns is not None and not (all(map(math.isfinite, spec.returns)) and spec.returns[0] <= spec.returns[1]):
-        yield Finding("spec.returns is no range", repr(spec.returns), "(lowest, highest), or None", "declare what one seat can be paid")
-    for number, symmetry in enumerate(spec.symmetries):
-        observation, action = sorted(symmetry.observation), sorted(symmetry.action)
-        if observation != list(range(spec.observation_size)) or action != list(range(spec.num_actions)):
-            got, expected = f"symmetry {number}", f"each of {spec.observation_size} entries and of {spec.num_actions} actions once"
-            yield Finding("a symmetry is no relabelling", got, expected, "list for each new place the old one")
+    yield from (Finding(*mistake) for mistake in mistakes(subject.spec))
+
+
+def protocol(subject: Subject) -> Iterator[Finding]:
+    """The game has all methods of `BatchedGame`."""
+    missing = [name for name in _METHODS if not callable(getattr(subject.game, name, None))]
+    if missing:
+        others = {name for name in dir(subject.game) if not name.startswith("_")} - {*VIEW_NAMES, *_METHODS}
+        near = [f"is {other} meant to be {name}?" for name in missing for other in difflib.get_close_matches(name, others, 1, 0.7)]
+        remedy = "; ".join(["write them as BatchedGame in sparring.games says", *near])
+        yield Finding("methods are missing", f"none called {', '.join(missing)}", "all of the batched protocol", remedy)
 
 
 def shapes(subject: Subject) -> Iterator[Finding]:
     """Shapes and types of the views, which must be arrays that can be kept."""
+    wrong = False
     for name, (shape, dtype) in _expected_shapes(subject.spec, subject.game.num_slots).items():
-        view = getattr(subject.game, name, None)
+        view, expected = getattr(subject.game, name, None), f"{dtype} {shape}"
         if not isinstance(view, np.ndarray):
-            yield Finding(f"{name} is no array", type(view).__name__, f"{dtype} {shape}", "allocate the views once, when the game is made")
+            wrong, got = True, "nothing" if view is None else type(view).__name__
+            yield Finding(f"{name} is no array", got, expected, "allocate the views once, when the game is made")
         elif view.shape != shape or view.dtype != dtype:
-            yield Finding(f"{name} has another shape or type", f"{view.dtype} {view.shape}", f"{dtype} {shape}", "allocate it as declared")
-    made = subject.fresh()
-    if made is subject.game or any(np.shares_memory(getattr(made, name), getattr(subject.game, name)) for name in VIEWS):
+            wrong = True
+            yield Finding(f"{name} has another shape or type", f"{view.dtype} {view.shape}", expected, "allocate it as declared")
+    if not wrong and _share(subject.fresh(), subject.game):
         yield Finding("two games share their arrays", "shared memory", "arrays of their own", "make a new game whenever asked for one")
+
+
+def _share(made: BatchedGame, game: BatchedGame) -> bool:
+    return made is game or any(np.shares_memory(getattr(made, name), getattr(game, name)) for name in VIEW_NAMES)
 
 
 def _expected_shapes(spec: GameSpec, n: int) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
@@ -54,4 +63,5 @@ def _expected_shapes(spec: GameSpec, n: int) -> dict[str, tuple[tuple[int, ...],
     }
 
 
-CHECKS: dict[str, Check] = {"declared facts": declared_facts, "shapes": shapes}
+FACTS: Level = {"declared facts": declared_facts}
+VIEWS: Level = {"protocol": protocol, "shapes": shapes}

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.errors import IllegalAction
-from sparring.games.conformance.report import Check, Finding, Subject
+from sparring.games.conformance.findings import Finding
+from sparring.games.conformance.subject import Level, Subject
 from sparring.games.conformance.traces import VIEWS, Frame, Trace, difference, going_on, replay, replay_scattered, resume, snapshot
 from sparring.games.spec import BatchedGame, StateTree, Symmetry
 
@@ -190,14 +191,8 @@ def _relabelled_views(frame: Frame, symmetry: Symmetry) -> dict[str, NDArray[Any
     return {"observation": flat.reshape(observation.shape), "mask": frame["mask"][:, list(symmetry.action)]}
 
 
-CHECKS: dict[str, Check] = {
-    "views in place": views_in_place,
-    "reproducible": reproducible,
-    "declared chance": declared_chance,
-    "independent slots": independent_slots,
-    "restarting": restarting,
-    "waiting": waiting,
-    "illegal actions": illegal_actions,
-    "restoring": restoring,
-    "symmetries": symmetries,
-}
+LEVELS: tuple[Level, ...] = (
+    {"views in place": views_in_place, "reproducible": reproducible},
+    {"declared chance": declared_chance, "independent slots": independent_slots, "restarting": restarting, "waiting": waiting},
+    {"illegal actions": illegal_actions, "restoring": restoring, "symmetries": symmetries},
+)

@@ -1,70 +1,49 @@
-"""What the conformance checks are given, and what they answer."""
+"""What the conformance checks answer, laid out for people."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import textwrap
 from dataclasses import dataclass, field
 
-from sparring.games.conformance.traces import Trace
-from sparring.games.spec import BatchedGame, GameSpec
+from sparring.games.conformance.findings import Finding
 
-Factory = Callable[[int], BatchedGame]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One way in which a game breaks the contract; as text, one line."""
-
-    what: str
-    got: str
-    expected: str
-    remedy: str
-    check: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.check}: {self.what}: got {self.got}, expected {self.expected}; {self.remedy}"
+_WIDTH = 80  # columns
 
 
 @dataclass
 class Report:
-    """What was checked, on how much play, and what was found."""
+    """What was checked, on how much play, and what was found. Each of the `checks` looks for one kind of mistake."""
 
     game: str = ""
     checks: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     matches: int = 0
     plies: int = 0
+    left: int = 0  # kinds that were not looked for, because what was found would show in them too
 
     @property
     def passed(self) -> bool:
         return not self.findings
 
     def __str__(self) -> str:
-        verdict = "no findings" if self.passed else f"{len(self.findings)} finding{'s' * (len(self.findings) > 1)}"
-        head = f"{self.game}: {len(self.checks)} checks on {self.matches} matches, {self.plies} plies: {verdict}"
-        return "\n".join([head, *map(str, self.findings)])
+        """The verdict, what was done for it, then a paragraph for each finding."""
+        verdict = f"{self.game}: {len(self.findings) or 'no'} finding{'s' * (len(self.findings) != 1)}"
+        looked = (
+            f"{len(self.checks)} kind{'s' * (len(self.checks) != 1)} of mistake looked for in {self.matches} matches, {self.plies} plies"
+        )
+        left = [f"{self.left} more to look for once this is mended"] if self.left else []
+        paragraphs = [_paragraph(number, finding) for number, finding in enumerate(self.findings, 1)]
+        return "\n\n".join(["\n".join([verdict, looked, *left]), *paragraphs])
 
 
-@dataclass
-class Subject:
-    """The game under test, and what was recorded of it: all traces are from the one object `game`, so that the last has predecessors."""
-
-    factory: Factory
-    game: BatchedGame
-    seed: int
-    traces: list[Trace] = field(default_factory=list)
-
-    @property
-    def spec(self) -> GameSpec:
-        return self.game.spec
-
-    @property
-    def trace(self) -> Trace:
-        return self.traces[-1]
-
-    def fresh(self) -> BatchedGame:
-        """Another game, with as many slots, in which nothing was played yet."""
-        return self.factory(self.game.num_slots)
+def _paragraph(number: int, finding: Finding) -> str:
+    parts = {"got": finding.got, "expected": finding.expected, "mend": finding.remedy}
+    lines = [_hanging(f"   {label:<9} ", text) for label, text in parts.items()]
+    return "\n".join([_hanging(f"{number}. ", f"{finding.check}: {finding.what}"), *lines])
 
 
-Check = Callable[[Subject], Iterator[Finding]]
+def _hanging(label: str, text: str) -> str:
+    """`text` behind `label`, its later lines indented below its first."""
+    return textwrap.fill(
+        text, _WIDTH, initial_indent=label, subsequent_indent=" " * len(label), break_long_words=False, break_on_hyphens=False
+    )

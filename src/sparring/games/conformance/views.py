@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.games.conformance.report import Check, Finding, Subject
+from sparring.games.conformance.findings import Finding
+from sparring.games.conformance.subject import Level, Subject
 from sparring.games.conformance.traces import Frame, difference, going_on
 
 _TOLERANCE = 1e-5  # of sums of float32 rewards
@@ -86,6 +87,14 @@ def lengths(subject: Subject) -> Iterator[Finding]:
             played += (trace.actions[tick] >= 0) if tick < len(trace.actions) else 0
 
 
+def ending_by_rules(subject: Subject) -> Iterator[Finding]:
+    """The rules end some match: what only the ply limit ends is won by nobody."""
+    if not any(trace.frames[-1]["terminated"].any() for trace in subject.traces):
+        got = f"none of {sum(trace.num_matches for trace in subject.traces)} random matches within max_plies = {subject.spec.max_plies}"
+        remedy = "return ended = True from step when the match is decided, or raise max_plies"
+        yield Finding("no match ever ends", got, "some matches that end by the rules", remedy)
+
+
 def finite_rewards(subject: Subject) -> Iterator[Finding]:
     """Rewards are numbers."""
     for tick, frame in _frames(subject):
@@ -132,12 +141,13 @@ def _values(values: NDArray[Any], wrong: NDArray[np.bool_], tick: int | None = N
     return f"{values[np.argwhere(wrong)[0, 0]].tolist()} in {_place(wrong, tick)}"
 
 
-CHECKS: dict[str, Check] = {
+CHECKS: Level = {
     "beginning": beginning,
     "seats": seats,
     "legal moves": legal_moves,
     "endings": endings,
     "lengths": lengths,
+    "ending by rules": ending_by_rules,
     "finite rewards": finite_rewards,
     "zero-sum": zero_sum,
     "returns": declared_returns,

@@ -1,0 +1,103 @@
+"""One finding, and the findings on what a game raised."""
+
+from __future__ import annotations
+
+import re
+import sysconfig
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparring.errors import GameFault
+
+_OURS = (str(Path(__file__).parents[2]), "<")  # the package, and what has no file
+_INSTALLED = tuple(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+_PYTHON = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib"))
+_PLACE = re.compile(r"\(([^()]+, line \d+)\)")  # in the message of a fault
+_FILE = re.compile(r'File "(.+?)", line (\d+)')  # in what Numba says, as the next one
+_PIPELINE = re.compile(r"Failed in nopython mode pipeline \(step: [^)]*\)\s*")
+_SHOWN_ACTIONS = 12
+_LONGEST_TEXT = 300  # characters of an exception's text
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One way in which a game breaks the contract; as text, one line."""
+
+    what: str
+    got: str
+    expected: str
+    remedy: str
+    check: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.what}: got {self.got}, expected {self.expected}; {self.remedy}"
+
+
+def of_exception(what: str, error: BaseException, actions: Sequence[int] | None = None, check: str = "exceptions") -> Finding:
+    """What was raised, in which line, and the `actions` of the match, the last of them the one being played."""
+    if isinstance(error, GameFault):
+        return _of_fault(error, check)
+    return _raised(what, text_of(error), place(error), actions, check)
+
+
+def of_contract(what: str, got: str, remedy: str, actions: Sequence[int], check: str) -> Finding:
+    """What a match gave that it may not; `got` is the text of a `BrokenContractError`."""
+    given, _, expected = got.removeprefix("got ").partition(", expected ")
+    return Finding(what, given + played(actions), expected, remedy, check)
+
+
+def _of_fault(fault: GameFault, check: str) -> Finding:
+    during, cause, actions = fault.record["during"], fault.record["cause"], fault.record["actions"]
+    if not fault.record["traceback"]:
+        return of_contract(f"{during} breaks the contract", cause, str(fault).rpartition("; ")[2], actions, check)
+    where = _PLACE.search(str(fault))
+    return _raised(f"{during} raises an exception", cause, where[1] if where else "", actions, check)
+
+
+def _raised(what: str, error: str, where: str, actions: Sequence[int] | None, check: str) -> Finding:
+    got = one_line(error) + (f" ({where})" if where else "") + played(actions)
+    remedy = f"look at {where}" if where else "make the same calls by hand to see where it comes from"
+    return Finding(what, got, "no exception", remedy, check)
+
+
+def text_of(error: BaseException) -> str:
+    """`ZeroDivisionError: division by zero`; of what Numba says, what comes before the way that the compiler took."""
+    text = f"{type(error).__name__}: {error}"
+    return _PIPELINE.sub("", text.partition("\nDuring:")[0]) if _is_numbas(error) else text
+
+
+def _is_numbas(error: BaseException) -> bool:
+    return type(error).__module__.startswith("numba.")
+
+
+def place(error: BaseException) -> str:
+    """`pig.py, line 41`: where an exception came from, in a file of the user, else in an installed package, else empty.
+
+    A line of ours or of Python's own helps nobody.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}, line {error.lineno}"
+    if _is_numbas(error):
+        named = _FILE.search(text_of(error))
+        return f"{Path(named[1]).name}, line {named[2]}" if named else ""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OURS)]
+    installed = [frame for frame in frames if frame.filename.startswith(_INSTALLED)]
+    theirs = [frame for frame in frames if not frame.filename.startswith((*_INSTALLED, *_PYTHON))]
+    return "".join(f"{Path(frame.filename).name}, line {frame.lineno}" for frame in (theirs or installed)[-1:])
+
+
+def played(actions: Sequence[int] | None) -> str:
+    """`; actions so far: 4 0`, the last few of many; empty where no match was played."""
+    if actions is None:
+        return ""
+    if len(actions) > _SHOWN_ACTIONS:
+        return f"; {len(actions)} actions so far, the last ones: {' '.join(map(str, actions[-_SHOWN_ACTIONS:]))}"
+    return f"; actions so far: {' '.join(map(str, actions)) or 'none'}"
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks, and cut where it is too long to read."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_TEXT else f"{line[: _LONGEST_TEXT - 3]}..."
