@@ -1,0 +1,35 @@
+"""Games of other libraries keep the contract, as far as random matches show: every check, on few matches of each."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from sparring.games import make
+from sparring.games.conformance import check
+
+OPENSPIEL = [
+    "tic_tac_toe", "connect_four", "othello", "hex(board_size=4)", "breakthrough(rows=5,columns=4)", "go(board_size=5)",  # boards
+    "backgammon", "pig(players=3,winscore=15)",  # dice
+    "kuhn_poker", "kuhn_poker(players=3)", "leduc_poker", "liars_dice", "euchre",  # hidden cards; euchre has information states only
+    "dark_hex", "hanabi", "turn_based_simultaneous_game(game=goofspiel(num_cards=4))",
+]  # fmt: skip
+PETTINGZOO = [
+    "tictactoe-v3", "connect_four-v3", "go-v5(board_size=3,max_plies=60)", "leduc_holdem-v4", "texas_holdem-v4",
+    "texas_holdem-v4(num_players=3)", "texas_holdem_no_limit-v6", "hanabi-v5(colors=2,ranks=2,hand_size=2)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPENSPIEL)
+def test_games_of_openspiel(name):
+    pytest.importorskip("pyspiel")
+    report = check(partial(make, f"openspiel:{name}"), matches=16)
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("name", PETTINGZOO)
+def test_games_of_pettingzoo(name):
+    pytest.importorskip("pettingzoo")
+    report = check(partial(make, f"pettingzoo:classic/{name}"), matches=8)
+    assert report.passed, str(report)

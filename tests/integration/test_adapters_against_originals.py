@@ -1,0 +1,123 @@
+"""Random matches of adapted games, ply by ply beside the library itself, driven as its own documentation drives it.
+
+OpenSpiel: a state that is stepped through the same moves and the same outcomes of chance. PettingZoo: `agent_iter` and `last`, whose
+rewards are added up agent by agent until the last agent has heard of the end.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sparring.games import make
+from sparring.games.conformance.traces import record
+from sparring.games.names import parse
+
+MATCHES = 32
+
+
+def played(name, matches, seed):
+    """(game, trace) of random matches from their first ply to their last."""
+    game, rng = make(name, matches), np.random.default_rng(seed)
+    return game, record(game, rng.integers(2**64, size=matches, dtype=np.uint64), rng)
+
+
+def paid(trace, match):
+    """[P] what each seat was paid in all."""
+    return np.sum([frame["rewards"][match] for frame in trace.frames], axis=0)
+
+
+def follow_openspiel(original, chosen, trace, match):
+    """Play the nodes `chosen` by seats and chance on a fresh state, and compare each decision with the trace; returns the plies."""
+    state, ply, before = original.new_initial_state(), 0, None
+    for node in chosen:
+        if state.is_chance_node():
+            assert dict(state.chance_outcomes())[node.action] > 0
+            state.apply_action(node.action)
+            continue
+        frame, seat = trace.frames[ply], state.current_player()
+        tensor = np.array(state.observation_tensor(seat), np.float32)
+        assert frame["seat"][match] == seat
+        assert np.flatnonzero(frame["mask"][match]).tolist() == state.legal_actions()
+        assert np.array_equal(frame["observation"][match].ravel()[: len(tensor)], tensor)
+        if before is not None:
+            assert frame["rewards"][match] == pytest.approx(np.subtract(state.returns(), before))
+        assert not frame["terminated"][match]
+        assert trace.actions[ply][match] == node.action
+        before = state.returns()
+        state.apply_action(node.action)
+        ply += 1
+    last = trace.frames[ply]
+    assert state.is_terminal()
+    assert last["terminated"][match]
+    assert last["plies"][match] == ply
+    assert last["rewards"][match] == pytest.approx(np.subtract(state.returns(), before))
+    assert paid(trace, match) == pytest.approx(state.returns())
+    return ply
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tic_tac_toe", "connect_four", "othello", "backgammon", "leduc_poker", "hex(board_size=5)", "breakthrough(rows=6,columns=6)",
+        "go(board_size=5)", "kuhn_poker", "kuhn_poker(players=3)", "liars_dice", "hanabi", "chess",
+    ],
+)  # fmt: skip
+def test_matches_are_openspiels(name):
+    pyspiel = pytest.importorskip("pyspiel")
+    matches = 4 if name == "chess" else MATCHES
+    game, trace = played(f"openspiel:{name}", matches, seed=1)
+    original = pyspiel.load_game(name)
+    for match in range(matches):
+        nodes = game._matches[match]._state.full_history()  # with the outcomes of chance, which the game has drawn for itself
+        follow_openspiel(original, nodes, trace, match)
+    if matches == MATCHES and name != "hanabi":  # where random players always score 0
+        assert len({tuple(paid(trace, match)) for match in range(matches)}) > 1
+
+
+def follow_pettingzoo(env, seed, trace, match):
+    """Play the trace's actions in PettingZoo's own loop; returns {agent: all that `last` told it of rewards} and whether it was cut."""
+    env.reset(seed=seed)
+    totals, ply = dict.fromkeys(env.possible_agents, 0.0), 0
+    for agent in env.agent_iter():
+        observation, reward, termination, truncation, _ = env.last()
+        totals[agent] += reward
+        if termination or truncation:
+            env.step(None)
+            continue
+        frame = trace.frames[ply]
+        assert not frame["terminated"][match]
+        assert env.possible_agents[frame["seat"][match]] == agent
+        assert np.array_equal(frame["mask"][match], observation["action_mask"])
+        seen = observation["observation"]
+        assert np.array_equal(frame["observation"][match], np.moveaxis(seen, -1, 0) if seen.ndim == 3 else seen.astype(np.float32))
+        if frame["truncated"][match]:
+            return totals, True
+        env.step(int(trace.actions[ply][match]))
+        ply += 1
+    assert trace.frames[ply]["terminated"][match]
+    assert trace.frames[ply]["plies"][match] == ply
+    return totals, False
+
+
+@pytest.mark.filterwarnings("ignore:.*precision lowered")  # Gymnasium's, of PettingZoo's own spaces
+@pytest.mark.parametrize(
+    ("name", "matches"),
+    [
+        ("tictactoe-v3", 32), ("connect_four-v3", 32), ("leduc_holdem-v4", 32), ("texas_holdem-v4", 32),
+        ("texas_holdem-v4(num_players=4)", 16), ("texas_holdem_no_limit-v6", 16), ("hanabi-v5", 8),
+        ("go-v5(board_size=5,max_plies=80)", 8), ("chess-v6(max_plies=60)", 2),
+    ],
+)  # fmt: skip
+def test_matches_are_pettingzoos(name, matches):
+    pettingzoo = pytest.importorskip("pettingzoo")
+    game, trace = played(f"pettingzoo:classic/{name}", matches, seed=2)
+    parsed = parse(f"pettingzoo:classic/{name}")
+    env = pettingzoo.make("aec", parsed.target, **{key: value for key, value in parsed.arguments.items() if key != "max_plies"})
+    cuts = 0
+    for match in range(matches):
+        totals, cut = follow_pettingzoo(env, game._matches[match]._seed, trace, match)
+        cuts += cut
+        if not cut:
+            assert paid(trace, match).tolist() == pytest.approx(list(totals.values()))
+    assert cuts < matches or "chess" in name

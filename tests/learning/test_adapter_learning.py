@@ -1,0 +1,54 @@
+"""Whether agents learn through the adapters: tic-tac-toe of OpenSpiel and of PettingZoo, judged by greedy play against random moves.
+
+    0.500   random moves, exactly; networks before training got 0.36 to 0.64
+    0.850   FLOOR
+    0.980   CEILING, the best that any player can reach (exact, by working back from all ends)
+
+Over seeds 0, 1 and 2 the runs below reached 0.93 to 0.97 (OpenSpiel, whose board is the same for both seats, so that the seat is added to
+it) and 0.91 to 0.98 (PettingZoo). With observations blanked on purpose they stayed at 0.48 to 0.58.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from sparring.config_files import build_config
+from sparring.evaluation import play_matches, score_matches
+from sparring.games import make
+from sparring.opponents.players import NetworkPlayer
+from sparring.opponents.scripted import RandomPlayer
+from sparring.training import train
+
+FLOOR, CEILING = 0.85, 0.98
+MATCHES = 400  # of which a standard error is 0.01 near the ceiling
+
+SHORT = {
+    "seed": 0, "device": "cpu", "learner_precision": "float32", "learner_threads": 1, "tensorboard": False,
+    "mode": "sync", "backend": "inline", "num_workers": 1, "num_envs_per_worker": 32, "episodes_per_batch": 32, "n_episodes": 6_000,
+    "learning_steps_per_batch": 24, "batch_size": 64, "buffer_size": 20_000, "learning_starts": 500, "learning_rate": 1e-3,
+    "target_update_interval": 50, "exploration_fraction": 0.5, "exploration_final_eps": 0.2, "opponents": {"self": 0.6, "random": 0.4},
+    "max_snapshots": 0, "eval_matches": 2, "policy_kwargs": {"net_arch": [128]},
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _one_torch_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("library", "game"), [("pyspiel", "openspiel:tic_tac_toe"), ("pettingzoo", "pettingzoo:classic/tictactoe-v3")])
+def test_a_short_run_beats_random_moves(library: str, game: str, tmp_path: Path) -> None:
+    pytest.importorskip(library)
+    result = train(build_config(overrides={**SHORT, "game": game, "runs_dir": str(tmp_path)}), console=False)
+    players = [NetworkPlayer("agent", result.trained.policy()), RandomPlayer()]
+    score = score_matches(play_matches(partial(make, game), players, matches=MATCHES, seed=0, opening_plies=0)).score
+    assert FLOOR < score <= CEILING + 0.02

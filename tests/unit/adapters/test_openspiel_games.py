@@ -1,0 +1,210 @@
+"""How OpenSpiel's games are read: chance, rewards, tensors, limits; and which are refused."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from sparring.errors import ConfigurationError
+from sparring.games import make, spec_of
+
+pyspiel = pytest.importorskip("pyspiel")
+
+from sparring.adapters.openspiel import OpenSpielMatch  # noqa: E402 -- not before it is known to be there
+from sparring.adapters.openspiel_rules import Rules, sampled  # noqa: E402
+from sparring.games.names import parse  # noqa: E402
+
+
+def match_of(name, seed=0):
+    match = OpenSpielMatch(Rules(parse(f"openspiel:{name}")))
+    match.reset(np.random.default_rng(seed))
+    return match
+
+
+class Draws:
+    """A stand-in for a generator, with the draws given."""
+
+    def __init__(self, *draws):
+        self.draws = list(draws)
+
+    def random(self):
+        return self.draws.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("chances", "draw", "expected"),
+    [
+        ([(4, 0.25), (5, 0.75)], 0.0, 4),
+        ([(4, 0.25), (5, 0.75)], 0.2499, 4),
+        ([(4, 0.25), (5, 0.75)], 0.25, 5),
+        ([(4, 0.0), (5, 1.0)], 0.0, 5),  # impossible outcomes never happen
+        ([(4, 0.5), (5, 0.0), (6, 0.5)], 0.5, 6),
+        ([(4, 0.3), (5, 0.7 - 1e-12), (6, 0.0)], 1 - 1e-16, 5),  # past the rounded sum
+    ],
+)
+def test_an_outcome_of_chance(chances, draw, expected):
+    assert sampled(chances, Draws(draw)) == expected
+
+
+def test_chance_is_sampled_before_the_first_decision_and_after_moves():
+    match = match_of("leduc_poker")
+    assert [node.player for node in match._state.full_history()] == [-1, -1]  # two private cards
+    assert match.seat == 0
+    for _ in range(2):
+        match.step(1)  # both check
+    assert [node.player for node in match._state.full_history()] == [-1, -1, 0, 1, -1]
+    assert match.seat == 0
+
+
+def test_dice_come_up_as_often_as_they_should():
+    game = make("openspiel:pig", 1)
+    rolls = []
+    for key in range(600):
+        game.reset(np.array([0]), np.array([key], np.uint64))
+        game.step(np.array([0]))
+        rolls.append(game._matches[0]._state.full_history()[-1].action)
+    counts = np.bincount(rolls, minlength=6)
+    assert counts.sum() == 600
+    assert counts.min() > 65  # of 100 expected; a standard deviation is 9
+    assert counts.max() < 135
+
+
+def test_rewards_that_stay_through_chance_are_paid_once():
+    """In hanabi the card drawn after a play is a chance node, at which `rewards()` still shows what the play earned."""
+    match = match_of("hanabi", seed=3)
+    ours, at_every_node, ended = 0.0, 0.0, False
+    while not ended and ours == 0:
+        action = int(np.flatnonzero(match.mask())[5])  # plays its first card
+        before = len(match._state.full_history())
+        rewards, ended = match.step(action)
+        ours += rewards[0]
+        replayed = match._state.get_game().new_initial_state()
+        for number, node in enumerate(match._state.full_history()):
+            replayed.apply_action(node.action)
+            at_every_node += replayed.rewards()[0] if number >= before else 0
+    assert ours == match._state.returns()[0] == 1
+    assert at_every_node == 2
+
+
+def test_tensors_alike_for_all_seats_get_the_seat():
+    match = match_of("tic_tac_toe")
+    assert match.spec.observation_shape == (4, 3, 3)
+    match.step(4)
+    tensors = [np.array(match._state.observation_tensor(seat)).reshape(3, 3, 3) for seat in (0, 1)]
+    assert np.array_equal(*tensors)
+    for seat in (0, 1):
+        seen = match.observe(seat)
+        assert seen.dtype == np.float32
+        assert np.array_equal(seen[:3], tensors[0])
+        assert np.all(seen[3] == seat)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("kuhn_poker", (7,)),  # two entries name the player
+        ("kuhn_poker(players=3)", (10,)),
+        ("backgammon", (201,)),  # what is mine and yours is told, but not which way I move
+        ("dark_hex(board_size=3)", (82,)),  # own stones differ; an empty board does not say whose it is
+        ("euchre", (939,)),  # 935 entries of an information state, four seats
+        ("pig", (4, 101)),
+        ("hex(board_size=3)", (10, 3, 3)),
+        ("catch", (10, 5)),  # one player
+    ],
+)
+def test_where_the_seat_is_added(name, shape):
+    assert spec_of(f"openspiel:{name}").observation_shape == shape
+
+
+def test_a_game_without_observation_tensors_shows_information_states():
+    match = match_of("euchre")
+    state = np.array(match._state.information_state_tensor(match.seat), np.float32)
+    assert np.array_equal(match.observe(match.seat)[: len(state)], state)
+    assert match.observe(match.seat)[len(state) :].tolist() == [seat == match.seat for seat in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("chess", {"max_plies": 2000, "returns": (-1, 1), "zero_sum": True, "chance": False, "hidden_information": False}),
+        ("chess(max_plies=300)", {"max_plies": 300}),
+        ("chess(max_plies=5000)", {"max_plies": 5000}),
+        ("go(board_size=5,komi=7)", {"max_plies": 50, "num_actions": 26}),
+        ("go(board_size=5,max_plies=99)", {"max_plies": 50}),
+        ("kuhn_poker", {"max_plies": 3, "returns": (-2, 2), "zero_sum": True, "chance": True, "hidden_information": True}),
+        ("hanabi", {"returns": None, "zero_sum": False, "hidden_information": True}),  # loses again what it was paid before
+        ("bargaining", {"returns": (0, 10), "zero_sum": False}),
+        ("nim(pile_sizes=5)", {"num_actions": 6, "impartial": False}),
+        ("turn_based_simultaneous_game(game=goofspiel(num_cards=4))", {"num_actions": 4, "hidden_information": True}),
+    ],
+)
+def test_what_games_declare(name, facts):
+    spec = spec_of(f"openspiel:{name}")
+    assert {key: getattr(spec, key) for key in facts} == facts
+
+
+def test_matches_are_cut():
+    game = make("openspiel:othello(max_plies=3)", 1)
+    game.reset(np.array([0]), np.array([1], np.uint64))
+    for _ in range(3):
+        assert not game.truncated[0]
+        game.step(game.mask.argmax(axis=1))
+    assert game.truncated[0]
+    assert game.mask[0].any()
+
+
+def test_a_copy_goes_on_by_itself():
+    match = match_of("pig", seed=1)
+    match.step(0)
+    before = str(match)
+    twin, other = match.copy(), match.copy()
+    for _ in range(3):
+        twin.step(0)
+        other.step(0)
+    assert str(match) == before
+    assert str(twin) == str(other)  # copies draw what the match itself would draw
+    for _ in range(3):
+        match.step(0)
+    assert str(match) == str(twin)
+
+
+def test_words():
+    match = match_of("tic_tac_toe")
+    match.step(4)
+    assert str(match) == "...\n.x.\n..."
+    assert match.action_text(0) == "o(0,0)"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("conect_four", "OpenSpiel has no such game: got 'conect_four'; did you mean 'connect_four'?"),
+        ("matrix_pd", "got simultaneous moves, expected one seat to move at a time; try openspiel:turn_based_simultaneous_game"),
+        ("mfg_garnet", "got a mean-field game"),
+        ("tarok", "got chance that the game draws by itself"),
+        ("cribbage", "got no observation tensor and no information-state tensor"),
+        ("crossword", "got OpenSpiel's error: ObservationTensorShape unimplemented."),
+        ("go(boardsize=5)", "go has no such parameter: got boardsize, expected one of board_size, "),
+        ("go(boardsize=5)", "did you mean 'board_size'?"),
+        ("go(board_size=large)", "board_size of go: got large, expected a value like 19"),
+        ("go(max_plies=0)", "max_plies of openspiel:go: got 0, expected a whole number, at least 1"),
+        ("kuhn_poker(players=20)", "OpenSpiel cannot make openspiel:kuhn_poker(players=20)"),
+        ("turn_based_simultaneous_game(game=gofspiel)", "did you mean 'goofspiel'?"),
+    ],
+)
+def test_what_is_refused(name, message):
+    with pytest.raises(ConfigurationError) as caught:
+        make(f"openspiel:{name}", 1)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_the_library(monkeypatch):
+    for module in ("openspiel", "openspiel_rules"):
+        monkeypatch.delitem(sys.modules, f"sparring.adapters.{module}")
+    monkeypatch.setitem(sys.modules, "pyspiel", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'sparring\[openspiel\]'") as caught:
+        make("openspiel:go", 1)
+    assert "\n" not in str(caught.value)
