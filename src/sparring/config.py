@@ -7,16 +7,21 @@ write it as "auto".
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sparring.errors import ConfigurationError, nearest
+from sparring.importable import is_importable_name, name_of
 
-OPPONENT_NAMES: Final = ("self", "snapshots", "random", "one_ply")
+OPPONENT_NAMES: Final = ("self", "snapshots", "random", "one_ply", "ludo:greedy", "ludo:racer")
 RESUMABLE: Final = ("n_episodes", "device", "log_interval", "tensorboard")
 DEVICE_PATTERN: Final = r"^(auto|cpu|cuda(:(0|[1-9][0-9]?))?)$"  # torch wraps higher numbers around, and takes no leading zero
 NAME_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
+# What each network of ours takes of `PolicyKwargs`; one of the user's own takes `arguments`.
+NETWORK_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {"mlp": ("net_arch", "dueling"), "resnet": ("channels", "blocks", "dueling")}
 
 AtLeastOne = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
@@ -34,20 +39,73 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
+def _as_name(value: Any) -> Any:
+    """Python callers may pass the factory itself; its name is what travels."""
+    return value if isinstance(value, str) else name_of(value, what="network")
+
+
+def _plain(value: Any) -> Any:
+    """Values that TOML, JSON and every process write and read alike; a tuple becomes a list."""
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value)):
+        return value
+    raise ConfigurationError("a value in policy_kwargs.arguments", got=f"{value!r:.60}", expected="true, false, a number, text or a list")
+
+
 class PolicyKwargs(_Frozen):
     """The network."""
 
+    network: Annotated[str, BeforeValidator(_as_name)] = "mlp"
+    """mlp, resnet (for boards), or module:factory, a function or class of your own."""
     net_arch: Annotated[tuple[AtLeastOne, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = (256, 256)
-    """Units of each hidden layer."""
+    """Units of each hidden layer; mlp."""
+    channels: AtLeastOne = 32
+    """Channels of each convolution; resnet."""
+    blocks: AtLeastOne = 2
+    """Residual blocks, each of two convolutions; resnet."""
     dueling: bool = False
-    """Split the last layer into the value of the state and the advantage of each action."""
+    """Split the last layer into the value of the state and the advantage of each action; mlp, resnet."""
+    arguments: dict[str, Annotated[Any, BeforeValidator(_plain)]] = Field(default_factory=dict)
+    """What a factory of your own is called with, besides the game's spec; lists only in files and Python."""
+
+    @model_validator(mode="after")
+    def _fits_the_network(self) -> Self:
+        if self.network not in NETWORK_OPTIONS and not is_importable_name(self.network):
+            raise ConfigurationError(
+                "policy_kwargs.network", got=repr(self.network), expected=f"one of {', '.join(NETWORK_OPTIONS)}, or module:factory",
+                remedy=nearest(self.network, NETWORK_OPTIONS),
+            )  # fmt: skip
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name not in ("network", *self._taken()) and value != field.get_default(call_default_factory=True):
+                raise ConfigurationError(
+                    f"policy_kwargs.{name} is nothing to network {self.network}", got=repr(value),
+                    expected=f"{', '.join(self._taken())} at most", remedy="leave it out, or choose another policy_kwargs.network",
+                )  # fmt: skip
+        return self
+
+    def _taken(self) -> tuple[str, ...]:
+        return NETWORK_OPTIONS.get(self.network, ("arguments",))
+
+    def in_use(self) -> dict[str, Any]:
+        """The network and the settings that it takes; plain values."""
+        return self.model_dump(mode="json", include={"network", *self._taken()})
+
+    def network_arguments(self) -> dict[str, Any]:
+        """What the network's factory is called with, besides the game's spec; plain values."""
+        options = self.in_use()
+        del options["network"]
+        return options if self.network in NETWORK_OPTIONS else dict(options["arguments"])
 
 
 class TrainConfig(_Frozen):
     """Everything that a training run can be told. Raises pydantic's `ValidationError`; `build_config` makes one line of it."""
 
     game: str = "connect_four"
-    """Game to learn; `sparring games` lists them."""
+    """Game to learn: one that `sparring games` lists, module:Class, compiled:module, openspiel:GAME, pettingzoo:GAME."""
+    num_players: AtLeastOne | None = None
+    """Players, where a game leaves that open (ludo: 2 to 4); auto: as the game comes."""
     n_episodes: AtLeastOne = 100_000
     """Length of the run, matches."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
@@ -122,8 +180,8 @@ class TrainConfig(_Frozen):
     """Share of random moves in the end."""
     exploration_fraction: Fraction = 0.3
     """Share of n_episodes over which the random moves become fewer."""
-    opponents: dict[str, Share] = Field(default_factory=lambda: {"self": 0.6, "snapshots": 0.2, "random": 0.1, "one_ply": 0.1})
-    """Whom the agent meets, as shares: self, snapshots, random, one_ply."""
+    opponents: dict[str, Share] | None = None
+    """Whom the agent meets, as shares: self, snapshots, and scripted players such as random, one_ply, ludo:greedy; auto: by the game."""
     opponent_epsilon: Fraction = 0.05
     """Share of random moves of snapshots."""
     snapshot_interval: AtLeastOne = 10_000
@@ -157,6 +215,8 @@ class TrainConfig(_Frozen):
         return self
 
     def _check_opponents(self) -> None:
+        if self.opponents is None:
+            return
         for name in self.opponents:
             if name not in OPPONENT_NAMES:
                 raise ConfigurationError(

@@ -25,7 +25,7 @@ _EXPECTED: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
     "string_too_long": lambda ctx: f"at most {ctx['max_length']} characters",
     "too_short": lambda ctx: "at least one entry",
     "tuple_type": lambda ctx: "a list",
-    "dict_type": lambda ctx: "a table of names and numbers",
+    "dict_type": lambda ctx: "a table of names and values",
     "model_type": lambda ctx: f"a table of {', '.join(PolicyKwargs.model_fields)}",
     "literal_error": lambda ctx: str(ctx["expected"]),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from sparring.atomic import write_file
 from sparring.dqn import agent_file
 from sparring.dqn.learner import Learner, LearnStats
-from sparring.dqn.networks import NetworkSpec, PolicySpec, Weights
+from sparring.dqn.networks import FACTORIES, NetworkSpec, PolicySpec, Weights, check_fit
 from sparring.dqn.policy import InferencePolicy
 from sparring.dqn.trajectory import Trajectory, trajectory_transitions
 from sparring.errors import ConfigurationError, FileFormatError, SparringError
-from sparring.games import names, spec_of
+from sparring.games import canonical, is_own, name_of, spec_of
+from sparring.importable import name_of as factory_name
 from sparring.replay import Replay
 
 
@@ -106,23 +107,26 @@ class DQNAgent:
         return agent_file.encode(dict(self.get_weights()), {"game": self.spec.game, "network": network, "encoding": encoding})
 
     @classmethod
-    def load(cls, path: str | PathLike[str], *, game: str | None = None) -> Self:
+    def load(cls, path: str | PathLike[str], *, game: str | object | None = None, network: str | Callable[..., Any] | None = None) -> Self:
         """An agent for play from its file.
 
-        Raises `FileFormatError` when the file is damaged, or is for another game than `game` or than this version's game of its name.
+        Nothing is imported because a file names it: for an agent of your own game pass `game`, its class or `"module:Class"`, and for
+        one with a network of your own `network`, its factory or `"module:factory"`. Raises `FileFormatError` when the file is damaged,
+        or is for another game than `game` or than this version's game of its name, or has another network than `network`.
         """
         tensors, description = agent_file.decode(Path(path))
         try:
-            name, network, encoding = description["game"], description["network"], description["encoding"]
-            spec = PolicySpec(name, NetworkSpec(network["factory"], network["arguments"]))
+            name, encoding = description["game"], description["encoding"]
+            factory, arguments = description["network"]["factory"], description["network"]["arguments"]
+            spec = PolicySpec(_game_to_play(path, name, game), NetworkSpec(_network_to_build(path, factory, network), arguments))
         except (KeyError, TypeError):
             raise FileFormatError(f"{path} does not describe an agent; was it written by another version?") from None
-        if name not in names() or (game is not None and game != name):
-            raise FileFormatError(f"{path} is an agent of another game", got=repr(name), expected=game or f"one of {', '.join(names())}")
-        known = spec_of(name)
+        known = spec_of(spec.game)
         if encoding != {"shape": list(known.observation_shape), "dtype": known.observation_dtype, "actions": known.num_actions}:
-            raise FileFormatError(f"{path} sees {name} in another form than this version", got=f"{encoding}")
+            raise FileFormatError(f"{path} sees {name} in another form than it is played in here", got=f"{encoding}")
         try:
+            if spec.network.factory in FACTORIES:
+                check_fit(spec, tensors)
             return cls(spec, weights=tensors)
         except (TypeError, ValueError, RuntimeError) as error:  # whatever torch and we have against such arguments and weights
             raise FileFormatError(f"{path} names a network that cannot be built", got=str(error).partition("\n")[0]) from None
@@ -135,3 +139,34 @@ class DQNAgent:
         if self._training is None:
             raise SparringError(f"{method}: this agent was loaded for play; train_dqn and `sparring resume` train")
         return self._training
+
+
+def _game_to_play(path: str | PathLike[str], named: object, given: str | object | None) -> str:
+    """The game of an agent file that names one, and for which the caller may have given one."""
+    if not isinstance(named, str):
+        raise TypeError("a game is named by text")
+    if given is not None:
+        wanted = canonical(name_of(given))
+        if wanted != named and not (is_own(wanted) and is_own(named)):  # a class of one's own may have moved; its encoding is compared
+            raise FileFormatError(f"{path} is an agent of another game", got=repr(named), expected=wanted)
+        return wanted
+    try:
+        if not is_own(named):
+            return canonical(named)
+    except ConfigurationError as error:
+        raise FileFormatError(f"{path} is an agent of a game that is not here: {error}") from None
+    remedy = f"pass game={named!r} (--game {named}) to say that its code may run"
+    raise FileFormatError(f"{path} is an agent of a game that does not come with Sparring", got=repr(named), remedy=remedy)
+
+
+def _network_to_build(path: str | PathLike[str], named: str, given: str | Callable[..., Any] | None) -> str:
+    """The factory for the network of an agent file that names one, and for which the caller may have given one."""
+    wanted = given if given is None or isinstance(given, str) else factory_name(given, what="network")
+    if named in FACTORIES or wanted in FACTORIES:
+        if wanted not in (None, named):
+            raise FileFormatError(f"{path} is an agent with another network", got=repr(named), expected=wanted)
+        return named
+    if wanted is None:
+        remedy = "pass network=..., its factory or 'module:factory', to say that its code may run"
+        raise FileFormatError(f"{path} is an agent with a network that does not come with Sparring", got=repr(named), remedy=remedy)
+    return wanted

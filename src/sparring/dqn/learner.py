@@ -18,6 +18,7 @@ from sparring.games.random import stream_key
 from sparring.replay import Replay
 
 _SAMPLING: Final = 1  # the purpose of the generator that draws minibatches
+_REMEDY: Final = "learning_rate is too high, rewards are too large, or the network itself gives what is no number"
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,15 @@ class Learner:
     def update(self, replay: Replay, updates: int, *, beta: float = 1.0, between: Callable[[], bool] = lambda: False) -> LearnStats:
         """Make up to `updates` updates; `between` is called before each and ends the series by answering True.
 
-        Raises `NumericalError` when a loss or a gradient is not finite; the policy then still has its last good weights.
+        Raises `NumericalError` when a loss or a gradient is not finite, and the policy then still has its last good weights; or when
+        the weights are not at the end of the series, and they are then lost.
         """
         done, sums = 0, torch.zeros(5, dtype=torch.float64)
         while done < updates and not between():
             sums += self._update_once(replay, beta)
             done += 1
+        if done:
+            self._check_weights()
         return LearnStats(done, *(sums / done).tolist()) if done else LearnStats()
 
     def _update_once(self, replay: Replay, beta: float) -> Tensor:
@@ -85,10 +89,8 @@ class Learner:
         norm = nn.utils.clip_grad_norm_(self.policy.parameters(), self.settings.max_grad_norm)
         # Where an error is infinite the gradient of the Huber loss is not: look at both.
         if not torch.isfinite(norm + loss):
-            raise NumericalError(
-                f"update {self.updates + 1}: loss {loss.item():.4g} and norm of the gradient {norm.item():.4g} are not finite; a reward or "
-                "observation of the game is not finite, or learning_rate is too high"
-            )
+            got = f"loss {loss.item():.4g} and norm of the gradient {norm.item():.4g}"
+            raise NumericalError(f"update {self.updates + 1}: {got} are not finite; {_REMEDY}")
         self._optimizer.step()
         self.updates += 1
         if self.updates % self.settings.target_update_interval == 0:
@@ -98,6 +100,11 @@ class Learner:
         q_mean = (targets - errors).mean().item()
         figures = (loss.item(), q_mean, errors.abs().mean().item(), norm.item(), float(rows["version"].mean()))
         return torch.tensor(figures, dtype=torch.float64)
+
+    def _check_weights(self) -> None:
+        norm = nn.utils.get_total_norm(self.policy.parameters())  # overflows, too, where no weight is good for anything any more
+        if not torch.isfinite(norm):
+            raise NumericalError(f"update {self.updates}: norm of the weights {norm.item():.4g} is not finite; {_REMEDY}")
 
     def _targets(self, rows: NDArray[Any]) -> Tensor:
         with torch.no_grad():

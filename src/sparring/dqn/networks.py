@@ -1,8 +1,7 @@
-"""Q-networks as named factories with plain arguments, so that a file can name one without carrying code."""
+"""Q-networks as named factories with plain arguments, so that a file can name one without carrying code; how their weights travel."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -10,18 +9,23 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from sparring.errors import ConfigurationError
+from sparring.dqn.architectures import mlp, resnet
+from sparring.dqn.own_networks import build_own
+from sparring.errors import ConfigurationError, nearest
 from sparring.games import spec_of
-from sparring.games.spec import GameSpec
+from sparring.importable import is_importable_name
 
 Weights = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A network by the name of its factory in `FACTORIES` and the plain arguments (JSON values) that the factory takes."""
+    """A network by its factory and the plain arguments (JSON values) that it takes.
+
+    `factory` is a name in `FACTORIES`, or `module:factory` for one that users bring (`own_networks.py`).
+    """
 
     factory: str = "mlp"
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -35,48 +39,36 @@ class PolicySpec:
     network: NetworkSpec = field(default_factory=NetworkSpec)
 
 
-class MLP(nn.Module):
-    """Q-values of all actions from a flattened observation.
-
-    With `dueling`, Q = V + A - mean(A) over all actions (Wang et al. 2016, equation 9); the mean runs over illegal actions too, which
-    shifts every Q alike and leaves the greedy move as it is.
-    """
-
-    def __init__(self, spec: GameSpec, *, net_arch: tuple[int, ...], dueling: bool) -> None:
-        super().__init__()
-        widths = [spec.observation_size, *net_arch]
-        layers: list[nn.Module] = []
-        for wide, narrow in itertools.pairwise(widths):
-            layers += [nn.Linear(wide, narrow), nn.ReLU()]
-        self.body = nn.Sequential(*layers)
-        self.advantage = nn.Linear(widths[-1], spec.num_actions)
-        self.value = nn.Linear(widths[-1], 1) if dueling else None
-
-    def forward(self, observation: Tensor) -> Tensor:
-        """[B, *observation_shape] of any dtype -> [B, A] float32."""
-        hidden = self.body(observation.flatten(1).to(torch.float32))
-        advantage: Tensor = self.advantage(hidden)
-        if self.value is None:
-            return advantage
-        value: Tensor = self.value(hidden)
-        return value + advantage - advantage.mean(dim=1, keepdim=True)
-
-
-def _mlp(spec: GameSpec, *, net_arch: tuple[int, ...] | list[int] = (256, 256), dueling: bool = False) -> nn.Module:
-    return MLP(spec, net_arch=tuple(net_arch), dueling=dueling)
-
-
-FACTORIES: Final[Mapping[str, Callable[..., nn.Module]]] = {"mlp": _mlp}
+FACTORIES: Final[Mapping[str, Callable[..., nn.Module]]] = {"mlp": mlp, "resnet": resnet}
 
 
 def build_network(spec: PolicySpec, *, seed: int = 0) -> nn.Module:
-    """A freshly initialised network; the same seed gives the same weights and leaves torch's global generator as it was."""
-    factory = FACTORIES.get(spec.network.factory)
-    if factory is None:
-        raise ConfigurationError("unknown network", got=spec.network.factory, expected=f"one of {', '.join(FACTORIES)}")
+    """A freshly initialised network; the same seed gives the same weights and leaves torch's global generator as it was.
+
+    Raises `ConfigurationError` for a network that is unknown, does not fit the game, or breaks the rules for one's own networks.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return factory(spec_of(spec.game), **spec.network.arguments)
+        return _build(spec)
+
+
+def check_fit(spec: PolicySpec, weights: Mapping[str, NDArray[Any]]) -> None:
+    """Raise `ConfigurationError` unless `weights` are of this network, which has to be in `FACTORIES`; allocates nothing.
+
+    For weights and networks out of files: a few words there can ask for more memory than there is.
+    """
+    with torch.device("meta"):
+        _check_shapes(build_network(spec), weights)
+
+
+def _build(spec: PolicySpec) -> nn.Module:
+    name, arguments = spec.network.factory, spec.network.arguments
+    if name in FACTORIES:
+        return FACTORIES[name](spec_of(spec.game), **arguments)
+    if is_importable_name(name):
+        return build_own(name, arguments, spec_of(spec.game))
+    expected = f"one of {', '.join(FACTORIES)}, or module:factory"
+    raise ConfigurationError("unknown network", got=name, expected=expected, remedy=nearest(name, FACTORIES))
 
 
 def get_weights(network: nn.Module) -> Weights:
@@ -86,6 +78,13 @@ def get_weights(network: nn.Module) -> Weights:
 
 def set_weights(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
     """Overwrite all parameters; names and shapes have to be the network's own."""
+    _check_shapes(network, weights)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.copy_(torch.from_numpy(np.asarray(weights[name], order="C")))
+
+
+def _check_shapes(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
     own = dict(network.named_parameters())
     if own.keys() != weights.keys():
         odd = sorted(own.keys() ^ weights.keys())
@@ -93,9 +92,6 @@ def set_weights(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None
     for name, parameter in own.items():
         if tuple(parameter.shape) != tuple(weights[name].shape):
             raise ConfigurationError(f"weights of {name!r}", got=f"shape {weights[name].shape}", expected=f"{tuple(parameter.shape)}")
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(torch.from_numpy(np.ascontiguousarray(weights[name])))
 
 
 class FlatWeights:

@@ -45,7 +45,7 @@ class InferencePolicy:
     def q_values(self, observation: NDArray[Any]) -> NDArray[np.float32]:
         """[n, *observation_shape] -> [n, A] float32."""
         with torch.inference_mode():
-            q: NDArray[np.float32] = self._network(torch.from_numpy(observation)).numpy()
+            q: NDArray[np.float32] = self._network(torch.from_numpy(observation)).to(torch.float32).numpy()
         return q
 
     def act(self, observation: NDArray[Any], mask: NDArray[np.bool_], uniforms: NDArray[np.float64], epsilon: float) -> NDArray[np.int64]:

@@ -279,6 +279,14 @@ def test_a_weight_that_is_not_finite_is_found_too() -> None:
         learner.update(filled_replay(), 1)
 
 
+@pytest.mark.parametrize(("rate", "norm"), [(1e30, "inf"), (1e39, "nan")])
+def test_a_step_that_goes_too_far_is_found_at_the_end_of_its_series(rate: float, norm: str) -> None:
+    """1e30 is a float32, and squares of it are not; 1e39 is none."""
+    learner = Learner(SPEC, replace(SETTINGS, learning_rate=rate), device=CPU, seed=1)
+    with pytest.raises(NumericalError, match=rf"^update 1: norm of the weights {norm} is not finite; learning_rate is too high"):
+        learner.update(filled_replay(), 1)
+
+
 def test_between_is_asked_before_each_update_and_can_stop_them() -> None:
     learner = Learner(SPEC, SETTINGS, device=CPU, seed=1)
     answers = iter([False, False, True])

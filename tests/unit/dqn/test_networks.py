@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import inspect
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec, build_network, get_weights, set_weights
+from sparring.config import NETWORK_OPTIONS, PolicyKwargs
+from sparring.dqn.networks import FACTORIES, FlatWeights, NetworkSpec, PolicySpec, build_network, check_fit, get_weights, set_weights
 from sparring.errors import ConfigurationError
 
 TIC_TAC_TOE = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [3, 2]}))
@@ -79,7 +84,7 @@ def test_weights_of_another_network_are_refused_and_change_nothing() -> None:
     assert all(np.array_equal(before[name], value) for name, value in get_weights(network).items())
 
 
-@pytest.mark.parametrize("spec", [TIC_TAC_TOE, DUELING, PolicySpec("connect_four")])
+@pytest.mark.parametrize("spec", [TIC_TAC_TOE, DUELING, PolicySpec("connect_four"), PolicySpec("connect_four", NetworkSpec("resnet"))])
 def test_flat_weights_there_and_back(spec: PolicySpec) -> None:
     one, other = build_network(spec, seed=1), build_network(spec, seed=2)
     flat = FlatWeights(one)
@@ -96,6 +101,56 @@ def test_flat_weights_there_and_back(spec: PolicySpec) -> None:
     assert named["advantage.bias"].any()
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (3, 2)])
+def test_weights_of_any_shape_are_set(shape: tuple[int, ...]) -> None:
+    network = nn.Module()
+    network.weight = nn.Parameter(torch.zeros(shape))
+    values = np.random.default_rng(0).normal(size=shape[::-1]).T
+    set_weights(network, {"weight": values})
+    np.testing.assert_allclose(get_weights(network)["weight"], values, rtol=1e-6)
+    assert get_weights(network)["weight"].shape == shape
+
+
+def test_whether_weights_fit_is_found_out_without_building_the_network() -> None:
+    """2^40 x 2^40 numbers would be 4 TiB of memory, a million times over."""
+    check_fit(DUELING, get_weights(build_network(DUELING)))
+    check_fit(
+        PolicySpec("connect_four", NetworkSpec("resnet")), get_weights(build_network(PolicySpec("connect_four", NetworkSpec("resnet"))))
+    )
+    for huge in (NetworkSpec("mlp", {"net_arch": [2**40, 2**20, 2]}), NetworkSpec("resnet", {"channels": 2**28, "blocks": 1})):
+        with pytest.raises(ConfigurationError, match=r"these weights are not of this network|got shape"):
+            check_fit(PolicySpec("tic_tac_toe", huge), get_weights(build_network(TIC_TAC_TOE)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"net_arch": []}, r"net_arch of network mlp: got \[\], expected 1 to 100 numbers of units"),
+        ({"net_arch": [1] * 101}, "expected 1 to 100 numbers"),
+        ({"net_arch": "wide"}, "net_arch of network mlp: got 'wide'"),
+        ({"net_arch": 3}, "net_arch of network mlp: got 3"),
+        ({"net_arch": [8, 0]}, "an entry of net_arch: got 0, expected a whole number of at least 1"),
+        ({"net_arch": [True]}, "an entry of net_arch: got True"),
+        ({"net_arch": [8.0]}, r"an entry of net_arch: got 8\.0"),
+    ],
+)
+def test_layers_that_make_no_network(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        build_network(PolicySpec("tic_tac_toe", NetworkSpec("mlp", arguments)))
+
+
+def test_the_configuration_offers_what_the_factories_take() -> None:
+    taken = {name: tuple(inspect.signature(factory).parameters)[1:] for name, factory in FACTORIES.items()}
+    assert taken == NETWORK_OPTIONS
+    for name, factory in FACTORIES.items():
+        defaults = {key: parameter.default for key, parameter in inspect.signature(factory).parameters.items() if key != "spec"}
+        assert {
+            key: tuple(v) if isinstance(v, list) else v for key, v in PolicyKwargs(network=name).network_arguments().items()
+        } == defaults
+
+
 def test_an_unknown_network_is_one_line() -> None:
-    with pytest.raises(ConfigurationError, match="unknown network: got cnn, expected one of mlp"):
-        build_network(PolicySpec("tic_tac_toe", NetworkSpec("cnn")))
+    with pytest.raises(
+        ConfigurationError, match="unknown network: got resnt, expected one of mlp, resnet, or module:factory; did you mean 'resnet'"
+    ):
+        build_network(PolicySpec("tic_tac_toe", NetworkSpec("resnt")))

@@ -17,7 +17,7 @@ from sparring.replay import transition_dtype
 from sparring.rollout.assembler import TransitionAssembler
 
 SPEC = spec_of("tic_tac_toe")
-SMALL = GameSpec("small", 2, 2, (1,), "int8", 9)
+SMALL = GameSpec(name="small", num_players=2, num_actions=2, observation_shape=(1,), observation_dtype="int8", max_plies=9)
 
 
 def numbered(rewards: list[float], terminated: bool = True) -> Trajectory:

@@ -1,0 +1,136 @@
+"""The networks that come with Sparring: `mlp` for any observation, `resnet` for boards.
+
+Each factory takes what a game declares and plain arguments, and refuses arguments that make no network before anything is allocated.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sparring.errors import ConfigurationError
+from sparring.games.spec import GameSpec
+
+MOST_LAYERS: Final = 100  # more would take long to build, and a file may ask for any number
+HEAD_PLANES: Final = 16
+
+
+def mlp(spec: GameSpec, *, net_arch: Sequence[int] = (256, 256), dueling: bool = False) -> nn.Module:
+    """A perceptron with hidden layers of `net_arch` units."""
+    if not isinstance(net_arch, list | tuple) or not 1 <= len(net_arch) <= MOST_LAYERS:
+        raise ConfigurationError("net_arch of network mlp", got=f"{net_arch!r:.60}", expected=f"1 to {MOST_LAYERS} numbers of units")
+    for units in net_arch:
+        _check_count("an entry of net_arch", units)
+    return MLP(spec, net_arch=tuple(net_arch), dueling=dueling)
+
+
+def resnet(spec: GameSpec, *, channels: int = 32, blocks: int = 2, dueling: bool = False) -> nn.Module:
+    """A residual network of `blocks` blocks of two 3x3 convolutions with `channels` channels."""
+    if len(spec.observation_shape) != 3:
+        shape = f"shape {spec.observation_shape}"
+        raise ConfigurationError(
+            f"network resnet cannot see {spec.name}", got=f"observations of {shape}", expected="[planes, rows, columns]",
+            remedy="choose network mlp",
+        )  # fmt: skip
+    _check_count("channels of network resnet", channels)
+    _check_count("blocks of network resnet", blocks, MOST_LAYERS)
+    return ResNet(spec, channels=channels, blocks=blocks, dueling=dueling)
+
+
+def _check_count(what: str, value: Any, most: int | None = None) -> None:
+    if type(value) is not int or value < 1 or (most is not None and value > most):
+        expected = "a whole number of at least 1" if most is None else f"a whole number from 1 to {most}"
+        raise ConfigurationError(what, got=f"{value!r:.60}", expected=expected)
+
+
+class MLP(nn.Module):
+    """Q-values of all actions from a flattened observation."""
+
+    def __init__(self, spec: GameSpec, *, net_arch: tuple[int, ...], dueling: bool) -> None:
+        super().__init__()
+        widths = [spec.observation_size, *net_arch]
+        layers: list[nn.Module] = []
+        for wide, narrow in itertools.pairwise(widths):
+            layers += [nn.Linear(wide, narrow), nn.ReLU()]
+        self.body = nn.Sequential(*layers)
+        self.advantage = nn.Linear(widths[-1], spec.num_actions)
+        self.value = nn.Linear(widths[-1], 1) if dueling else None
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """[B, *observation_shape] of any dtype -> [B, A] float32."""
+        return _q_values(self.body(observation.flatten(1).to(torch.float32)), self.advantage, self.value)
+
+
+class ResNet(nn.Module):
+    """Q-values of all actions from planes [C, H, W], by residual blocks (He et al., "Deep residual learning", CVPR 2016).
+
+    3x3 convolutions that keep the size of the board; then a 1x1 convolution to few planes and one linear layer, as the policy head of
+    Silver et al. (AlphaGo Zero, Nature 2017). A hidden layer in between made it learn more slowly (Connect Four, exact values).
+
+    Deviations from He et al.:
+    - No batch normalisation, and no other: on small boards it costs a good part of the time, and its running averages are no parameters,
+      so they would not travel with the weights.
+    - In its place an initialisation in the manner of Fixup (Zhang et al., ICLR 2019): the last convolution of each block starts at zero,
+      so that each block starts as the identity, and the first one is scaled by blocks^(-1/2). As in SkipInit (De & Smith, NeurIPS 2020)
+      the zero is what matters. Of Fixup we leave out the scalar multipliers, the biases before each convolution (each has one behind
+      it), and the zeros in the last linear layer, with which all actions would start as equals.
+    - No pooling and no strides: where a stone lies is what counts.
+    """
+
+    def __init__(self, spec: GameSpec, *, channels: int, blocks: int, dueling: bool) -> None:
+        super().__init__()
+        planes, rows, columns = spec.observation_shape
+        self.stem = _convolution(planes, channels)
+        self.blocks = nn.Sequential(*(ResidualBlock(channels, scale=blocks**-0.5) for _ in range(blocks)))
+        self.planes = nn.Conv2d(channels, HEAD_PLANES, 1)
+        self.advantage = nn.Linear(HEAD_PLANES * rows * columns, spec.num_actions)
+        self.value = nn.Linear(HEAD_PLANES * rows * columns, 1) if dueling else None
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """[B, C, H, W] of any dtype -> [B, A] float32."""
+        # With the channels last in memory the CPU's convolutions need not rearrange what goes in and out: a tenth faster.
+        board = observation.to(torch.float32, memory_format=torch.channels_last)
+        board = self.blocks(functional.relu(self.stem(board), inplace=True))
+        return _q_values(functional.relu(self.planes(board), inplace=True).flatten(1), self.advantage, self.value)
+
+
+class ResidualBlock(nn.Module):
+    """`relu(x + last(relu(first(x))))`, the identity on x >= 0 until it has learned."""
+
+    def __init__(self, channels: int, *, scale: float) -> None:
+        super().__init__()
+        self.first = _convolution(channels, channels, scale=scale)
+        self.last = _convolution(channels, channels, scale=0.0)
+
+    def forward(self, board: Tensor) -> Tensor:
+        """[B, channels, H, W] -> the same."""
+        change: Tensor = self.last(functional.relu(self.first(board), inplace=True))
+        return functional.relu(change.add_(board), inplace=True)
+
+
+def _convolution(wide: int, narrow: int, *, scale: float = 1.0) -> nn.Conv2d:
+    """3x3, to the same size of board; initialised as He et al. (ICCV 2015) for layers before a ReLU, times `scale`, without a bias."""
+    layer = nn.Conv2d(wide, narrow, 3, padding=1)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    with torch.no_grad():
+        layer.weight.mul_(scale)
+    return layer
+
+
+def _q_values(hidden: Tensor, advantage: nn.Linear, value: nn.Linear | None) -> Tensor:
+    """[B, units] -> [B, A].
+
+    With a `value` layer (dueling), Q = V + A - mean(A) over all actions (Wang et al. 2016, equation 9); the mean runs over illegal
+    actions too, which shifts every Q alike and leaves the greedy move as it is.
+    """
+    a: Tensor = advantage(hidden)
+    if value is None:
+        return a
+    v: Tensor = value(hidden)
+    return v + a - a.mean(dim=1, keepdim=True)
