@@ -19,7 +19,7 @@ from sparring.opponents.plan import AGENT
 from sparring.opponents.players import NetworkPlayer
 from sparring.opponents.pool import OpponentManager
 from sparring.opponents.records import Record
-from sparring.opponents.scripted import SCRIPTED
+from sparring.opponents.scripted import yardsticks
 from sparring.runtime import Batch
 
 
@@ -76,7 +76,7 @@ class Progress:
         window.transitions += len(batch.rows)
         window.played += batch.play_seconds
         agents = results["players"] == AGENT
-        window.returns += float(results["returns"][agents].sum())
+        window.returns += float(results["returns"][agents].sum(dtype=np.float64))
         window.seats += int(agents.sum())
         window.match_plies += float(results["plies"].sum())
         if len(batch.rows):
@@ -92,8 +92,8 @@ class Progress:
 
     def evaluate(self, agent: DQNAgent) -> float:
         """Play greedily against the yardsticks, from a stream of its own; the mean score over them."""
-        player = NetworkPlayer("agent", agent.policy())
-        opponents = evaluate(player, self._config.game, SCRIPTED, matches=self._config.eval_matches, seed=self._config.seed)["opponents"]
+        player, game = NetworkPlayer("agent", agent.policy()), self._config.game
+        opponents = evaluate(player, game, yardsticks(game), matches=self._config.eval_matches, seed=self._config.seed)["opponents"]
         for name, result in opponents.items():
             self._evaluated[f"eval/win_rate/{name}"] = result["wins"] / result["matches"]
             self._evaluated[f"eval/draw_rate/{name}"] = result["draws"] / result["matches"]

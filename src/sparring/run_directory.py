@@ -4,6 +4,7 @@ runs/<name>/                claimed by mkdir, so that any number of processes ca
   lock                      held with flock while a process trains here; the system frees it when that process ends, however it ends
   config.toml  metrics.jsonl  tensorboard/  best.safetensors  last.safetensors
   checkpoints/<updates>/    written by `checkpoint.save`; the newest two are kept
+  faults/<n>.json           matches in which the game raised, to be played again
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import itertools
 import logging
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -23,11 +25,13 @@ from sparring.atomic import is_complete, recover, remove_directory, sync_directo
 from sparring.checkpoint import StateTree
 from sparring.errors import ConfigurationError, FileFormatError, InputError, nearest
 
+FAULTS = "faults"
 KEPT_CHECKPOINTS = 2
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _NUMBER = re.compile(r"0|[1-9][0-9]*")
 _CHECKPOINTS = "checkpoints"
+_READ_ATTEMPTS = 3
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +48,7 @@ class RunDirectory:
         self.best_path = path / "best.safetensors"
         self.last_path = path / "last.safetensors"
         self.checkpoints_path = path / _CHECKPOINTS
+        self.faults_path = path / FAULTS
         self._damaged: set[int] = set()  # found out while loading; cheap checks do not see it
         self._lock: BinaryIO | None = _lock(path)
 
@@ -100,7 +105,7 @@ class RunDirectory:
         """
         self._check_open()
         recover(self.checkpoints_path)
-        for updates in self._numbers():
+        for updates in _numbers(self.checkpoints_path):
             try:
                 tree = checkpoint.load(self._checkpoint_path(updates))
             except FileFormatError as error:
@@ -109,6 +114,12 @@ class RunDirectory:
             else:
                 return tree
         raise InputError(f"run {self.name!r} has no complete checkpoint to go on from", remedy="start a new run: sparring train")
+
+    def discard(self) -> None:
+        """Delete the directory of a run that could not begin; one with a checkpoint or an agent stays."""
+        self._check_open()
+        if not _numbers(self.checkpoints_path) and not self.best_path.exists():
+            shutil.rmtree(self.path)
 
     def close(self) -> None:
         """Give the lock back. May be called again."""
@@ -131,18 +142,37 @@ class RunDirectory:
     def _checkpoint_path(self, updates: int) -> Path:
         return self.checkpoints_path / str(updates)
 
-    def _numbers(self) -> list[int]:
-        """Numbers of updates that a checkpoint directory is named by, newest first."""
-        names = (path.name for path in self.checkpoints_path.iterdir())
-        return sorted((int(name) for name in names if _NUMBER.fullmatch(name)), reverse=True)
-
     def _prune(self, saved: int) -> None:
         """Delete all but the newest complete ones and the one just saved; oldest first, so that a kill in between leaves the newest."""
-        numbers = self._numbers()
+        numbers = _numbers(self.checkpoints_path)
         complete = [number for number in numbers if number not in self._damaged and is_complete(self._checkpoint_path(number))]
         for number in reversed(numbers):
             if number not in complete[:KEPT_CHECKPOINTS] and number != saved:
                 remove_directory(self._checkpoint_path(number))
+
+
+def read_newest(run: Path, key: str) -> Any:
+    """One part of the newest complete checkpoint of a run (see `checkpoint.load_part`), None where there is no checkpoint.
+
+    Takes no lock and writes nothing. A process that trains there may delete or replace what is being read: then the next checkpoint is
+    tried, and in the end the newest once more. FileFormatError if all are damaged.
+    """
+    damage: FileFormatError | None = None
+    for _ in range(_READ_ATTEMPTS):
+        for updates in _numbers(run / _CHECKPOINTS):
+            try:
+                return checkpoint.load_part(run / _CHECKPOINTS / str(updates), key)
+            except FileFormatError as error:
+                damage = damage or error
+    if damage is not None:
+        raise damage
+    return None
+
+
+def _numbers(checkpoints: Path) -> list[int]:
+    """Numbers of updates that a checkpoint directory is named by, newest first."""
+    names = [path.name for path in checkpoints.iterdir()] if checkpoints.is_dir() else []
+    return sorted((int(name) for name in names if _NUMBER.fullmatch(name)), reverse=True)
 
 
 def _check_name(name: str) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Mapping
-from contextlib import ExitStack
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,15 @@ from sparring.atomic import write_file
 from sparring.config import TrainConfig
 from sparring.config_files import build_config, resume_config, to_toml
 from sparring.dqn.agent import DQNAgent
-from sparring.errors import ConfigurationError
+from sparring.errors import ConfigurationError, GameFault
+from sparring.games import is_own, label, name_of
+from sparring.games.faults import save_fault
 from sparring.interrupts import Interrupts
 from sparring.monitor import Monitor
 from sparring.progress import Progress
 from sparring.rollout.round import RoundCommand
 from sparring.run_directory import RunDirectory
-from sparring.runtime import Batch, Workers, torch_threads
+from sparring.runtime import Batch, Workers, check_guard, name_for_others, torch_threads
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,21 @@ class TrainResult:
 
 
 def train(config: TrainConfig, *, console: bool = True) -> TrainResult:
-    """Train from the start in a new run directory. Raises `ConfigurationError`, before anything is written, for what cannot work."""
+    """Train from the start in a new run directory.
+
+    Raises `ConfigurationError`, and leaves nothing behind, for what cannot work; `GameFault` when the game goes wrong, `NumericalError`
+    when learning does, and `WorkerError` when workers do. What was saved until then remains.
+    """
+    check_guard()
     config = resolved(config)
     parts = assemble(config)
-    with RunDirectory.create(config.runs_dir, config.name, config.game) as run:
+    with RunDirectory.create(config.runs_dir, config.name, label(config.game)) as run:
         write_file(run.config_path, to_toml(config).encode())
-        return _run(config, parts, run, saved=None, console=console)
+        try:
+            return _run(config, parts, run, saved=None, console=console)
+        except ConfigurationError:
+            run.discard()
+            raise
 
 
 def resume(name: str, *, runs_dir: str = "runs", overrides: Mapping[str, Any] | None = None, console: bool = True) -> TrainResult:
@@ -60,6 +72,7 @@ def resume(name: str, *, runs_dir: str = "runs", overrides: Mapping[str, Any] | 
 
     `overrides` may change the length, the device (which voids the equality) and logging. Raises `InputError` for a run that is not there.
     """
+    check_guard()
     with RunDirectory.open(runs_dir, name) as run:
         saved_config = build_config(config_file=run.config_path)
         config = resolved(resume_config(saved_config, overrides or {}))
@@ -80,6 +93,7 @@ def _run(
 ) -> TrainResult:
     """Open what has to be closed, go on from what was saved, train, and say how it went."""
     with ExitStack() as stack:
+        stack.enter_context(faults_saved(run.faults_path))
         stack.enter_context(torch_threads(config.learner_threads or 1))
         interrupts = stack.enter_context(Interrupts())  # before the workers, whose start takes seconds
         monitor = stack.enter_context(Monitor(run, total_episodes=config.n_episodes, tensorboard=config.tensorboard, console=console))
@@ -89,6 +103,18 @@ def _run(
         session.begin(saved)
         session.loop()
         return session.result()
+
+
+@contextmanager
+def faults_saved(folder: Path) -> Iterator[None]:
+    """A match with which a game goes wrong is saved in `folder`, and the `GameFault` says how to play it again."""
+    try:
+        yield
+    except GameFault as fault:
+        path = save_fault(folder, fault)
+        game = name_for_others(str(fault.record["game"]))
+        again = ["sparring", "replay", str(path), *(["--game", game] if is_own(game) else [])]
+        raise GameFault(f"{fault}; the match is saved: {shlex.join(again)}", fault.record) from fault
 
 
 class Session:
@@ -244,17 +270,19 @@ class Session:
         )
 
 
-def train_dqn(game: str = "connect_four", *, preset: str | None = None, **options: Any) -> DQNAgent:
+def train_dqn(game: str | object = "connect_four", *, preset: str | None = None, **options: Any) -> DQNAgent:
     """Train an agent by parallel self-play and return it, ready to play and to be trained on.
 
+    `game` is the name of one, or a class that plays one match (`sparring.games.Match`).
     `options` are the fields of `TrainConfig`, such as n_episodes=100_000, num_workers=None (the CPUs less two), episodes_per_batch=4,
     learning_steps_per_batch=None (one update a match), device="cuda:1", seed=0; they go before those of the preset. The run with its
-    checkpoints is kept in `runs/`. Works from scripts with or without a main guard, `python -c`, standard input and notebooks.
+    checkpoints is kept in `runs/`. Works from scripts with or without a main guard, `python -c`, standard input and notebooks. Only where
+    the game or the network is defined in the script itself does the call need the guard, and has to be in a file, or backend="inline".
 
-    Raises `ConfigurationError` for an unknown or impossible option, before anything is started or written. Ctrl-C saves the run and
-    then raises KeyboardInterrupt; `sparring resume` goes on with it.
+    Raises `ConfigurationError` for an unknown or impossible option, and leaves nothing behind; `GameFault` when the game raises, with the
+    match saved. Ctrl-C saves the run and then raises KeyboardInterrupt; `sparring resume` goes on with it.
     """
-    result = train(build_config(preset=preset, overrides={"game": game, **options}))
+    result = train(build_config(preset=preset, overrides={"game": name_of(game), **options}))
     if result.interrupted:
         raise KeyboardInterrupt(f"saved; go on with: sparring resume {result.run.name}")
     return result.trained

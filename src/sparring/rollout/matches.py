@@ -15,6 +15,8 @@ from sparring.opponents.records import result_dtype
 
 LearnFrom = Literal["agent", "all"]
 
+_LARGEST = np.finfo(np.float32).max / 2  # the difference of two such sums is still a number
+
 
 class MatchTable:
     """The matches of one worker's envs, one after another in each.
@@ -51,8 +53,10 @@ class MatchTable:
         self._game.reset(slots, keys)
 
     def pay(self) -> None:
-        """Add what the last step paid."""
-        self._returns += self._game.rewards
+        """Add what the last step paid; sums too large for float32 are cut, and the learner will complain of such rewards."""
+        with np.errstate(over="ignore"):
+            self._returns += self._game.rewards
+        np.clip(self._returns, -_LARGEST, _LARGEST, out=self._returns)
 
     def results(self, slots: NDArray[np.int64]) -> NDArray[Any]:
         """The finished matches in `slots` [m] as `result_dtype` rows [m]."""

@@ -2,6 +2,18 @@
 
 from sparring.runtime.base import Batch, Workers
 from sparring.runtime.inline import InlineWorkers, torch_threads
+from sparring.runtime.main_module import check_guard, check_main_module, name_for_others
 from sparring.runtime.processes import ProcessWorkers, default_start_method, shared_bytes
 
-__all__ = ["Batch", "InlineWorkers", "ProcessWorkers", "Workers", "default_start_method", "shared_bytes", "torch_threads"]
+__all__ = [
+    "Batch",
+    "InlineWorkers",
+    "ProcessWorkers",
+    "Workers",
+    "check_guard",
+    "check_main_module",
+    "default_start_method",
+    "name_for_others",
+    "shared_bytes",
+    "torch_threads",
+]

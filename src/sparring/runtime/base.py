@@ -66,7 +66,7 @@ class Workers(Protocol):
     def finish_round(self, round_number: int) -> Batch:
         """Wait for every worker's part of a started round.
 
-        Raises `WorkerError` when a worker fails again and again.
+        Raises `GameFault` when a game raises, and `WorkerError` when a worker fails again and again.
         """
 
     def poll(self) -> None:

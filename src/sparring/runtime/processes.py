@@ -6,6 +6,8 @@ process could leave stuck. What is said on the pipes stands in `worker.py`.
     starting --first command--> busy --report for its last command--> idle --next command--> busy
     any --process ends--> replaced: a new incarnation, with random streams of its own, is started in its place and told again whatever
                           was not finished; what the dead one had sent of that is thrown away
+
+A worker that met what its successor would meet again, a fault of the game above all, says so, and the error is raised here at once.
 """
 
 from __future__ import annotations
@@ -13,9 +15,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import time
-import types
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,12 +26,13 @@ from typing import Any, Final, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.errors import WorkerError
+from sparring.errors import GameFault, WorkerError
 from sparring.games import spec_of
 from sparring.replay.transitions import transition_dtype
 from sparring.rollout.rollout import RolloutSettings
 from sparring.rollout.round import RoundCommand, RoundReport
 from sparring.runtime.base import Batch, Notify
+from sparring.runtime.main_module import UNGUARDED, WORKER_NAME, found_in_main, main_module_hidden, unguarded
 from sparring.runtime.ring import Ring
 from sparring.runtime.shared_memory import SharedBlock
 from sparring.runtime.weights import WeightStore
@@ -43,6 +44,7 @@ _PRELOAD: Final = ["sparring.runtime.preload"]
 _MOST_FAILURES: Final = 3  # of one worker in a row, without a finished round in between
 _MOST_RING_BYTES: Final = 64 * 2**20
 _POLL_INTERVAL: Final = 0.01  # seconds; a look at the pipes of 46 workers takes 0.1 ms, and the rings hold a whole round
+_OUT_OF_MEMORY: Final = "the system ends processes so when memory runs out: lower num_workers or num_envs_per_worker"
 _GRACE: Final = 0.5  # seconds for each step of stopping a process
 
 
@@ -73,7 +75,7 @@ class _Handle:
         self.worker = worker
         self.incarnation = -1
         self.failures = 0
-        self.cause = ""
+        self.cause = self.traceback = ""  # of its end, where it could still tell
         self.todo: deque[RoundCommand | str] = deque()
         self.rows: list[NDArray[Any]] = []  # staged for the round at the head of `todo`
         self.finished: deque[tuple[list[NDArray[Any]], RoundReport]] = deque()
@@ -212,20 +214,26 @@ class ProcessWorkers:
         elif kind == "state":
             handle.todo.popleft()
             handle.state = value
+        elif kind == "error":
+            if isinstance(value, GameFault):
+                value.add_note(value.record["traceback"])  # which stayed in the worker
+            raise value
         else:
-            handle.cause = value
+            handle.cause, handle.traceback = value
 
     def _replace(self, handle: _Handle) -> None:
         handle.process.join()
         status = handle.process.exitcode
+        if status == UNGUARDED and found_in_main(self._settings.policy):
+            raise unguarded(self._settings.policy)
         handle.failures += 1
-        reason = handle.cause or (f"ended by signal {-status}" if status < 0 else f"ended with status {status}")
+        cause = handle.cause or _describe_status(status)
+        reason = handle.traceback or cause
         if handle.failures >= _MOST_FAILURES:
             self._notify(f"worker {handle.worker} failed: {reason}")
-            last_line = reason.strip().splitlines()[-1]
-            raise WorkerError(
-                f"worker {handle.worker} failed {handle.failures} times without finishing a round; the last time: {last_line}"
-            )
+            remedy = f"; {_OUT_OF_MEMORY}" if status == -signal.SIGKILL else ""
+            times = f"failed {handle.failures} times without finishing a round"
+            raise WorkerError(f"worker {handle.worker} {times}; the last time: {cause}{remedy}")
         self.replaced += 1
         self._notify(f"worker {handle.worker} failed and is replaced: {reason}")
         self._stop(handle)
@@ -237,14 +245,14 @@ class ProcessWorkers:
         ours, theirs = self._context.Pipe()
         ring = SharedBlock(Ring.bytes_needed(self._dtype, self._ring_rows))
         handle.incarnation += 1
-        handle.cause, handle.rows, handle.pipe = "", [], ours
+        handle.cause, handle.traceback, handle.rows, handle.pipe = "", "", [], ours
         handle.ring = Ring(ring.memory, self._dtype, self._ring_rows)
         job = WorkerJob(
             self._settings, handle.worker, handle.incarnation, self._block, self._size, self._num_snapshots, ring, self._ring_rows
         )
-        name = f"sparring-worker-{handle.worker}.{handle.incarnation}"
+        name = f"{WORKER_NAME}{handle.worker}.{handle.incarnation}"
         handle.process = self._context.Process(target=worker_main, args=(theirs, job), name=name, daemon=True)  # type: ignore[attr-defined]
-        with _without_main_module(), _deaf_to_ctrl_c():
+        with main_module_hidden(self._settings.policy), _deaf_to_ctrl_c():
             handle.process.start()
         theirs.close()
         ring.close()
@@ -255,19 +263,8 @@ class ProcessWorkers:
         handle.process.join()
 
 
-@contextmanager
-def _without_main_module() -> Iterator[None]:
-    """Start a process that will not import the caller's `__main__`.
-
-    multiprocessing runs the main script again in every new process, so that it can unpickle what was defined there. Nothing of ours
-    is, and a script without a main guard would start the training again.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+def _describe_status(status: int) -> str:
+    return f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
 
 
 @contextmanager

@@ -6,13 +6,15 @@
     worker -> main   ("rows", written)       rows ever written to the ring
                      ("report", report)      a round is over; all its rows were announced before
                      ("state", tree)
-                     ("failed", traceback)   the last message
+                     ("error", exception)    the last message: a successor would meet it again, so the main process raises it
+                     ("failed", (cause, traceback))   the last message: a successor may fare better
 
 Commands are taken in order. The end of the pipe ends the process, and so does the end of the main process, whatever ended it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -21,10 +23,11 @@ import threading
 import traceback
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import torch
 
+from sparring.errors import ConfigurationError, GameFault, InputError
 from sparring.games import spec_of
 from sparring.replay.transitions import transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings
@@ -57,18 +60,49 @@ def worker_main(pipe: connection.Connection, job: WorkerJob) -> None:
     _die_with_parent()
     torch.set_num_threads(1)
     try:
-        _serve(pipe, job)
+        rollout = _begin(job)
+    except (ImportError, InputError) as error:
+        _end(pipe, "error", _cannot_start(job, error))
+    except BaseException as error:
+        _end(pipe, "failed", _description(error))
+    try:
+        _serve(pipe, job, rollout)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the main process has hung up
-    except BaseException:
-        pipe.send(("failed", traceback.format_exc()))
-        sys.exit(1)
+    except GameFault as fault:
+        _end(pipe, "error", fault)
+    except BaseException as error:
+        _end(pipe, "failed", _description(error))
 
 
-def _serve(pipe: connection.Connection, job: WorkerJob) -> None:
+def _begin(job: WorkerJob) -> Rollout:
+    """Make the game and the players, which imports what users wrote."""
     store = WeightStore(job.weights.memory, job.size, job.num_snapshots)
+    return Rollout(job.settings, store, worker=job.worker, incarnation=job.incarnation)
+
+
+def _cannot_start(job: WorkerJob, error: Exception) -> ConfigurationError:
+    remedy = 'define games and networks at the top of a file that a new process can import, or use backend="inline"'
+    return ConfigurationError(f"worker {job.worker} cannot make what the main process could make: {error}; {remedy}")
+
+
+def _end(pipe: connection.Connection, kind: str, value: Any) -> NoReturn:
+    """Say the last word and end this process."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the main process has hung up
+        pipe.send((kind, value))
+    sys.exit(1)
+
+
+def _description(error: BaseException) -> tuple[str, str]:
+    """In one line what was raised and where, and the whole traceback."""
+    [*_, line] = traceback.format_exception_only(error)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{os.path.basename(frame.filename)}, line {frame.lineno}, in {frame.name}"
+    return f"{' '.join(line.split())} ({place})", "".join(traceback.format_exception(error))
+
+
+def _serve(pipe: connection.Connection, job: WorkerJob, rollout: Rollout) -> None:
     ring = Ring(job.ring.memory, transition_dtype(spec_of(job.settings.policy.game)), job.ring_capacity)
-    rollout = Rollout(job.settings, store, worker=job.worker, incarnation=job.incarnation)
     while True:
         command: Any = pipe.recv()
         if isinstance(command, RoundCommand):

@@ -32,7 +32,7 @@ from trial_workers import (
 )
 
 from sparring.dqn.networks import NetworkSpec, PolicySpec
-from sparring.errors import WorkerError
+from sparring.errors import ConfigurationError, WorkerError
 from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent, Plan
 from sparring.runtime import default_start_method
 from sparring.runtime.processes import ring_rows
@@ -243,8 +243,9 @@ def test_one_that_cannot_even_start(notes: list[str]) -> None:
     policy = PolicySpec(POLICY.game, NetworkSpec("nonsense"))
     with process_workers(1, notify=notes.append, policy=policy) as workers:
         workers.start_round([command(0)])
-        with pytest.raises(WorkerError, match="unknown network: got nonsense"):
+        with pytest.raises(ConfigurationError, match="unknown network: got nonsense"):
             workers.finish_round(0)
+    assert notes == [], "no successor is tried"
 
 
 # ---- leaving

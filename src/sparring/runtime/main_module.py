@@ -1,0 +1,89 @@
+"""The caller's `__main__` and the processes that we start.
+
+multiprocessing runs the main script again in every new process, so that what was defined there can be unpickled. Nothing of ours is, and a
+script without a main guard would start the training again: so the script is hidden while a worker is started, unless the game or the
+network lives in it. Then workers run it, and one that finds itself training ends at once with the status `UNGUARDED`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import process
+from pathlib import Path
+from typing import Final
+
+from sparring.dqn.networks import PolicySpec
+from sparring.errors import ConfigurationError
+
+UNGUARDED: Final = 78  # EX_CONFIG of sysexits.h
+WORKER_NAME: Final = "sparring-worker-"
+
+_MAIN: Final = "__main__:"
+_GUARD: Final = 'put the call that trains under: if __name__ == "__main__":'
+
+
+def found_in_main(policy: PolicySpec) -> str:
+    """Name of the game, else of the network, that lives in the main script; empty if neither does."""
+    names = (policy.game, policy.network.factory)
+    return next((name.removeprefix(_MAIN) for name in names if name.startswith(_MAIN)), "")
+
+
+def check_main_module(policy: PolicySpec) -> None:
+    """Raise `ConfigurationError` if workers would need a main script that no new process can run."""
+    name, main = found_in_main(policy), sys.modules["__main__"]
+    if name and not _can_be_run_again(main):
+        where = "the __main__.py of a package" if main.__spec__ is not None else "python -c, standard input or a notebook"
+        raise ConfigurationError(
+            f"worker processes cannot import {name}",
+            got=f"a definition in {where}",
+            expected="one in a module or a script",
+            remedy='put it in a file and import it from there, or use backend="inline"',
+        )
+
+
+def check_guard() -> None:
+    """End this process, or raise `ConfigurationError`, if a training starts here only because the main script is being run again."""
+    current = process.current_process()
+    if not getattr(current, "_inheriting", False):  # set by multiprocessing until the process has what it needs
+        return
+    if current.name.startswith(WORKER_NAME):
+        os._exit(UNGUARDED)  # nothing else may be heard of it, whatever the script does with exceptions: the main process tells
+    raise ConfigurationError("training was started by a process that is itself being started", remedy=_GUARD)
+
+
+def name_for_others(name: str) -> str:
+    """What another program calls a game of our main script: `pig:Pig` for `__main__:Pig` in pig.py; other names stay as they are."""
+    main = sys.modules["__main__"]
+    if not name.startswith(_MAIN) or not _can_be_run_again(main):
+        return name
+    module = main.__spec__.name if main.__spec__ is not None else Path(str(main.__file__)).stem
+    return f"{module}:{name.removeprefix(_MAIN)}"
+
+
+def unguarded(policy: PolicySpec) -> ConfigurationError:
+    """What a worker that ended with `UNGUARDED` means."""
+    what = f"{found_in_main(policy)} lives in the main script, so every worker runs the script, and would train again"
+    return ConfigurationError(what, remedy=_GUARD)
+
+
+@contextmanager
+def main_module_hidden(policy: PolicySpec) -> Iterator[None]:
+    """Start a process that does not import the caller's `__main__`, unless it has to."""
+    main = sys.modules["__main__"]
+    if not found_in_main(policy):
+        sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _can_be_run_again(main: types.ModuleType) -> bool:
+    """Whether multiprocessing runs this module in a new process: it leaves out the `__main__.py` of packages, and needs a file."""
+    if main.__spec__ is not None:
+        return main.__spec__.name.rpartition(".")[2] != "__main__"
+    return Path(getattr(main, "__file__", None) or "/").is_file()
