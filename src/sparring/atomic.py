@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -69,9 +69,12 @@ def write_directory(path: Path, files: Mapping[str, bytes | Writer]) -> None:
         raise
 
 
-def read_directory(path: Path) -> dict[str, Path]:
-    """Paths of the files of a directory by name, after comparing sizes and SHA-256 with the manifest; FileFormatError if they differ."""
-    entries = _check_sizes(path)
+def read_directory(path: Path, only: Container[str] | None = None) -> dict[str, Path]:
+    """Paths of the files of a directory by name, after comparing sizes and SHA-256 with the manifest; FileFormatError if they differ.
+
+    With `only`, files of other names are left out, and only their sizes are compared.
+    """
+    entries = {name: entry for name, entry in _check_sizes(path).items() if only is None or name in only}
     for name, entry in entries.items():
         if _sha256(path / name) != entry.get("sha256"):
             raise FileFormatError(f"{path / name} is damaged: its SHA-256 differs from {MANIFEST}")

@@ -66,7 +66,20 @@ def save(path: Path, tree: Mapping[str, Any]) -> None:
 
 def load(path: Path) -> StateTree:
     """The tree that was saved as `path`, every file verified first; FileFormatError if anything is missing or damaged."""
-    files = read_directory(path)
+    return _load(path, None)
+
+
+def load_part(path: Path, key: str) -> Any:
+    """What is below one top-level key of the tree that was saved as `path`; the arrays of other keys, the replay's say, are not read."""
+    tree = _load(path, key)
+    if key not in tree:
+        raise FileFormatError(f"{path} has no part {key!r}", expected=f"one of {', '.join(tree)}")
+    return tree[key]
+
+
+def _load(path: Path, key: str | None) -> StateTree:
+    """The tree; when a key is given, without the arrays of all others."""
+    files = read_directory(path, None if key is None else (_STATE, f"{key}.safetensors"))
     try:
         state = json.loads(files.pop(_STATE).read_bytes())
         if state["format"] != _FORMAT:

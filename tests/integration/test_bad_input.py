@@ -10,11 +10,14 @@ import pytest
 from sparring.cli import main
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.networks import NetworkSpec, PolicySpec
+from sparring.errors import GameFault
+from sparring.games.faults import save_fault
 
 CONFIG = "misspelt.toml"
 AGENT = "tic_tac_toe.safetensors"
 NOISE = "noise.safetensors"
 CUT = "cut.safetensors"
+FAULT = "faults/1.json"
 
 
 @pytest.fixture
@@ -25,6 +28,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     DQNAgent(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}))).save(tmp_path / AGENT)
     (tmp_path / NOISE).write_bytes(random.Random(0).randbytes(5000))
     (tmp_path / CUT).write_bytes((tmp_path / AGENT).read_bytes()[:-7])
+    record = {"game": "pig:Pig", "key": 1, "actions": [0], "during": "step", "cause": "KeyError: 6", "traceback": ""}
+    save_fault(Path("faults"), GameFault("game pig:Pig raised KeyError", record))
     (tmp_path / "runs" / "connect_four-1" / "checkpoints").mkdir(parents=True)
     return tmp_path
 
@@ -37,9 +42,17 @@ def contents(folder: Path) -> dict[str, bytes | None]:
     ("command", "words"),
     [
         # what, got, expected or remedy
-        ("train conect_four", ["unknown game", "conect_four", "connect_four, tic_tac_toe", "did you mean"]),
-        ("train conect_four --preset quick", ["game", "'conect_four'", "connect_four, tic_tac_toe", "did you mean 'connect_four'"]),
+        ("train conect_four", ["unknown game", "conect_four", "connect_four, ludo, tic_tac_toe, or module:Class", "did you mean"]),
+        ("train conect_four --preset quick", ["game", "'conect_four'", "connect_four, ludo, tic_tac_toe", "did you mean 'connect_four'"]),
         ("train --preset quik", ["unknown preset", "'quik'", "did you mean 'quick'"]),
+        ("train ludo --num-players 5", ["num_players of ludo", "got 5", "expected 2 or 3 or 4"]),
+        ("train connect_four --num-players 3", ["num_players", "got 3", "expected 2", "leave it out"]),
+        ("train ludo(4)", ["the arguments of a game", "'ludo(4)'", "name=value"]),
+        ("train no_such_module:Game", ["no such module", "'no_such_module'", "current directory"]),
+        ("train json:Game", ["json has no such game", "'Game'"]),
+        ("train compiled:json", ["json is no game", "SPEC", "play"]),
+        ("train chess:", ["no name of a game", "'chess:'", "see sparring games"]),
+        ("train connect_four --opponents self=1 ludo:greedy=1", ["unknown opponent", "ludo:greedy", "random, one_ply"]),
         ("train --num-workers 0", ["num_workers", "got 0", "at least 1"]),
         ("train --batch-size 300 --buffer-size 200 --learning-starts 100", ["batch_size", "got 300", "at most 200", "raise buffer_size"]),
         ("train --learning-rate nan", ["learning_rate", "got nan", "a finite number"]),
@@ -74,9 +87,15 @@ def contents(folder: Path) -> dict[str, bytes | None]:
         ("resume connect_four-2", ["no run", "connect_four-2", "connect_four-1"]),
         ("resume connect_four-1 --batch-size 3", ["unknown option", "--batch-size"]),
         ("resume", ["RUN is missing"]),
+        ("replay absent.json", ["absent.json cannot be read", "No such file"]),
+        (f"replay {NOISE}", [f"{NOISE} is no record of a game fault", "no JSON", "faults"]),
+        (f"replay {FAULT}", [FAULT, "does not come with Sparring", "got pig:Pig", f"sparring replay {FAULT} --game pig:Pig"]),
+        (f"replay {FAULT} --game pig:Pig", ["no such module", "'pig'"]),
+        (f"replay {FAULT} --gaem pig:Pig", ["unknown option", "did you mean '--game'"]),
+        ("replay", ["FILE is missing"]),
         ("check-game tictactoe", ["unknown game", "tictactoe", "did you mean"]),
         ("trian connect_four", ["unknown command", "'trian'", "did you mean 'train'"]),
-        ("", ["no command", "train, resume, evaluate, games, check-game"]),
+        ("", ["no command", "train, resume, evaluate, play, replay,"]),
     ],
 )  # fmt: skip
 def test_one_line_exit_2_and_nothing_written(folder: Path, capsys: pytest.CaptureFixture[str], command: str, words: list[str]) -> None:

@@ -18,12 +18,19 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status; `argv` defaults to that of this process."""
+    _look_for_modules_here()
     try:
         status = _answer(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
         return status
     except BrokenPipeError:
         return _reader_has_gone()
+
+
+def _look_for_modules_here() -> None:
+    """Modules that a command line names, as in `train my_game:MyGame`, may lie in the current directory, as for `python -m`."""
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.insert(0, os.getcwd())
 
 
 def _answer(argv: list[str]) -> int:

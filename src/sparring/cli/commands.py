@@ -9,11 +9,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, Union
 
 import tyro
 
-from sparring.cli.parsing import WholeNumber, parse
+from sparring.cli.parsing import Seed, WholeNumber, parse
 from sparring.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 Json = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print one JSON object; progress on stderr.")]
 Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 RunsDir = Annotated[str, tyro.conf.arg(metavar="DIR", help="Directory of all runs.")]
+OwnGame = Annotated[str | None, tyro.conf.arg(metavar="NAME", help="The agent's game: module:Class says that its code may run.")]
+OwnNetwork = Annotated[str | None, tyro.conf.arg(metavar="NAME", help="The agent's network, if it is your own: module:factory.")]
 Several = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
 
@@ -69,11 +72,14 @@ def _resume(argv: Sequence[str], prog: str) -> int:
 
 def _tell_training(result: TrainResult, *, as_json: bool) -> int:
     from sparring.cli import report
+    from sparring.run_directory import FAULTS
+    from sparring.training import faults_saved
 
     if as_json:
         _print_json(report.training_figures(result))
     else:
-        report.print_training(result)
+        with faults_saved(result.run / FAULTS):
+            report.print_training(result)
     if result.interrupted:
         print(f"sparring: interrupted and saved; go on with: {report.command()} resume {result.run}", file=sys.stderr)
         return 130
@@ -85,11 +91,12 @@ class EvaluateForm:
     """Judge an agent: greedy play from varied openings, every seat equally often."""
 
     agent: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="AGENT", help="Agent file, or name or directory of a run.")]
-    opponent: Annotated[Several, tyro.conf.arg(metavar="NAME", help="random or one_ply; may be repeated; none: both.")] = ()
+    opponent: Annotated[Several, tyro.conf.arg(metavar="NAME", help="Scripted player; may be repeated; none: the game's yardsticks.")] = ()
     matches: Annotated[WholeNumber, tyro.conf.arg(help="Matches against each opponent.")] = 1000
     seed: Annotated[WholeNumber, tyro.conf.arg(help="Root of all randomness: same seed, same matches.")] = 0
     exhaustive: Annotated[Switch, tyro.conf.arg(help="Try every line of play against the agent, in a small game.")] = False
-    game: Annotated[str | None, tyro.conf.arg(metavar="NAME", help="Refuse an agent of another game than this.")] = None
+    game: OwnGame = None
+    network: OwnNetwork = None
     runs_dir: RunsDir = "runs"
     json: Json = False
 
@@ -99,19 +106,65 @@ def _evaluate(argv: Sequence[str], prog: str) -> int:
     from sparring.cli import report
     from sparring.cli.agents import find_agent
 
-    path = find_agent(form.agent, form.runs_dir)  # a misspelt one is told without waiting for torch
+    # A misspelt one is told without waiting for torch.
+    found = find_agent(form.agent, form.runs_dir, game=form.game, network=form.network)
     from sparring.cli.judging import judge, search_losses
 
-    figures: dict[str, Any] = {"agent": str(path)}
+    figures: dict[str, Any] = {"agent": str(found.path)}
     if form.exhaustive:
-        figures["exhaustive"] = search_losses(path, form.game)
+        figures["exhaustive"] = search_losses(found)
     if form.opponent or not form.exhaustive:
-        figures |= judge(path, form.game, form.opponent or ("random", "one_ply"), matches=form.matches, seed=form.seed)
+        figures |= judge(found, form.opponent, matches=form.matches, seed=form.seed)
     if form.json:
         _print_json(figures)
     else:
         report.print_evaluation(figures)
     return 0
+
+
+@dataclass(frozen=True)
+class PlayForm:
+    """Play against an agent in the terminal."""
+
+    agent: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="AGENT", help="Agent file, or name or directory of a run.")]
+    opponent: Annotated[str, tyro.conf.arg(metavar="NAME", help="agent, snapshot:N of its run, or a scripted player.")] = "agent"
+    seat: Annotated[WholeNumber, tyro.conf.arg(help="Yours; the opponent has the others.")] = 0
+    values: Annotated[Switch, tyro.conf.arg(help="Show what the agent thinks of your moves at every turn.")] = False
+    seed: Annotated[Seed, tyro.conf.arg(help="Root of all randomness: same seed and moves, same dice.")] = None
+    game: OwnGame = None
+    network: OwnNetwork = None
+    runs_dir: RunsDir = "runs"
+
+
+def _play(argv: Sequence[str], prog: str) -> int:
+    form = parse(PlayForm, argv, prog=prog)
+    from sparring.cli.agents import find_agent
+
+    found = find_agent(form.agent, form.runs_dir, game=form.game, network=form.network)
+    from sparring.cli.playing import play
+
+    play(found, opponent=form.opponent, seat=form.seat, seed=form.seed, show_values=form.values)
+    return 0
+
+
+@dataclass(frozen=True)
+class ReplayForm:
+    """Play the match again with which a game went wrong. Exit status 1 if it goes wrong again."""
+
+    file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE", help="File that a run wrote to its folder faults.")]
+    game: Annotated[str | None, tyro.conf.arg(metavar="NAME", help="The game to play; module:Class says that its code may run.")] = None
+    json: Json = False
+
+
+def _replay(argv: Sequence[str], prog: str) -> int:
+    form = parse(ReplayForm, argv, prog=prog)
+    from sparring.cli.replaying import replay
+
+    with _progress_on_stderr(form.json):
+        figures = replay(Path(form.file), form.game)
+    if form.json:
+        _print_json(figures)
+    return 1 if figures["again"] else 0
 
 
 @dataclass(frozen=True)
@@ -122,29 +175,30 @@ class GamesForm:
 def _games(argv: Sequence[str], prog: str) -> int:
     parse(GamesForm, argv, prog=prog)
     from sparring.cli import report
-    from sparring.games import names, spec_of
+    from sparring.games import names, player_numbers, spec_of
 
-    report.print_games([spec_of(name) for name in names()])
+    report.print_games([(spec_of(name), player_numbers(name)) for name in names()])
     return 0
 
 
 @dataclass(frozen=True)
 class CheckGameForm:
-    """Check that a game keeps the contract of the batched protocol."""
+    """Look for mistakes in a game, and say what to mend."""
 
-    game: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SPEC", help="Name of a game.")]
+    game: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SPEC", help="Name of a game, or module:Class for one of yours.")]
     json: Json = False
 
 
 def _check_game(argv: Sequence[str], prog: str) -> int:
     form = parse(CheckGameForm, argv, prog=prog)
-    from sparring.games import conformance, make, spec_of
+    from sparring.games import conformance, make
 
-    spec_of(form.game)
-    found = conformance.check(partial(make, form.game))
+    with _progress_on_stderr(form.json):  # a game may print
+        found = conformance.check(partial(make, form.game), form.game)
     if form.json:
         findings = [dataclasses.asdict(finding) for finding in found.findings]
-        _print_json({"game": found.game, "passed": found.passed, "matches": found.matches, "plies": found.plies, "findings": findings})
+        figures = {"matches": found.matches, "plies": found.plies, "kinds": found.checks, "kinds_left": found.left}
+        _print_json({"game": found.game, "passed": found.passed, **figures, "findings": findings})
     else:
         print(found)
     return 0 if found.passed else 1
@@ -162,8 +216,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "train": Command(_train, "Train an agent by self-play."),
     "resume": Command(_resume, "Go on with a run from its newest checkpoint."),
     "evaluate": Command(_evaluate, "Judge an agent against scripted players."),
+    "play": Command(_play, "Play against an agent in the terminal."),
+    "replay": Command(_replay, "Play the match again with which a game went wrong."),
     "games": Command(_games, "List the games that come with Sparring."),
-    "check-game": Command(_check_game, "Check that a game keeps the contract."),
+    "check-game": Command(_check_game, "Look for mistakes in a game."),
 }
 
 

@@ -103,3 +103,14 @@ WholeNumber = Annotated[
         str_from_instance=lambda value: [str(value)],
     ),
 ]
+
+Seed = Annotated[
+    int | None,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT",
+        instance_from_str=_whole_number,
+        is_instance=lambda value: value is None or isinstance(value, int),
+        str_from_instance=lambda value: ["random" if value is None else str(value)],
+    ),
+]

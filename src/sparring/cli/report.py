@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,13 +48,14 @@ def print_training(result: TrainResult) -> None:
 
     _say(f"{result.episodes:,} matches, {result.plies:,} plies and {result.updates:,} updates in all")
     _say(f"this time {result.seconds:,.0f} s at {result.plies_per_s:,.0f} plies/s and {result.episodes_per_min:,.0f} matches/min")
-    path = find_agent(f"{result.run}/", "")
-    _say(f"agent  {path}")
+    found = find_agent(f"{result.run}/", "")
+    _say(f"agent  {found.path}")
     _say(f"last   sha256 {result.sha256}")
     if result.interrupted:
         return
-    print_evaluation({"agent": str(path), **judge(path, None, ("random", "one_ply"), matches=_STRENGTH_MATCHES, seed=0)})
+    print_evaluation({"agent": str(found.path), **judge(found, (), matches=_STRENGTH_MATCHES, seed=0)})
     _say("What next:")
+    _say(f"  {command()} play {result.run}")
     _say(f"  {command()} evaluate {result.run} --matches 1000")
     _say(f"  {command()} resume {result.run} --n-episodes {2 * result.episodes}")
     _say(f"  {command('tensorboard')} --logdir {result.run.parent}")
@@ -81,14 +82,16 @@ def _score_table(opponents: Mapping[str, Mapping[str, Any]]) -> Table:
     return table
 
 
-def print_games(specs: Iterable[GameSpec]) -> None:
-    """The table of `sparring games`."""
+def print_games(games: Iterable[tuple[GameSpec, Sequence[int]]]) -> None:
+    """The table of `sparring games`: what each declares, and how many may play it."""
     table = _table("game", "players", "actions", "observation", "chance", "ply limit")
-    for spec in specs:
+    for spec, players in games:
         observation = f"{spec.observation_dtype} {' x '.join(map(str, spec.observation_shape))}"
         chance = "yes" if spec.chance else "no"
-        table.add_row(spec.name, str(spec.num_players), str(spec.num_actions), observation, chance, str(spec.max_plies))
+        table.add_row(spec.name, ", ".join(map(str, players)), str(spec.num_actions), observation, chance, str(spec.max_plies))
     _print(table)
+    _say("Others by name: openspiel:backgammon, pettingzoo:classic/chess-v6, and your own:")
+    _say("module:Class or compiled:module. `sparring check-game NAME` checks one.")
 
 
 def _table(first: str, *others: str) -> Table:

@@ -18,11 +18,12 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from sparring.cli.parsing import given_options, parse, positive
 from sparring.config import RESUMABLE, PolicyKwargs, TrainConfig
-from sparring.config_files import AUTO, layers, merge, preset_names, validate
+from sparring.config_files import AUTO, layers, merge, validate
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "run": (
-        "n_episodes", "seed", "name", "runs_dir", "checkpoint_interval", "eval_interval", "eval_matches", "log_interval", "tensorboard",
+        "num_players", "n_episodes", "seed", "name", "runs_dir", "checkpoint_interval", "eval_interval", "eval_matches", "log_interval",
+        "tensorboard",
     ),
     "hardware": (
         "device", "num_workers", "num_envs_per_worker", "learner_threads", "learner_precision",
@@ -44,9 +45,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
 QUICK: Final = "quick"
 NO_PRESET: Final = "none"
 
-_PRESET_HELP: Final = (
-    "Settings that come with Sparring; without it quick, if the game has it and no file is given; none: only the defaults."
-)
+_PRESET_HELP: Final = "Settings that come with Sparring; without it quick, if no file is given; none: only the defaults."
 _UNCHANGED: Final = "unchanged"
 _JSON: Final = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print one JSON object; progress on stderr.")]
 
@@ -74,18 +73,17 @@ def parse_train(argv: Sequence[str], *, prog: str) -> TrainOrder:
     wanted = [token for token in argv if token not in ("-h", "--help")]
     form = parse(_train_form(TrainConfig().model_dump()), wanted, prog=prog)
     overrides = {**({} if form.game is None else {"game": form.game}), **_given(form, wanted)}
-    sources = layers(preset=_preset(form.preset, form.config, overrides), config_file=form.config, overrides=overrides)
+    sources = layers(preset=_preset(form.preset, form.config), config_file=form.config, overrides=overrides)
     if len(wanted) < len(argv):
         parse(_train_form({**TrainConfig().model_dump(), **merge(sources)}), ["--help"], prog=prog)
     return TrainOrder(validate(sources), form.json)
 
 
-def _preset(named: str | None, config_file: str | None, overrides: Mapping[str, Any]) -> str | None:
-    """Without `--preset` a game is trained as its preset `quick` says, where it has one; a file stands for itself."""
-    if named is not None or config_file is not None:
-        return None if named == NO_PRESET else named
-    game = overrides.get("game", TrainConfig.model_fields["game"].default)
-    return QUICK if QUICK in preset_names().get(game, ()) else None
+def _preset(named: str | None, config_file: str | None) -> str | None:
+    """Without `--preset` a game is trained as the preset `quick` says; a file stands for itself."""
+    if named is None and config_file is None:
+        return QUICK
+    return None if named == NO_PRESET else named
 
 
 def parse_resume(argv: Sequence[str], *, prog: str) -> ResumeOrder:
@@ -165,7 +163,7 @@ def _spec(info: FieldInfo) -> Any:
     """How tyro reads and shows one setting."""
     members = _members(info.annotation)
     if dict in members:
-        return _primitive("NAME=SHARE [NAME=SHARE ...]", "*", _shares, lambda value: [f"{k}={v}" for k, v in dict(value).items()])
+        return _primitive("NAME=VALUE [NAME=VALUE ...]", "*", _pairs, _shown_pairs)
     if tuple in members:
         return _primitive("INT [INT ...]", "*", lambda values: [_number(value) for value in values], lambda value: list(map(str, value)))
     read: Callable[[str], Any] = _number if {int, float} & set(members) else str
@@ -201,9 +199,15 @@ def _number(text: str) -> int | float | str:
     return text
 
 
-def _shares(values: list[str]) -> dict[str, Any] | str:
+def _pairs(values: list[str]) -> dict[str, Any] | str:
     """`self=0.6 random=0.4` as a dictionary; anything else as the text that it is."""
     pairs = [value.partition("=") for value in values]
     if len({name for name, _, _ in pairs}) < len(pairs) or not all(equals for _, equals, _ in pairs):
         return " ".join(values)
-    return {name: _number(share) for name, _, share in pairs}
+    return {name: {"true": True, "false": False}.get(text, _number(text)) for name, _, text in pairs}
+
+
+def _shown_pairs(value: Mapping[str, Any] | None) -> list[str]:
+    if value is None:
+        return [AUTO]
+    return [f"{name}={str(entry).lower() if isinstance(entry, bool) else entry}" for name, entry in value.items()]

@@ -12,7 +12,8 @@ from sparring.cli import main
 from sparring.config import TrainConfig
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.networks import NetworkSpec, PolicySpec
-from sparring.errors import WorkerError
+from sparring.errors import GameFault, WorkerError
+from sparring.games.faults import read_fault
 from sparring.training import TrainResult
 
 
@@ -75,6 +76,22 @@ def test_errors_that_are_one_line(
     answer(monkeypatch, error)
     assert main(["train", "tic_tac_toe"]) == status
     assert capsys.readouterr().err == said
+
+
+def test_a_game_that_goes_wrong_in_the_closing_table(
+    result: TrainResult, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = {"game": "pig:Pig", "key": 1, "actions": [0], "during": "step", "cause": "KeyError: 6", "traceback": ""}
+
+    def judge(*_: Any, **__: Any) -> Any:
+        raise GameFault("game pig:Pig raised KeyError", record)
+
+    monkeypatch.setattr("sparring.cli.judging.judge", judge)
+    assert main(["train", "tic_tac_toe"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    path = result.run / "faults" / "1.json"
+    assert line == f"sparring: game pig:Pig raised KeyError; the match is saved: sparring replay {path} --game pig:Pig"
+    assert read_fault(path)["actions"] == [0]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), BrokenPipeError("a pipe of our own")])

@@ -1,0 +1,82 @@
+"""The terminal at which a person plays: lines in, lines out. Colours only on a terminal, and not where NO_COLOR is set."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from sparring.play.conversation import Conversation, Part
+
+# What is coloured on the boards of some games, which can be read without: patterns and styles.
+_COLOURS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
+    "connect_four": ((r"X", "bold red"), (r"O", "bold yellow")),
+    "tic_tac_toe": ((r"X", "bold red"), (r"O", "bold blue")),
+    "ludo": (
+        *((rf"{letter}\d?", style) for letter, style in zip("ABCD", ("bold red", "bold green", "bold yellow", "bold blue"), strict=True)),
+        (r"(?<!seat )(?<=[│\[\] ])[0-3]{1,4}(?=[A-D]| *[│\[\]])", "reverse"),  # the tokens of the seat to move
+    ),
+}
+
+
+def converse(conversation: Conversation) -> None:
+    """Talk on standard input and output until the person leaves or the input ends.
+
+    Ctrl-C raises `KeyboardInterrupt` after the last words.
+    """
+    screen = _Screen(_COLOURS.get(conversation.game, ()))
+    try:
+        screen.show(conversation.begin())
+        while not conversation.left and (line := screen.read(conversation.prompt)) is not None:
+            screen.show(conversation.answer(line))
+    except KeyboardInterrupt:
+        screen.show([Part("lines", ""), *conversation.farewell()])
+        raise
+    screen.show(conversation.farewell())
+
+
+class _Screen:
+    """Standard input and output. What is not typed at a terminal is repeated after the prompt, so that the output can be read alone."""
+
+    def __init__(self, colours: Sequence[tuple[str, str]]) -> None:
+        for stream in (sys.stdin, sys.stdout):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # bytes that are no text, and terminals that cannot draw the board
+        self._console = Console(soft_wrap=True, highlight=False, emoji=False, markup=False)
+        self._coloured = self._console.color_system is not None and not self._console.no_color
+        self._colours = colours
+        self._typed = sys.stdin.isatty()
+        if self._typed:
+            with contextlib.suppress(ImportError):
+                import readline  # noqa: F401  # input() then lets the person edit the line and go back to earlier ones
+
+    def show(self, parts: Iterable[Part]) -> None:
+        for part in parts:
+            if part.kind == "board":
+                self._console.print()
+            self._console.print(self._painted(part) if self._coloured else part.text)
+
+    def read(self, prompt: str) -> str | None:
+        """The next line without its end; None where the input has ended."""
+        if self._typed:
+            try:
+                return input(prompt)
+            except EOFError:
+                self._console.print()
+                return None
+        line = sys.stdin.readline()
+        self._console.print((prompt + "".join(letter if letter.isprintable() else "?" for letter in line.rstrip())).rstrip())
+        return line or None
+
+    def _painted(self, part: Part) -> Text:
+        text = Text(part.text, style="yellow" if part.kind == "wrong" else "")
+        if part.kind == "board":
+            for pattern, style in self._colours:
+                text.highlight_regex(re.compile(pattern), style)
+        return text

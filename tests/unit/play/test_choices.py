@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tables import judge
+
+from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec, build_network
+from sparring.dqn.policy import InferencePolicy
+from sparring.errors import FileFormatError, InputError
+from sparring.games import make
+from sparring.opponents.players import NetworkPlayer
+from sparring.opponents.pool import OpponentManager
+from sparring.opponents.scripted import OnePlyPlayer
+from sparring.play.choices import Choices
+from sparring.run_directory import RunDirectory
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[RunDirectory]:
+    """A run that goes on, whose pool holds the snapshots 2, 3 and 4; the weights of snapshot n are all n / 10."""
+    layout = FlatWeights(build_network(judge().spec))
+    pool = OpponentManager(
+        {"snapshots": 1.0}, game="tic_tac_toe", slots=np.zeros((6, layout.size), np.float32), layout=layout,
+        snapshot_interval=10, max_snapshots=3, max_opponents_per_worker=4, seed=0,
+    )  # fmt: skip
+    for number in (1, 2, 3, 4):
+        assert pool.maybe_snapshot(10 * number, np.full(layout.size, number / 10, np.float32)) == f"snapshot:{number}"
+    with RunDirectory.create(tmp_path, "one", "tic_tac_toe") as directory:
+        directory.save_checkpoint(5, {"opponents": pool.get_state(), "counters": {"updates": 5}})
+        yield directory
+
+
+def test_everyone_is_listed_the_snapshots_of_a_run_that_goes_on_too(run: RunDirectory) -> None:
+    assert Choices(judge(), run.path).names() == ["agent", "snapshot:2", "snapshot:3", "snapshot:4", "random", "one_ply"]
+    assert Choices(judge(), None).names() == ["agent", "random", "one_ply"]
+    assert Choices(judge("ludo"), None).names()[1:] == ["random", "one_ply", "ludo:greedy", "ludo:racer"]
+
+
+def test_a_run_without_a_checkpoint_has_no_snapshots(tmp_path: Path) -> None:
+    with RunDirectory.create(tmp_path, "new", "tic_tac_toe") as directory:
+        assert Choices(judge(), directory.path).names() == ["agent", "random", "one_ply"]
+
+
+def test_a_snapshot_plays_with_its_own_weights_and_the_agent_with_its_own(run: RunDirectory) -> None:
+    policy = judge()
+    before = policy.vector()
+    choices = Choices(policy, run.path)
+    snapshot = choices.player("snapshot:3")
+    assert isinstance(snapshot, NetworkPlayer)
+    assert (snapshot.name, snapshot.epsilon) == ("snapshot:3", 0.0)
+    assert set(snapshot.policy.vector().tolist()) == {float(np.float32(0.3))}
+    assert np.array_equal(policy.vector(), before)
+    agent = choices.player("agent")
+    assert isinstance(agent, NetworkPlayer)
+    assert agent.policy is policy
+
+
+def test_scripted_players_by_name() -> None:
+    player = Choices(judge(), None).player("one_ply")
+    assert isinstance(player, OnePlyPlayer)
+    game = make("tic_tac_toe", 1)
+    game.reset(np.zeros(1, np.int64), np.zeros(1, np.uint64))
+    assert game.mask[0, player.act(game, np.zeros(1, np.int64), np.zeros((1, 2)))[0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("snapshot:1", "expected one of agent, snapshot:2, snapshot:3, snapshot:4, random, one_ply"),
+        ("snapshot:", "did you mean 'snapshot:"),
+        ("onely", "did you mean 'one_ply'"),
+        ("ludo:greedy", "unknown opponent: got 'ludo:greedy'"),
+    ],
+)
+def test_unknown_names(run: RunDirectory, name: str, words: str) -> None:
+    with pytest.raises(InputError) as error:
+        Choices(judge(), run.path).player(name)
+    assert words in str(error.value)
+
+
+def test_snapshots_of_another_network_are_refused(run: RunDirectory) -> None:
+    wider = InferencePolicy(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [16]})))
+    with pytest.raises(FileFormatError, match=r"snapshot:3 of .*one is of another network: got \d+ weights, expected \d+"):
+        Choices(wider, run.path).player("snapshot:3")
+
+
+def test_a_damaged_checkpoint_is_told_where_snapshots_are_wanted_and_nowhere_else(run: RunDirectory) -> None:
+    (run.checkpoints_path / "5" / "state.json").write_text("{}")
+    choices = Choices(judge(), run.path)
+    assert choices.player("agent").name == "agent"
+    assert choices.player("random").name == "random"
+    with pytest.raises(FileFormatError, match="damaged"):
+        choices.player("snapshot:3")
