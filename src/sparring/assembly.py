@@ -16,11 +16,12 @@ from sparring.dqn.agent import DQNAgent, Training
 from sparring.dqn.learner import Learner, LearnerSettings
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.errors import ConfigurationError
-from sparring.games import spec_of
+from sparring.games import canonical, spec_of, with_players
 from sparring.opponents.pool import OpponentManager
+from sparring.opponents.scripted import default_shares
 from sparring.replay import PrioritizedSampler, RandomSymmetry, Replay, ReplayBuffer, UniformSampler, transition_dtype
 from sparring.rollout.rollout import RolloutSettings
-from sparring.runtime import InlineWorkers, ProcessWorkers, Workers, default_start_method, shared_bytes
+from sparring.runtime import InlineWorkers, ProcessWorkers, Workers, check_main_module, default_start_method, shared_bytes
 from sparring.schedule import Schedule, ScheduleSettings
 
 
@@ -41,10 +42,14 @@ class Parts:
 
 def resolved(config: TrainConfig) -> TrainConfig:
     """The configuration with everything that was left open filled in from the machine's CPUs and the game; checked against both."""
-    spec = spec_of(config.game)
+    game = canonical(config.game) if config.num_players is None else with_players(config.game, config.num_players)
+    spec = spec_of(game)
     workers, device = resolve.resolve_num_workers(config.num_workers), _device(config.device)
     return config.model_copy(
         update={
+            "game": game,
+            "num_players": spec.num_players,
+            "opponents": config.opponents or default_shares(game),
             "num_workers": workers,
             "num_envs_per_worker": resolve.resolve_num_envs(config.num_envs_per_worker, config.episodes_per_batch),
             "learner_threads": resolve.resolve_learner_threads(config.learner_threads, workers),
@@ -52,7 +57,7 @@ def resolved(config: TrainConfig) -> TrainConfig:
             "start_method": config.start_method or default_start_method(),
             "device": str(device),
             "learner_precision": config.learner_precision or _precision(device),
-            "bootstrap": _bootstrap(config.bootstrap, spec.allows_zero_sum_bootstrap, config.game),
+            "bootstrap": _bootstrap(config.bootstrap, spec.allows_zero_sum_bootstrap, game),
         }
     )
 
@@ -60,10 +65,14 @@ def resolved(config: TrainConfig) -> TrainConfig:
 def assemble(config: TrainConfig) -> Parts:
     """The parts of a run of a `resolved` configuration."""
     assert config.num_workers is not None
+    assert config.opponents is not None
+    shares = config.opponents
     if config.deterministic and config.device != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    policy = PolicySpec(config.game, NetworkSpec("mlp", config.policy_kwargs.model_dump(mode="json")))
+    policy = PolicySpec(config.game, NetworkSpec(config.policy_kwargs.network, config.policy_kwargs.network_arguments()))
+    if config.backend == "processes":
+        check_main_module(policy)
     learner = Learner(policy, _learner_settings(config), device=torch.device(config.device), seed=config.seed)
     rollout = _rollout_settings(config, policy)
     num_snapshots = 2 * config.max_snapshots  # as many again for those that left the pool while matches still hold them
@@ -80,7 +89,8 @@ def assemble(config: TrainConfig) -> Parts:
 
     def opponents(slots: NDArray[np.float32]) -> OpponentManager:
         return OpponentManager(
-            config.opponents,
+            shares,
+            game=config.game,
             slots=slots,
             layout=learner.layout,
             snapshot_interval=config.snapshot_interval,

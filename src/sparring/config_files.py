@@ -12,11 +12,12 @@ from typing import Any, Final
 import tomli_w
 from pydantic import ValidationError
 
-from sparring.config import RESUMABLE, TrainConfig, optional_fields
+from sparring.config import RESUMABLE, PolicyKwargs, TrainConfig, optional_fields
 from sparring.config_errors import configuration_error
 from sparring.errors import ConfigurationError, FileFormatError, nearest
 
 AUTO: Final = "auto"
+ANY_GAME: Final = "any"  # stands for a game in the names of presets that suit all
 
 
 @dataclass(frozen=True)
@@ -44,21 +45,26 @@ def layers(*, preset: str | None = None, config_file: str | Path | None = None, 
     if config_file is not None:
         found.insert(0, Layer(str(config_file), read_toml(Path(config_file))))
     if preset is not None:
-        game = str(merge(found).get("game", TrainConfig.model_fields["game"].default))
+        game = preset_game(str(merge(found).get("game", TrainConfig.model_fields["game"].default)))
         found.insert(0, Layer(f"preset {preset}", read_preset(game, preset)))
     return found
 
 
 def merge(sources: Sequence[Layer]) -> dict[str, Any]:
-    """Later sources win; `policy_kwargs` are merged setting by setting, `opponents` are replaced as a whole."""
+    """Later sources win; `opponents` are replaced as a whole, `policy_kwargs` setting by setting, unless they name another network."""
     merged: dict[str, Any] = {}
     for layer in sources:
         for name, value in layer.values.items():
             old = merged.get(name)
             if name == "policy_kwargs" and isinstance(old, Mapping) and isinstance(value, Mapping):
-                value = {**old, **value}
+                value = {**(old if _of_one_network(old, value) else {}), **value}
             merged[name] = value
     return merged
+
+
+def _of_one_network(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    default = PolicyKwargs.model_fields["network"].default
+    return bool(new.get("network", old.get("network", default)) == old.get("network", default))
 
 
 def validate(sources: Sequence[Layer]) -> TrainConfig:
@@ -90,8 +96,9 @@ def resume_config(saved: TrainConfig, overrides: Mapping[str, Any]) -> TrainConf
 
 
 def to_toml(config: TrainConfig) -> str:
-    """Every setting, in TOML; as a file it gives `build_config` an equal configuration."""
+    """Every setting that counts, in TOML; as a file it gives `build_config` an equal configuration."""
     values = config.model_dump(mode="json")
+    values["policy_kwargs"] = config.policy_kwargs.in_use()
     return tomli_w.dumps({name: AUTO if value is None else value for name, value in values.items()})
 
 
@@ -122,14 +129,19 @@ def preset_names() -> dict[str, list[str]]:
     return names
 
 
+def preset_game(game: str) -> str:
+    """What presets call a game: its name without arguments."""
+    return game.partition("(")[0]
+
+
 def read_preset(game: str, preset: str) -> dict[str, Any]:
-    """The settings of a preset; an unknown one gets the nearest name and the list."""
+    """The settings of a preset: the game's own, else the one for any game; an unknown one gets the nearest name and the list."""
     names = preset_names()
-    if game not in names:
-        expected = f"one of {', '.join(names)}"
-        raise ConfigurationError("there are no presets for this game", got=repr(game), expected=expected, remedy=nearest(game, names))
-    if preset not in names[game]:
-        expected = f"one of {', '.join(names[game])}"
-        raise ConfigurationError(f"unknown preset for {game}", got=repr(preset), expected=expected, remedy=nearest(preset, names[game]))
-    text = (files("sparring.presets") / f"{game}-{preset}.toml").read_text(encoding="utf-8")
-    return _parse(text, f"preset {preset}")
+    for owner in (game, ANY_GAME):
+        if preset in names.get(owner, ()):
+            text = (files("sparring.presets") / f"{owner}-{preset}.toml").read_text(encoding="utf-8")
+            return _parse(text, f"preset {preset}")
+    known = sorted({*names.get(game, ()), *names[ANY_GAME]})
+    raise ConfigurationError(
+        f"unknown preset for {game}", got=repr(preset), expected=f"one of {', '.join(known)}", remedy=nearest(preset, known)
+    )

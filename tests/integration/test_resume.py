@@ -5,36 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
 
 import pytest
+from stopped_runs import NEVER, StopAfter, figures, resume_until, saved, train_until
 from trial_runs import trial
 
-from sparring.run_directory import RunDirectory
-from sparring.training import TrainResult, resume, train, train_dqn
+from sparring.training import TrainResult, train_dqn
 
-NEVER = 10**9
 MODES = pytest.mark.parametrize("mode", ["sync", "overlap"])
-
-
-class StopAfter:
-    """Stands in for `Interrupts`: somebody wants to stop once the loop has looked `looks` times, before each round and each update."""
-
-    looks = NEVER
-
-    def __init__(self) -> None:
-        StopAfter.looked = 0
-
-    @property
-    def requested(self) -> bool:
-        StopAfter.looked += 1
-        return StopAfter.looked > StopAfter.looks
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture(autouse=True)
@@ -43,25 +21,6 @@ def _stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     StopAfter.looks = NEVER
     yield
     StopAfter.looks = NEVER
-
-
-def train_until(looks: int, runs_dir: Path, name: str, **changes: Any) -> TrainResult:
-    StopAfter.looks = looks
-    return train(trial(runs_dir, name=name, **{"backend": "inline", **changes}), console=False)
-
-
-def resume_until(looks: int, runs_dir: Path, name: str, **overrides: Any) -> TrainResult:
-    StopAfter.looks = looks
-    return resume(name, runs_dir=str(runs_dir), overrides=overrides, console=False)
-
-
-def saved(result: TrainResult) -> dict[str, Any]:
-    with RunDirectory.open(result.run.parent, result.run.name) as run:
-        return run.load_checkpoint()
-
-
-def figures(result: TrainResult) -> tuple[str, int, int, int]:
-    return result.sha256, result.updates, result.plies, result.episodes
 
 
 @pytest.fixture(scope="module")

@@ -77,8 +77,8 @@ def complaint(**overrides: Any) -> str:
         ("name", ".", "letters, digits"),
         ("name", "", "letters, digits"),
         ("runs_dir", "", "text that is not empty"),
-        ("policy_kwargs", 512, "a table of net_arch, dueling"),
-        ("opponents", "random", "a table of names and numbers"),
+        ("policy_kwargs", 512, "a table of network, net_arch, channels, blocks, dueling, arguments"),
+        ("opponents", "random", "a table of names and values"),
         ("opponents", {"random": -1.0}, "at least 0"),
     ],
 )
@@ -184,14 +184,20 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_presets() -> None:
-    assert {"connect_four", "tic_tac_toe"} <= preset_names().keys()
+    assert {"any", "connect_four", "tic_tac_toe"} <= preset_names().keys()
     for game, presets in preset_names().items():
         for preset in presets:
             assert build_config(preset=preset, overrides={"game": game}).game == game
     with pytest.raises(ConfigurationError, match=r"unknown preset for connect_four: got 'quik', .*; did you mean 'quick'"):
         build_config(preset="quik")
-    with pytest.raises(ConfigurationError, match=r"no presets for this game: got 'conect_four'.*did you mean 'connect_four'"):
-        build_config(preset="quick", overrides={"game": "conect_four"})
+    for game in ("my_game:MyGame", "openspiel:go(board_size=5)"):  # without presets of their own
+        assert build_config(preset="quick", overrides={"game": game}) == build_config(preset="quick", overrides={"game": "any"}).model_copy(
+            update={"game": game}
+        )
+    own = build_config(preset="quick", overrides={"game": "connect_four"})
+    assert build_config(preset="quick", overrides={"game": "connect_four(num_players=2)"}) == own.model_copy(
+        update={"game": "connect_four(num_players=2)"}
+    )
     with pytest.raises(ConfigurationError, match="unknown preset"):
         build_config(preset="../config")
 
@@ -199,7 +205,7 @@ def test_presets() -> None:
 def test_auto_stands_for_none() -> None:
     assert optional_fields() == {
         "name", "start_method", "num_workers", "num_envs_per_worker", "learner_threads", "learner_precision", "learning_steps_per_batch",
-        "bootstrap",
+        "bootstrap", "num_players", "opponents",
     }  # fmt: skip
     given = dict.fromkeys(optional_fields(), "auto")
     assert build_config(overrides=given) == TrainConfig()

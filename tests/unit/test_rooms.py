@@ -19,8 +19,9 @@ PACKAGE = Path(__file__).parents[2] / "src" / "sparring"
 # Ground floor first. A module imports from its own floor and from those before it, and every module has to stand here.
 FLOORS = (
     ("errors",),
-    ("atomic", "config", "config_errors", "config_files", "presets", "resolve"),
+    ("atomic", "config", "config_errors", "config_files", "importable", "presets", "resolve"),
     ("games",),
+    ("adapters",),
     ("replay",),
     ("dqn",),
     ("opponents",),
@@ -30,6 +31,7 @@ FLOORS = (
     ("checkpoint", "run_directory", "schedule", "interrupts"),
     ("monitor",),
     ("assembly", "progress", "training"),
+    ("play",),
     ("cli", "__main__"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -41,7 +43,7 @@ ONLY_IN = {
     "ray": {"runtime"},
     **{room: {*CONFIGURATION, "resolve", "assembly", "progress", "training", "cli"} for room in CONFIGURATION},
 }
-NO_TORCH = {"errors", "atomic", "games", *CONFIGURATION, "resolve"}
+NO_TORCH = {"errors", "adapters", "atomic", "games", "importable", *CONFIGURATION, "resolve"}
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,9 @@ def test_default_names_count_up(tmp_path: Path) -> None:
 
 def test_paths_are_the_documented_ones(tmp_path: Path) -> None:
     with RunDirectory.create(tmp_path, "my.run_1-a", "tic_tac_toe") as run:
-        paths = [run.config_path, run.metrics_path, run.tensorboard_path, run.best_path, run.last_path, run.checkpoints_path]
-    documented = ["config.toml", "metrics.jsonl", "tensorboard", "best.safetensors", "last.safetensors", "checkpoints"]
+        paths = [run.config_path, run.metrics_path, run.tensorboard_path, run.best_path, run.last_path, run.checkpoints_path,
+                 run.faults_path]  # fmt: skip
+    documented = ["config.toml", "metrics.jsonl", "tensorboard", "best.safetensors", "last.safetensors", "checkpoints", "faults"]
     assert paths == [tmp_path / "my.run_1-a" / name for name in documented]
 
 
@@ -51,6 +52,26 @@ def test_a_game_of_any_label_gives_a_name(game: str, name: str, tmp_path: Path) 
     with RunDirectory.create(tmp_path, None, game) as run:
         assert run.name == name
     RunDirectory.create(tmp_path, f"{name}x", game).close()
+
+
+def test_a_run_that_could_not_begin_leaves_nothing(tmp_path: Path) -> None:
+    with RunDirectory.create(tmp_path, "mine", "tic_tac_toe") as run:
+        run.config_path.write_text("game = 'tic_tac_toe'\n")
+        run.discard()
+    assert list(tmp_path.iterdir()) == []
+    RunDirectory.create(tmp_path, "mine", "tic_tac_toe").close()
+
+
+@pytest.mark.parametrize("held", ["checkpoint", "agent"])
+def test_a_run_that_has_something_is_never_discarded(held: str, tmp_path: Path) -> None:
+    with RunDirectory.create(tmp_path, "mine", "tic_tac_toe") as run:
+        if held == "checkpoint":
+            run.save_checkpoint(0, tree(0))
+        else:
+            run.best_path.touch()
+        run.discard()
+        assert numbers(run) == (["0"] if held == "checkpoint" else [])
+        assert run.best_path.exists() == (held == "agent")
 
 
 def test_a_taken_name_has_a_remedy(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def evaluate(agent_player: Player, game_name: str, opponents: Sequence[str], *, 
     """
     make_game, spec = partial(games.make, game_name), games.spec_of(game_name)
     opening_plies = min(4, spec.max_plies // 8)
-    yardsticks = {name: scripted_player(name) for name in opponents}  # all of them first: a misspelt name costs no match
+    yardsticks = {name: scripted_player(name, game_name) for name in opponents}  # all of them first: a misspelt name costs no match
     scores = {}
     for name, opponent in yardsticks.items():
         players = [agent_player, *[opponent] * (spec.num_players - 1)]
