@@ -91,7 +91,10 @@ class EvaluateForm:
     """Judge an agent: greedy play from varied openings, every seat equally often."""
 
     agent: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="AGENT", help="Agent file, or name or directory of a run.")]
-    opponent: Annotated[Several, tyro.conf.arg(metavar="NAME", help="Scripted player; may be repeated; none: the game's yardsticks.")] = ()
+    opponent: Annotated[
+        Several,
+        tyro.conf.arg(metavar="NAME", help="random, one_ply, ludo:greedy or ludo:racer; may be repeated; none: those that judge its game."),
+    ] = ()
     matches: Annotated[WholeNumber, tyro.conf.arg(help="Matches against each opponent.")] = 1000
     seed: Annotated[WholeNumber, tyro.conf.arg(help="Root of all randomness: same seed, same matches.")] = 0
     exhaustive: Annotated[Switch, tyro.conf.arg(help="Try every line of play against the agent, in a small game.")] = False
