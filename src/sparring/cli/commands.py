@@ -25,6 +25,7 @@ Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 RunsDir = Annotated[str, tyro.conf.arg(metavar="DIR", help="Directory of all runs.")]
 OwnGame = Annotated[str | None, tyro.conf.arg(metavar="NAME", help="The agent's game: module:Class says that its code may run.")]
 OwnNetwork = Annotated[str | None, tyro.conf.arg(metavar="NAME", help="The agent's network, if it is your own: module:factory.")]
+_OPPONENT_HELP: Final = "random, one_ply, ludo:greedy or ludo:racer; may be repeated; none: those that judge its game."
 Several = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
 
@@ -93,7 +94,7 @@ class EvaluateForm:
     agent: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="AGENT", help="Agent file, or name or directory of a run.")]
     opponent: Annotated[
         Several,
-        tyro.conf.arg(metavar="NAME", help="random, one_ply, ludo:greedy or ludo:racer; may be repeated; none: those that judge its game."),
+        tyro.conf.arg(metavar="NAME", help=_OPPONENT_HELP),
     ] = ()
     matches: Annotated[WholeNumber, tyro.conf.arg(help="Matches against each opponent.")] = 1000
     seed: Annotated[WholeNumber, tyro.conf.arg(help="Root of all randomness: same seed, same matches.")] = 0

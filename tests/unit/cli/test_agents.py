@@ -44,7 +44,7 @@ def test_networks_that_come_with_sparring_need_no_word(tmp_path: Path) -> None:
 
 def test_no_agent(tmp_path: Path) -> None:
     a_run(tmp_path)
-    with pytest.raises(InputError, match="no agent in .*some-1 yet"):
+    with pytest.raises(InputError, match=r"no agent in .*some-1 yet"):
         find_agent("some-1", str(tmp_path))
     with pytest.raises(InputError, match=r"no such agent: got 'sme-1'.*did you mean 'some-1'"):
         find_agent("sme-1", str(tmp_path))
