@@ -45,6 +45,7 @@ _MOST_FAILURES: Final = 3  # of one worker in a row, without a finished round in
 _MOST_RING_BYTES: Final = 64 * 2**20
 _POLL_INTERVAL: Final = 0.01  # seconds; a look at the pipes of 46 workers takes 0.1 ms, and the rings hold a whole round
 _OUT_OF_MEMORY: Final = "the system ends processes so when memory runs out: lower num_workers or num_envs_per_worker"
+_SILENCE: Final = 60.0  # seconds without a word after which the user is told
 _GRACE: Final = 0.5  # seconds for each step of stopping a process
 
 
@@ -77,6 +78,7 @@ class _Handle:
         self.failures = 0
         self.cause = self.traceback = ""  # of its end, where it could still tell
         self.todo: deque[RoundCommand | str] = deque()
+        self.heard = 0.0  # time of its last word, or of the last command to it
         self.rows: list[NDArray[Any]] = []  # staged for the round at the head of `todo`
         self.finished: deque[tuple[list[NDArray[Any]], RoundReport]] = deque()
         self.state: dict[str, Any] | None = None
@@ -85,6 +87,7 @@ class _Handle:
         self.ring: Ring
 
     def send(self, command: Any) -> None:
+        self.heard = time.monotonic()  # it had nothing to say before
         try:
             self.pipe.send(command)
         except OSError:
@@ -152,6 +155,7 @@ class ProcessWorkers:
     def finish_round(self, round_number: int) -> Batch:
         while not all(handle.finished for handle in self._handles):
             self._take_in(timeout=0.2)
+            self._tell_of_silence()
         rows, reports = [np.empty(0, self._dtype)], []
         for handle in self._handles:
             pieces, report = handle.finished.popleft()
@@ -159,6 +163,14 @@ class ProcessWorkers:
             rows += pieces
             reports.append(report)
         return Batch.join(rows, reports)
+
+    def _tell_of_silence(self) -> None:
+        """A game whose step never returns can only be seen from outside."""
+        now = time.monotonic()
+        for handle in self._handles:
+            if not handle.finished and now - handle.heard > _SILENCE:
+                handle.heard = now
+                self._notify(f"worker {handle.worker} has sent nothing for {_SILENCE:.0f} s: slow matches, or a step that never returns")
 
     def poll(self) -> None:
         now = time.monotonic()
@@ -205,6 +217,7 @@ class ProcessWorkers:
             pass  # the sentinel tells the rest
 
     def _hear(self, handle: _Handle, kind: str, value: Any) -> None:
+        handle.heard = time.monotonic()
         if kind == "rows":
             handle.rows += handle.ring.read(value)
         elif kind == "report":

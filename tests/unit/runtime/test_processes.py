@@ -132,6 +132,19 @@ def test_killed_while_starting(notes: list[str]) -> None:
     assert notes == ["worker 1 failed and is replaced: ended by signal 9"]
 
 
+def test_a_worker_that_says_nothing_is_told_of(notes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparring.runtime.processes._SILENCE", 0.3)
+    with process_workers(1, notify=notes.append) as workers:
+        workers.start_round([command(0)])
+        workers.finish_round(0)
+        assert not [note for note in notes if "sent nothing" in note]
+        os.kill(process_of(0).pid, signal.SIGSTOP)
+        workers.start_round([command(1)])
+        threading.Timer(1.0, os.kill, (process_of(0).pid, signal.SIGCONT)).start()
+        workers.finish_round(1)
+    assert notes[0] == "worker 0 has sent nothing for 0 s: slow matches, or a step that never returns"
+
+
 @pytest.mark.usefixtures("tiny_ring")
 def test_killed_while_busy(notes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     received: list[int] = []
