@@ -45,8 +45,8 @@ def import_named(name: str, *, what: str) -> Callable[..., Any]:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # the module is there, and misses another
+        if not is_missing(module_name, error):
+            raise
         remedy = "it has to be installed, in the current directory, or on PYTHONPATH"
         raise ConfigurationError(f"there is no such module for the {what} {name}", got=repr(module_name), remedy=remedy) from None
     try:
@@ -59,6 +59,11 @@ def import_named(name: str, *, what: str) -> Callable[..., Any]:
     if not callable(found):
         raise ConfigurationError(f"{name} makes no {what}", got=f"a value of {type(found).__name__}", expected="a function or class")
     return found  # type: ignore[no-any-return]
+
+
+def is_missing(module_name: str, error: ModuleNotFoundError) -> bool:
+    """Whether there is no such module; else it is there, and misses another."""
+    return error.name is not None and f"{module_name}.".startswith(f"{error.name}.")
 
 
 def _inside(module: Any, qualname: str) -> Any:

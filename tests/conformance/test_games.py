@@ -12,7 +12,7 @@ from sparring.games.conformance import check
 from sparring.games.conformance.traces import record
 from sparring.games.random import CHANCE, purpose_key
 
-NUM_CHECKS = 25
+NUM_CHECKS = 26
 
 
 @pytest.mark.parametrize("name", names())

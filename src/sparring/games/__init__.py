@@ -50,13 +50,19 @@ def make(name: str, num_slots: int) -> BatchedGame:
         return own.make(parsed, num_slots)
     from sparring.games.compiled import CompiledGame  # Numba takes half a second, which a list of games need not wait for
 
+    if parsed.scheme and parsed.arguments:
+        raise ConfigurationError(f"compiled:{parsed.target} takes no arguments", got=", ".join(parsed.arguments), expected="none")
     rules = parsed.target if parsed.scheme else _rules_of(parsed)
     return CompiledGame(rules, num_slots, name=canonical(name))
 
 
-@functools.cache
 def spec_of(name: str) -> GameSpec:
-    """What a game declares; compiles nothing of a built-in one."""
+    """What a game declares; compiles nothing of a built-in one. A user's own game is asked each time: its module may be loaded anew."""
+    return make(name, 1).spec if is_own(name) else _lasting_spec(name)
+
+
+@functools.cache
+def _lasting_spec(name: str) -> GameSpec:
     parsed = parse(name)
     if parsed.scheme:
         return make(name, 1).spec
@@ -86,7 +92,7 @@ def with_players(name: str, num_players: int) -> str:
     parsed = parse(name)
     if spec_of(name).num_players == num_players:
         return canonical(name)
-    has_choice = is_own(name) if parsed.scheme else len(_RULES[parsed.target]) > 1
+    has_choice = (is_own(name) and parsed.scheme != _COMPILED) if parsed.scheme else len(_RULES[parsed.target]) > 1
     if not has_choice or "num_players" in parsed.arguments:
         expected = f"{spec_of(name).num_players}, as {name} is played"
         raise ConfigurationError("num_players", got=num_players, expected=expected, remedy="leave it out")

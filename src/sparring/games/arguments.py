@@ -55,11 +55,22 @@ def illegal_action(game: BatchedGame, slot: int, action: int) -> IllegalAction:
     return IllegalAction(f"{got}, expected one of {np.flatnonzero(game.mask[slot]).tolist()}; play legal actions only, see mask")
 
 
+def check_history(game: BatchedGame, value: object) -> None:
+    """`GameError` unless `value` is the history of as many matches, as long as they may be (see `history.py`)."""
+    n, longest = game.num_slots, game.spec.max_plies
+    if not (
+        isinstance(value, np.ndarray) and value.dtype == np.int32 and value.ndim == 2 and len(value) == n and value.shape[1] <= longest
+    ):
+        raise _unfit(game, "history", value, f"int32 ({n}, up to {longest})")
+
+
 def check_stored(game: BatchedGame, name: str, value: object, own: NDArray[np.generic]) -> None:
     """`GameError` unless `value` can be copied to the game's `own` array of that name."""
     if not isinstance(value, np.ndarray) or value.dtype != own.dtype or value.shape != own.shape:
-        got = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else repr(value)
-        raise GameError(
-            f"state of {game.spec.name} does not fit in {name}: got {got}, expected {own.dtype} {own.shape}; "
-            "it was saved by another game or with another number of slots"
-        )
+        raise _unfit(game, name, value, f"{own.dtype} {own.shape}")
+
+
+def _unfit(game: BatchedGame, name: str, value: object, expected: str) -> GameError:
+    got = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else repr(value)
+    remedy = "it was saved by another game or with another number of slots"
+    return GameError(f"state of {game.spec.name} does not fit in {name}: got {got}, expected {expected}; {remedy}")

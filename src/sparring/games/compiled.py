@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -29,8 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.errors import ConfigurationError, GameError, GameFault, IllegalAction
-from sparring.games.arguments import check_stored, chosen_slots, copy_actions, illegal_action, one_slot, own_keys, own_seats
+from sparring.games.arguments import check_history, check_stored, chosen_slots, copy_actions, illegal_action, one_slot, own_keys, own_seats
 from sparring.games.blame import Blame, BrokenContractError
+from sparring.games.history import played, with_room
 from sparring.games.instances import load_driver, load_rules
 from sparring.games.linking import interpreted as in_plain_python
 from sparring.games.slots import STORED, allocate
@@ -55,7 +57,7 @@ class CompiledGame:
     def __init__(self, rules: str, num_slots: int, *, name: str | None = None, interpreted: bool = False) -> None:
         if num_slots < 1:
             raise ConfigurationError("a game needs slots", got=num_slots, expected="at least 1")
-        self._rules = module = load_rules(rules)
+        self.rules = module = load_rules(rules)
         self._driver = driver = load_driver(module)
         self._interpreted = interpreted
         link: Callable[[Any], Any] = in_plain_python if interpreted else lambda function: function
@@ -64,6 +66,7 @@ class CompiledGame:
         self.spec: GameSpec = dataclasses.replace(module.SPEC, name=name or module.SPEC.name or rules)
         self.num_slots = num_slots
         self._slots = allocate(self.spec, module.STATE, num_slots)
+        self._steps_with_room = 0  # after so many steps the history may be full
         self._actions = np.full(num_slots, -1, np.int64)
         self._name_views()
         try:
@@ -91,6 +94,9 @@ class CompiledGame:
 
     def step(self, actions: NDArray[np.int64]) -> None:
         copy_actions(actions, self._actions)
+        if self._steps_with_room <= 0:
+            self._make_room()
+        self._steps_with_room -= 1
         self._call(self._step, self._actions)
 
     def win_or_block(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -107,27 +113,40 @@ class CompiledGame:
 
     def text(self, slot: int) -> str:
         state = self._slots.states[one_slot(self, slot)].copy()
-        return self._in_words("text", slot, state).rstrip("\n") if hasattr(self._rules, "text") else _fields(state)
+        return self._in_words("text", slot, state).rstrip("\n") if hasattr(self.rules, "text") else _fields(state)
 
     def action_text(self, slot: int, action: int) -> str:
         state = self._slots.states[one_slot(self, slot)].copy()
-        return self._in_words("action_text", slot, state, action) if hasattr(self._rules, "action_text") else str(action)
+        return self._in_words("action_text", slot, state, action) if hasattr(self.rules, "action_text") else str(action)
 
     def get_state(self) -> StateTree:
-        return {name: getattr(self._slots, name).copy() for name in STORED}
+        state = {name: getattr(self._slots, name).copy() for name in STORED}
+        return {**state, "history": played(self._slots.history, self._slots.plies)}
 
     def set_state(self, state: StateTree) -> None:
         for name in STORED:
             check_stored(self, name, state.get(name), getattr(self._slots, name))
+        check_history(self, state.get("history"))
         ended = state["terminated"] | state["truncated"]
-        if np.any((state["plies"] < 0) | (state["plies"] > self.spec.max_plies - ~ended)):  # there would be no room for the next action
+        most = np.minimum(self.spec.max_plies - ~ended, state["history"].shape[1])  # beyond the limit there is no room for the next action
+        if np.any((state["plies"] < 0) | (state["plies"] > most)):
             raise GameError(f"state of {self.spec.name} does not fit in plies: got {state['plies'].max()}, expected fewer; it is damaged")
         seats = state["states"]["seat"]
         if np.any((seats < 0) | (seats >= self.spec.num_players)):
             raise GameError(f"state of {self.spec.name} does not fit in seat: got {seats.max()}, expected a seat; it is damaged")
         for name in STORED:
             getattr(self._slots, name)[...] = state[name]
+        self._make_room()
+        longest = int(state["plies"].max())
+        self._slots.history[:, :longest] = state["history"][:, :longest]
         self._call(self._refresh)
+
+    def _make_room(self) -> None:
+        """Room for the next action of every match in the history, to which compiled code writes unchecked; no view changes."""
+        longest, limit = int(self._slots.plies.max()), self.rules.SPEC.max_plies
+        self._slots = self._slots._replace(history=with_room(self._slots.history, longest, limit))
+        width = self._slots.history.shape[1]
+        self._steps_with_room = width - longest if width < limit else sys.maxsize
 
     def _call(self, function: Callable[..., Any], *arguments: NDArray[Any]) -> None:
         """Call a function of the driver; what it finds wrong with the rules, and what they raise, becomes a `GameFault`."""
@@ -160,28 +179,30 @@ class CompiledGame:
 
     def _blame(self, slot: int, during: str, tried: list[int]) -> Blame:
         actions = self._slots.history[slot, : self.plies[slot]].tolist()
-        return Blame(self.spec.name, int(self._slots.keys[slot]), [*actions, *tried], during, getattr(self._rules, during))
+        return Blame(self.spec.name, int(self._slots.keys[slot]), actions, during, getattr(self.rules, during), tried)
 
     def _seen_in_plain_python(self, blame: Blame, error: Exception) -> Exception | None:
         """The same error met again in plain Python, which knows the line where compiled code does not; None if it does not come again."""
         if isinstance(error, BrokenContractError):
             return None
-        game = CompiledGame(self._rules.__name__, 1, name=self.spec.name, interpreted=True)
+        game = CompiledGame(self.rules.__name__, 1, name=self.spec.name, interpreted=True)
         try:
             game.reset(np.zeros(1, np.int64), np.array([blame.key], np.uint64))
             for action in blame.actions:
                 game.step(np.array([action]))
+            if blame.tried:
+                game.win_or_block(np.zeros(1, np.int64))
         except GameFault as again:
             seen = again.__cause__
             same = type(seen) is type(error) or (isinstance(error, ZeroDivisionError) and isinstance(seen, FloatingPointError))
             return seen if isinstance(seen, Exception) and same and again.record["during"] == blame.during else None
-        except IllegalAction:  # it was tried on a copy, with other chance
+        except IllegalAction:  # in plain Python the match goes another way
             return None
         return None
 
     def _in_words(self, function: str, slot: int, *arguments: Any) -> str:
         try:
-            return str(getattr(self._rules, function)(*arguments))
+            return str(getattr(self.rules, function)(*arguments))
         except Exception as error:
             raise self._blame(slot, function, []).fault(error) from error
 

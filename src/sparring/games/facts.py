@@ -10,6 +10,8 @@ import numpy as np
 
 from sparring.games.spec import GameSpec, Symmetry
 
+_MOST_PLIES = 1_000_000  # a run may hold whole matches in memory
+
 
 class Mistake(NamedTuple):
     """What is wrong, in the parts of an error's message."""
@@ -26,6 +28,9 @@ def mistakes(spec: GameSpec) -> Iterator[Mistake]:
     for name, value in counts.items():
         if not _is_count(value):
             yield Mistake(f"spec.{name} is no count", repr(value), "a whole number, at least 1", "declare it in the game's spec")
+    if _is_count(spec.max_plies) and spec.max_plies > _MOST_PLIES:
+        remedy = "declare after how many plies a match shall be cut"
+        yield Mistake("spec.max_plies is too large", repr(spec.max_plies), f"at most {_MOST_PLIES}", remedy)
     if spec.returns is not None and not _is_range(spec.returns):
         yield Mistake("spec.returns is no range", repr(spec.returns), "(lowest, highest), or None", "declare what one seat can be paid")
     if not _is_number_type(spec.observation_dtype):

@@ -19,11 +19,12 @@ from sparring.games.spec import BatchedGame
 FORMAT: Final = 1
 _TEXTS: Final = {"game": 1000, "during": 100, "cause": 10_000, "traceback": 100_000, "message": 10_000}  # longest, in characters
 _LARGEST_FILE: Final = 64 << 20  # bytes
+_TRYING: Final = ("copy", "win_or_block")  # during which moves are only tried, whether or not it is known which
 _REMEDY: Final = "give a file that a run wrote to its folder faults"
 
 
 class Position(NamedTuple):
-    """Where a match stood: what the board showed, who was to move, and what was played then (None at the end of the record)."""
+    """Where a match stood: what the board showed, who was to move, and what was played then (None after the last action)."""
 
     plies: int
     seat: int
@@ -53,14 +54,13 @@ def read_fault(path: Path) -> dict[str, Any]:
         raise _unfit(path, "it is no JSON") from None
     if not isinstance(content, dict) or not _is_number(content.get("format"), FORMAT + 1) or content["format"] != FORMAT:
         raise _unfit(path, f"it is not of format {FORMAT}")
-    if content.keys() != {"format", "key", "actions", *_TEXTS}:
+    if content.keys() - {"tried"} != {"format", "key", "actions", *_TEXTS}:
         raise _unfit(path, "it has other fields")
     for name, longest in _TEXTS.items():
         text = content[name]
         if not isinstance(text, str) or len(text) > longest or text != _printable(text):
             raise _unfit(path, f"{name} is no text that can be shown")
-    actions = content["actions"]
-    if not _is_number(content["key"], 2**64) or not isinstance(actions, list) or not all(_is_number(action, 2**31) for action in actions):
+    if not _is_number(content["key"], 2**64) or not all(_are_actions(content.get(name, [])) for name in ("actions", "tried")):
         raise _unfit(path, "key and actions are no whole numbers")
     del content["format"]
     return content
@@ -69,6 +69,7 @@ def read_fault(path: Path) -> dict[str, Any]:
 def play_again(game: BatchedGame, record: Mapping[str, Any]) -> Iterator[Position]:
     """Play the match of a record in slot 0 of `game`; each position is given before the action on it is played.
 
+    Where the game went wrong with moves that were only tried, they are tried again on the last position, which is given before.
     Raises `GameFault` where the game goes wrong again, and `GameError` where the record is not of this game or its rules have changed.
     """
     actions = record["actions"]
@@ -83,6 +84,17 @@ def play_again(game: BatchedGame, record: Mapping[str, Any]) -> Iterator[Positio
         except IllegalAction as error:
             raise GameError(f"the record does not fit {game.spec.name}: {error}; its rules have changed, or it is another game's") from None
     yield Position(int(game.plies[0]), int(game.seat[0]), game.text(0), None)
+    if is_of_trial(record):
+        game.win_or_block(np.zeros(1, np.int64))
+
+
+def is_of_trial(record: Mapping[str, Any]) -> bool:
+    """Whether the game went wrong on a copy of the match, with moves that were tried after `actions`; `tried` if it is known which."""
+    return bool(record.get("tried")) or record["during"] in _TRYING
+
+
+def _are_actions(values: object) -> bool:
+    return isinstance(values, list) and all(_is_number(value, 2**31) for value in values)
 
 
 def _is_number(value: object, end: int) -> bool:

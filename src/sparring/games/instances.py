@@ -26,9 +26,12 @@ import numpy as np
 from numba.core.registry import cpu_target
 
 from sparring.errors import ConfigurationError
+from sparring.games.facts import mistakes
 from sparring.games.linking import fingerprint
 from sparring.games.random import purpose_key
 from sparring.games.slots import Slots
+from sparring.games.spec import GameSpec
+from sparring.importable import is_missing
 
 _RULES_LINE = "from sparring.games.tic_tac_toe import "
 _loading = threading.Lock()
@@ -36,20 +39,25 @@ _REQUIRED = ("SPEC", "STATE", "start", "legal", "observe", "play")
 
 
 def load_rules(name: str) -> ModuleType:
-    """The rules module of that dotted name; `ConfigurationError` where it is missing or is not one."""
+    """The rules module of that dotted name; `ConfigurationError` where it is missing, is not one, or declares what cannot be."""
     try:
         rules = importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+        if not is_missing(name, error):
             raise
         remedy = "give its dotted name, and put its folder on PYTHONPATH"
         raise ConfigurationError("no such module of rules", got=name, remedy=remedy) from None
     missing = [part for part in _REQUIRED if not hasattr(rules, part)]
     if missing:
         raise ConfigurationError(f"module {name} is no game: it lacks {', '.join(missing)}", expected=", ".join(_REQUIRED))
-    if "seat" not in (rules.STATE.names or ()):
+    if "seat" not in (getattr(rules.STATE, "names", None) or ()):
         expected = "a structured dtype with the seat to move"
         raise ConfigurationError(f"STATE of {name} has no field seat", got=repr(rules.STATE), expected=expected)
+    if not isinstance(rules.SPEC, GameSpec):
+        expected = "SPEC = GameSpec(num_players=..., num_actions=..., ...)"
+        raise ConfigurationError(f"SPEC of {name} declares nothing", got=repr(rules.SPEC), expected=expected)
+    for what, got, expected, remedy in mistakes(rules.SPEC):
+        raise ConfigurationError(f"{name}: {what}", got=got, expected=expected, remedy=remedy)
     return rules
 
 

@@ -7,18 +7,24 @@ taken together with everything that it reaches by global names.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from types import CodeType, FunctionType, ModuleType
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum, EnumMeta
+from types import BuiltinFunctionType, CodeType, EllipsisType, FunctionType, MethodType, ModuleType, NoneType
 from typing import Any
 
 import numpy as np
 from numba import njit
+from numba import types as numba_types
 from numba.core.dispatcher import Dispatcher
 
 _FOREIGN = ("numpy", "numba", "math", "builtins")  # packages that Numba knows, or that its version stands for
 _ALWAYS_COMPILED = "sparring.games.random"  # wraps around at 64 bits, which plain NumPy scalars warn of
+_PLAIN_TYPES = (NoneType, bool, int, float, complex, str, bytes, range, EllipsisType, np.ufunc)  # of which repr tells all
+_UNKNOWN = secrets.token_hex(32)  # stands for what cannot be described: another one in each process, so that no other's code is run
 
 Function = Callable[..., Any]
+_Seen = dict[tuple[Any, tuple[str, ...]], int]  # what is described already, and read by which names, in the order of its description
 
 
 def compiled(function: Function, tag: str = "") -> Any:
@@ -30,10 +36,14 @@ def compiled(function: Function, tag: str = "") -> Any:
 
     def convert(copy: FunctionType) -> Function:
         copy.__qualname__ += tag
-        dispatcher: Function = njit(nogil=True)(copy)
+        dispatcher: Function = _compile(copy)
         return dispatcher
 
     return _relink(function, convert, (FunctionType,), {})
+
+
+def _compile(function: Function) -> Any:
+    return njit(nogil=True)(function)
 
 
 def interpreted(function: Function) -> Any:
@@ -42,11 +52,14 @@ def interpreted(function: Function) -> Any:
 
 
 def fingerprint(*functions: Function) -> str:
-    """SHA-256 of the bytecode and the constants that `functions` reach, as loaded: a file edited since does not change it."""
+    """SHA-256 of the bytecode and the constants that `functions` reach, as loaded: a file edited since does not change it.
+
+    Where they reach something that has no description, it is another one in each process.
+    """
     digest = hashlib.sha256()
-    seen: set[Function] = set()
+    seen: _Seen = {}
     for function in functions:
-        for part in _describe(function, seen):
+        for part in _describe(function, (), seen):
             digest.update(part.encode() + b"\0")
     return digest.hexdigest()
 
@@ -62,7 +75,7 @@ def _relink(value: Any, convert: Callable[[FunctionType], Function], kinds: tupl
     if function not in made:
         namespace = dict(function.__globals__)
         copy = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__, function.__closure__)
-        copy.__qualname__, copy.__doc__ = function.__qualname__, function.__doc__
+        copy.__qualname__, copy.__doc__, copy.__kwdefaults__ = function.__qualname__, function.__doc__, function.__kwdefaults__
         made[function] = convert(copy)
         for name in _names(function.__code__):
             if name in namespace:
@@ -76,7 +89,7 @@ def _plain(value: Any) -> Any:
 
 def _package(value: Any) -> str:
     """The top-level package that a function, class or module comes from."""
-    name = value.__name__ if isinstance(value, ModuleType) else value.__module__
+    name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
     return str(name).partition(".")[0]
 
 
@@ -88,38 +101,91 @@ def _names(code: CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-def _describe(value: Any, seen: set[Function]) -> Iterator[str]:
-    """Texts that differ if the machine code made with `value` may differ."""
-    value = _plain(value)
-    if isinstance(value, FunctionType) and _package(value) not in _FOREIGN:
-        if value not in seen:
-            seen.add(value)
-            yield from _describe_function(value, seen)
+def _describe(value: Any, names: tuple[str, ...], seen: _Seen) -> Iterator[str]:
+    """Texts that differ if the machine code made with `value` may differ, in a function that reads attributes of these `names`."""
+    if isinstance(value, (FunctionType, Dispatcher)) and _package(value) not in _FOREIGN:
+        yield from _describe_options(value if isinstance(value, Dispatcher) else _BY_US, seen)
+        yield from _describe_once(_plain(value), (), seen, _describe_function)
+    elif isinstance(value, MethodType):
+        yield from _describe((value.__func__, value.__self__), names, seen)
+    elif isinstance(value, ModuleType) or hasattr(value, "__qualname__"):
+        yield from _describe_named(value, names, seen)
     elif isinstance(value, CodeType):
         yield from (value.co_code.hex(), value.co_exceptiontable.hex(), repr((value.co_names, value.co_varnames, value.co_freevars)))
-        yield from _describe(value.co_consts, seen)
-    elif isinstance(value, tuple):
-        yield f"tuple of {len(value)}"
-        for item in value:
-            yield from _describe(item, seen)
-    elif isinstance(value, np.ndarray):
-        yield f"{value.dtype!r} {value.shape} {value.tobytes().hex()}"
-    elif hasattr(value, "__qualname__"):  # its own text may hold an address
-        yield f"{value.__module__}.{value.__qualname__}"
+        yield from _describe(value.co_consts, names, seen)
     else:
-        yield f"{type(value).__qualname__} {value!r}"
+        yield from _describe_data(value, names, seen)
 
 
-def _describe_function(function: FunctionType, seen: set[Function]) -> Iterator[str]:
-    yield from _describe(function.__code__, seen)
-    yield from _describe(function.__defaults__ or (), seen)
-    yield from _describe(tuple(cell.cell_contents for cell in function.__closure__ or ()), seen)
-    names = list(_names(function.__code__))
+def _describe_once(value: Any, names: tuple[str, ...], seen: _Seen, describe: Callable[..., Iterator[str]]) -> Iterator[str]:
+    """What `describe` says, the first time; later its number."""
+    new, number = (value, names) not in seen, seen.setdefault((value, names), len(seen))
+    yield f"number {number}"
+    if new:
+        yield from describe(value, names, seen)
+
+
+def _describe_function(function: FunctionType, _: tuple[str, ...], seen: _Seen) -> Iterator[str]:
+    names = tuple(dict.fromkeys(_names(function.__code__)))
+    cells = tuple(cell.cell_contents for cell in function.__closure__ or ())
+    yield from _describe((function.__code__, function.__defaults__, function.__kwdefaults__, cells), names, seen)
     for name in names:
-        value = function.__globals__.get(name)
-        members = [value]
-        if isinstance(value, ModuleType):
-            members = [] if _package(value) in _FOREIGN else [getattr(value, attribute, None) for attribute in names]
-        for member in members:
+        if name in function.__globals__:
             yield name
-            yield from _describe(member, seen)
+            yield from _describe(function.__globals__[name], names, seen)
+
+
+def _describe_options(dispatcher: Any, seen: _Seen) -> Iterator[str]:
+    """How a function is compiled, and for which types only, where that is declared."""
+    declared = None if dispatcher._can_compile else tuple(map(str, dispatcher.signatures))
+    yield from _describe((dispatcher.targetoptions, dispatcher.locals, declared), (), seen)
+
+
+def _describe_named(value: Any, names: tuple[str, ...], seen: _Seen) -> Iterator[str]:
+    """A module, a class, or what has no Python code: by its name, and by what is read from it."""
+    if _package(value) in _FOREIGN or isinstance(value, BuiltinFunctionType):
+        yield f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value.__name__)}"
+    elif isinstance(value, ModuleType) or (isinstance(value, type) and _package(type(value)) != "numba"):  # Numba's classes hide their code
+        yield from _describe_once(value, names, seen, _describe_attributes)
+    else:
+        yield _UNKNOWN
+
+
+def _describe_attributes(value: Any, names: tuple[str, ...], seen: _Seen) -> Iterator[str]:
+    if isinstance(value, type):
+        yield " ".join(base.__qualname__ for base in value.__mro__)
+        yield repr(getattr(value, "_fields", ()))  # of a named tuple
+    if isinstance(value, EnumMeta):
+        members: Mapping[str, Any] = value.__members__
+        yield from _describe({name: member.value for name, member in members.items()}, names, seen)
+    for name in names:
+        if hasattr(value, name):
+            yield name
+            yield from _describe(getattr(value, name), names, seen)
+
+
+def _describe_data(value: Any, names: tuple[str, ...], seen: _Seen) -> Iterator[str]:
+    kind = type(value)
+    yield kind.__qualname__
+    if isinstance(value, Enum):
+        yield value.name
+        yield from _describe(value.value, names, seen)
+    elif isinstance(value, (tuple, list)):
+        yield f"{len(value)} {getattr(value, '_fields', '')}"
+        for item in value:
+            yield from _describe(item, names, seen)
+    elif isinstance(value, dict):
+        yield from _describe(tuple(value.items()), names, seen)
+    elif isinstance(value, (set, frozenset)):  # in no order
+        yield from sorted("\0".join(_describe(item, names, seen)) for item in value)
+    elif isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:
+        yield f"{value.dtype!r} {value.shape} {value.strides} {value.tobytes().hex()}"
+    elif isinstance(value, property):
+        yield from _describe(value.fget, names, seen)
+    elif kind in _PLAIN_TYPES or isinstance(value, (np.dtype, numba_types.Type)):
+        yield repr(value)
+    else:
+        yield _UNKNOWN
+
+
+_BY_US: Any = _compile(lambda: None)  # what has no options of its own is compiled with these

@@ -14,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.errors import ConfigurationError, GameError, GameFault
-from sparring.games.arguments import check_stored, chosen_slots, copy_actions, illegal_action, one_slot, own_keys, own_seats
+from sparring.games.arguments import check_history, check_stored, chosen_slots, copy_actions, illegal_action, one_slot, own_keys, own_seats
 from sparring.games.blame import Blame, BrokenContractError
 from sparring.games.given import as_flag, as_mask, as_observation, as_outcome, as_rewards, as_seat, as_text
+from sparring.games.history import allocate, played, with_room
 from sparring.games.match import Match
 from sparring.games.random import CHANCE, purpose_key
 from sparring.games.spec import StateTree
 from sparring.games.trials import Trials
 
 _BOOL = np.dtype(np.bool_)
-_STORED = ("keys", "history", "plies", "rewards", "terminated")  # the rest follows by playing again
+_STORED = ("keys", "plies", "rewards", "terminated")  # with the history; the rest follows by playing again
 
 
 class LoopedGame:
@@ -49,11 +50,12 @@ class LoopedGame:
         self.truncated = np.zeros(n, np.bool_)
         self.plies = np.zeros(n, np.int64)
         self._keys = np.zeros(n, np.uint64)
-        self._history = np.zeros((n, spec.max_plies), np.int32)  # actions of the current match
+        self._history = allocate(n, spec.max_plies)
         self._actions, self._everywhere = np.full(n, -1, np.int64), np.arange(n)
         self._during = ""  # the method that is being called
         self._mask_shape, self._observation_shape = self.mask.shape[1:], self.observation.shape[1:]
         self._observation_dtype = self.observation.dtype
+        self._shows_floats = self.observation.dtype.kind == "f"
 
     def reset(self, slots: NDArray[np.int64], keys: NDArray[np.uint64]) -> None:
         chosen = chosen_slots(self, slots)
@@ -87,7 +89,8 @@ class LoopedGame:
                     seen[row] = as_observation(self._matches[slot].observe(seat), self._observation_dtype, self._observation_shape)
                 except Exception as error:
                     raise self._fault(slot, error) from error
-        self._refuse_nan(chosen, seen)
+        if self._shows_floats:
+            self._refuse_nan(chosen, seen)
         return seen
 
     def text(self, slot: int) -> str:
@@ -107,13 +110,14 @@ class LoopedGame:
             raise self._fault(slot, error) from error
 
     def get_state(self) -> StateTree:
-        return {name: array.copy() for name, array in self._stored().items()}
+        return {**{name: array.copy() for name, array in self._stored().items()}, "history": played(self._history, self.plies)}
 
     def set_state(self, state: StateTree) -> None:
         own = self._stored()
         for name in _STORED:
             check_stored(self, name, state.get(name), own[name])
-        if not np.all((state["plies"] >= 0) & (state["plies"] <= self.spec.max_plies)):
+        check_history(self, state.get("history"))
+        if not np.all((state["plies"] >= 0) & (state["plies"] <= state["history"].shape[1])):
             raise self._cannot_restore("there is no such number of plies")
         self._keys[...] = state["keys"]
         begun = np.flatnonzero(~state["terminated"] | (state["plies"] > 0))  # no match ends before its first ply
@@ -123,11 +127,11 @@ class LoopedGame:
             self._play_again(begun[state["plies"][begun] > ply], state["history"][:, ply])
         if np.any(self.terminated != state["terminated"]):
             raise self._cannot_restore("the matches end elsewhere when they are played again")
-        self._history[...], self.rewards[...] = state["history"], state["rewards"]
+        self.rewards[...] = state["rewards"]
         self._check_views(begun)
 
     def _stored(self) -> dict[str, NDArray[Any]]:
-        arrays = (self._keys, self._history, self.plies, self.rewards, self.terminated)
+        arrays = (self._keys, self.plies, self.rewards, self.terminated)
         return dict(zip(_STORED, arrays, strict=True))
 
     def _clear(self) -> None:
@@ -158,13 +162,15 @@ class LoopedGame:
         }  # fmt: skip
         return rng
 
-    def _play(self, chosen: NDArray[np.int64], played: NDArray[np.int64]) -> None:
+    def _play(self, chosen: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
         """Play one legal action in each of the `chosen` slots, both [m]."""
-        self._history[chosen, self.plies[chosen]] = played
-        self.plies[chosen] += 1
+        plies = self.plies[chosen]
+        self._history = with_room(self._history, int(plies.max(initial=0)), self.spec.max_plies)
+        self._history[chosen, plies] = actions
+        self.plies[chosen] = plies + 1
         slot = -1
         try:
-            for slot, action in zip(chosen.tolist(), played.tolist(), strict=True):
+            for slot, action in zip(chosen.tolist(), actions.tolist(), strict=True):
                 self._during = "step"
                 rewards, ended = as_outcome(self._matches[slot].step(action))
                 if rewards is not None:
@@ -215,11 +221,12 @@ class LoopedGame:
             self._during = "mask"
             error = BrokenContractError("no legal action", "at least one while a match goes on", "end the match, or offer one that passes")
             raise self._fault(int(chosen[stuck.argmax()]), error)
-        self._refuse_nan(chosen, self.observation[chosen])
+        if self._shows_floats:
+            self._refuse_nan(chosen, self.observation[chosen])
 
     def _refuse_nan(self, chosen: NDArray[np.int64], shown: NDArray[Any]) -> None:
         """Floats that were `shown` [m, ...] in the `chosen` slots [m] have to be numbers."""
-        if self.observation.dtype.kind == "f" and not np.isfinite(shown).all():
+        if not np.isfinite(shown).all():
             self._during = "observe"
             bad = ~np.isfinite(shown.reshape(len(chosen), self.spec.observation_size)).all(axis=1)
             error = BrokenContractError("NaN or infinity", "finite numbers", "show what a network can be fed")
@@ -227,11 +234,11 @@ class LoopedGame:
 
     def _play_again(self, chosen: NDArray[np.int64], actions: NDArray[Any]) -> None:
         """One ply of a stored match in each of the `chosen` slots [m]; `actions` [n] come from a file."""
-        played = actions[chosen].astype(np.int64)
-        inside = (played >= 0) & (played < self.spec.num_actions) & ~self.truncated[chosen]
-        if not np.all(inside & self.mask[chosen, np.where(inside, played, 0)]):
+        again = actions[chosen].astype(np.int64)
+        inside = (again >= 0) & (again < self.spec.num_actions) & ~self.truncated[chosen]
+        if not np.all(inside & self.mask[chosen, np.where(inside, again, 0)]):
             raise self._cannot_restore("its actions are not legal when they are played again")
-        self._play(chosen, played)
+        self._play(chosen, again)
 
     def _cannot_restore(self, why: str) -> GameError:
         remedy = "its rules have changed since, or draw on more than the match's rng"
@@ -250,7 +257,7 @@ class LoopedGame:
         if marked.any():
             legal[...] = marked
 
-    def _fault(self, slot: int, error: Exception, trial: Sequence[int] = ()) -> GameFault:
-        actions = [*self._history[slot, : self.plies[slot]].tolist(), *trial]
+    def _fault(self, slot: int, error: Exception, tried: Sequence[int] = ()) -> GameFault:
+        actions = self._history[slot, : self.plies[slot]].tolist()
         method = getattr(type(self._matches[slot]), self._during, None)
-        return Blame(self.spec.name, int(self._keys[slot]), actions, self._during, method).fault(error)
+        return Blame(self.spec.name, int(self._keys[slot]), actions, self._during, method, tried).fault(error)

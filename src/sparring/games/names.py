@@ -5,7 +5,6 @@ A name is `[scheme:]target[(argument=value, ...)]`. It is all that travels: to w
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,10 @@ from sparring.errors import ConfigurationError
 
 _NAME = re.compile(r"(?:(?P<scheme>[A-Za-z_][\w.]*):)?(?P<target>[A-Za-z_][\w./-]*|(?<=:)\d[\w./-]*)(?:\((?P<arguments>.*)\))?")
 
-_SEPARATOR = re.compile(r",(?![^(]*\))")  # not inside parentheses: an argument may be a game of its own
+_WHOLE = re.compile(r"[+-]?\d+")
+_DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
+_WORDS = {"True": True, "False": False, "None": None, "true": True, "false": False}
+_LONGEST = 500  # characters: names also come from files
 
 
 @dataclass(frozen=True)
@@ -39,29 +41,42 @@ class GameName:
 
 def parse(name: str) -> GameName:
     """The parts of a name; `ConfigurationError` where it is none."""
-    match = _NAME.fullmatch(name.strip())
+    match = _NAME.fullmatch(name.strip()) if len(name) <= _LONGEST else None
     if match is None:
         expected = "a game such as connect_four, ludo(num_players=4), my_game:MyGame or openspiel:backgammon"
-        raise ConfigurationError("this is no name of a game", got=repr(name), expected=expected, remedy="see sparring games")
+        raise ConfigurationError("this is no name of a game", got=f"{name!r:.80}", expected=expected, remedy="see sparring games")
     return GameName(match["scheme"] or "", match["target"], _arguments(name, match["arguments"] or ""))
 
 
 def _arguments(name: str, text: str) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
-    for part in filter(None, (piece.strip() for piece in _SEPARATOR.split(text))):
-        key, equals, value = part.partition("=")
-        if not equals or not key.strip().isidentifier():
-            raise ConfigurationError("the arguments of a game", got=repr(name), expected="name=value, separated by commas")
-        arguments[key.strip()] = _value(value.strip())
+    for part in _split(text):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not key.isidentifier() or key in arguments:
+            raise ConfigurationError("the arguments of a game", got=repr(name), expected="name=value, each name once, separated by commas")
+        arguments[key] = _value(value)
     return arguments
+
+
+def _split(text: str) -> list[str]:
+    """What stands between the commas that are not inside brackets: an argument may be a game of its own."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([") - (letter in ")]")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts if text.strip() else []
 
 
 def _value(text: str) -> Any:
     """A number, True, False or None as in Python, `true` and `false` as in OpenSpiel; anything else is text."""
-    try:
-        return {"true": True, "false": False}[text] if text in ("true", "false") else ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return float(text) if _DECIMAL.fullmatch(text) else text
 
 
 def _text(value: Any) -> str:

@@ -11,20 +11,20 @@ from typing import Any
 from sparring import importable
 from sparring.errors import ConfigurationError
 from sparring.games.facts import mistakes
+from sparring.games.guarded_batch import guarded
 from sparring.games.match import Match
-from sparring.games.names import GameName
+from sparring.games.names import GameName, parse
 from sparring.games.spec import BatchedGame, GameSpec
-
-_PLAIN = (bool, int, float, str, type(None))
 
 
 def make(name: GameName, num_slots: int) -> BatchedGame:
-    """The game of a class: one that takes `num_slots` offers the batched protocol itself, any other plays one match (`Match`)."""
+    """The game of a class: one that takes `num_slots` may offer the batched protocol itself, any other plays one match (`Match`)."""
     offered = importable.import_named(f"{name.scheme}:{name.target}", what="game")
     if "num_slots" in inspect.signature(offered).parameters:
-        game: BatchedGame = _call(offered, name, {**name.arguments, "num_slots": num_slots})
-        game.spec = dataclasses.replace(_checked_spec(name, game), name=str(name))
-        return game
+        game = _call(offered, name, {**name.arguments, "num_slots": num_slots})
+        if _is_batched(game):
+            game.spec = dataclasses.replace(_checked_spec(name, game), name=str(name))
+            return guarded(game)
     from sparring.games.looped import LoopedGame
 
     def new_match() -> Match:
@@ -33,6 +33,12 @@ def make(name: GameName, num_slots: int) -> BatchedGame:
 
     _checked_spec(name, new_match())
     return LoopedGame(str(name), new_match, num_slots)
+
+
+def _is_batched(made: Any) -> bool:
+    """Whether it offers the batched protocol, perhaps not all of it; in a `Match`, `mask` is a method."""
+    methods = all(callable(getattr(made, name, None)) for name in ("step", "win_or_block", "get_state"))
+    return methods or not callable(getattr(made, "mask", None))
 
 
 def name_of(game: object) -> str:
@@ -45,11 +51,21 @@ def name_of(game: object) -> str:
         return game
     offered, arguments = _taken_apart(game)
     module, _, target = importable.name_of(offered, what="game").partition(":")
+    name = GameName(module, target, arguments)
     for key, value in arguments.items():
-        if not isinstance(value, _PLAIN) or (isinstance(value, str) and set(value) & set(",()=")):
-            expected = "a number, True, False or a word"
+        if not _is_read_back(key, value):
+            expected = "a number, True, False, None, or a word that is none of these"
             raise ConfigurationError(f"argument {key} of {offered.__qualname__}", got=repr(value), expected=expected)
-    return str(GameName(module, target, arguments))
+    return str(name)
+
+
+def _is_read_back(key: str, value: Any) -> bool:
+    """Whether an argument is the same value again after its way through a name."""
+    try:
+        read = parse(str(GameName("a", "b", {key: value}))).arguments
+    except ConfigurationError:
+        return False
+    return read == {key: value} and type(read[key]) is type(value)
 
 
 def _taken_apart(game: Any) -> tuple[Any, Mapping[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sparring.games import history
 from sparring.games.spec import GameSpec
 
 
@@ -15,7 +16,7 @@ class Slots(NamedTuple):
 
     states: NDArray[Any]  # [n] of the rules' STATE
     keys: NDArray[np.uint64]  # [n] of the matches, as `reset` was given them
-    history: NDArray[np.int32]  # [n, max_plies] actions; those from `plies` on are left from earlier matches
+    history: NDArray[np.int32]  # [n, w] actions, see `history.py`; `step` needs room for one more in each row
     rng: NDArray[np.uint64]  # [n, 2] key and counter of the stream from which the match's chance is drawn
     seat: NDArray[np.int64]
     observation: NDArray[Any]
@@ -27,7 +28,7 @@ class Slots(NamedTuple):
     cursor: NDArray[np.int64]  # [4] slot and rules function at work, and up to two actions that are only tried, else -1
 
 
-STORED = ("states", "keys", "history", "rng", "rewards", "terminated", "truncated", "plies")  # the rest follows from these
+STORED = ("states", "keys", "rng", "rewards", "terminated", "truncated", "plies")  # with the history; the rest follows from these
 
 
 def allocate(spec: GameSpec, state: np.dtype[Any], num_slots: int) -> Slots:
@@ -36,7 +37,7 @@ def allocate(spec: GameSpec, state: np.dtype[Any], num_slots: int) -> Slots:
     return Slots(
         states=np.zeros(n, state),
         keys=np.zeros(n, np.uint64),
-        history=np.zeros((n, spec.max_plies), np.int32),
+        history=history.allocate(n, spec.max_plies),
         rng=np.zeros((n, 2), np.uint64),
         seat=np.zeros(n, np.int64),
         observation=np.zeros((n, *spec.observation_shape), spec.observation_dtype),

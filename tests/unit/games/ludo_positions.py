@@ -69,6 +69,7 @@ class GameTable:
         state["states"]["progress"][0] = np.sort(position.tokens, axis=1)[:, ::-1]
         state["states"]["seat"], state["states"]["roll"] = position.seat, position.throw
         state["states"]["sixes"], state["plies"][0] = position.sixes_in_a_row, position.plies
+        state["history"] = np.zeros((1, position.plies), np.int32)
         state["rng"][0] = position.stream()
         self._game.set_state(state)
 

@@ -39,6 +39,14 @@ def play(state, action, rewards, rng):
     return True
 """
 
+ROW = """
+import numpy
+from sparring.games.spec import GameSpec
+STATE = numpy.dtype([("seat", "i1")])
+REST = dict(num_actions=1, observation_shape=(1,), observation_dtype="int8", max_plies=9)
+start = legal = observe = play = None
+"""
+
 # Prints what one ply pays and how the machine code was got, after each of the statements given as arguments.
 CHILD = """
 import json, sys
@@ -165,6 +173,13 @@ def test_an_instance_that_another_process_wrote_first_is_used(tmp_path, monkeypa
     ("source", "message"),
     [
         ("SPEC = STATE = start = legal = 0", "^module bad_rules is no game: it lacks observe, play: expected SPEC, STATE, start, legal, "),
+        ("import numpy\nSTATE = 'i4'\nSPEC = start = legal = observe = play = 0", "^STATE of bad_rules has no field seat"),
+        (f"{ROW}SPEC = {{'num_players': 2}}", "^SPEC of bad_rules declares nothing: got {'num_players': 2}, expected SPEC = GameSpec"),
+        (f"{ROW}SPEC = GameSpec(num_players=0, **REST)", "^bad_rules: spec.num_players is no count: got 0"),
+        (
+            f"{ROW}SPEC = GameSpec(num_players=2, **REST | {{'observation_shape': 3}})",
+            "^bad_rules: spec.observation_shape is no shape: got 3",
+        ),
         ("import numpy\nSTATE = numpy.dtype('i4')\nSPEC = start = legal = observe = play = 0", "^STATE of bad_rules has no field seat"),
     ],
 )

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import enum
+import logging
 import sys
 from types import FunctionType, ModuleType
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+import pytest
+from numba import njit, vectorize
 from numba.core.dispatcher import Dispatcher
 
+from sparring.games import linking
 from sparring.games.linking import compiled, fingerprint, interpreted
 
 RULES = """
@@ -106,3 +111,80 @@ def test_the_fingerprint_does_not_depend_on_addresses():
     with_numpy = [rules(comment="x = zeros_like(x)", zeros_like=np.zeros_like) for _ in range(2)]
     assert "0x" in repr(np.zeros_like)
     assert len({fingerprint(module.play) for module in with_numpy}) == 1
+
+
+def reading(text, **names):
+    """The fingerprint of rules that read `text`, and that of the same rules in another process."""
+    with pytest.MonkeyPatch.context() as patch:
+        told = [fingerprint(rules(comment=f"x = x + {text}", **names).play)]
+        patch.setattr(linking, "_UNKNOWN", "what another process drew")
+        return (*told, fingerprint(rules(comment=f"x = x + {text}", **names).play))
+
+
+def module(name, **names):
+    made = ModuleType(name)
+    vars(made).update(names)
+    return made
+
+
+def number(goal):
+    return enum.IntEnum("Number", {"GOAL": goal})
+
+
+def constants(goal):
+    return type("Constants", (), {"GOAL": goal, "total": property(lambda self: goal), "bonus": staticmethod(eval(f"lambda x: x + {goal}"))})
+
+
+def package(goal):
+    deep = module("pkg.mod", GOAL=goal)
+    deep.pkg = module("pkg", mod=deep)  # they import each other
+    return deep.pkg
+
+
+def dispatcher(**options):
+    return njit(**options)(FunctionType(compile("lambda x: x", "", "eval").co_consts[0], {}, "bonus"))
+
+
+def pair(*fields):
+    return NamedTuple("Pair", [(field, int) for field in fields])(3, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "one", "other"),
+    [
+        ("K.GOAL", {"K": number(3)}, {"K": number(7)}),
+        ("K.GOAL.value", {"K": number(3)}, {"K": number(7)}),
+        ("goal", {"goal": number(3).GOAL}, {"goal": number(7).GOAL}),
+        ("K.GOAL", {"K": constants(3)}, {"K": constants(7)}),
+        ("K.bonus(1)", {"K": constants(3)}, {"K": constants(7)}),
+        ("pkg.mod.GOAL", {"pkg": package(3)}, {"pkg": package(7)}),
+        ("pkg.mod.K.GOAL", {"pkg": package(0), "K": constants(3)}, {"pkg": package(0), "K": constants(7)}),
+        ("pair.goal", {"pair": pair("goal", "size")}, {"pair": pair("size", "goal")}),
+        ("bonus(x)", {"bonus": dispatcher()}, {"bonus": dispatcher(error_model="numpy")}),
+        ("bonus(x)", {"bonus": dispatcher(fastmath={"nnan", "ninf"})}, {"bonus": dispatcher(fastmath={"nnan"})}),
+        ("bonus(x)", {"bonus": dispatcher()}, {"bonus": dispatcher(signature_or_function="i8(i8)")}),
+        ("bonus(x)", {"bonus": lambda x, *, y=1: x}, {"bonus": lambda x, *, y=2: x}),
+        ("table[0, 1]", {"table": np.ones((2, 2))}, {"table": np.ones((2, 2), order="F")}),
+        ("len(words)", {"words": frozenset({"red", "blue"})}, {"words": frozenset({"red", "green"})}),
+        ("lib.pi", {"lib": np}, {"lib": sys.modules["math"]}),
+    ],
+)  # fmt: skip
+def test_the_fingerprint_follows_what_is_read(text, one, other):
+    here, elsewhere = reading(text, **one)
+    assert here == elsewhere  # what is described is found again by other processes
+    assert reading(text, **other)[0] != here
+
+
+def test_the_fingerprint_tells_helpers_from_each_other():
+    def with_names(first, second):
+        space = {"a": lambda x: x + 1, "b": lambda x: x + 2}
+        space |= {"both": eval("lambda x: a(x) + b(x)", space), "first": space[first], "second": space[second]}
+        return fingerprint(eval("lambda x: both(x) + first(x) - second(x)", space))
+
+    assert with_names("a", "b") != with_names("b", "a")
+
+
+@pytest.mark.parametrize("value", [logging.getLogger("rules"), vectorize(lambda x: x), object()], ids=["instance", "vectorized", "object"])
+def test_what_cannot_be_described_is_no_other_processs(value):
+    here, elsewhere = reading("thing", thing=value)
+    assert here != elsewhere

@@ -231,14 +231,15 @@ class WinsBadly(Toe):
         return ([1, float("nan")], True) if right[1] else right
 
 
-def test_what_goes_wrong_on_a_copy_is_played_again_as_if_it_had_been_played():
+def test_what_goes_wrong_on_a_copy_is_apart_from_what_was_played():
     game = LoopedGame("my_game:Wrong", WinsBadly, 1)
     game.reset(np.zeros(1, int), np.zeros(1, np.uint64))
     for action in (0, 3, 1):
         game.step(np.array([action]))
     with pytest.raises(GameFault, match=r"in step \(.*: got rewards \[1, nan\]") as raised:
         game.win_or_block(np.zeros(1, int))
-    assert raised.value.record["actions"] == [0, 3, 1, 4, 2]  # a block is looked for: 4 elsewhere lets seat 0 win with 2
+    assert raised.value.record["actions"] == [0, 3, 1]
+    assert raised.value.record["tried"] == [4, 2]  # a block is looked for: 4 elsewhere lets seat 0 win with 2
 
 
 class CannotBeCopied(Toe):
@@ -252,3 +253,9 @@ def test_a_match_that_cannot_be_copied():
     game.reset(np.zeros(1, int), np.zeros(1, np.uint64))
     with pytest.raises(GameFault, match=r"in copy: got TypeError: cannot pickle 'generator' object, .*; give the class a method copy"):
         game.win_or_block(np.zeros(1, int))
+
+
+def test_a_game_of_the_main_script_is_not_to_be_checked_from_elsewhere():
+    game = LoopedGame("__main__:Wrong", type("Wrong", (Crashes,), {"crashes_in": "reset"}), 1)
+    with pytest.raises(GameFault, match=r"; mend it$"):
+        game.reset(np.zeros(1, int), np.array([KEY], np.uint64))

@@ -19,6 +19,10 @@ from sparring.games.names import GameName, parse
         ("openspiel:go(k=7.5,b=5)", GameName("openspiel", "go", {"k": 7.5, "b": 5}), "openspiel:go(b=5,k=7.5)", "go"),
         ("openspiel:2048", GameName("openspiel", "2048"), "openspiel:2048", "2048"),
         ("openspiel:x(game=go(a=1,b=2))", GameName("openspiel", "x", {"game": "go(a=1,b=2)"}), "openspiel:x(game=go(a=1,b=2))", "x"),
+        ("a:B(x=f(y=1,z=g(w=2)),v=[1])", GameName("a", "B", {"x": "f(y=1,z=g(w=2))", "v": "[1]"}), "a:B(v=[1],x=f(y=1,z=g(w=2)))", "B"),
+        ("a:B(x=-3,y=1e3,z=None)", GameName("a", "B", {"x": -3, "y": 1000.0, "z": None}), "a:B(x=-3,y=1000.0,z=None)", "B"),
+        ("a:B(x=.5)", GameName("a", "B", {"x": 0.5}), "a:B(x=0.5)", "B"),
+        ("a:B(x=----1,y=1_0,z=inf)", GameName("a", "B", {"x": "----1", "y": "1_0", "z": "inf"}), "a:B(x=----1,y=1_0,z=inf)", "B"),
         ("openspiel:x(f=true)", GameName("openspiel", "x", {"f": True}), "openspiel:x(f=true)", "x"),
         ("pettingzoo:classic/go-v5", GameName("pettingzoo", "classic/go-v5"), "pettingzoo:classic/go-v5", "go-v5"),
     ],
@@ -30,7 +34,9 @@ def test_a_name_is_taken_apart_and_put_together(text, parts, text_again, file_na
     assert label(text) == file_name
 
 
-@pytest.mark.parametrize("text", ["", "4ludo", "ludo(", "ludo)", "a:", ":b", "ludo(4)", "ludo(a b=4)", "../x", "a b"])
+@pytest.mark.parametrize(
+    "text", ["", "4ludo", "ludo(", "ludo)", "a:", ":b", "ludo(4)", "ludo(a b=4)", "../x", "a b", "a(x=1,x=2)", "a(,)", "a" * 501]
+)
 def test_what_is_no_name(text):
     with pytest.raises(ConfigurationError, match="expected"):
         parse(text)
@@ -74,3 +80,13 @@ def test_games_that_are_not_there(name, words):
 def test_whose_code_a_game_runs():
     assert [is_own(name) for name in ("ludo", "openspiel:go", "pettingzoo:classic/go-v5", "a:B", "compiled:a")] == [False] * 3 + [True] * 2
     assert [is_built_in(name) for name in ("ludo(num_players=3)", "openspiel:go", "a:B")] == [True, False, False]
+
+
+def test_compiled_rules_take_no_arguments():
+    name = "compiled:sparring.games.connect_four"
+    for argument in ("goal", "num_players"):
+        with pytest.raises(ConfigurationError, match=f"takes no arguments: got {argument}, expected none"):
+            make(f"{name}({argument}=2)", 1)
+    assert with_players(name, 2) == name
+    with pytest.raises(ConfigurationError, match=r"^num_players: got 5, expected 2, as compiled:"):
+        with_players(name, 5)

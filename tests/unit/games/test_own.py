@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -97,7 +97,10 @@ def test_names_of_objects(game, name):
         (Needy(3), "got one of Needy, expected its class; pass the class, with functools.partial"),
         (functools.partial(Sticks, 3), "arguments by name"),
         (functools.partial(Sticks, sticks=[3]), r"argument sticks of Sticks: got \[3\]"),
-        (functools.partial(Sticks, sticks="a,b"), "got 'a,b'"),
+        *(
+            (functools.partial(Sticks, sticks=word), "argument sticks of Sticks")
+            for word in ("a,b", "5", "true", "None", "1e3", " x", float("inf"))
+        ),
     ],
 )
 def test_objects_without_a_name(game, words):
@@ -141,3 +144,10 @@ def test_the_number_of_players_goes_to_the_constructor():
 def test_what_cannot_be_made(name, words):
     with pytest.raises(ConfigurationError, match=words):
         make(name, 1)
+
+
+def test_a_class_that_was_defined_anew_is_asked_anew(monkeypatch):
+    name = f"{HERE}:Sticks(sticks=4)"
+    assert spec_of(name).max_plies == SPEC.max_plies
+    monkeypatch.setattr(Sticks, "spec", replace(SPEC, max_plies=SPEC.max_plies + 1))
+    assert spec_of(name).max_plies == SPEC.max_plies + 1

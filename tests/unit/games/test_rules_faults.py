@@ -70,13 +70,14 @@ def test_rules_that_go_wrong_at_the_start(interpreted):
 @pytest.mark.parametrize("interpreted", [False, True])
 @pytest.mark.parametrize("played", [[], [9]])
 def test_rules_that_go_wrong_on_a_copy(interpreted, played):
-    """The moves tried are in the record: action 9, and the answer 1 to it."""
+    """The moves tried are in the record by themselves: action 9, and the answer 1 to it."""
     game = counting(interpreted)
     for action in played:
         game.step(np.array([-1, action, -1]))
     with pytest.raises(GameFault) as raised:
         game.win_or_block(np.array([1]))
-    check_fault(raised.value, *CASES[0][1:], [9, 1])
+    check_fault(raised.value, *CASES[0][1:], played)
+    assert [*played, *raised.value.record["tried"]] == [9, 1]
 
 
 def test_rules_that_go_wrong_in_another_view_or_a_text():

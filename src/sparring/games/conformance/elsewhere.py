@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from sparring.games.conformance.findings import Finding, one_line, place, text_of
+from sparring.games.blame import one_line
+from sparring.games.conformance.findings import Finding, is_of_memory, place, text_of
 from sparring.games.conformance.subject import Level, Subject
 from sparring.games.conformance.traces import VIEWS, Trace, replay
 
@@ -58,6 +59,8 @@ def _asked(folder: Path, hash_seed: str) -> Iterator[Finding]:
         return
     told = json.loads(answer.read_text(encoding="utf-8"))
     answer.unlink()
+    if told["no memory"]:
+        raise MemoryError(told["error"])
     if told["error"]:
         yield Finding(what, one_line(told["error"]), expected, _IMPORTABLE)
     elif told["difference"]:
@@ -75,7 +78,7 @@ def _write_task(folder: Path, name: str, trace: Trace) -> None:
 def answer() -> None:
     """In the other interpreter: play the trace in the folder that is the last argument, and write down what comes of it."""
     folder = Path(sys.argv[-1])
-    told: dict[str, Any] = {"error": None, "difference": None}
+    told: dict[str, Any] = {"error": None, "no memory": False, "difference": None}
     with np.load(folder / "trace.npz", allow_pickle=False) as task:
         stored = dict(task)
     frames = [{view: stored[view][tick] for view in VIEWS} for tick in range(len(stored["seat"]))]
@@ -87,6 +90,7 @@ def answer() -> None:
     except Exception as error:
         where = place(error)
         told["error"] = text_of(error) + (f" ({where})" if where else "")
+        told["no memory"] = is_of_memory(error)
     (folder / "answer.json").write_text(json.dumps(told), encoding="utf-8")
 
 

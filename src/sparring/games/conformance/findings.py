@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparring.errors import GameFault
+from sparring.games.blame import one_line
 
 _OURS = (str(Path(__file__).parents[2]), "<")  # the package, and what has no file
 _INSTALLED = tuple(sysconfig.get_path(name) for name in ("purelib", "platlib"))
@@ -18,7 +19,6 @@ _PLACE = re.compile(r"\(([^()]+, line \d+)\)")  # in the message of a fault
 _FILE = re.compile(r'File "(.+?)", line (\d+)')  # in what Numba says, as the next one
 _PIPELINE = re.compile(r"Failed in nopython mode pipeline \(step: [^)]*\)\s*")
 _SHOWN_ACTIONS = 12
-_LONGEST_TEXT = 300  # characters of an exception's text
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ def of_exception(what: str, error: BaseException, actions: Sequence[int] | None 
     return _raised(what, text_of(error), place(error), actions, check)
 
 
+def is_of_memory(error: BaseException) -> bool:
+    """Whether there was no memory, which says nothing about a game."""
+    return isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError)
+
+
 def of_contract(what: str, got: str, remedy: str, actions: Sequence[int], check: str) -> Finding:
     """What a match gave that it may not; `got` is the text of a `BrokenContractError`."""
     given, _, expected = got.removeprefix("got ").partition(", expected ")
@@ -49,7 +54,8 @@ def of_contract(what: str, got: str, remedy: str, actions: Sequence[int], check:
 
 
 def _of_fault(fault: GameFault, check: str) -> Finding:
-    during, cause, actions = fault.record["during"], fault.record["cause"], fault.record["actions"]
+    during, cause = fault.record["during"], fault.record["cause"]
+    actions = [*fault.record["actions"], *fault.record.get("tried", ())]
     if not fault.record["traceback"]:
         return of_contract(f"{during} breaks the contract", cause, str(fault).rpartition("; ")[2], actions, check)
     where = _PLACE.search(str(fault))
@@ -95,9 +101,3 @@ def played(actions: Sequence[int] | None) -> str:
     if len(actions) > _SHOWN_ACTIONS:
         return f"; {len(actions)} actions so far, the last ones: {' '.join(map(str, actions[-_SHOWN_ACTIONS:]))}"
     return f"; actions so far: {' '.join(map(str, actions)) or 'none'}"
-
-
-def one_line(text: str) -> str:
-    """`text` without line breaks, and cut where it is too long to read."""
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_TEXT else f"{line[: _LONGEST_TEXT - 3]}..."

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.games.blame import BrokenContractError
-from sparring.games.conformance.findings import Finding, of_contract, of_exception, one_line, played
+from sparring.games.blame import BrokenContractError, one_line
+from sparring.games.conformance.findings import Finding, of_contract, of_exception, played
 from sparring.games.given import as_flag, as_mask, as_observation, as_outcome, as_rewards, as_seat
 from sparring.games.match import Match
 from sparring.games.spec import GameSpec
@@ -121,6 +121,8 @@ class Guarded:
         else:
             try:
                 match = copy.deepcopy(self.match, {id(self.match.spec): self.match.spec})
+            except MemoryError:
+                raise
             except Exception as error:
                 got, expected = one_line(f"{type(error).__name__}: {error}"), "a match that copy.deepcopy can copy"
                 raise self._broken("copies", "the match cannot be copied", got, expected, "give the class a method copy()") from None
@@ -147,6 +149,8 @@ class Guarded:
     def _call(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return function(*arguments)
+        except MemoryError:
+            raise
         except Exception as error:
             raise Broken(of_exception(f"{name} raises an exception", error, self.actions)) from None
 

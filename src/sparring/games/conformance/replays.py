@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.errors import IllegalAction
-from sparring.games.conformance.findings import Finding
+from sparring.games.conformance.findings import Finding, is_of_memory
 from sparring.games.conformance.subject import Level, Subject
 from sparring.games.conformance.traces import VIEWS, Frame, Trace, difference, going_on, replay, replay_scattered, resume, snapshot
 from sparring.games.spec import BatchedGame, StateTree, Symmetry
@@ -127,6 +127,8 @@ def _response(game: BatchedGame, before: Frame, state: StateTree, actions: NDArr
             found = "another get_state()"
         return ("is refused after something has changed", found) if found else ("", "")
     except Exception as error:
+        if is_of_memory(error):
+            raise
         return "raises another error", type(error).__name__
     return "is accepted", "no error"
 

@@ -19,6 +19,7 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     matches: int = 0
     plies: int = 0
+    cut_after: int = 0  # plies after which the check left matches that went on
     left: int = 0  # kinds that were not looked for, because what was found would show in them too
 
     @property
@@ -31,9 +32,10 @@ class Report:
         looked = (
             f"{len(self.checks)} kind{'s' * (len(self.checks) != 1)} of mistake looked for in {self.matches} matches, {self.plies} plies"
         )
+        cut = [f"matches left after {self.cut_after} plies: longer ones take too much time or memory"] if self.cut_after else []
         left = [f"{self.left} more to look for once this is mended"] if self.left else []
         paragraphs = [_paragraph(number, finding) for number, finding in enumerate(self.findings, 1)]
-        return "\n\n".join(["\n".join([verdict, looked, *left]), *paragraphs])
+        return "\n\n".join(["\n".join([verdict, looked, *cut, *left]), *paragraphs])
 
 
 def _paragraph(number: int, finding: Finding) -> str:

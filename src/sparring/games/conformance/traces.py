@@ -30,6 +30,12 @@ class Trace:
     def num_plies(self) -> int:
         return sum(int(np.sum(actions >= 0)) for actions in self.actions)
 
+    @property
+    def cut_after(self) -> int:
+        """Plies after which matches that went on were left; 0 if all ended."""
+        last = self.frames[-1]
+        return int(last["plies"][going_on(last)].max(initial=0))
+
 
 def snapshot(game: BatchedGame) -> Frame:
     """Copies of all views."""
@@ -49,12 +55,20 @@ def random_actions(frame: Frame, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.where(mask.any(axis=1), scores.argmax(axis=1), -1)
 
 
-def record(game: BatchedGame, keys: NDArray[np.uint64], rng: np.random.Generator) -> Trace:
-    """Random matches in all slots of `game`, until all have ended, or can go no further, or last longer than they may."""
+def record(
+    game: BatchedGame, keys: NDArray[np.uint64], rng: np.random.Generator, *, max_steps: int | None = None, max_bytes: int | None = None
+) -> Trace:
+    """Random matches in all slots of `game`, until all have ended, or can go no further, or last longer than they may.
+
+    They are left before that after `max_steps`, or where another frame would not fit into `max_bytes`.
+    """
     trace = Trace(keys)
     game.reset(np.arange(game.num_slots), keys)
     trace.frames.append(snapshot(game))
-    while len(trace.actions) <= game.spec.max_plies:
+    most = game.spec.max_plies + 1 if max_steps is None else min(max_steps, game.spec.max_plies + 1)
+    if max_bytes is not None:
+        most = min(most, max(1, max_bytes // sum(view.nbytes for view in trace.frames[0].values())))
+    while len(trace.actions) < most:
         actions = random_actions(trace.frames[-1], rng)
         game.step(actions)
         trace.actions.append(actions)

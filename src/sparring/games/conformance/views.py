@@ -88,8 +88,9 @@ def lengths(subject: Subject) -> Iterator[Finding]:
 
 
 def ending_by_rules(subject: Subject) -> Iterator[Finding]:
-    """The rules end some match: what only the ply limit ends is won by nobody."""
-    if not any(trace.frames[-1]["terminated"].any() for trace in subject.traces):
+    """The rules end some match: what only the ply limit ends is won by nobody. Of matches that the check cut short nobody knows."""
+    cut_short = any(trace.cut_after for trace in subject.traces)
+    if not cut_short and not any(trace.frames[-1]["terminated"].any() for trace in subject.traces):
         got = f"none of {sum(trace.num_matches for trace in subject.traces)} random matches within max_plies = {subject.spec.max_plies}"
         remedy = "return ended = True from step when the match is decided, or raise max_plies"
         yield Finding("no match ever ends", got, "some matches that end by the rules", remedy)

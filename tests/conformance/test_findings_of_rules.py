@@ -1,0 +1,93 @@
+"""Compiled rules are compared with plain Python, and matches that are too long for a check are cut short."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from sparring.errors import ConfigurationError
+from sparring.games import GameSpec, conformance
+from sparring.games.compiled import CompiledGame
+from sparring.games.conformance import check
+from sparring.games.looped import LoopedGame
+
+
+@pytest.mark.parametrize(
+    ("rules", "got", "remedy"),
+    [
+        ("stray_rules", "IndexError: index 3 is out of bounds for axis 0 with size 3 (stray_rules.py, line 13)", "line 13: compiled, it"),
+        ("narrow_rules", "(narrow_rules.py, line 11)", "look at narrow_rules.py, line 11: make whole numbers"),
+    ],
+)
+def test_compiled_rules_that_do_something_else_are_found_out(rules, got, remedy):
+    [finding] = check(partial(CompiledGame, rules), matches=32).findings
+    assert (finding.check, finding.what) == ("plain Python", "compiled rules do something else than plain Python")
+    assert got in finding.got
+    assert remedy in finding.remedy
+
+
+class Endless:
+    """A match that only the ply limit ends, of `length` plies."""
+
+    def __init__(self, length=10_000):
+        self.spec = GameSpec(num_players=2, num_actions=1, observation_shape=(2,), observation_dtype="int8", max_plies=length)
+
+    def reset(self, rng):
+        self.seat = 0
+
+    def mask(self):
+        return [True]
+
+    def observe(self, seat):
+        return np.array([seat == 0, seat == 1])
+
+    def step(self, action):
+        self.seat = 1 - self.seat
+        return None, False
+
+
+@pytest.mark.parametrize(("name", "limit"), [("_MAX_STEPS", 20), ("_MAX_BYTES", 4 * 20 * (8 + 2 + 1 + 8 + 1 + 1 + 8))])
+def test_long_matches_are_cut_short_and_that_is_said(monkeypatch, name, limit):
+    monkeypatch.setattr(conformance, name, limit)
+    report = check(partial(LoopedGame, "endless", Endless), matches=4)
+    assert report.passed, str(report)  # nobody knows whether the rules would end a match
+    assert "\nmatches left after 20 plies: longer ones take too much time or memory" in str(report)
+    assert report.plies == 4 * 20
+
+
+def test_matches_of_no_more_than_the_limit_are_played_to_their_end(monkeypatch):
+    monkeypatch.setattr(conformance, "_MAX_STEPS", 20)
+    report = check(partial(LoopedGame, "endless", partial(Endless, 20)), matches=4)
+    assert [finding.what for finding in report.findings] == ["no match ever ends"]
+    assert report.cut_after == 0
+
+
+class Hungry(Endless):
+    """There is no memory for it in `during`."""
+
+    during = "step"
+
+    def __init__(self):
+        super().__init__(20)
+        self._ask("__init__")
+
+    def _ask(self, during):
+        if during == self.during:
+            raise MemoryError("a lot")
+
+    def copy(self):
+        self._ask("copy")
+        return type(self)()
+
+    def step(self, action):
+        self._ask("step")
+        return super().step(action)
+
+
+@pytest.mark.parametrize("during", ["__init__", "step", "copy"])
+def test_want_of_memory_is_no_finding(during):
+    game = type("Hungry", (Hungry,), {"during": during})
+    with pytest.raises(ConfigurationError, match=r"more memory than there is: got MemoryError .*a lot, expected room for 2 matches"):
+        check(partial(LoopedGame, "hungry", game), matches=2)
