@@ -50,7 +50,8 @@ def _plain(value: Any) -> Any:
         return [_plain(entry) for entry in value]
     if type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value)):
         return value
-    raise ConfigurationError("a value in policy_kwargs.arguments", got=f"{value!r:.60}", expected="true, false, a number, text or a list")
+    got = " ".join(repr(value).split())
+    raise ConfigurationError("a value in policy_kwargs.arguments", got=f"{got:.60}", expected="true, false, a number, text or a list")
 
 
 class PolicyKwargs(_Frozen):

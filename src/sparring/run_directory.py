@@ -49,6 +49,7 @@ class RunDirectory:
         self.last_path = path / "last.safetensors"
         self.checkpoints_path = path / _CHECKPOINTS
         self.faults_path = path / FAULTS
+        self._kept = False
         self._damaged: set[int] = set()  # found out while loading; cheap checks do not see it
         self._lock: BinaryIO | None = _lock(path)
 
@@ -115,10 +116,15 @@ class RunDirectory:
                 return tree
         raise InputError(f"run {self.name!r} has no complete checkpoint to go on from", remedy="start a new run: sparring train")
 
+    def keep(self) -> None:
+        """The run has begun: from now on `discard` leaves the directory as it is."""
+        self._kept = True
+
     def discard(self) -> None:
-        """Delete the directory of a run that could not begin; one with a checkpoint or an agent stays."""
+        """Delete the directory of a run that could not begin; one to `keep`, or with a checkpoint, an agent or a fault, stays."""
         self._check_open()
-        if not _numbers(self.checkpoints_path) and not self.best_path.exists():
+        holds = _numbers(self.checkpoints_path) or self.best_path.exists() or self.faults_path.exists()
+        if not self._kept and not holds:
             shutil.rmtree(self.path)
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from sparring.config import TrainConfig
 from sparring.config_files import build_config, resume_config, to_toml
 from sparring.dqn.agent import DQNAgent
 from sparring.errors import ConfigurationError, GameFault
-from sparring.games import is_own, label, name_of
+from sparring.games import is_built_in, label, name_of
 from sparring.games.faults import save_fault
 from sparring.interrupts import Interrupts
 from sparring.monitor import Monitor
@@ -52,8 +52,8 @@ class TrainResult:
 def train(config: TrainConfig, *, console: bool = True) -> TrainResult:
     """Train from the start in a new run directory.
 
-    Raises `ConfigurationError`, and leaves nothing behind, for what cannot work; `GameFault` when the game goes wrong, `NumericalError`
-    when learning does, and `WorkerError` when workers do. What was saved until then remains.
+    Raises `ConfigurationError` for what cannot work, and leaves nothing behind unless matches were played already; `GameFault` when the
+    game goes wrong, `NumericalError` when learning does, and `WorkerError` when workers do. What was saved until then remains.
     """
     check_guard()
     config = resolved(config)
@@ -111,10 +111,20 @@ def faults_saved(folder: Path) -> Iterator[None]:
     try:
         yield
     except GameFault as fault:
+        raise GameFault(f"{fault}; {_saved(folder, fault)}", fault.record) from fault
+
+
+def _saved(folder: Path, fault: GameFault) -> str:
+    """Save the match, and say how to play it again; where that cannot be, say why: nothing may hide the fault itself."""
+    try:
         path = save_fault(folder, fault)
         game = name_for_others(str(fault.record["game"]))
-        again = ["sparring", "replay", str(path), *(["--game", game] if is_own(game) else [])]
-        raise GameFault(f"{fault}; the match is saved: {shlex.join(again)}", fault.record) from fault
+        again = ["sparring", "replay", str(path), *([] if is_built_in(game) else ["--game", game])]
+    except Exception as error:
+        return f"the match could not be saved in {folder}: {' '.join(str(error).split()) or type(error).__name__}"
+    if game.startswith("__main__:"):
+        return f"the match is saved in {path}; to play it again, put the game in a module that can be imported from here"
+    return f"the match is saved: {shlex.join(again)}"
 
 
 class Session:
@@ -191,7 +201,9 @@ class Session:
             assert batch.round == k
             return batch
         with self._progress.waiting():
-            return self._workers.finish_round(k)
+            batch = self._workers.finish_round(k)
+        self._run.keep()
+        return batch
 
     def _between_updates(self) -> bool:
         self._workers.poll()

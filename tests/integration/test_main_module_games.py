@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from trial_runs import COMMAND
 
 pytestmark = pytest.mark.slow
 
@@ -161,3 +162,23 @@ def test_a_class_that_only_the_main_process_has(tmp_path: Path) -> None:
     assert line.startswith("sparring.errors.ConfigurationError: worker ")
     assert "cannot make what the main process could make: __main__ has no such game: got 'Count'" in line
     assert "failed" not in said, "no successor would find it"
+
+
+@pytest.mark.parametrize("file", ["script.py", "sub/my-game.py"])
+def test_a_fault_of_a_game_in_the_script(file: str, tmp_path: Path) -> None:
+    """The match is played again by the script's name, where that is one."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / file).write_text(GAME.replace("self.total += 1 + action", "self.total += 1 // 0") + guarded(call()))
+    status, said = python(tmp_path, file)
+    assert status == 1, said
+    line = said.splitlines()[-1]
+    assert "GameFault: game __main__:Count raised ZeroDivisionError in step" in line
+    assert "check-game" not in line
+    path = "runs/run/faults/1.json"
+    assert (tmp_path / path).is_file()
+    if file == "script.py":
+        assert line.endswith(f"mend it; the match is saved: sparring replay {path} --game script:Count")
+        status, said = python(tmp_path, *COMMAND[1:], "replay", path, "--game", "script:Count")
+        assert "It goes wrong again: game script:Count raised ZeroDivisionError" in said
+    else:
+        assert f"; the match is saved in {path}; to play it again, put the game in a module" in line

@@ -62,14 +62,19 @@ def test_a_run_that_could_not_begin_leaves_nothing(tmp_path: Path) -> None:
     RunDirectory.create(tmp_path, "mine", "tic_tac_toe").close()
 
 
-@pytest.mark.parametrize("held", ["checkpoint", "agent"])
+@pytest.mark.parametrize("held", ["checkpoint", "agent", "fault", "matches"])
 def test_a_run_that_has_something_is_never_discarded(held: str, tmp_path: Path) -> None:
     with RunDirectory.create(tmp_path, "mine", "tic_tac_toe") as run:
         if held == "checkpoint":
             run.save_checkpoint(0, tree(0))
-        else:
+        elif held == "agent":
             run.best_path.touch()
+        elif held == "fault":
+            run.faults_path.mkdir()
+        else:
+            run.keep()
         run.discard()
+        assert run.checkpoints_path.is_dir()
         assert numbers(run) == (["0"] if held == "checkpoint" else [])
         assert run.best_path.exists() == (held == "agent")
 

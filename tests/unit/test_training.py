@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from sparring.config_files import build_config
-from sparring.errors import ConfigurationError, FileFormatError
-from sparring.training import resume, train
+from sparring.errors import ConfigurationError, FileFormatError, GameFault
+from sparring.runtime import InlineWorkers
+from sparring.training import faults_saved, resume, train
 
 TINY = {
     "game": "tic_tac_toe", "n_episodes": 8, "num_workers": 1, "learner_threads": 1, "device": "cpu", "backend": "inline", "name": "run",
@@ -39,3 +40,45 @@ def test_a_run_cannot_end_before_what_was_played(tmp_path: Path) -> None:
         resume("run", runs_dir=str(tmp_path), overrides={"n_episodes": 1})
     assert (tmp_path / "run" / "config.toml").read_text() == before
     assert resume("run", runs_dir=str(tmp_path)).episodes >= 8
+
+
+@pytest.mark.parametrize("rounds", [0, 1])
+def test_only_a_run_that_could_not_begin_leaves_nothing(rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the game's module is moved away in the middle, and a worker's successor cannot import it."""
+    finish_round = InlineWorkers.finish_round
+
+    def finish(workers: InlineWorkers, number: int) -> object:
+        if number >= rounds:
+            raise ConfigurationError("there is no such module")
+        return finish_round(workers, number)
+
+    monkeypatch.setattr(InlineWorkers, "finish_round", finish)
+    with pytest.raises(ConfigurationError, match="no such module"):
+        train(build_config(overrides={**TINY, "episodes_per_batch": 1, "runs_dir": str(tmp_path)}), console=False)
+    assert (tmp_path / "run" / "config.toml").exists() == (rounds > 0)
+
+
+@pytest.mark.parametrize(
+    ("game", "told"),
+    [
+        ("pig:Pig(sides=8)", "the match is saved: sparring replay {}/1.json --game 'pig:Pig(sides=8)'"),
+        ("tic_tac_toe", "the match is saved: sparring replay {}/1.json"),
+        ("__main__:Pig", "the match is saved in {}/1.json; to play it again, put the game in a module that can be imported from here"),
+    ],
+)
+def test_how_to_play_a_fault_again(game: str, told: str, tmp_path: Path) -> None:
+    fault = GameFault("it went wrong", {"game": game, "key": 1, "actions": [], "during": "step", "cause": "x", "traceback": ""})
+    with pytest.raises(GameFault) as caught, faults_saved(tmp_path / "faults"):
+        raise fault
+    assert str(caught.value) == f"it went wrong; {told.format(tmp_path / 'faults')}"
+    assert caught.value.record == fault.record
+
+
+def test_a_fault_that_cannot_be_saved_is_told_nevertheless(tmp_path: Path) -> None:
+    record = {"game": "pig:Pig", "key": 1, "actions": [], "during": "step", "cause": "x", "traceback": ""}
+    (tmp_path / "file").touch()
+    for folder, kept, why in ((tmp_path / "file" / "faults", record, "Not a directory"), (tmp_path, {}, "'game'")):
+        with pytest.raises(GameFault) as caught, faults_saved(folder):
+            raise GameFault("it went wrong", kept)
+        assert str(caught.value).startswith(f"it went wrong; the match could not be saved in {folder}: ")
+        assert why in str(caught.value)

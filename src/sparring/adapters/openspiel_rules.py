@@ -39,7 +39,7 @@ class Rules:
             append = not _compared(self.game, self._observer).name_the_seat()
             self._views = Views(shape, np.dtype(np.float32), self.game.num_players(), append=append)
             self.spec = self._spec(kind, max_plies)
-        except pyspiel.SpielError as error:
+        except Exception as error:  # its own kind, and what its bindings and NumPy make of odd parameters
             raise misfit(name, f"OpenSpiel's error: {' '.join(str(error).split())}", "tensors and limits") from None
 
     def _spec(self, kind: Any, max_plies: int) -> GameSpec:

@@ -13,7 +13,7 @@ How they are read:
   whose answer would be -1 for the mover, 0 for all others, and the end.
 - The environment draws its own chance: it is seeded in `reset` by a number from the match's stream, below 2**31 since some take no more.
 - Boards of PettingZoo are rows x columns x planes; here planes come first, as in all other games. Floats become float32. Where all seats
-  always see the same, the observer's seat is appended (`views.py`).
+  always see the same, the observer's seat is appended (`views.py`); in games other than `classic/` unless an observation says whose it is.
 - An environment that truncates a match by itself ends it: what comes after counts as 0. `max_plies`, 1000 unless given, cuts properly.
 
 Refused: agents that move at the same time, no masks, actions that are not numbered from 0 and alike for all agents.

@@ -28,9 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _look_for_modules_here() -> None:
-    """Modules that a command line names, as in `train my_game:MyGame`, may lie in the current directory, as for `python -m`."""
+    """Modules that a command line names, as in `train my_game:MyGame`, may lie in the current directory.
+
+    Behind all others: what happens to lie there must not stand in for what is installed.
+    """
     if not {"", os.getcwd()} & set(sys.path):
-        sys.path.insert(0, os.getcwd())
+        sys.path.append(os.getcwd())
 
 
 def _answer(argv: list[str]) -> int:

@@ -52,5 +52,7 @@ def _own_code(run: Path) -> tuple[str | None, str | None]:
         config = read_toml(run / "config.toml")
     except FileFormatError:
         return None, None
-    game, network = config.get("game"), config.get("policy_kwargs", {}).get("network", "")
-    return game, network if is_importable_name(network) else None
+    game, policy = config.get("game"), config.get("policy_kwargs")
+    network = policy.get("network") if isinstance(policy, dict) else None
+    own_network = isinstance(network, str) and is_importable_name(network)
+    return game if isinstance(game, str) else None, network if own_network else None

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sparring.errors import GameFault, InputError
-from sparring.games import BatchedGame, is_own, make
-from sparring.games.faults import Position, play_again, read_fault
+from sparring.games import BatchedGame, is_built_in, make
+from sparring.games.faults import Position, is_of_trial, play_again, read_fault
 
 
 def replay(path: Path, game: str | None) -> dict[str, Any]:
@@ -22,7 +22,8 @@ def replay(path: Path, game: str | None) -> dict[str, Any]:
     batch = make(_game_of(path, record, game), 1)
     name = batch.spec.name
     _print_header(record, name)
-    figures = {"file": str(path), "game": name, "key": record["key"], "actions": record["actions"], "recorded": record["cause"]}
+    moves = {"actions": record["actions"], "tried": record.get("tried", [])}
+    figures = {"file": str(path), "game": name, "key": record["key"], **moves, "recorded": record["cause"]}
     fault = _play(batch, record)
     if fault is None:
         print("\nThe match now plays through: the game does not go wrong here any more.")
@@ -38,7 +39,7 @@ def _game_of(path: Path, record: Mapping[str, Any], given: str | None) -> str:
     if given is not None:
         return given
     name = str(record["game"])
-    if is_own(name):
+    if not is_built_in(name):
         remedy = f"sparring replay {shlex.quote(str(path))} --game {shlex.quote(name)}"
         raise InputError(f"{path} is of a game that does not come with Sparring", got=name, remedy=f"say that its code may run: {remedy}")
     return name
@@ -48,7 +49,14 @@ def _print_header(record: Mapping[str, Any], name: str) -> None:
     played = "" if name == record["game"] else f", played as {name}"
     print(f"game   {record['game']}{played}")
     print(f"match  key {record['key']}, {len(record['actions'])} plies")
-    print(f"then   {record['cause']} in {record['during']}\n")
+    print(f"then   {record['cause']} in {record['during']}{_on_a_copy(record)}\n")
+
+
+def _on_a_copy(record: Mapping[str, Any]) -> str:
+    if not is_of_trial(record):
+        return ""
+    tried = record.get("tried")
+    return f", while action {', then '.join(map(str, tried))} was tried on a copy" if tried else ", while moves were tried on a copy"
 
 
 def _play(game: BatchedGame, record: Mapping[str, Any]) -> GameFault | None:
@@ -62,5 +70,6 @@ def _play(game: BatchedGame, record: Mapping[str, Any]) -> GameFault | None:
     except GameFault as error:
         fault = error
     if last is not None:
-        print(f"\n{'the end' if last.action is None else 'before the last move'}:\n{last.text}")
+        where = "before the last move" if last.action is not None else "the end" if not is_of_trial(record) else "where moves are tried"
+        print(f"\n{where}:\n{last.text}")
     return fault

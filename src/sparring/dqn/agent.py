@@ -18,7 +18,7 @@ from sparring.dqn.networks import FACTORIES, NetworkSpec, PolicySpec, Weights, c
 from sparring.dqn.policy import InferencePolicy
 from sparring.dqn.trajectory import Trajectory, trajectory_transitions
 from sparring.errors import ConfigurationError, FileFormatError, SparringError
-from sparring.games import canonical, is_own, name_of, spec_of
+from sparring.games import canonical, is_built_in, is_own, name_of, spec_of
 from sparring.importable import name_of as factory_name
 from sparring.replay import Replay
 
@@ -151,7 +151,7 @@ def _game_to_play(path: str | PathLike[str], named: object, given: str | object 
             raise FileFormatError(f"{path} is an agent of another game", got=repr(named), expected=wanted)
         return wanted
     try:
-        if not is_own(named):
+        if is_built_in(named):
             return canonical(named)
     except ConfigurationError as error:
         raise FileFormatError(f"{path} is an agent of a game that is not here: {error}") from None

@@ -80,13 +80,13 @@ def rollout_worker(
     )
     rollout = Rollout(settings, _Given(InferencePolicy(spec, weights).vector()), worker=worker, incarnation=0)
     rows = [np.empty(0, transition_dtype(game))]
-    command = RoundCommand(0, 0, epsilon, Plan(_players(opponents), (1 / len(opponents),) * len(opponents)), n_episodes)
+    command = RoundCommand(0, 0, epsilon, Plan(_players(opponents, spec.game), (1 / len(opponents),) * len(opponents)), n_episodes)
     report = rollout.play_round(command, lambda block: rows.append(join_rows([block])))
     return Collected(join_rows(rows), report.results)
 
 
-def _players(names: tuple[str, ...]) -> tuple[Opponent, ...]:
+def _players(names: tuple[str, ...], game: str) -> tuple[Opponent, ...]:
     for name in names:
         if name != AGENT_NAME:
-            scripted_player(name)  # raises for an unknown name
+            scripted_player(name, game)  # raises for an unknown name
     return tuple(Opponent(AGENT if name == AGENT_NAME else 1 + SCRIPTED.index(name), name) for name in names)

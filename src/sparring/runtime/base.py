@@ -76,7 +76,10 @@ class Workers(Protocol):
         """The states of all bodies; only while no round is in flight."""
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Give all bodies the states that `get_state` returned; before the first round, with snapshots and weights in place."""
+        """Give all bodies the states that `get_state` returned; before the first round, with snapshots and weights in place.
+
+        Raises `GameError` where a state does not fit the game.
+        """
 
     def __enter__(self) -> Self: ...
 

@@ -18,6 +18,7 @@ from typing import Final
 
 from sparring.dqn.networks import PolicySpec
 from sparring.errors import ConfigurationError
+from sparring.importable import is_importable_name
 
 UNGUARDED: Final = 78  # EX_CONFIG of sysexits.h
 WORKER_NAME: Final = "sparring-worker-"
@@ -56,12 +57,19 @@ def check_guard() -> None:
 
 
 def name_for_others(name: str) -> str:
-    """What another program calls a game of our main script: `pig:Pig` for `__main__:Pig` in pig.py; other names stay as they are."""
+    """What another program in this directory calls a game of our main script: `pig:Pig` for `__main__:Pig` in pig.py.
+
+    The name stays as it is where the script cannot be imported from here, and where it is none of the main script.
+    """
     main = sys.modules["__main__"]
     if not name.startswith(_MAIN) or not _can_be_run_again(main):
         return name
-    module = main.__spec__.name if main.__spec__ is not None else Path(str(main.__file__)).stem
-    return f"{module}:{name.removeprefix(_MAIN)}"
+    file = Path(str(main.__file__))
+    if main.__spec__ is None and (file.suffix != ".py" or file.parent.resolve() != Path.cwd().resolve()):
+        return name
+    module = file.stem if main.__spec__ is None else main.__spec__.name
+    others = f"{module}:{name.removeprefix(_MAIN)}"
+    return others if is_importable_name(others.partition("(")[0]) else name
 
 
 def unguarded(policy: PolicySpec) -> ConfigurationError:

@@ -77,7 +77,7 @@ class _Handle:
         self.incarnation = -1
         self.failures = 0
         self.cause = self.traceback = ""  # of its end, where it could still tell
-        self.todo: deque[RoundCommand | str] = deque()
+        self.todo: deque[RoundCommand | str | tuple[str, Any]] = deque()
         self.heard = 0.0  # time of its last word, or of the last command to it
         self.rows: list[NDArray[Any]] = []  # staged for the round at the head of `todo`
         self.finished: deque[tuple[list[NDArray[Any]], RoundReport]] = deque()
@@ -109,7 +109,8 @@ class ProcessWorkers:
         notify: Notify,
     ) -> None:
         self._settings = settings
-        self._dtype = transition_dtype(spec_of(settings.policy.game))
+        self._spec = spec_of(settings.policy.game)
+        self._dtype = transition_dtype(self._spec)
         self._ring_rows = ring_rows(settings, episodes)
         self._size, self._num_snapshots = size, num_snapshots
         self._context = multiprocessing.get_context(start_method)
@@ -168,7 +169,7 @@ class ProcessWorkers:
         """A game whose step never returns can only be seen from outside."""
         now = time.monotonic()
         for handle in self._handles:
-            if not handle.finished and now - handle.heard > _SILENCE:
+            if handle.todo and not handle.finished and now - handle.heard > _SILENCE:
                 handle.heard = now
                 self._notify(f"worker {handle.worker} has sent nothing for {_SILENCE:.0f} s: slow matches, or a step that never returns")
 
@@ -195,7 +196,11 @@ class ProcessWorkers:
                 self._stop(handle)
                 handle.incarnation = saved["incarnation"] - 1
                 self._start(handle)
-            handle.send(("set_state", saved["body"]))
+            handle.todo.append(("set_state", saved["body"]))
+            handle.send(handle.todo[-1])
+        while any(handle.todo for handle in self._handles):  # only now would a successor begin with nothing
+            self._take_in(timeout=0.2)
+            self._tell_of_silence()
 
     def _take_in(self, timeout: float) -> None:
         """Serve whatever is ready: messages first, then the ends of processes."""
@@ -227,6 +232,8 @@ class ProcessWorkers:
         elif kind == "state":
             handle.todo.popleft()
             handle.state = value
+        elif kind == "restored":
+            handle.todo.popleft()
         elif kind == "error":
             if isinstance(value, GameFault):
                 value.add_note(value.record["traceback"])  # which stayed in the worker
@@ -261,7 +268,15 @@ class ProcessWorkers:
         handle.cause, handle.traceback, handle.rows, handle.pipe = "", "", [], ours
         handle.ring = Ring(ring.memory, self._dtype, self._ring_rows)
         job = WorkerJob(
-            self._settings, handle.worker, handle.incarnation, self._block, self._size, self._num_snapshots, ring, self._ring_rows
+            self._settings,
+            self._spec,
+            handle.worker,
+            handle.incarnation,
+            self._block,
+            self._size,
+            self._num_snapshots,
+            ring,
+            self._ring_rows,
         )
         name = f"{WORKER_NAME}{handle.worker}.{handle.incarnation}"
         handle.process = self._context.Process(target=worker_main, args=(theirs, job), name=name, daemon=True)  # type: ignore[attr-defined]

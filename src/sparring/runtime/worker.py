@@ -2,10 +2,11 @@
 
     main -> worker   RoundCommand            play a round
                      "get_state"             answer ("state", tree)
-                     ("set_state", tree)     no answer
+                     ("set_state", tree)     answer ("restored", None)
     worker -> main   ("rows", written)       rows ever written to the ring
                      ("report", report)      a round is over; all its rows were announced before
                      ("state", tree)
+                     ("restored", None)
                      ("error", exception)    the last message: a successor would meet it again, so the main process raises it
                      ("failed", (cause, traceback))   the last message: a successor may fare better
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import os
 import signal
 import sys
@@ -27,8 +29,8 @@ from typing import Any, Final, NoReturn
 
 import torch
 
-from sparring.errors import ConfigurationError, GameFault, InputError
-from sparring.games import spec_of
+from sparring.errors import ConfigurationError, GameFault, InputError, SparringError
+from sparring.games import GameSpec, spec_of
 from sparring.replay.transitions import transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand
@@ -45,6 +47,7 @@ class WorkerJob:
     """What a worker process is started with."""
 
     settings: RolloutSettings
+    spec: GameSpec  # that the main process goes by
     worker: int
     incarnation: int
     weights: SharedBlock
@@ -54,6 +57,14 @@ class WorkerJob:
     ring_capacity: int
 
 
+class _MetAgainError(Exception):
+    """Carries an error that a successor would meet again."""
+
+    def __init__(self, error: SparringError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 def worker_main(pipe: connection.Connection, job: WorkerJob) -> None:
     """The body of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the main process decides
@@ -61,8 +72,8 @@ def worker_main(pipe: connection.Connection, job: WorkerJob) -> None:
     torch.set_num_threads(1)
     try:
         rollout = _begin(job)
-    except (ImportError, InputError) as error:
-        _end(pipe, "error", _cannot_start(job, error))
+    except _MetAgainError as met:
+        _end(pipe, "error", met.error)
     except BaseException as error:
         _end(pipe, "failed", _description(error))
     try:
@@ -71,6 +82,8 @@ def worker_main(pipe: connection.Connection, job: WorkerJob) -> None:
         pass  # the main process has hung up
     except GameFault as fault:
         _end(pipe, "error", fault)
+    except _MetAgainError as met:
+        _end(pipe, "error", met.error)
     except BaseException as error:
         _end(pipe, "failed", _description(error))
 
@@ -78,12 +91,23 @@ def worker_main(pipe: connection.Connection, job: WorkerJob) -> None:
 def _begin(job: WorkerJob) -> Rollout:
     """Make the game and the players, which imports what users wrote."""
     store = WeightStore(job.weights.memory, job.size, job.num_snapshots)
-    return Rollout(job.settings, store, worker=job.worker, incarnation=job.incarnation)
+    try:
+        _check_spec(job, spec_of(job.settings.policy.game))
+        return Rollout(job.settings, store, worker=job.worker, incarnation=job.incarnation)
+    except (ImportError, InputError) as error:
+        remedy = 'define games and networks at the top of a file that a new process can import, or use backend="inline"'
+        what = f"worker {job.worker} cannot make what the main process could make: {error}; {remedy}"
+        raise _MetAgainError(ConfigurationError(what)) from error
 
 
-def _cannot_start(job: WorkerJob, error: Exception) -> ConfigurationError:
-    remedy = 'define games and networks at the top of a file that a new process can import, or use backend="inline"'
-    return ConfigurationError(f"worker {job.worker} cannot make what the main process could make: {error}; {remedy}")
+def _check_spec(job: WorkerJob, ours: GameSpec) -> None:
+    """The game's file may have been edited since the main process imported it. Values are compared as they are written."""
+    for name in (field.name for field in dataclasses.fields(GameSpec)):
+        got, expected = repr(getattr(ours, name)), repr(getattr(job.spec, name))
+        if got != expected:
+            what = f"the game differs between the main process and worker {job.worker}"
+            remedy = "the file was changed since it was imported: start Python anew"
+            raise _MetAgainError(ConfigurationError(what, got=f"{name} {got:.100}", expected=f"{expected:.100}", remedy=remedy))
 
 
 def _end(pipe: connection.Connection, kind: str, value: Any) -> NoReturn:
@@ -102,7 +126,7 @@ def _description(error: BaseException) -> tuple[str, str]:
 
 
 def _serve(pipe: connection.Connection, job: WorkerJob, rollout: Rollout) -> None:
-    ring = Ring(job.ring.memory, transition_dtype(spec_of(job.settings.policy.game)), job.ring_capacity)
+    ring = Ring(job.ring.memory, transition_dtype(job.spec), job.ring_capacity)
     while True:
         command: Any = pipe.recv()
         if isinstance(command, RoundCommand):
@@ -111,7 +135,15 @@ def _serve(pipe: connection.Connection, job: WorkerJob, rollout: Rollout) -> Non
         elif command == "get_state":
             pipe.send(("state", rollout.get_state()))
         else:
-            rollout.set_state(command[1])
+            _take_up(rollout, command[1])
+            pipe.send(("restored", None))
+
+
+def _take_up(rollout: Rollout, state: dict[str, Any]) -> None:
+    try:
+        rollout.set_state(state)
+    except SparringError as error:
+        raise _MetAgainError(error) from error
 
 
 def _die_with_parent() -> None:

@@ -42,6 +42,14 @@ def test_networks_that_come_with_sparring_need_no_word(tmp_path: Path) -> None:
     assert find_agent("some-1", str(tmp_path)) == FoundAgent(run / "last.safetensors")
 
 
+def test_settings_of_another_type_say_nothing(tmp_path: Path) -> None:
+    run = a_run(tmp_path, "last.safetensors")
+    found = FoundAgent(run / "last.safetensors")
+    for line in ("game = 3", "policy_kwargs = 3", "[policy_kwargs]\nnetwork = 3", "[game]\nname = 'pig'"):
+        (run / "config.toml").write_text(line, encoding="utf-8")
+        assert find_agent("some-1", str(tmp_path)) == found, line
+
+
 def test_no_agent(tmp_path: Path) -> None:
     a_run(tmp_path)
     with pytest.raises(InputError, match=r"no agent in .*some-1 yet"):

@@ -11,7 +11,6 @@ import pytest
 
 from sparring.cli import main
 from sparring.errors import GameFault
-from sparring.games import spec_of
 from sparring.games.faults import save_fault
 
 NIM = """
@@ -56,14 +55,16 @@ def nim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "nim", raising=False)
-    spec_of.cache_clear()
     path = tmp_path / "nim.py"
     path.write_text(NIM)
     return path
 
 
-def saved(game: str, actions: Sequence[int], during: str = "step", cause: str = "OverflowError: one too many") -> str:
+def saved(
+    game: str, actions: Sequence[int], during: str = "step", cause: str = "OverflowError: one too many", tried: Sequence[int] = ()
+) -> str:
     record = {"game": game, "key": KEY, "actions": list(actions), "during": during, "cause": cause, "traceback": "as it was then"}
+    record |= {"tried": list(tried)} if tried else {}
     return str(save_fault(Path("faults"), GameFault("it went wrong", record)))
 
 
@@ -116,6 +117,20 @@ def test_moves_that_do_not_fit(actions: list[int], nim: Path, capsys: pytest.Cap
     assert line.startswith("sparring: the record does not fit nim:Nim: illegal action")
 
 
+def test_moves_that_were_tried_are_tried_again(nim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One match is left of an odd number: taking it is tried, and goes wrong."""
+    path = saved("nim:Nim", [1, 1], tried=[0])
+    assert main(["replay", path, "--game", "nim:Nim"]) == 1
+    said = capsys.readouterr().out
+    assert "then   OverflowError: one too many in step, while action 0 was tried on a copy\n" in said
+    assert "ply 1  seat 1  take two\n\nwhere moves are tried:\n|\n" in said
+    assert "It goes wrong again: game nim:Nim raised OverflowError in step" in said
+    nim.write_text(NIM.replace("self.left == 1", "False"))
+    sys.modules.pop("nim")
+    assert main(["replay", path, "--game", "nim:Nim"]) == 0
+    assert "does not go wrong here any more" in capsys.readouterr().out
+
+
 def test_another_game_is_named(nim: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", saved("match:Stick", [1, 0]), "--game", "nim:Nim"]) == 0
     assert "game   match:Stick, played as nim:Nim\n" in capsys.readouterr().out
@@ -137,7 +152,8 @@ def test_games_that_load_by_themselves(name: str, nim: Path, capsys: pytest.Capt
 
 
 def test_json(nim: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    figures = {"file": "faults/1.json", "game": "nim:Nim", "key": KEY, "actions": [1, 1, 0], "recorded": "OverflowError: one too many"}
+    figures = {"file": "faults/1.json", "game": "nim:Nim", "key": KEY, "actions": [1, 1, 0], "tried": []}
+    figures["recorded"] = "OverflowError: one too many"
     command = ["replay", saved("nim:Nim", [1, 1, 0]), "--game", "nim:Nim", "--json"]
     assert main(command) == 1
     said = capsys.readouterr()

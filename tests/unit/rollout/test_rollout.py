@@ -330,6 +330,8 @@ def test_rollout_worker_refuses_what_cannot_be() -> None:
     weights = InferencePolicy(spec).get_weights()
     with pytest.raises(ConfigurationError, match=r"n_episodes: got 0, expected at least 1"):
         rollout_worker(spec, weights, n_episodes=0)
+    with pytest.raises(ConfigurationError, match=r"unknown opponent: got ludo:greedy, expected one of random, one_ply"):
+        rollout_worker(spec, weights, opponents=("ludo:greedy",))
     with pytest.raises(ConfigurationError, match=r"n_steps: got 0, expected at least 1"):
         rollout_worker(spec, weights, n_steps=0)
     for wrong in (math.nan, -0.1, 1.1):

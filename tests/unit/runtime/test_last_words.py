@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trial_workers import POLICY, command, inline_workers, process_of, process_workers
+from trial_workers import POLICY, assert_same_tree, command, inline_workers, process_of, process_workers
 
 from sparring.dqn.networks import PolicySpec
-from sparring.errors import ConfigurationError, GameFault, WorkerError
+from sparring.errors import ConfigurationError, GameFault, SparringError, WorkerError
 from sparring.games import spec_of
 from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent, Plan
 from sparring.runtime import Workers
@@ -51,11 +51,10 @@ def nine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PolicySpec
     monkeypatch.syspath_prepend(tmp_path)
     yield PolicySpec("nine:Nine", POLICY.network)
     sys.modules.pop("nine", None)
-    spec_of.cache_clear()
 
 
-def play(workers: Workers, **order: Any) -> None:
-    workers.start_round([command(0, **order)])
+def play(workers: Workers, count: int = 1, **order: Any) -> None:
+    workers.start_round([command(0, **order)] * count)
     workers.finish_round(0)
 
 
@@ -101,10 +100,52 @@ def test_a_fault_while_a_state_is_taken_up(nine: PolicySpec) -> None:
         state = inline.get_state()
     assert state["0"]["body"]["game"]["plies"].max() > 2
     source.write_text(NINE.replace("self.free.sum() == 1", "self.free.sum() == 7"))
-    with process_workers(1, policy=nine) as workers:
+    with process_workers(1, policy=nine) as workers, pytest.raises(GameFault, match="KeyError in step"):
         workers.set_state(state)
-        with pytest.raises(GameFault, match="KeyError in step"):
-            poll_for_ever(workers)
+
+
+def test_a_state_that_does_not_fit_is_told_as_inline_tells_it(notes: list[str]) -> None:
+    """Of more matches than there are slots, or met by a player that nobody knows."""
+    with inline_workers() as inline:
+        play(inline, 2)
+        state = inline.get_state()
+    nobody = {"id": 5, "name": "nobody", "slot": None}
+    stranger = {worker: {**part, "body": {**part["body"], "opponents": [nobody]}} for worker, part in state.items()}
+    for unfit, changes in ((state, {"num_envs": 4}), (stranger, {})):
+        with inline_workers(**changes) as inline, pytest.raises(SparringError) as wanted:
+            inline.set_state(unfit)
+        with process_workers(**changes, notify=notes.append) as workers, pytest.raises(type(wanted.value)) as got:
+            workers.set_state(unfit)
+        assert str(got.value) == str(wanted.value)
+    assert notes == [], "no successor is tried"
+
+
+def test_a_successor_takes_up_the_state_that_the_dead_one_did_not(notes: list[str]) -> None:
+    with inline_workers() as inline:
+        play(inline, 2)
+        state = inline.get_state()
+    with process_workers(notify=notes.append) as workers:
+        process_of(1).kill()
+        workers.set_state(state)
+        assert notes == ["worker 1 failed and is replaced: ended by signal 9"]
+        got = workers.get_state()
+    assert [got[worker]["incarnation"] for worker in "01"] == [0, 1]
+    for worker in "01":
+        assert_same_tree(got[worker]["body"], state[worker]["body"])
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_a_file_that_was_edited_since_the_main_process_imported_it(start_method: str, nine: PolicySpec, notes: list[str]) -> None:
+    assert spec_of(nine.game).max_plies == 9
+    (Path(sys.path[0]) / "nine.py").write_text(NINE.replace("max_plies=9", "max_plies=8"))
+    workers = process_workers(1, policy=nine, start_method=start_method, notify=notes.append)
+    with workers, pytest.raises(ConfigurationError) as caught:
+        play(workers)
+    assert str(caught.value) == (
+        "the game differs between the main process and worker 0: got max_plies 8, expected 9; "
+        "the file was changed since it was imported: start Python anew"
+    )
+    assert notes == []
 
 
 @pytest.mark.parametrize("missing", ["module", "class"])
@@ -156,7 +197,7 @@ def test_killed_again_and_again(notes: list[str]) -> None:
 
 def test_what_a_game_module_does_to_its_process(nine: PolicySpec, notes: list[str]) -> None:
     """An exit in the middle of the import is a failure like any other."""
-    spec_of("nine:Nine")
+    spec_of("nine:Nine")  # imports it here
     (Path(sys.path[0]) / "nine.py").write_text("import sys\nsys.exit('not today')\n")
     with process_workers(1, policy=nine, notify=notes.append) as workers, pytest.raises(WorkerError, match="SystemExit: not today"):
         play(workers)

@@ -90,12 +90,24 @@ def test_the_missing_guard_is_told_in_one_line() -> None:
 
 @pytest.mark.parametrize(
     ("file", "spec", "name"),
-    [("script.py", None, "script:Pig"), ("script.py", "package.script", "package.script:Pig"), (None, None, "__main__:Pig")],
+    [
+        ("script.py", None, "script:Pig"),
+        ("script.py", "package.script", "package.script:Pig"),
+        (None, None, "__main__:Pig"),
+        ("my-game.py", None, "__main__:Pig"),
+        ("my-game.py", "my-game", "__main__:Pig"),
+        ("script", None, "__main__:Pig"),
+        ("sub/script.py", None, "__main__:Pig"),
+    ],
 )
 def test_what_others_call_a_game_of_the_main_script(
     file: str | None, spec: str | None, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "script.py").touch()
+    monkeypatch.chdir(tmp_path)
+    if file is not None:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
     monkeypatch.setitem(sys.modules, "__main__", main_module(file and tmp_path / file, spec))
     assert name_for_others("__main__:Pig") == name
+    assert name_for_others("__main__:Pig(sides=8)") == f"{name}(sides=8)"
     assert name_for_others("pig:Pig") == "pig:Pig"
