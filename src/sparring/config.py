@@ -136,7 +136,7 @@ class TrainConfig(_Frozen):
     learning_steps_per_batch: AtLeastOne | Literal["adaptive"] | None = None
     """Updates per round; auto: one a match; adaptive: as samples_per_insert says."""
     samples_per_insert: Positive = 1.0
-    """Transitions learned from per new transition, where learning steps are adaptive."""
+    """Transitions learned from per new one, where learning steps are adaptive; fewer while the buffer fills."""
     batch_size: AtLeastOne = 256
     """Transitions per update."""
     buffer_size: AtLeastOne = 200_000

@@ -73,8 +73,8 @@ class Rules:
         self._mask_within = _mask_within(name, env)
         shape, self._dtype = self._shape_and_dtype(env)
         compared = self._compared(env)
-        # Those that are known show the observer's own things first; of others it takes a sure sign.
-        says_whose = compared.name_the_seat() if facts is _UNKNOWN else compared.differ()
+        # Those of `classic/` show the observer's own things first; of others it takes a sure sign.
+        says_whose = compared.differ() if name.target.startswith("classic/") else compared.name_the_seat()
         self._views = Views(shape, self._dtype, len(self.agents), append=not says_whose)
         self.duplicates = duplicates_well(env, self.look)
         self.spec = GameSpec(

@@ -73,12 +73,15 @@ def print_evaluation(figures: Mapping[str, Any]) -> None:
 
 
 def _score_table(opponents: Mapping[str, Mapping[str, Any]]) -> Table:
-    table = _table("against", "matches", "wins", "draws", "losses", "score", "95 % interval", "by seat")
+    two = all(len(result["seats"]) <= 2 for result in opponents.values())  # the scores of more seats would not fit in a line
+    table = _table("against", "matches", "wins", "draws", "losses", "score", "95 % interval", *(["by seat"] if two else []))
     for name, result in opponents.items():
         low, high = result["interval95"]
         counts = (f"{result[key]:,}" for key in ("matches", "wins", "draws", "losses"))
-        seats = " ".join(f"{score:.3f}" for score in result["seats"])
-        table.add_row(name, *counts, f"{result['score']:.3f}", f"{low:.3f} - {high:.3f}", seats)
+        seats = [" ".join(f"{score:.3f}" for score in result["seats"])] if two else []
+        table.add_row(name, *counts, f"{result['score']:.3f}", f"{low:.3f} - {high:.3f}", *seats)
+    if not two:
+        table.caption = f"score: share of first places; {1 / len(result['seats']):.3f} if all are equally strong"
     return table
 
 

@@ -34,16 +34,17 @@ def names() -> tuple[str, ...]:
     return tuple(_RULES)
 
 
-def make(name: str, num_slots: int) -> BatchedGame:
-    """A game with `num_slots` matches side by side; its `spec.name` is `canonical(name)`.
+def make(game: str | object, num_slots: int) -> BatchedGame:
+    """A game with `num_slots` matches side by side; its `spec.name` is the canonical one.
 
-    `name` is that of a built-in game, `module:Class`, `compiled:module`, `openspiel:...` or `pettingzoo:...`, each perhaps with
-    arguments, as in `ludo(num_players=4)`. Raises `ConfigurationError` for a game that is not there.
+    `game` is a class that plays one match, or a name: that of a built-in game, `module:Class`, `compiled:module`, `openspiel:...` or
+    `pettingzoo:...`, each perhaps with arguments, as in `ludo(num_players=4)`. Raises `ConfigurationError` for a game that is not there.
     """
+    name = name_of(game)
     parsed = parse(name)
     if parsed.scheme in _ADAPTERS:
-        game: BatchedGame = importlib.import_module(_ADAPTERS[parsed.scheme]).make(parsed, num_slots)
-        return game
+        adapted: BatchedGame = importlib.import_module(_ADAPTERS[parsed.scheme]).make(parsed, num_slots)
+        return adapted
     if parsed.scheme and parsed.scheme != _COMPILED:
         from sparring.games import own
 

@@ -26,23 +26,32 @@ class Symmetry:
 
 @dataclass(frozen=True, kw_only=True)
 class GameSpec:
-    """The declared facts of a game.
+    """The declared facts of a game. A = `num_actions`, P = `num_players`.
 
-    Shapes use A = `num_actions` and P = `num_players`. `returns` bounds the sum of one seat's rewards over one match, whatever the
-    discount; targets are clipped to it. `max_plies` cuts longer matches (`truncated`). `name` is what `games.make` makes the game by,
-    and is filled in there.
+    - `name`: what `games.make` makes the game by; filled in there.
+    - `num_players`, `num_actions`: seats 0..P-1, actions 0..A-1; masks say which actions are legal.
+    - `observation_shape`, `observation_dtype`: of what a seat sees; [planes, rows, columns] for a board. The dtype is a NumPy name, "int8"
+      or "bool" for most games, "float32" for what is no whole number; it is kept up to the minibatch, so small ones save memory.
+    - `max_plies`: a match that lasts longer is cut (`truncated`).
+    - `chance`: something is drawn (dice, cards); else a match follows from its actions alone.
+    - `hidden_information`: seats see different things of one position (hands of cards).
+    - `zero_sum`: rewards of all seats cancel in each step. With two seats and nothing hidden, one seat's value is then minus the other's,
+      and training makes use of it.
+    - `impartial`: all seats see a position alike, as in Nim. Else an observation shows the observer's own things first.
+    - `returns`: (least, most) that one match pays one seat in all, whatever the discount; targets are clipped to it.
+    - `symmetries`: relabellings (`Symmetry`) that leave the game as it is; training learns from each position in all of them.
     """
 
     name: str = ""
     num_players: int
     num_actions: int
     observation_shape: tuple[int, ...]
-    observation_dtype: str  # a NumPy name, "int8" or "bool" for most games
+    observation_dtype: str
     max_plies: int
     chance: bool = False
     hidden_information: bool = False
     zero_sum: bool = False
-    impartial: bool = False  # all seats see a position alike, as in Nim
+    impartial: bool = False
     returns: tuple[float, float] | None = None
     symmetries: tuple[Symmetry, ...] = field(default=(), repr=False)
 

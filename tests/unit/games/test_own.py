@@ -109,6 +109,7 @@ def test_objects_without_a_name(game, words):
 
 
 def test_a_class_is_played_by_its_name():
+    assert make(functools.partial(Sticks, sticks=4), 1).spec.name == f"{HERE}:Sticks(sticks=4)"
     game = make(f"{HERE}:Sticks(sticks=4)", 3)
     assert game.spec == GameSpec(**{**vars(SPEC), "name": f"{HERE}:Sticks(sticks=4)"}) == spec_of(f"{HERE}:Sticks(sticks=4)")
     game.reset(np.arange(3), np.arange(3).astype(np.uint64))
