@@ -25,11 +25,9 @@ import numpy as np
 import pettingzoo
 import pyspiel
 import tyro
+from random_play import random_play
 
-from sparring import games
 from sparring.games.names import GameName, parse
-from sparring.games.random import EXPLORATION, uniforms
-from sparring.opponents.scripted import RandomPlayer
 
 SLOTS: Final = 256
 OURS: Final = ("max_plies", "chance", "hidden_information", "zero_sum")  # arguments that are not the library's
@@ -86,7 +84,7 @@ def main(settings: Settings) -> None:
 
 def compared(settings: Settings, name: GameName) -> tuple[float, float]:
     """(ours, the library's own) in plies a second; the sides take turns, so that both see the same machine."""
-    sides = batched(str(name)), (openspiel_loop if name.scheme == "openspiel" else pettingzoo_loop)(name)
+    sides = random_play(str(name), SLOTS), (openspiel_loop if name.scheme == "openspiel" else pettingzoo_loop)(name)
     rates: list[list[float]] = [[], []]
     for step in (*sides, *(side for _ in range(settings.runs) for side in sides)):
         done, begun = 0, time.process_time()
@@ -95,22 +93,6 @@ def compared(settings: Settings, name: GameName) -> tuple[float, float]:
         rates[sides.index(step)].append(done / (time.process_time() - begun))
     ours, original = (statistics.median(measured[1:]) for measured in rates)  # the first one is for caches
     return ours, original
-
-
-def batched(name: str) -> Callable[[], int]:
-    """One tick of all matches under the scripted random player."""
-    game, player, slots = games.make(name, SLOTS), RandomPlayer(), np.arange(SLOTS)
-    keys = np.arange(SLOTS, dtype=np.uint64)
-    game.reset(slots, keys)
-
-    def step() -> int:
-        game.step(player.act(game, slots, uniforms(keys, game.plies, EXPLORATION, 2)))
-        ended = np.flatnonzero(game.terminated | game.truncated)
-        keys[ended] += np.uint64(SLOTS)
-        game.reset(ended, keys[ended])
-        return SLOTS
-
-    return step
 
 
 def openspiel_loop(name: GameName) -> Callable[[], int]:

@@ -27,6 +27,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import torch
 import tyro
+from random_play import random_play
 
 from sparring import games
 from sparring.dqn.networks import PolicySpec, build_network
@@ -67,7 +68,7 @@ def main(settings: Settings) -> None:
     report: dict[str, Any] = {"machine": machine()}
     report["actor"], report["learner"] = actor(settings), learner(settings)
     if "games" in settings.parts:
-        report["games"] = {"random_play": repeat(settings, random_play(), "plies/s")}
+        report["games"] = {"random_play": repeat(settings, random_play(GAME, SLOTS), "plies/s")}
     if "whole" in settings.parts:
         report["whole"] = whole(settings, forward=report["actor"]["forward"]["rate"], update=report["learner"]["bare_update"]["rate"])
     print(json.dumps(report))
@@ -96,22 +97,6 @@ def case(rates: list[float], unit: str, limit: float | None = None) -> Case:
         "spread": [round(min(rates), 1), round(max(rates), 1)],
         "runs": len(rates),
     }
-
-
-def random_play() -> Callable[[], int]:
-    """Steps of the compiled game under the scripted random player; slots begin anew at once."""
-    game, player, slots = games.make(GAME, SLOTS), RandomPlayer(), np.arange(SLOTS)
-    keys = np.arange(SLOTS, dtype=np.uint64)
-    game.reset(slots, keys)
-
-    def step() -> int:
-        game.step(player.act(game, slots, uniforms(keys, game.plies, EXPLORATION, 2)))
-        ended = np.flatnonzero(game.terminated | game.truncated)
-        keys[ended] += np.uint64(SLOTS)
-        game.reset(ended, keys[ended])
-        return SLOTS
-
-    return step
 
 
 def positions() -> BatchedGame:

@@ -10,12 +10,11 @@ it) and 0.91 to 0.98 (PettingZoo). With observations blanked on purpose they sta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
+from short_runs import SHORT
 
 from sparring.config_files import build_config
 from sparring.evaluation import play_matches, score_matches
@@ -26,22 +25,6 @@ from sparring.training import train
 
 FLOOR, CEILING = 0.85, 0.98
 MATCHES = 400  # of which a standard error is 0.01 near the ceiling
-
-SHORT = {
-    "seed": 0, "device": "cpu", "learner_precision": "float32", "learner_threads": 1, "tensorboard": False,
-    "mode": "sync", "backend": "inline", "num_workers": 1, "num_envs_per_worker": 32, "episodes_per_batch": 32, "n_episodes": 6_000,
-    "learning_steps_per_batch": 24, "batch_size": 64, "buffer_size": 20_000, "learning_starts": 500, "learning_rate": 1e-3,
-    "target_update_interval": 50, "exploration_fraction": 0.5, "exploration_final_eps": 0.2, "opponents": {"self": 0.6, "random": 0.4},
-    "max_snapshots": 0, "eval_matches": 2, "policy_kwargs": {"net_arch": [128]},
-}  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _one_torch_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.slow

@@ -10,13 +10,12 @@ bootstrapping 0.65 to 0.89, with the sign of the next value turned 0.50 to 0.79,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from short_runs import SHORT
 
 from sparring.config_files import build_config
 from sparring.dqn.networks import NetworkSpec, PolicySpec, build_network, get_weights
@@ -29,22 +28,6 @@ from sparring.training import train
 
 FLOOR, CEILING = 0.92, 0.98
 MATCHES = 400  # of which a standard error is 0.01 near the ceiling
-
-SHORT = {
-    "game": "tic_tac_toe", "seed": 0, "device": "cpu", "learner_precision": "float32", "learner_threads": 1, "tensorboard": False,
-    "mode": "sync", "backend": "inline", "num_workers": 1, "num_envs_per_worker": 32, "episodes_per_batch": 32, "n_episodes": 6_000,
-    "learning_steps_per_batch": 24, "batch_size": 64, "buffer_size": 20_000, "learning_starts": 500, "learning_rate": 1e-3,
-    "target_update_interval": 50, "exploration_fraction": 0.5, "exploration_final_eps": 0.2, "opponents": {"self": 0.6, "random": 0.4},
-    "max_snapshots": 0, "eval_matches": 2, "policy_kwargs": {"net_arch": [128]},
-}  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _one_torch_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def score(policy: InferencePolicy) -> float:
@@ -64,7 +47,7 @@ def score(policy: InferencePolicy) -> float:
     ids=["zero_sum", "own_turn", "prioritised, two steps, dueling"],
 )
 def test_a_short_run_beats_random_moves(changes: dict[str, Any], tmp_path: Path) -> None:
-    result = train(build_config(overrides={**SHORT, **changes, "runs_dir": str(tmp_path)}), console=False)
+    result = train(build_config(overrides={**SHORT, "game": "tic_tac_toe", **changes, "runs_dir": str(tmp_path)}), console=False)
     assert not result.interrupted
     assert FLOOR < score(result.trained.policy()) <= CEILING + 0.02
 

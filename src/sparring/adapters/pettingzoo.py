@@ -1,8 +1,8 @@
 """Games of PettingZoo, of its AEC kind: `pettingzoo:classic/chess-v6`, `pettingzoo:classic/go-v5(board_size=9,max_plies=200)`.
 
 Arguments are those of the environment, and ours: `max_plies`, and `chance`, `hidden_information` and `zero_sum`, of which PettingZoo says
-nothing. They are known here for `classic/`; of any other game the most is assumed (chance, hidden information, not zero-sum), which is
-always right, but rules out `bootstrap="zero_sum"`.
+nothing. They are known here for most of `classic/`; of any other game the most is assumed (chance, hidden information, not zero-sum), which
+is always right, but rules out `bootstrap="zero_sum"`.
 
 How they are read:
 

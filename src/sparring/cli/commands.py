@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Json = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print one JSON object; progress on stderr.")]
 Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 RunsDir = Annotated[str, tyro.conf.arg(metavar="DIR", help="Directory of all runs.")]
+Agent = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="AGENT", help="Agent file, or name or directory of a run.")]
 OwnGame = Annotated[str | None, tyro.conf.arg(metavar="NAME", help="The agent's game: module:Class says that its code may run.")]
 OwnNetwork = Annotated[str | None, tyro.conf.arg(metavar="NAME", help="The agent's network, if it is your own: module:factory.")]
 _OPPONENT_HELP: Final = "random, one_ply, ludo:greedy or ludo:racer; may be repeated; none: those that judge its game."
@@ -91,11 +92,8 @@ def _tell_training(result: TrainResult, *, as_json: bool) -> int:
 class EvaluateForm:
     """Judge an agent: greedy play from varied openings, every seat equally often."""
 
-    agent: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="AGENT", help="Agent file, or name or directory of a run.")]
-    opponent: Annotated[
-        Several,
-        tyro.conf.arg(metavar="NAME", help=_OPPONENT_HELP),
-    ] = ()
+    agent: Agent
+    opponent: Annotated[Several, tyro.conf.arg(metavar="NAME", help=_OPPONENT_HELP)] = ()
     matches: Annotated[WholeNumber, tyro.conf.arg(help="Matches against each opponent.")] = 1000
     seed: Annotated[WholeNumber, tyro.conf.arg(help="Root of all randomness: same seed, same matches.")] = 0
     exhaustive: Annotated[Switch, tyro.conf.arg(help="Try every line of play against the agent, in a small game.")] = False
@@ -130,7 +128,7 @@ def _evaluate(argv: Sequence[str], prog: str) -> int:
 class PlayForm:
     """Play against an agent in the terminal."""
 
-    agent: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="AGENT", help="Agent file, or name or directory of a run.")]
+    agent: Agent
     opponent: Annotated[str, tyro.conf.arg(metavar="NAME", help="agent, snapshot:N of its run, or a scripted player.")] = "agent"
     seat: Annotated[WholeNumber, tyro.conf.arg(help="Yours; the opponent has the others.")] = 0
     values: Annotated[Switch, tyro.conf.arg(help="Show what the agent thinks of your moves at every turn.")] = False

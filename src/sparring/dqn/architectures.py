@@ -93,7 +93,7 @@ class ResNet(nn.Module):
 
     def forward(self, observation: Tensor) -> Tensor:
         """[B, C, H, W] of any dtype -> [B, A] float32."""
-        # With the channels last in memory the CPU's convolutions need not rearrange what goes in and out: a tenth faster.
+        # With the channels last in memory the CPU's convolutions need not rearrange what goes in and out: a tenth faster at 32.
         board = observation.to(torch.float32, memory_format=torch.channels_last)
         board = self.blocks(functional.relu(self.stem(board), inplace=True))
         return _q_values(functional.relu(self.planes(board), inplace=True).flatten(1), self.advantage, self.value)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sparring.errors import ConfigurationError, nearest
 from sparring.games.match import Match
 from sparring.games.names import GameName, parse
+from sparring.games.own import make as make_own
 from sparring.games.own import name_of
 from sparring.games.spec import BatchedGame, GameSpec, Symmetry
 
@@ -46,10 +47,8 @@ def make(game: str | object, num_slots: int) -> BatchedGame:
         adapted: BatchedGame = importlib.import_module(_ADAPTERS[parsed.scheme]).make(parsed, num_slots)
         return adapted
     if parsed.scheme and parsed.scheme != _COMPILED:
-        from sparring.games import own
-
-        return own.make(parsed, num_slots)
-    from sparring.games.compiled import CompiledGame  # Numba takes half a second, which a list of games need not wait for
+        return make_own(parsed, num_slots)
+    from sparring.games.compiled import CompiledGame  # Numba takes half a second, and not every declaration needs it
 
     if parsed.scheme and parsed.arguments:
         raise ConfigurationError(f"compiled:{parsed.target} takes no arguments", got=", ".join(parsed.arguments), expected="none")
@@ -106,7 +105,7 @@ def is_built_in(name: str) -> bool:
 
 
 def is_own(name: str) -> bool:
-    """Whether making the game runs code that its user wrote, which no file of ours may cause by itself."""
+    """Whether making the game runs code that its user wrote: a class, or rules to be compiled."""
     scheme = parse(name).scheme
     return bool(scheme) and scheme not in _ADAPTERS
 

@@ -97,9 +97,8 @@ def win_or_block(slots: Any, chosen: Any, out: Any) -> Any:
         cursor[_SLOT] = i
         if not _HIDES:
             _mark_wins(slots.states[i], slots.mask[i], trials[:1], stream, rewards, out[j], cursor, _TRIED)
-        if (
-            not (_HIDES or _HAS_CHANCE) and slots.plies[i] + 1 < _MAX_PLIES and not np.any(out[j])
-        ):  # else the next seat has no turn to win in
+        another_turn = slots.plies[i] + 1 < _MAX_PLIES  # in which the next seat can win
+        if not (_HIDES or _HAS_CHANCE) and another_turn and not np.any(out[j]):
             _mark_threats(slots.states[i], slots.mask[i], trials, stream, rewards, out[j], cursor)
         if not np.any(out[j]):
             out[j] = slots.mask[i]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sparring.errors import ConfigurationError
 from sparring.games.spec import GameSpec, Symmetry
 
 _MOST_PLIES = 1_000_000  # a run may hold whole matches in memory
@@ -20,6 +21,16 @@ class Mistake(NamedTuple):
     got: str
     expected: str
     remedy: str
+
+
+def checked(spec: Any, owner: str, declaration: str) -> GameSpec:
+    """`spec` where it is a sound declaration; else `ConfigurationError` with the first mistake in that of `owner`."""
+    if not isinstance(spec, GameSpec):
+        expected = f"{declaration} = GameSpec(num_players=..., num_actions=..., ...)"
+        raise ConfigurationError(f"{owner} declares nothing", got=repr(spec), expected=expected)
+    for what, got, expected, remedy in mistakes(spec):
+        raise ConfigurationError(f"{owner}: {what}", got=got, expected=expected, remedy=remedy)
+    return spec
 
 
 def mistakes(spec: GameSpec) -> Iterator[Mistake]:

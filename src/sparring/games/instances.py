@@ -26,11 +26,10 @@ import numpy as np
 from numba.core.registry import cpu_target
 
 from sparring.errors import ConfigurationError
-from sparring.games.facts import mistakes
+from sparring.games.facts import checked
 from sparring.games.linking import fingerprint
 from sparring.games.random import purpose_key
 from sparring.games.slots import Slots
-from sparring.games.spec import GameSpec
 from sparring.importable import is_missing
 
 _RULES_LINE = "from sparring.games.tic_tac_toe import "
@@ -53,11 +52,7 @@ def load_rules(name: str) -> ModuleType:
     if "seat" not in (getattr(rules.STATE, "names", None) or ()):
         expected = "a structured dtype with the seat to move"
         raise ConfigurationError(f"STATE of {name} has no field seat", got=repr(rules.STATE), expected=expected)
-    if not isinstance(rules.SPEC, GameSpec):
-        expected = "SPEC = GameSpec(num_players=..., num_actions=..., ...)"
-        raise ConfigurationError(f"SPEC of {name} declares nothing", got=repr(rules.SPEC), expected=expected)
-    for what, got, expected, remedy in mistakes(rules.SPEC):
-        raise ConfigurationError(f"{name}: {what}", got=got, expected=expected, remedy=remedy)
+    checked(rules.SPEC, name, "SPEC")
     return rules
 
 

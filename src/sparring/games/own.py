@@ -10,11 +10,11 @@ from typing import Any
 
 from sparring import importable
 from sparring.errors import ConfigurationError
-from sparring.games.facts import mistakes
+from sparring.games.facts import checked
 from sparring.games.guarded_batch import guarded
 from sparring.games.match import Match
 from sparring.games.names import GameName, parse
-from sparring.games.spec import BatchedGame, GameSpec
+from sparring.games.spec import BatchedGame
 
 
 def make(name: GameName, num_slots: int) -> BatchedGame:
@@ -23,15 +23,15 @@ def make(name: GameName, num_slots: int) -> BatchedGame:
     if "num_slots" in inspect.signature(offered).parameters:
         game = _call(offered, name, {**name.arguments, "num_slots": num_slots})
         if _is_batched(game):
-            game.spec = dataclasses.replace(_checked_spec(name, game), name=str(name))
+            game.spec = dataclasses.replace(checked(getattr(game, "spec", None), str(name), "a class attribute spec"), name=str(name))
             return guarded(game)
-    from sparring.games.looped import LoopedGame
+    from sparring.games.looped import LoopedGame  # and with it Numba, for which a name need not wait
 
     def new_match() -> Match:
         match: Match = _call(offered, name, name.arguments)
         return match
 
-    _checked_spec(name, new_match())
+    checked(getattr(new_match(), "spec", None), str(name), "a class attribute spec")
     return LoopedGame(str(name), new_match, num_slots)
 
 
@@ -96,13 +96,3 @@ def _call(offered: Callable[..., Any], name: GameName, arguments: Mapping[str, A
     except TypeError as error:
         raise ConfigurationError(f"the arguments of {name.scheme}:{name.target}", got=str(name), expected=f"others: {error}") from None
     return offered(**arguments)
-
-
-def _checked_spec(name: GameName, made: Any) -> GameSpec:
-    spec = getattr(made, "spec", None)
-    if not isinstance(spec, GameSpec):
-        expected = "a class attribute spec = GameSpec(num_players=..., num_actions=..., ...)"
-        raise ConfigurationError(f"{name} declares nothing", got=f"spec {spec!r}", expected=expected)
-    for what, got, expected, remedy in mistakes(spec):
-        raise ConfigurationError(f"{name}: {what}", got=got, expected=expected, remedy=remedy)
-    return spec

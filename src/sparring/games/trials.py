@@ -58,8 +58,15 @@ def _copied(match: Match) -> Match:
     if callable(own := getattr(match, "copy", None)):
         copied: Match = own()
         return copied
+    return deep_copy(match)
+
+
+def deep_copy(match: Match) -> Match:
+    """A copy of a match without a `copy` of its own; `BrokenContractError` where that cannot be."""
     try:
         return copy.deepcopy(match, {id(match.spec): match.spec})  # as large as its symmetries, and never changed
+    except MemoryError:  # no mistake of the class
+        raise
     except Exception as error:
         got = f"{type(error).__name__}: {error}"
         raise BrokenContractError(got, "a match that copy.deepcopy can copy", "give the class a method copy()") from error

@@ -14,7 +14,7 @@ from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError
 from sparring.games import spec_of
 from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent, Plan
-from sparring.opponents.scripted import SCRIPTED, scripted_player
+from sparring.opponents.scripted import SCRIPTED, scripted_names, scripted_player
 from sparring.replay.transitions import join_rows, transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand
@@ -66,7 +66,7 @@ def rollout_worker(
         if not 0.0 <= share <= 1.0:  # NaN, too
             raise ConfigurationError(name, got=share, expected="0 to 1")
     if not opponents:
-        raise ConfigurationError("opponents", got="none", expected=f"at least one of {', '.join((AGENT_NAME, *SCRIPTED))}")
+        raise ConfigurationError("opponents", got="none", expected=f"at least one of {', '.join((AGENT_NAME, *scripted_names(spec.game)))}")
     game = spec_of(spec.game)
     settings = RolloutSettings(
         policy=spec,

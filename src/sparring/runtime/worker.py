@@ -72,20 +72,14 @@ def worker_main(pipe: connection.Connection, job: WorkerJob) -> None:
     torch.set_num_threads(1)
     try:
         rollout = _begin(job)
-    except _MetAgainError as met:
-        _end(pipe, "error", met.error)
     except BaseException as error:
-        _end(pipe, "failed", _description(error))
+        _end(pipe, error)
     try:
         _serve(pipe, job, rollout)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the main process has hung up
-    except GameFault as fault:
-        _end(pipe, "error", fault)
-    except _MetAgainError as met:
-        _end(pipe, "error", met.error)
     except BaseException as error:
-        _end(pipe, "failed", _description(error))
+        _end(pipe, error)
 
 
 def _begin(job: WorkerJob) -> Rollout:
@@ -110,10 +104,11 @@ def _check_spec(job: WorkerJob, ours: GameSpec) -> None:
             raise _MetAgainError(ConfigurationError(what, got=f"{name} {got:.100}", expected=f"{expected:.100}", remedy=remedy))
 
 
-def _end(pipe: connection.Connection, kind: str, value: Any) -> NoReturn:
+def _end(pipe: connection.Connection, error: BaseException) -> NoReturn:
     """Say the last word and end this process."""
+    met_again = error.error if isinstance(error, _MetAgainError) else error if isinstance(error, GameFault) else None
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the main process has hung up
-        pipe.send((kind, value))
+        pipe.send(("error", met_again) if met_again is not None else ("failed", _description(error)))
     sys.exit(1)
 
 

@@ -174,7 +174,7 @@ def test_an_instance_that_another_process_wrote_first_is_used(tmp_path, monkeypa
     [
         ("SPEC = STATE = start = legal = 0", "^module bad_rules is no game: it lacks observe, play: expected SPEC, STATE, start, legal, "),
         ("import numpy\nSTATE = 'i4'\nSPEC = start = legal = observe = play = 0", "^STATE of bad_rules has no field seat"),
-        (f"{ROW}SPEC = {{'num_players': 2}}", "^SPEC of bad_rules declares nothing: got {'num_players': 2}, expected SPEC = GameSpec"),
+        (f"{ROW}SPEC = {{'num_players': 2}}", "^bad_rules declares nothing: got {'num_players': 2}, expected SPEC = GameSpec"),
         (f"{ROW}SPEC = GameSpec(num_players=0, **REST)", "^bad_rules: spec.num_players is no count: got 0"),
         (
             f"{ROW}SPEC = GameSpec(num_players=2, **REST | {{'observation_shape': 3}})",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.games.blame import BrokenContractError, one_line
+from sparring.games.blame import BrokenContractError
 from sparring.games.conformance.findings import Finding, of_contract, of_exception, played
 from sparring.games.given import as_flag, as_mask, as_observation, as_outcome, as_rewards, as_seat
 from sparring.games.match import Match
 from sparring.games.spec import GameSpec
+from sparring.games.trials import deep_copy
 
 
 class Broken(Exception):
@@ -115,17 +115,8 @@ class Guarded:
 
     def copied(self) -> Guarded:
         """A copy of the match, made as people made it, or else by `copy.deepcopy`."""
-        own = getattr(self.match, "copy", None)
-        if own is not None:
-            match = self._call("copy", own)
-        else:
-            try:
-                match = copy.deepcopy(self.match, {id(self.match.spec): self.match.spec})
-            except MemoryError:
-                raise
-            except Exception as error:
-                got, expected = one_line(f"{type(error).__name__}: {error}"), "a match that copy.deepcopy can copy"
-                raise self._broken("copies", "the match cannot be copied", got, expected, "give the class a method copy()") from None
+        own, what = getattr(self.match, "copy", None), "the match cannot be copied"
+        match = self._call("copy", own) if own is not None else self._take("copies", what, deep_copy, self.match)
         if match is None or match is self.match:
             got = "None" if match is None else "the match itself"
             raise self._broken("copies", "copy gives no other match", got, "a new match", "return the new match from copy()")
