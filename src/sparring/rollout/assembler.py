@@ -22,12 +22,14 @@ from sparring.replay.transitions import transition_dtype
 Bootstrap = Literal["own_turn", "zero_sum"]
 
 
-@njit(cache=True, nogil=True)
-def _emit(waiting: Any, e: Any, lane: Any, i: Any, out: Any, row: Any, discount: Any, sign: Any, out_discount: Any, out_sign: Any) -> None:
-    """Copy a waiting decision to the output with the discount and sign of its next state."""
-    out[row, :] = waiting[e, lane, i, :]
-    out_discount[row] = discount
-    out_sign[row] = sign
+@njit(nogil=True)
+def _copy(source: Any, source_row: Any, target: Any, target_row: Any, begin: Any) -> None:
+    """`target[target_row, begin:] = source[source_row]`, for as many bytes as a row of `source` has, all [rows, bytes].
+
+    An assignment of slices would count references and look for overlaps first, which takes longer than the copy.
+    """
+    for k in range(source.shape[1]):
+        target[target_row, begin + k] = source[source_row, k]
 
 
 @njit(cache=True, nogil=True)
@@ -38,27 +40,28 @@ def _decide(
     version: Any, own_turn: Any, powers: Any, offsets: Any,
 ) -> Any:  # fmt: skip
     """Enter each slot's decision into its lane; a decision that has waited for n_steps leaves with this position as its next state."""
-    n_steps = waiting.shape[2]
+    _, lanes, n_steps = R_field.shape
     at_observation, at_mask, at_next, at_next_mask = offsets
-    wide, actions_wide = observation.shape[1], mask.shape[1]
     for e in range(actions.shape[0]):
         s = seat[e]
         if actions[e] < 0 or (own_turn and not learns[e, s]):
             continue
         lane = s if own_turn else 0
+        first = (e * lanes + lane) * n_steps
         if count[e, lane] == n_steps:
             i = head[e, lane]
             if learns_field[e, lane, i]:
-                sign = 1 if seat_field[e, lane, i] == s else -1
-                _emit(waiting, e, lane, i, out, rows, powers[n_steps], sign, out_discount, out_sign)
-                out[rows, at_next : at_next + wide] = observation[e]
-                out[rows, at_next_mask : at_next_mask + actions_wide] = mask[e]
+                _copy(waiting, first + i, out, rows, 0)
+                _copy(observation, e, out, rows, at_next)
+                _copy(mask, e, out, rows, at_next_mask)
+                out_discount[rows] = powers[n_steps]
+                out_sign[rows] = 1 if seat_field[e, lane, i] == s else -1
                 rows += 1
             head[e, lane] = (i + 1) % n_steps
             count[e, lane] -= 1
         i = (head[e, lane] + count[e, lane]) % n_steps
-        waiting[e, lane, i, at_observation : at_observation + wide] = observation[e]
-        waiting[e, lane, i, at_mask : at_mask + actions_wide] = mask[e]
+        _copy(observation, e, waiting, first + i, at_observation)
+        _copy(mask, e, waiting, first + i, at_mask)
         action_field[e, lane, i] = actions[e]
         R_field[e, lane, i] = 0.0
         version_field[e, lane, i] = version
@@ -76,31 +79,31 @@ def _settle(
     own_turn: Any, powers: Any, offsets: Any,
 ) -> Any:  # fmt: skip
     """Pay what the step paid to every waiting decision; at the end of a match, let them all leave."""
-    n_steps = waiting.shape[2]
+    _, lanes, n_steps = R_field.shape
     _, _, at_next, at_next_mask = offsets
-    wide, actions_wide = observation.shape[1], mask.shape[1]
     for e in range(actions.shape[0]):
         if actions[e] < 0:
             continue
         ended = terminated[e] or truncated[e]
-        for lane in range(count.shape[1]):
+        for lane in range(lanes):
             waits = count[e, lane]
             # A cut match bootstraps from the cut position, which in own_turn only the seat to move has seen.
             bootstraps = truncated[e] and not terminated[e] and (not own_turn or lane == seat[e])
             for k in range(waits):
                 i = (head[e, lane] + k) % n_steps
                 R_field[e, lane, i] += powers[waits - 1 - k] * rewards[e, seat_field[e, lane, i]]
-                if not ended or not learns_field[e, lane, i]:
+                if not (ended and learns_field[e, lane, i] and (terminated[e] or bootstraps)):
                     continue
+                _copy(waiting, (e * lanes + lane) * n_steps + i, out, rows, 0)
                 if terminated[e]:
-                    _emit(waiting, e, lane, i, out, rows, 0.0, 1, out_discount, out_sign)
-                    rows += 1
-                elif bootstraps:
-                    sign = 1 if seat_field[e, lane, i] == seat[e] else -1
-                    _emit(waiting, e, lane, i, out, rows, powers[waits - k], sign, out_discount, out_sign)
-                    out[rows, at_next : at_next + wide] = observation[e]
-                    out[rows, at_next_mask : at_next_mask + actions_wide] = mask[e]
-                    rows += 1
+                    out_discount[rows] = 0.0
+                    out_sign[rows] = 1
+                else:
+                    _copy(observation, e, out, rows, at_next)
+                    _copy(mask, e, out, rows, at_next_mask)
+                    out_discount[rows] = powers[waits - k]
+                    out_sign[rows] = 1 if seat_field[e, lane, i] == seat[e] else -1
+                rows += 1
             if ended:
                 head[e, lane] = 0
                 count[e, lane] = 0
@@ -132,10 +135,9 @@ class TransitionAssembler:
         self._bind_views()
 
     def _bind_views(self) -> None:
-        n, lanes, n_steps = self._waiting.shape
-        self._waiting_bytes = self._waiting.view(np.uint8).reshape(n, lanes, n_steps, self._dtype.itemsize)
-        self._out_bytes = self._out.view(np.uint8).reshape(len(self._out), self._dtype.itemsize)
-        self._observation = self._game.observation.view(np.uint8).reshape(n, -1)
+        self._waiting_bytes = self._waiting.view(np.uint8).reshape(-1, self._dtype.itemsize)
+        self._out_bytes = self._out.view(np.uint8).reshape(-1, self._dtype.itemsize)
+        self._observation = self._game.observation.view(np.uint8).reshape(self._game.num_slots, -1)
         self._mask = self._game.mask.view(np.uint8)
         fields = self._dtype.fields
         assert fields is not None
