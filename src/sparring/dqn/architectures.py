@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, Final
 
 import torch
@@ -48,6 +49,16 @@ def _check_count(what: str, value: Any, most: int | None = None) -> None:
         raise ConfigurationError(what, got=f"{value!r:.60}", expected=expected)
 
 
+def body_to_bfloat16(network: nn.Module) -> bool:
+    """Turn the parameters of a network of ours to bfloat16, but for the last layers'; False, and nothing done, for any other network."""
+    if not isinstance(network, MLP | ResNet):
+        return False
+    for name, layers in network.named_children():
+        if name not in ("advantage", "value"):
+            layers.to(torch.bfloat16)
+    return True
+
+
 class MLP(nn.Module):
     """Q-values of all actions from a flattened observation."""
 
@@ -63,7 +74,7 @@ class MLP(nn.Module):
 
     def forward(self, observation: Tensor) -> Tensor:
         """[B, *observation_shape] of any dtype -> [B, A] float32."""
-        return _q_values(self.body(observation.flatten(1).to(torch.float32)), self.advantage, self.value)
+        return _q_values(self.body(observation.flatten(1).to(self.body[0].weight.dtype)), self.advantage, self.value)
 
 
 class ResNet(nn.Module):
@@ -94,7 +105,7 @@ class ResNet(nn.Module):
     def forward(self, observation: Tensor) -> Tensor:
         """[B, C, H, W] of any dtype -> [B, A] float32."""
         # With the channels last in memory the CPU's convolutions need not rearrange what goes in and out: a tenth faster at 32.
-        board = observation.to(torch.float32, memory_format=torch.channels_last)
+        board = observation.to(self.stem.weight.dtype, memory_format=torch.channels_last)
         board = self.blocks(functional.relu(self.stem(board), inplace=True))
         return _q_values(functional.relu(self.planes(board), inplace=True).flatten(1), self.advantage, self.value)
 
@@ -124,13 +135,17 @@ def _convolution(wide: int, narrow: int, *, scale: float = 1.0) -> nn.Conv2d:
 
 
 def _q_values(hidden: Tensor, advantage: nn.Linear, value: nn.Linear | None) -> Tensor:
-    """[B, units] -> [B, A].
+    """[B, units] of any floating dtype -> [B, A] float32.
 
     With a `value` layer (dueling), Q = V + A - mean(A) over all actions (Wang et al. 2016, equation 9); the mean runs over illegal
-    actions too, which shifts every Q alike and leaves the greedy move as it is.
+    actions too, which shifts every Q alike and leaves the greedy move as it is. The last layers work in float32 whatever the others
+    do: bfloat16 cannot tell values apart that differ by less than 1/256 of their size, and moves often do.
     """
-    a: Tensor = advantage(hidden)
-    if value is None:
-        return a
-    v: Tensor = value(hidden)
-    return v + a - a.mean(dim=1, keepdim=True)
+    device = hidden.device.type
+    with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
+        hidden = hidden.to(torch.float32)
+        a: Tensor = advantage(hidden)
+        if value is None:
+            return a
+        v: Tensor = value(hidden)
+        return v + a - a.mean(dim=1, keepdim=True)

@@ -73,7 +73,7 @@ def _build(spec: PolicySpec) -> nn.Module:
 
 def get_weights(network: nn.Module) -> Weights:
     """Copies of all parameters by name."""
-    return {name: value.detach().cpu().numpy().copy() for name, value in network.named_parameters()}
+    return {name: value.detach().to("cpu", torch.float32, copy=True).numpy() for name, value in network.named_parameters()}
 
 
 def set_weights(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
@@ -103,7 +103,7 @@ class FlatWeights:
 
     def vector(self, network: nn.Module) -> NDArray[np.float32]:
         """Copies of all parameters as one vector [size]."""
-        return np.concatenate([parameter.detach().cpu().numpy().reshape(-1) for parameter in network.parameters()])
+        return np.concatenate([parameter.detach().to("cpu", torch.float32).numpy().reshape(-1) for parameter in network.parameters()])
 
     def unpack(self, vector: NDArray[np.float32], network: nn.Module) -> None:
         """Copy `vector` [size] into the parameters."""
@@ -111,7 +111,7 @@ class FlatWeights:
         with torch.no_grad():
             for parameter in network.parameters():
                 end = start + parameter.numel()
-                parameter.copy_(torch.from_numpy(vector[start:end].copy()).view(parameter.shape))
+                parameter.copy_(torch.from_numpy(vector[start:end]).view(parameter.shape))
                 start = end
 
     def named(self, vector: NDArray[np.float32]) -> Weights:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sparring.dqn.architectures import body_to_bfloat16
 from sparring.dqn.exploration import epsilon_greedy
 from sparring.dqn.networks import FlatWeights, PolicySpec, Weights, build_network, get_weights, set_weights
 
@@ -16,36 +18,38 @@ from sparring.dqn.networks import FlatWeights, PolicySpec, Weights, build_networ
 class InferencePolicy:
     """Plays with a network; runs on the CPU in the thread that calls it.
 
-    `weights` as from `DQNAgent.get_weights()`; without them the network keeps its initial ones.
+    `weights` as from `DQNAgent.get_weights()`; without them the network keeps its initial ones. With `bfloat16` matrices are multiplied
+    in that precision: networks of ours keep their weights so, others are left as they are and run under torch's autocast.
     """
 
-    def __init__(self, spec: PolicySpec, weights: Mapping[str, NDArray[Any]] | None = None) -> None:
+    def __init__(self, spec: PolicySpec, weights: Mapping[str, NDArray[Any]] | None = None, *, bfloat16: bool = False) -> None:
         self.spec = spec
-        self._network = build_network(spec).eval().requires_grad_(False)
-        self._flat = FlatWeights(self._network)
+        self.network = build_network(spec).eval().requires_grad_(False)
+        self._autocast = bfloat16 and not body_to_bfloat16(self.network)
+        self._flat = FlatWeights(self.network)
         if weights is not None:
             self.set_weights(weights)
 
     def get_weights(self) -> Weights:
-        """Copies of all parameters by name."""
-        return get_weights(self._network)
+        """Copies of all parameters by name, in float32 whatever the precision."""
+        return get_weights(self.network)
 
     def set_weights(self, weights: Mapping[str, NDArray[Any]]) -> None:
         """Overwrite all parameters; raises `ConfigurationError` when a name or shape is not the network's own."""
-        set_weights(self._network, weights)
+        set_weights(self.network, weights)
 
     def vector(self) -> NDArray[np.float32]:
         """All parameters as one flat vector."""
-        return self._flat.vector(self._network)
+        return self._flat.vector(self.network)
 
     def load_vector(self, vector: NDArray[np.float32]) -> None:
         """Overwrite all parameters from the flat form in which weights travel."""
-        self._flat.unpack(vector, self._network)
+        self._flat.unpack(vector, self.network)
 
     def q_values(self, observation: NDArray[Any]) -> NDArray[np.float32]:
         """[n, *observation_shape] -> [n, A] float32."""
-        with torch.inference_mode():
-            q: NDArray[np.float32] = self._network(torch.from_numpy(observation)).to(torch.float32).numpy()
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16) if self._autocast else nullcontext():
+            q: NDArray[np.float32] = self.network(torch.from_numpy(observation)).to(torch.float32).numpy()
         return q
 
     def act(self, observation: NDArray[Any], mask: NDArray[np.bool_], uniforms: NDArray[np.float64], epsilon: float) -> NDArray[np.int64]:

@@ -14,12 +14,14 @@ from sparring.games.spec import GameSpec, Symmetry
 ROWS: Final = 6
 COLUMNS: Final = 7
 CELLS: Final = ROWS * COLUMNS
+_NONE: Final = np.uint64(0)
+_ONE: Final = np.uint64(1)
 
 STATE: Final = np.dtype(
     [
-        ("board", np.int8, (ROWS, COLUMNS)),  # 0 empty, else 1 + the seat that dropped the stone
+        ("stones", np.uint64, (2,)),  # of each seat, a bit a cell: number 7 * column + row, which leaves one between columns
         ("height", np.int8, (COLUMNS,)),  # stones in each column
-        ("stones", np.int8),
+        ("count", np.int8),  # of all stones
         ("seat", np.int8),
     ]
 )
@@ -57,52 +59,49 @@ def legal(state: Any, mask: Any) -> None:
 
 def observe(state: Any, observation: Any) -> None:
     """Planes [2, 6, 7]: the mover's stones, the opponent's stones."""
-    board = state["board"]
-    mine = state["seat"] + 1
-    theirs = 3 - mine
+    stones, seat = state["stones"], state["seat"]
+    mine, theirs = stones[seat], stones[1 - seat]
     for row in range(ROWS):
         for column in range(COLUMNS):
-            observation[0, row, column] = board[row, column] == mine
-            observation[1, row, column] = board[row, column] == theirs
+            cell = _cell(column, row)
+            observation[0, row, column] = (mine & cell) != _NONE
+            observation[1, row, column] = (theirs & cell) != _NONE
 
 
 def play(state: Any, action: Any, rewards: Any, rng: Any) -> Any:
     """Drop a stone; the match ends with four in a row or with a full grid."""
-    board, height, seat = state["board"], state["height"], state["seat"]
-    row = height[action]
-    board[row, action] = seat + 1
+    stones, height, seat = state["stones"], state["height"], state["seat"]
+    stones[seat] |= _cell(action, height[action])
     height[action] += 1
-    state["stones"] += 1
+    state["count"] += 1
     state["seat"] = 1 - seat
-    if _four_through(board, row, action):
+    if _has_four(stones[seat]):
         rewards[seat] += 1
         rewards[1 - seat] -= 1
         return True
-    return state["stones"] == CELLS
+    return state["count"] == CELLS
 
 
 def text(state: Any) -> str:
     """The grid, seat 0's stones as X and seat 1's as O, above the numbers of the columns."""
-    rows = [" ".join(".XO"[stone] for stone in row) for row in state["board"][::-1]]
+    x, o = state["stones"]
+    signs = {(False, False): ".", (True, False): "X", (False, True): "O"}
+    cells = [[_cell(column, row) for column in range(COLUMNS)] for row in reversed(range(ROWS))]
+    rows = [" ".join(signs[bool(x & cell), bool(o & cell)] for cell in row) for row in cells]
     return "\n".join([*rows, " ".join(map(str, range(COLUMNS)))])
 
 
-def _four_through(board: Any, row: Any, column: Any) -> Any:
-    """Whether the stone just dropped here stands in a line of four: only lines through it can be new."""
-    return (
-        _run(board, row, column, -1, 0) >= 3
-        or _run(board, row, column, 0, -1) + _run(board, row, column, 0, 1) >= 3
-        or _run(board, row, column, -1, -1) + _run(board, row, column, 1, 1) >= 3
-        or _run(board, row, column, -1, 1) + _run(board, row, column, 1, -1) >= 3
-    )
+def _cell(column: Any, row: Any) -> Any:
+    return _ONE << np.uint64((ROWS + 1) * column + row)
 
 
-def _run(board: Any, row: Any, column: Any, up: Any, right: Any) -> Any:
-    """Stones of the same colour that follow without a gap in one direction."""
-    colour = board[row, column]
-    length = 0
-    row, column = row + up, column + right
-    while 0 <= row < ROWS and 0 <= column < COLUMNS and board[row, column] == colour:
-        length += 1
-        row, column = row + up, column + right
-    return length
+def _has_four(stones: Any) -> Any:
+    """Whether four of these stones are in line: up, along a row, or in either diagonal.
+
+    Two pairs of neighbours, two steps apart, are four in a row; the empty bits between columns keep lines from running on.
+    """
+    for step in (1, ROWS, ROWS + 1, ROWS + 2):
+        pairs = stones & (stones >> np.uint64(step))
+        if (pairs & (pairs >> np.uint64(2 * step))) != _NONE:
+            return True
+    return False

@@ -4,7 +4,8 @@ As it stands it plays tic-tac-toe. For another game `compiled.py` writes a copy 
 that game's, into the cache folder: only so can Numba keep the machine code on disk and find it again.
 
 No function here checks its slot numbers or array lengths: `CompiledGame` does. What the rules do is checked: functions return `FINE`, or
-what is wrong in the slot that `slots.cursor` names. There it also stands when the rules raise an exception.
+what is wrong in the slot that `slots.cursor` names. There it also stands when the rules raise an exception. What is called from outside
+begins with `lent`, which keeps the counting of references out of the loops.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from sparring.games.lent import lent
 from sparring.games.linking import compiled
 from sparring.games.random import CHANCE, TRIALS, purpose_key
 from sparring.games.tic_tac_toe import SPEC, legal, observe, play, start
@@ -33,6 +35,7 @@ _TRIAL_KEYS = np.array([purpose_key(np.uint64(number), TRIALS) for number in ran
 @njit(cache=True, nogil=True)
 def reset(slots: Any, chosen: Any, keys: Any) -> Any:
     """Begin the match of key `keys[j]` in slot `chosen[j]`, both [m]."""
+    slots = lent(slots)
     _clear(slots, chosen, keys)
     blank = np.zeros(1, slots.states.dtype)
     for j in range(chosen.shape[0]):
@@ -47,6 +50,7 @@ def reset(slots: Any, chosen: Any, keys: Any) -> Any:
 @njit(cache=True, nogil=True)
 def step(slots: Any, actions: Any) -> Any:
     """Play `actions` [n]; if any is illegal, nothing has changed."""
+    slots = lent(slots)
     if _any_illegal(slots, actions):
         return ILLEGAL_ACTION
     _note(slots, actions)
@@ -61,6 +65,7 @@ def step(slots: Any, actions: Any) -> Any:
 @njit(cache=True, nogil=True)
 def refresh(slots: Any) -> Any:
     """Rebuild the views that follow from the states."""
+    slots = lent(slots)
     for i in range(slots.states.shape[0]):
         slots.cursor[_SLOT] = i
         _show(slots, i)
@@ -70,6 +75,7 @@ def refresh(slots: Any) -> Any:
 @njit(cache=True, nogil=True)
 def observe_as(slots: Any, chosen: Any, seats: Any, out: Any) -> Any:
     """Fill `out` [m, ...], all 0, with what `seats[j]` sees in slot `chosen[j]`, both [m], unless the match there has ended."""
+    slots = lent(slots)
     shown = np.zeros(1, slots.states.dtype)
     slots.cursor[_AT_WORK] = OBSERVE
     for j in range(chosen.shape[0]):
@@ -88,6 +94,7 @@ def observe_as(slots: Any, chosen: Any, seats: Any, out: Any) -> Any:
 @njit(cache=True, nogil=True)
 def win_or_block(slots: Any, chosen: Any, out: Any) -> Any:
     """Fill `out` [m, A], all False, for the slots `chosen` [m], see `BatchedGame.win_or_block`; only copies of the matches are played."""
+    slots = lent(slots)
     trials = np.zeros(2, slots.states.dtype)  # the position after one ply, and after two
     rewards = np.zeros(slots.rewards.shape[1], slots.rewards.dtype)
     stream = np.zeros(2, np.uint64)
@@ -103,10 +110,6 @@ def win_or_block(slots: Any, chosen: Any, out: Any) -> Any:
         if not np.any(out[j]):
             out[j] = slots.mask[i]
     return FINE
-
-
-# What follows loops over arrays that it has named before, and `_show` has no ends but one: that keeps the counting of references, which
-# Numba does at each use of a member of `slots`, out of the loops, and halves the time.
 
 
 @njit(nogil=True)

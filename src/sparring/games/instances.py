@@ -26,6 +26,7 @@ import numpy as np
 from numba.core.registry import cpu_target
 
 from sparring.errors import ConfigurationError
+from sparring.games import lent
 from sparring.games.facts import checked
 from sparring.games.linking import fingerprint
 from sparring.games.random import purpose_key
@@ -89,6 +90,7 @@ def _driver_text(rules_name: str) -> str:
 def _digest(text: str, rules: ModuleType) -> str:
     made_from = (
         text,
+        Path(lent.__file__).read_text(),
         fingerprint(rules.start, rules.legal, rules.observe, rules.play, purpose_key),
         repr(rules.SPEC),
         repr((rules.STATE, rules.STATE.fields, rules.STATE.itemsize)),

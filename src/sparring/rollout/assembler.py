@@ -26,10 +26,12 @@ Bootstrap = Literal["own_turn", "zero_sum"]
 def _copy(source: Any, source_row: Any, target: Any, target_row: Any, begin: Any) -> None:
     """`target[target_row, begin:] = source[source_row]`, for as many bytes as a row of `source` has, all [rows, bytes].
 
-    An assignment of slices would count references and look for overlaps first, which takes longer than the copy.
+    Unsigned indices cannot mean places counted from the end, which lets this become a plain move of memory: ten times as fast as an
+    assignment of slices, or as signed indices.
     """
-    for k in range(source.shape[1]):
-        target[target_row, begin + k] = source[source_row, k]
+    first, to, of = np.uint64(begin), np.uint64(target_row), np.uint64(source_row)
+    for k in range(np.uint64(source.shape[1])):
+        target[to, first + k] = source[of, k]
 
 
 @njit(cache=True, nogil=True)
@@ -57,9 +59,10 @@ def _decide(
                 out_discount[rows] = powers[n_steps]
                 out_sign[rows] = 1 if seat_field[e, lane, i] == s else -1
                 rows += 1
-            head[e, lane] = (i + 1) % n_steps
+            head[e, lane] = i + 1 if i + 1 < n_steps else 0
             count[e, lane] -= 1
-        i = (head[e, lane] + count[e, lane]) % n_steps
+        i = head[e, lane] + count[e, lane]
+        i -= n_steps if i >= n_steps else 0
         _copy(observation, e, waiting, first + i, at_observation)
         _copy(mask, e, waiting, first + i, at_mask)
         action_field[e, lane, i] = actions[e]
@@ -90,7 +93,8 @@ def _settle(
             # A cut match bootstraps from the cut position, which in own_turn only the seat to move has seen.
             bootstraps = truncated[e] and not terminated[e] and (not own_turn or lane == seat[e])
             for k in range(waits):
-                i = (head[e, lane] + k) % n_steps
+                i = head[e, lane] + k
+                i -= n_steps if i >= n_steps else 0
                 R_field[e, lane, i] += powers[waits - 1 - k] * rewards[e, seat_field[e, lane, i]]
                 if not (ended and learns_field[e, lane, i] and (terminated[e] or bootstraps)):
                     continue

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from sparring.games import BatchedGame
@@ -15,7 +16,47 @@ from sparring.opponents.records import result_dtype
 
 LearnFrom = Literal["agent", "all"]
 
-_LARGEST = np.finfo(np.float32).max / 2  # the difference of two such sums is still a number
+_LARGEST: Final = np.float32(np.finfo(np.float32).max / 2)  # the difference of two such sums is still a number
+
+
+@njit(cache=True, nogil=True)
+def _seat(slots: Any, draws: Any, edges: Any, ids: Any, learn_all: Any, number: Any, players: Any, learns: Any, returns: Any) -> None:
+    """Seat the players of match `number[e]` in each of `slots`: by rotation the agent, elsewhere `ids[k]` for a draw in the k-th share."""
+    seats = players.shape[1]
+    for i in range(slots.shape[0]):
+        e = slots[i]
+        for s in range(seats):
+            k = 0
+            while k < ids.shape[0] - 1 and draws[i, s] >= edges[k]:
+                k += 1
+            players[e, s] = ids[k]
+            returns[e, s] = 0.0
+        players[e, (e + number[e]) % seats] = AGENT
+        for s in range(seats):
+            learns[e, s] = learn_all or players[e, s] == AGENT
+
+
+@njit(cache=True, nogil=True)
+def _pay(returns: Any, rewards: Any, terminated: Any, truncated: Any, ended: Any) -> Any:
+    """Add `rewards` to `returns`, both [n, P], and fill `ended` with the slots whose matches are over; their number."""
+    count = 0
+    for e in range(returns.shape[0]):
+        for s in range(returns.shape[1]):
+            returns[e, s] = min(max(returns[e, s] + rewards[e, s], -_LARGEST), _LARGEST)
+        if terminated[e] or truncated[e]:
+            ended[count] = e
+            count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _find_movers(players: Any, seat: Any, movers: Any) -> Any:
+    """Fill `movers` [n] with who is to move in each slot; whether it is the same one everywhere."""
+    alike = True
+    for e in range(movers.shape[0]):
+        movers[e] = players[e, seat[e]]
+        alike &= movers[e] == movers[0]
+    return alike
 
 
 class MatchTable:
@@ -34,33 +75,42 @@ class MatchTable:
         self.keys = np.zeros(n, np.uint64)
         self.players = np.zeros((n, seats), np.int64)  # ids, AGENT for the newest weights
         self.learns = np.zeros((n, seats), np.bool_)
+        self.movers = np.zeros(n, np.int64)  # who is to move, after `find_movers`
         self._returns = np.zeros((n, seats), np.float32)
+        self._ended = np.zeros(n, np.int64)
+        self._no_draws_yet = np.zeros(n, np.int64)
+        self._result_dtype = result_dtype(seats)
+        self._plan: Plan | None = None
 
     def begin(self, slots: NDArray[np.int64], plan: Plan) -> None:
         """Start the next match in each of `slots` [m], with players from the plan."""
-        seats = self.players.shape[1]
-        number = self.number[slots] + 1
+        if plan is not self._plan:
+            self._plan = plan
+            self._ids = np.array([opponent.id for opponent in plan.opponents], np.int64)
+            self._edges = np.cumsum(plan.probabilities)  # the upper ends of the players' shares of [0, 1)
+        self.number[slots] += 1
         keys = np.empty(len(slots), np.uint64)
-        derive_keys(self._base, slots, number, keys)
-        ids = np.array([opponent.id for opponent in plan.opponents], np.int64)
-        edges = np.cumsum(plan.probabilities)
-        draws = uniforms(keys, np.zeros(len(slots), np.int64), PLAYERS, seats)
-        players = ids[np.minimum(np.searchsorted(edges, draws, side="right"), len(ids) - 1)]
-        players[np.arange(len(slots)), (slots + number) % seats] = AGENT
-        self.number[slots], self.keys[slots], self.players[slots] = number, keys, players
-        self.learns[slots] = self._learn_all | (players == AGENT)
-        self._returns[slots] = 0.0
+        derive_keys(self._base, slots, self.number[slots], keys)
+        self.keys[slots] = keys
+        draws = uniforms(keys, self._no_draws_yet[: len(slots)], PLAYERS, self.players.shape[1])
+        _seat(slots, draws, self._edges, self._ids, self._learn_all, self.number, self.players, self.learns, self._returns)
         self._game.reset(slots, keys)
 
-    def pay(self) -> None:
-        """Add what the last step paid; sums too large for float32 are cut, and the learner will complain of such rewards."""
-        with np.errstate(over="ignore"):
-            self._returns += self._game.rewards
-        np.clip(self._returns, -_LARGEST, _LARGEST, out=self._returns)
+    def find_movers(self) -> bool:
+        """Note in `movers` who is to move in each slot; whether it is the same player everywhere."""
+        return bool(_find_movers(self.players, self._game.seat, self.movers))
+
+    def pay(self) -> NDArray[np.int64]:
+        """Add what the last step paid; the slots whose matches it ended, a view that the next call writes on.
+
+        Sums too large for float32 are cut, and the learner will complain of such rewards.
+        """
+        game = self._game
+        return self._ended[: _pay(self._returns, game.rewards, game.terminated, game.truncated, self._ended)]
 
     def results(self, slots: NDArray[np.int64]) -> NDArray[Any]:
         """The finished matches in `slots` [m] as `result_dtype` rows [m]."""
-        rows = np.zeros(len(slots), result_dtype(self.players.shape[1]))
+        rows = np.zeros(len(slots), self._result_dtype)
         rows["players"], rows["returns"] = self.players[slots], self._returns[slots]
         rows["plies"], rows["truncated"] = self._game.plies[slots], self._game.truncated[slots]
         return rows

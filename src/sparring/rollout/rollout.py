@@ -40,6 +40,7 @@ class RolloutSettings:
     gamma: float
     learn_from: LearnFrom
     opponent_epsilon: float
+    bfloat16: bool = False  # matrix products of the agent and of snapshots
     block: int = 1024  # transitions handed on at a time
 
 
@@ -54,7 +55,7 @@ class Rollout:
         self._assembler = TransitionAssembler(
             self._game, bootstrap=settings.bootstrap, n_steps=settings.n_steps, gamma=settings.gamma, block=settings.block
         )
-        self._agent = NetworkPlayer(AGENT_NAME, InferencePolicy(settings.policy))
+        self._agent = NetworkPlayer(AGENT_NAME, InferencePolicy(settings.policy, bfloat16=settings.bfloat16))
         self._opponents: dict[int, Opponent] = {}
         self._players: dict[int, Player] = {AGENT: self._agent}
         self._surplus = 0
@@ -94,17 +95,22 @@ class Rollout:
 
     def _tick(self, version: int) -> NDArray[np.int64]:
         """One ply in every env; the slots whose matches ended."""
-        game = self._game
-        fill_uniforms(self._matches.keys, game.plies, EXPLORATION, self._uniforms)
-        mover = self._matches.players[self._everywhere, game.seat]
-        for player_id in np.unique(mover):
-            slots = np.flatnonzero(mover == player_id)
-            self._actions[slots] = self._players[player_id].act(game, slots, self._uniforms[slots])
+        self._choose_actions()
         self._assembler.decide(self._actions, self._matches.learns, version)
-        game.step(self._actions)
+        self._game.step(self._actions)
         self._assembler.settle(self._actions)
-        self._matches.pay()
-        return np.flatnonzero(game.terminated | game.truncated)
+        return self._matches.pay()
+
+    def _choose_actions(self) -> None:
+        """Ask each player that is to move somewhere, once for all its slots."""
+        game, movers = self._game, self._matches.movers
+        fill_uniforms(self._matches.keys, game.plies, EXPLORATION, self._uniforms)
+        if self._matches.find_movers():
+            self._actions[:] = self._players[int(movers[0])].act(game, self._everywhere, self._uniforms)
+            return
+        for player_id in np.unique(movers).tolist():
+            slots = np.flatnonzero(movers == player_id)
+            self._actions[slots] = self._players[player_id].act(game, slots, self._uniforms[slots])
 
     def _hand_on(self, sink: Sink) -> None:
         if len(self._assembler.rows):
@@ -120,7 +126,7 @@ class Rollout:
             if opponent.slot is None:
                 self._players[opponent.id] = scripted_player(opponent.name)
             else:
-                policy = InferencePolicy(self._settings.policy)
+                policy = InferencePolicy(self._settings.policy, bfloat16=self._settings.bfloat16)
                 policy.load_vector(self._weights.snapshot(opponent.slot))
                 self._players[opponent.id] = NetworkPlayer(opponent.name, policy, self._settings.opponent_epsilon)
 

@@ -49,3 +49,28 @@ def test_weights_of_another_network_are_refused() -> None:
     wider = InferencePolicy(PolicySpec("connect_four", NetworkSpec("mlp", {"net_arch": [9]}))).get_weights()
     with pytest.raises(ConfigurationError, match=r"got shape \(9, 84\), expected \(8, 84\)"):
         InferencePolicy(SPEC).set_weights(wider)
+
+
+@pytest.mark.parametrize("network", [NetworkSpec("mlp", {"net_arch": [64, 64], "dueling": True}), NetworkSpec("resnet", {"channels": 8})])
+def test_in_bfloat16_values_are_near_but_told_apart_as_finely_as_in_float32(network: NetworkSpec) -> None:
+    spec = PolicySpec("connect_four", network)
+    weights = get_weights(build_network(spec, seed=3))
+    for name, value in weights.items():
+        if name.endswith("last.weight"):  # where a residual block starts as the identity
+            value += np.random.default_rng(0).normal(0.0, 0.1, value.shape).astype(np.float32)
+    exact, coarse = InferencePolicy(spec, weights), InferencePolicy(spec, weights, bfloat16=True)
+    one, other = exact.q_values(OBSERVATION), coarse.q_values(OBSERVATION)
+    assert other.dtype == np.float32
+    assert 0 < np.abs(one - other).max() < 0.05 * np.abs(one).max()
+    cut = other.view(np.uint32) & np.uint32(0xFFFF0000)  # what a bfloat16 could hold
+    assert (cut.view(np.float32) != other).any()
+    assert coarse.vector().dtype == np.float32
+
+
+def test_in_bfloat16_another_network_runs_under_autocast_with_its_weights_as_they_are() -> None:
+    spec = PolicySpec("connect_four", NetworkSpec("own_factories:Tower", {"width": 16, "depth": 2}))
+    weights = get_weights(build_network(spec, seed=3))
+    exact, coarse = InferencePolicy(spec, weights), InferencePolicy(spec, weights, bfloat16=True)
+    one, other = exact.q_values(OBSERVATION), coarse.q_values(OBSERVATION)
+    assert 0 < np.abs(one - other).max() < 0.05 * np.abs(one).max()
+    np.testing.assert_array_equal(coarse.vector(), exact.vector())

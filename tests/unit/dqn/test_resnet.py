@@ -141,9 +141,9 @@ def test_bfloat16_autocast_is_near_float32_and_has_a_gradient() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         coarse = network(batch)
     fine = network(batch)
-    assert coarse.dtype == torch.bfloat16
-    assert (coarse - fine).abs().max() < 0.05 * fine.abs().max()
-    coarse.float().sum().backward()
+    assert coarse.dtype == torch.float32  # the last layers work in float32
+    assert 0 < (coarse - fine).abs().max() < 0.05 * fine.abs().max()
+    coarse.sum().backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters() if parameter.grad is not None)
 
 

@@ -63,7 +63,7 @@ def reached_from(function, seen):
 def test_interpreted_runs_no_compiled_function_of_driver_and_rules():
     game = CompiledGame("sparring.games.connect_four", 2, interpreted=True)
     reached = reached_from(game._step, {game._step}) | reached_from(game._reset, {game._reset}) | reached_from(game._win_or_block, set())
-    assert {function.__name__ for function in reached} >= {"step", "reset", "_show", "_mark_wins", "play", "legal", "_four_through", "_run"}
+    assert {function.__name__ for function in reached} >= {"step", "reset", "_show", "_mark_wins", "play", "legal", "_cell", "_has_four"}
     assert {function.__module__ for function in reached if isinstance(function, Dispatcher)} == {"sparring.games.random"}
 
 

@@ -30,8 +30,23 @@ def play(moves):
     return state, rewards.tolist(), ended
 
 
-def four_somewhere(board):
-    return any(all(board[cell] == board[line[0]] != 0 for cell in line) for line in LINES)
+def put(state, cell, seat):
+    """Lay a stone on (row, column), whatever lies below."""
+    row, column = cell
+    state["stones"][seat] |= np.uint64(1 << (7 * column + row))
+
+
+def board(state):
+    """[6, 7]: 0 empty, else 1 + the seat whose stone lies there."""
+    cells = np.zeros((6, 7), int)
+    for seat in (0, 1):
+        bits = int(state["stones"][seat])
+        cells += (1 + seat) * np.array([[bits >> (7 * column + row) & 1 for column in range(7)] for row in range(6)])
+    return cells
+
+
+def four_somewhere(cells):
+    return any(all(cells[cell] == cells[line[0]] != 0 for cell in line) for line in LINES)
 
 
 def legal(state):
@@ -43,8 +58,8 @@ def legal(state):
 def one_stone_short(line, last, seat):
     """A position in which `seat` is to move and a stone dropped into `last` fills `line`: nothing else stands there."""
     state = empty()
-    for cell in line:
-        state["board"][cell] = 0 if cell == last else seat + 1
+    for cell in set(line) - {last}:
+        put(state, cell, seat)
     state["height"][last[1]] = last[0]
     state["seat"] = seat
     return state
@@ -67,7 +82,9 @@ def test_three_in_a_row_and_a_stone_of_the_other_colour_do_not_win():
     for line, last in LAST_STONES:
         for other in set(line) - {last}:
             state, rewards = one_stone_short(line, last, 0), np.zeros(2)
-            state["board"][other] = 2
+            state["stones"][:] = 0
+            for cell in set(line) - {last}:
+                put(state, cell, int(cell == other))
             assert not rules.play(state, last[1], rewards, None), line
             assert not rewards.any()
 
@@ -75,7 +92,7 @@ def test_three_in_a_row_and_a_stone_of_the_other_colour_do_not_win():
 def test_a_row_does_not_go_on_at_the_other_edge():
     state = empty()
     for cell in ((0, 5), (0, 6), (1, 0)):
-        state["board"][cell] = 1
+        put(state, cell, 0)
     state["height"][1] = 1
     assert not rules.play(state, 1, np.zeros(2), None)
 
@@ -84,16 +101,16 @@ def test_a_full_grid_is_a_draw():
     state, rewards, ended = play("436014551150160155104632660465204242223333")
     assert ended
     assert rewards == [0, 0]
-    assert np.all(state["board"] != 0)
-    assert not four_somewhere(state["board"])
+    assert np.all(board(state) != 0)
+    assert not four_somewhere(board(state))
 
 
 def test_a_win_with_the_last_stone_is_no_draw():
     state, rewards, ended = play("456444341232530611460223056031100536126255")
     assert ended
     assert rewards == [-1, 1]
-    assert np.all(state["board"] != 0)
-    assert four_somewhere(state["board"])
+    assert np.all(board(state) != 0)
+    assert four_somewhere(board(state))
 
 
 def test_a_full_column_is_not_legal():

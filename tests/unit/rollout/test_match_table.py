@@ -21,7 +21,9 @@ class Payer:
         self.num_slots = num_slots
         self.rewards = np.zeros((num_slots, num_players), np.float32)
         self.plies = np.zeros(num_slots, np.int64)
+        self.terminated = np.zeros(num_slots, np.bool_)
         self.truncated = np.zeros(num_slots, np.bool_)
+        self.seat = np.zeros(num_slots, np.int64)
         self.begun: list[tuple[int, int]] = []
 
     def reset(self, slots: NDArray[np.int64], keys: NDArray[np.uint64]) -> None:
@@ -54,6 +56,27 @@ def test_returns_are_all_that_a_match_paid_and_nothing_of_the_one_before() -> No
     game.rewards[:] = 1
     matches.pay()
     assert matches.results(every(game))["returns"].tolist() == [[2.5, 3, 4], [1, 1, 1]]
+
+
+def test_paying_tells_which_matches_are_over_in_either_way() -> None:
+    game = Payer(5, 2)
+    matches = table(game)
+    matches.begin(every(game), PLAN)
+    assert matches.pay().tolist() == []
+    game.terminated[:], game.truncated[:] = [False, True, False, True, False], [False, False, False, True, True]
+    assert matches.pay().tolist() == [1, 3, 4]
+
+
+def test_the_movers_are_the_players_of_the_seats_to_move() -> None:
+    game = Payer(6, 2)
+    matches = table(game)
+    matches.begin(every(game), Plan((Opponent(1, "random"),), (1.0,)))
+    game.seat[:] = [0, 0, 0, 1, 1, 1]
+    assert not matches.find_movers()
+    assert matches.movers.tolist() == [AGENT, 1, AGENT, AGENT, 1, AGENT]
+    game.seat[:] = [0, 1, 0, 1, 0, 1]
+    assert matches.find_movers()
+    assert matches.movers.tolist() == [AGENT] * 6
 
 
 @pytest.mark.parametrize("num_players", [2, 3, 4])
