@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -19,10 +20,14 @@ from sparring.errors import ConfigurationError
 from sparring.games import canonical, spec_of, with_players
 from sparring.opponents.pool import OpponentManager
 from sparring.opponents.scripted import default_shares
+from sparring.pacing import FreeRunning, Pacing, Rounds
 from sparring.replay import PrioritizedSampler, RandomSymmetry, Replay, ReplayBuffer, UniformSampler, transition_dtype
 from sparring.rollout.rollout import RolloutSettings
 from sparring.runtime import InlineWorkers, ProcessWorkers, Workers, check_main_module, default_start_method, shared_bytes
-from sparring.schedule import Schedule, ScheduleSettings
+from sparring.schedule import Ladder, Schedule, ScheduleSettings
+from sparring.stopwatch import measured_split
+
+_MODES: Final = {"sync": "sync", "overlap": "overlap", "async": "async, no two runs are alike"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Parts:
     replay: Replay
     schedule: Schedule
     num_snapshots: int
+    num_versions: int
     shared_bytes: int
     opponents: Callable[[NDArray[np.float32]], OpponentManager]
     agent: Callable[[], DQNAgent]
@@ -43,23 +49,42 @@ class Parts:
 def resolved(config: TrainConfig) -> TrainConfig:
     """The configuration with everything that was left open filled in from the machine's CPUs and the game; checked against both."""
     game = canonical(config.game) if config.num_players is None else with_players(config.game, config.num_players)
-    spec = spec_of(game)
-    workers, device = resolve.resolve_num_workers(config.num_workers), _device(config.device)
-    return config.model_copy(
+    spec, device = spec_of(game), _device(config.device)
+    config = config.model_copy(
         update={
             "game": game,
             "num_players": spec.num_players,
             "opponents": config.opponents or default_shares(game),
-            "num_workers": workers,
             "num_envs_per_worker": resolve.resolve_num_envs(config.num_envs_per_worker, config.episodes_per_batch),
-            "learner_threads": resolve.resolve_learner_threads(config.learner_threads, workers),
-            "learning_steps_per_batch": config.learning_steps_per_batch or workers * config.episodes_per_batch,
             "start_method": config.start_method or default_start_method(),
             "device": str(device),
+            "actor_precision": config.actor_precision or _precision(torch.device("cpu")),
             "learner_precision": config.learner_precision or _precision(device),
             "bootstrap": _bootstrap(config.bootstrap, spec.allows_zero_sum_bootstrap, game),
         }
     )
+    workers, threads = _balance(config)
+    steps = config.learning_steps_per_batch or workers * config.episodes_per_batch
+    return config.model_copy(update={"num_workers": workers, "learner_threads": threads, "learning_steps_per_batch": steps})
+
+
+def _balance(config: TrainConfig) -> tuple[int, int]:
+    """(workers, threads of the learner): what is asked for; else by the CPUs, or in `async`, where it can be told, by measuring."""
+    workers = resolve.resolve_num_workers(config.num_workers)
+    threads = resolve.resolve_learner_threads(config.learner_threads, workers)
+    if config.mode != "async" or config.num_workers or config.device != "cpu" or config.learning_steps_per_batch != "adaptive":
+        return workers, threads
+    assert config.num_envs_per_worker is not None
+    cpus = resolve.available_cpus()
+    split = measured_split(
+        _policy(config),
+        _learner_settings(config),
+        num_envs=config.num_envs_per_worker,
+        bfloat16=config.actor_precision == "bfloat16",
+        plies_per_update=config.batch_size / config.samples_per_insert,
+        cpus=cpus,
+    )
+    return split.workers(cpus), config.learner_threads or split.learner_threads
 
 
 def assemble(config: TrainConfig) -> Parts:
@@ -70,17 +95,19 @@ def assemble(config: TrainConfig) -> Parts:
     if config.deterministic and config.device != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    policy = PolicySpec(config.game, NetworkSpec(config.policy_kwargs.network, config.policy_kwargs.network_arguments()))
+    policy = _policy(config)
     if config.backend == "processes":
         check_main_module(policy)
     learner = Learner(policy, _learner_settings(config), device=torch.device(config.device), seed=config.seed)
     rollout = _rollout_settings(config, policy)
     num_snapshots = 2 * config.max_snapshots  # as many again for those that left the pool while matches still hold them
+    num_versions = config.max_weight_lag + 1 if config.mode == "async" else 2
     shared = shared_bytes(
         rollout,
         num_workers=config.num_workers,
         size=learner.layout.size,
         num_snapshots=num_snapshots,
+        num_versions=num_versions,
         episodes=config.episodes_per_batch,
     )
     _check_memory(_replay_bytes(config), shared)
@@ -107,6 +134,7 @@ def assemble(config: TrainConfig) -> Parts:
         replay=replay,
         schedule=Schedule(_schedule_settings(config)),
         num_snapshots=num_snapshots,
+        num_versions=num_versions,
         shared_bytes=shared,
         opponents=opponents,
         agent=lambda: DQNAgent(policy, training=training),
@@ -117,26 +145,52 @@ def open_workers(config: TrainConfig, parts: Parts, *, notify: Callable[[str], N
     """The workers of a run, to be entered by a `with` block."""
     size = parts.learner.layout.size
     if config.backend == "inline":
-        return InlineWorkers(parts.rollout, num_workers=parts.num_workers, size=size, num_snapshots=parts.num_snapshots)
+        return InlineWorkers(
+            parts.rollout,
+            num_workers=parts.num_workers,
+            size=size,
+            num_snapshots=parts.num_snapshots,
+            num_versions=parts.num_versions,
+        )
     return ProcessWorkers(
         parts.rollout,
         num_workers=parts.num_workers,
         size=size,
         num_snapshots=parts.num_snapshots,
+        num_versions=parts.num_versions,
         episodes=config.episodes_per_batch,
         start_method=config.start_method or default_start_method(),
         notify=notify,
     )
 
 
+def pacing(config: TrainConfig, parts: Parts, workers: Workers, opponents: OpponentManager) -> Pacing:
+    """Who waits for whom, as `mode` says."""
+    if config.mode == "async":
+        return FreeRunning(workers, opponents, parts.schedule, num_workers=parts.num_workers, episodes=config.episodes_per_batch)
+    return Rounds(
+        workers,
+        opponents,
+        parts.schedule,
+        num_workers=parts.num_workers,
+        episodes=config.episodes_per_batch,
+        overlap=config.mode == "overlap",
+    )
+
+
 def describe(config: TrainConfig, parts: Parts) -> str:
     """What was resolved, and the memory that replay and workers will reserve."""
-    plural = "" if config.num_workers == 1 else "s"
+    counts = ((config.num_workers, "worker"), (config.learner_threads, "thread"))
+    workers, threads = (f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
     return (
-        f"{config.game}: {config.num_workers} worker{plural} of {config.num_envs_per_worker} envs, {config.mode}, {config.bootstrap}\n"
-        f"learner on {config.device}, {config.learner_threads} thread(s), {config.learner_precision}\n"
+        f"{config.game}: {workers} of {config.num_envs_per_worker} envs in {config.actor_precision}, {config.bootstrap}\n"
+        f"learner on {config.device}, {threads}, {config.learner_precision}; {_MODES[config.mode]}\n"
         f"memory: replay {_replay_bytes(config) / 2**20:,.0f} MiB, shared with workers {parts.shared_bytes / 2**20:,.0f} MiB"
     )
+
+
+def _policy(config: TrainConfig) -> PolicySpec:
+    return PolicySpec(config.game, NetworkSpec(config.policy_kwargs.network, config.policy_kwargs.network_arguments()))
 
 
 def _learner_settings(config: TrainConfig) -> LearnerSettings:
@@ -164,11 +218,14 @@ def _rollout_settings(config: TrainConfig, policy: PolicySpec) -> RolloutSetting
         gamma=config.gamma,
         learn_from=config.learn_from,
         opponent_epsilon=config.opponent_epsilon,
+        bfloat16=config.actor_precision == "bfloat16",
     )
 
 
 def _schedule_settings(config: TrainConfig) -> ScheduleSettings:
     assert config.learning_steps_per_batch is not None
+    assert config.num_workers is not None
+    ladder = Ladder(config.exploration_ladder_eps, config.exploration_ladder_alpha, config.num_workers)
     return ScheduleSettings(
         n_episodes=config.n_episodes,
         learning_steps=config.learning_steps_per_batch,
@@ -178,6 +235,7 @@ def _schedule_settings(config: TrainConfig) -> ScheduleSettings:
         exploration_initial_eps=config.exploration_initial_eps,
         exploration_final_eps=config.exploration_final_eps,
         exploration_fraction=config.exploration_fraction,
+        ladder=ladder if config.exploration == "ladder" else None,
         beta0=config.prioritized_replay_beta0,
         learning_rate=config.learning_rate,
         learning_rate_schedule=config.learning_rate_schedule,

@@ -117,8 +117,10 @@ class TrainConfig(_Frozen):
     """Where the learner works: auto, cpu, cuda or cuda:0, cuda:1, ...; auto: a GPU if there is one."""
     deterministic: bool = False
     """Same seed, same agent on a GPU too, at some cost in speed; a CPU always is."""
-    mode: Literal["sync", "overlap"] = "overlap"
-    """overlap: play the next round while learning from this one; sync: take turns."""
+    mode: Literal["sync", "overlap", "async"] = "overlap"
+    """overlap: play the next round while learning from this one; sync: take turns; async: nobody waits, and no run is like another."""
+    max_weight_lag: Annotated[int, Field(ge=1, le=100)] = 4
+    """How many rounds the weights that play may be behind the newest; async."""
     backend: Literal["processes", "inline"] = "processes"
     """processes: one a worker; inline: all in the main process, for debugging."""
     start_method: Literal["forkserver", "spawn"] | None = None
@@ -129,6 +131,8 @@ class TrainConfig(_Frozen):
     """Matches that a worker plays side by side; auto: episodes_per_batch."""
     learner_threads: AtLeastOne | None = None
     """CPU threads of the learner; auto: the CPUs we may use less the workers."""
+    actor_precision: Literal["float32", "bfloat16"] | None = None
+    """Of the matrix products of workers; auto: bfloat16 on a CPU that has the instructions."""
     learner_precision: Literal["float32", "bfloat16"] | None = None
     """Of the learner's matrix products; auto: bfloat16 on a CPU that has the instructions."""
     episodes_per_batch: AtLeastOne = 4
@@ -175,12 +179,18 @@ class TrainConfig(_Frozen):
     """Added to every error, so that all can be replayed."""
     symmetry_augmentation: bool = True
     """Learn from mirrored and turned positions, where the game declares such."""
+    exploration: Literal["linear", "ladder"] = "linear"
+    """linear: one rate of random moves for all workers, which falls; ladder: one for each worker, which stays."""
     exploration_initial_eps: Fraction = 1.0
     """Share of random moves at the start."""
     exploration_final_eps: Fraction = 0.05
     """Share of random moves in the end."""
     exploration_fraction: Fraction = 0.3
     """Share of n_episodes over which the random moves become fewer."""
+    exploration_ladder_eps: Annotated[float, Field(gt=0, le=1)] = 0.4
+    """Share of random moves of the first worker of a ladder, eps."""
+    exploration_ladder_alpha: Share = 7.0
+    """How far a ladder reaches: the last worker explores at eps to the power of 1 + alpha."""
     opponents: dict[str, Share] | None = None
     """Whom the agent meets, as shares: self, snapshots, and scripted players such as random, one_ply, ludo:greedy; auto: by the game."""
     opponent_epsilon: Fraction = 0.05

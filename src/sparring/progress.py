@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 
 import numpy as np
 
@@ -32,7 +31,8 @@ class _Window:
         self.waited = self.played = 0.0  # seconds: of the learner; of all workers together
         self.returns = self.match_plies = 0.0  # of the agent's seats and of matches, summed
         self.seats = 0
-        self.lag = 0.0  # rounds between the weights that played and the newest, of the last batch
+        self.version = 0  # of the newest weights, when the last series of updates was made
+        self.lag = 0.0  # versions between the weights that played the last batch and the newest
         self.records: dict[str, Record] = defaultdict(Record)
         self.learning: list[LearnStats] = []
 
@@ -60,33 +60,37 @@ class Progress:
         plies, episodes = self._at_start
         return time.perf_counter() - self._began, self._parts.schedule.plies - plies, self._parts.schedule.episodes - episodes
 
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """The learner waits for the workers."""
-        began = time.perf_counter()
-        yield
-        self._window.waited += time.perf_counter() - began
+    def awaited(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The same batches; until each is there, the learner waits."""
+        while True:
+            began = time.perf_counter()
+            batch = next(batches, None)
+            self._window.waited += time.perf_counter() - began
+            if batch is None:
+                return
+            yield batch
 
-    def received(self, batch: Batch, records: Mapping[str, Record]) -> None:
-        """A round has come in."""
+    def received(self, batch: Batch, records: Mapping[str, Record], version: int) -> None:
+        """A batch has come in, while `version` is the newest of the weights."""
         window, results = self._window, batch.results
         self._monitor.advance(self._parts.schedule.episodes)
         window.episodes += len(results)
         window.plies += batch.plies
-        window.transitions += len(batch.rows)
+        window.transitions += batch.transitions
         window.played += batch.play_seconds
         agents = results["players"] == AGENT
         window.returns += float(results["returns"][agents].sum(dtype=np.float64))
         window.seats += int(agents.sum())
         window.match_plies += float(results["plies"].sum())
-        if len(batch.rows):
-            window.lag = batch.round - float(batch.rows["version"].mean())
+        if batch.transitions:
+            window.lag = version - sum(float(block["version"].sum(dtype=np.int64)) for block in batch.blocks) / batch.transitions
         for name, record in records.items():
             window.records["snapshots" if name.startswith("snapshot:") else name].add(record)
 
-    def learned(self, stats: LearnStats) -> None:
-        """A series of updates was made."""
+    def learned(self, stats: LearnStats, version: int) -> None:
+        """A series of updates was made, while `version` was the newest of the weights."""
         self._window.updates += stats.updates
+        self._window.version = version
         if stats.updates:
             self._window.learning.append(stats)
 
@@ -112,7 +116,7 @@ class Progress:
         window, schedule = self._window, self._parts.schedule
         figures = {
             "rollout/episodes": float(schedule.episodes),
-            "rollout/exploration_rate": schedule.epsilon,
+            "rollout/exploration_rate": schedule.mean_epsilon,
             "selfplay/pool_size": float(self._opponents.pool_size),
             "replay/fill": len(self._parts.replay) / self._parts.replay.capacity,
         }
@@ -129,7 +133,7 @@ class Progress:
                 name: sum(getattr(stats, name) * stats.updates for stats in self._window.learning) / updates
                 for name in ("loss", "q_mean", "td_error", "grad_norm", "version")
             }
-            figures["train/weight_age"] = self._parts.schedule.round - means.pop("version")
+            figures["train/weight_age"] = self._window.version + 1 - means.pop("version")
             figures |= {f"train/{name}": value for name, value in means.items()}
         return figures
 

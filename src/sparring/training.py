@@ -1,8 +1,4 @@
-"""Training: the assembly of all parts, and the loop, in full view.
-
-Version v_k of the weights exists once k rounds are learned. In `sync` round k is played with v_k, then learned. In `overlap` round k + 1
-is started with v_k before round k is learned, so that playing and learning go on side by side, and still in a fixed order.
-"""
+"""Training and resuming: from a configuration to the parts of a run, its loop (`session.py`), and what it came to."""
 
 from __future__ import annotations
 
@@ -25,10 +21,9 @@ from sparring.games import is_built_in, label, name_of
 from sparring.games.faults import save_fault
 from sparring.interrupts import Interrupts
 from sparring.monitor import Monitor
-from sparring.progress import Progress
-from sparring.rollout.round import RoundCommand
 from sparring.run_directory import RunDirectory
-from sparring.runtime import Batch, Workers, check_guard, name_for_others, torch_threads
+from sparring.runtime import check_guard, name_for_others, torch_threads
+from sparring.session import Session
 
 
 @dataclass(frozen=True)
@@ -102,7 +97,25 @@ def _run(
         session = Session(config, parts, run, workers, monitor, interrupts)
         session.begin(saved)
         session.loop()
-        return session.result()
+        return _result(run, parts, session, interrupted=interrupts.requested, workers_replaced=workers.replaced)
+
+
+def _result(run: RunDirectory, parts: Parts, session: Session, *, interrupted: bool, workers_replaced: int) -> TrainResult:
+    agent, (seconds, plies, episodes) = parts.agent(), session.progress.totals()
+    return TrainResult(
+        run=run.path,
+        agent=run.last_path,
+        updates=parts.learner.updates,
+        plies=parts.schedule.plies,
+        episodes=parts.schedule.episodes,
+        seconds=seconds,
+        episodes_per_min=60.0 * episodes / seconds,
+        plies_per_s=plies / seconds,
+        sha256=hashlib.sha256(agent.to_bytes()).hexdigest(),
+        interrupted=interrupted and not parts.schedule.finished,
+        workers_replaced=workers_replaced,
+        trained=agent,
+    )
 
 
 @contextmanager
@@ -125,161 +138,6 @@ def _saved(folder: Path, fault: GameFault) -> str:
     if game.startswith("__main__:"):
         return f"the match is saved in {path}; to play it again, put the game in a module that can be imported from here"
     return f"the match is saved: {shlex.join(again)}"
-
-
-class Session:
-    """One call of `train` or `resume`: the loop, and the moments at which it snapshots, evaluates, reports and saves."""
-
-    def __init__(
-        self, config: TrainConfig, parts: Parts, run: RunDirectory, workers: Workers, monitor: Monitor, interrupts: Interrupts
-    ) -> None:
-        self._config = config
-        self._parts = parts
-        self._run = run
-        self._workers = workers
-        self._interrupts = interrupts
-        self._opponents = parts.opponents(workers.weights.snapshots)
-        self._pending: Batch | None = None  # a finished round whose turn has not come
-        self._started = 0  # rounds
-        self._best = -1.0
-        self._evaluated_at = self._saved_at = 0  # updates
-        self._progress = Progress(monitor, parts, self._opponents, config)
-
-    def begin(self, saved: dict[str, Any] | None) -> None:
-        """Take up what a checkpoint holds, or publish the first weights."""
-        if saved is None:
-            self._workers.weights.publish(0, self._parts.learner.vector())
-        else:
-            self._set_state(saved)
-        self._progress.begin()
-
-    def loop(self) -> None:
-        """Rounds until all matches were played and learned from, or until somebody wants to stop."""
-        schedule, learner, replay = self._parts.schedule, self._parts.learner, self._parts.replay
-        while not schedule.finished and not self._interrupts.requested:
-            if schedule.due == 0:
-                self._start_rounds(schedule.round + (2 if self._config.mode == "overlap" else 1))
-                batch = self._finish_round(schedule.round)
-                replay.extend(batch.rows)
-                schedule.receive(
-                    episodes=len(batch.results),
-                    plies=batch.plies,
-                    transitions=len(batch.rows),
-                    stored=len(replay),
-                    capacity=replay.capacity,
-                )
-                self._progress.received(batch, self._opponents.record(batch.round, batch.results, batch.in_use))
-            learner.set_learning_rate(schedule.learning_rate)
-            stats = learner.update(replay, schedule.due, beta=schedule.beta, between=self._between_updates)
-            schedule.due -= stats.updates
-            self._progress.learned(stats)
-            if schedule.due > 0:
-                break  # interrupted: the rest of this round's updates is made when the run goes on
-            vector = learner.vector()
-            self._workers.weights.publish(schedule.round, vector)
-            self._opponents.maybe_snapshot(schedule.episodes, vector)
-            self._maybe_evaluate()
-            self._progress.maybe_report()
-            self._maybe_checkpoint()
-        self._checkpoint()
-        if schedule.finished:
-            self._evaluate()
-        self._progress.maybe_report(now=True)
-
-    def _start_rounds(self, end: int) -> None:
-        """Start all rounds before `end` that were not started yet, with the newest weights that are published."""
-        version = self._parts.schedule.round
-        epsilon = self._parts.schedule.epsilon
-        for k in range(self._started, end):
-            plans = [self._opponents.plan(k, worker) for worker in range(self._parts.num_workers)]
-            self._workers.start_round([RoundCommand(k, version, epsilon, plan, self._config.episodes_per_batch) for plan in plans])
-        self._started = max(self._started, end)
-
-    def _finish_round(self, k: int) -> Batch:
-        if self._pending is not None:
-            batch, self._pending = self._pending, None
-            assert batch.round == k
-            return batch
-        with self._progress.waiting():
-            batch = self._workers.finish_round(k)
-        self._run.keep()
-        return batch
-
-    def _between_updates(self) -> bool:
-        self._workers.poll()
-        return self._interrupts.requested
-
-    def _maybe_evaluate(self) -> None:
-        updates, interval = self._parts.learner.updates, self._config.eval_interval
-        if updates // interval > self._evaluated_at // interval:
-            self._evaluated_at = updates
-            self._evaluate()
-
-    def _evaluate(self) -> None:
-        """Keep the agent with the highest mean score over the yardsticks, the later of equals."""
-        agent = self._parts.agent()
-        score = self._progress.evaluate(agent)
-        if score >= self._best:
-            self._best = score
-            agent.save(self._run.best_path)
-
-    def _maybe_checkpoint(self) -> None:
-        interval = self._config.checkpoint_interval
-        if self._parts.learner.updates // interval > self._saved_at // interval:
-            self._checkpoint()
-
-    def _checkpoint(self) -> None:
-        """Finish what is in flight without starting more, and save everything that the run needs to go on from here."""
-        schedule = self._parts.schedule
-        if self._pending is None and self._started > schedule.round:
-            self._pending = self._finish_round(schedule.round)
-        self._saved_at = self._parts.learner.updates
-        self._run.save_checkpoint(self._saved_at, self._get_state())
-        self._parts.agent().save(self._run.last_path)
-
-    def _get_state(self) -> dict[str, Any]:
-        published = self._parts.schedule.round - (self._parts.schedule.due > 0)
-        return {
-            "session": {"evaluated_at": self._evaluated_at, "saved_at": self._saved_at, "best": self._best},
-            "schedule": self._parts.schedule.get_state(),
-            "learner": self._parts.learner.get_state(),
-            "replay": self._parts.replay.get_state(),
-            "opponents": self._opponents.get_state(),
-            "workers": self._workers.get_state(),
-            "published": {"version": published, "vector": self._workers.weights.published(published)},
-            "pending": None if self._pending is None else self._pending.get_state(),
-        }
-
-    def _set_state(self, saved: dict[str, Any]) -> None:
-        self._evaluated_at, self._saved_at = saved["session"]["evaluated_at"], saved["session"]["saved_at"]
-        self._best = saved["session"]["best"]
-        self._parts.schedule.set_state(saved["schedule"])
-        self._parts.learner.set_state(saved["learner"])
-        self._parts.replay.set_state(saved["replay"])
-        self._opponents.set_state(saved["opponents"])
-        self._workers.weights.publish(saved["published"]["version"], saved["published"]["vector"])
-        self._workers.set_state(saved["workers"])
-        self._pending = None if saved["pending"] is None else Batch.from_state(saved["pending"])
-        self._started = self._parts.schedule.round + (self._pending is not None)
-
-    def result(self) -> TrainResult:
-        """What the run came to."""
-        schedule, agent = self._parts.schedule, self._parts.agent()
-        seconds, plies, episodes = self._progress.totals()
-        return TrainResult(
-            run=self._run.path,
-            agent=self._run.last_path,
-            updates=self._parts.learner.updates,
-            plies=schedule.plies,
-            episodes=schedule.episodes,
-            seconds=seconds,
-            episodes_per_min=60.0 * episodes / seconds,
-            plies_per_s=plies / seconds,
-            sha256=hashlib.sha256(agent.to_bytes()).hexdigest(),
-            interrupted=self._interrupts.requested and not schedule.finished,
-            workers_replaced=self._workers.replaced,
-            trained=agent,
-        )
 
 
 def train_dqn(game: str | object = "connect_four", *, preset: str | None = None, **options: Any) -> DQNAgent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from trial_runs import trial
@@ -30,8 +31,8 @@ def inline(runs_dir: Path) -> dict[Case, TrainResult]:
     return {(mode, workers): run(runs_dir, mode, workers, "inline") for mode, workers in CASES}
 
 
-def run(runs_dir: Path, mode: str, workers: int, way: str, seed: int = 3) -> TrainResult:
-    result = train(trial(runs_dir, mode=mode, num_workers=workers, seed=seed, **WAYS[way]), console=False)
+def run(runs_dir: Path, mode: str, workers: int, way: str, seed: int = 3, **changes: Any) -> TrainResult:
+    result = train(trial(runs_dir, mode=mode, num_workers=workers, seed=seed, **WAYS[way], **changes), console=False)
     assert result.workers_replaced == 0
     return result
 
@@ -44,6 +45,16 @@ def test_every_way_gives_the_same_agent(mode: str, workers: int, way: str, runs_
     assert again.run != first.run
     assert again.agent.read_bytes() == first.agent.read_bytes()
     assert (again.sha256, again.updates, again.plies, again.episodes) == (first.sha256, first.updates, first.plies, first.episodes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["sync", "overlap"])
+def test_a_ladder_is_as_deterministic(mode: str, runs_dir: Path, inline: dict[Case, TrainResult]) -> None:
+    """A rate of random moves for each worker: the same in every process, and not what one for all would give."""
+    first, again = (run(runs_dir, mode, 2, way, exploration="ladder") for way in ("inline", "forkserver"))
+    assert again.agent.read_bytes() == first.agent.read_bytes()
+    assert (again.updates, again.plies, again.episodes) == (first.updates, first.plies, first.episodes)
+    assert first.sha256 != inline[mode, 2].sha256
 
 
 def test_modes_numbers_of_workers_and_seeds_differ(runs_dir: Path, inline: dict[Case, TrainResult]) -> None:

@@ -35,8 +35,9 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> str:
     return train(trial(tmp_path_factory.mktemp("runs"), backend="inline", **LONG), console=False).sha256
 
 
-def test_a_killed_worker_is_replaced_and_the_run_completes(tmp_path: Path) -> None:
-    config = trial(tmp_path, name="run", **LONG)
+@pytest.mark.parametrize("mode", ["overlap", "async"])
+def test_a_killed_worker_is_replaced_and_the_run_completes(mode: str, tmp_path: Path) -> None:
+    config = trial(tmp_path, name="run", mode=mode, **LONG)
     with start(config, "--json") as main:
         wait_until(lambda: has_checkpoint(config))
         victim = workers_of(main.pid)[0]
@@ -94,6 +95,38 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path, uninterrupted: str) 
     wait_until(lambda: not any(map(still_there, family)), seconds=2.0)
     resumed = resume("run", runs_dir=str(tmp_path), console=False)
     assert resumed.sha256 == uninterrupted
+
+
+def test_ctrl_c_saves_a_run_in_which_nobody_waits(tmp_path: Path) -> None:
+    config = trial(tmp_path, name="run", mode="async", **LONG)
+    with start(config) as main:
+        wait_until(lambda: has_checkpoint(config))
+        os.killpg(main.pid, signal.SIGINT)
+        said, _ = main.communicate(timeout=60)
+    assert main.returncode == 130, said
+    assert "async, no two runs are alike" in said
+    assert "sparring resume" in said.splitlines()[-1]
+    assert "Traceback" not in said
+    assert "failed" not in said
+    with RunDirectory.open(tmp_path, "run") as run:
+        played = run.load_checkpoint()["schedule"]["episodes"]
+    assert 0 < played < 2_400
+    resumed = resume("run", runs_dir=str(tmp_path), console=False)
+    assert resumed.episodes >= 2_400
+    assert not resumed.interrupted
+
+
+def test_a_killed_main_process_in_which_nobody_waited(tmp_path: Path) -> None:
+    """What came after the newest checkpoint is played again, and differently."""
+    config = trial(tmp_path, name="run", mode="async", **LONG)
+    with start(config) as main:
+        wait_until(lambda: has_checkpoint(config))
+        main.kill()
+        main.wait()
+    with RunDirectory.open(tmp_path, "run") as run:
+        state = run.load_checkpoint()
+    assert 0 < state["schedule"]["episodes"] < 2_400
+    assert resume("run", runs_dir=str(tmp_path), console=False).episodes >= 2_400
 
 
 def test_ctrl_c_while_everything_is_starting(tmp_path: Path, uninterrupted: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +59,7 @@ def test_stopped_between_rounds_and_within(mode: str, tmp_path: Path, whole: dic
         name = f"stopped-{point}"
         state = saved(train_until(point, tmp_path, name, mode=mode))
         due.append(state["schedule"]["due"])
-        assert (state["pending"] is not None) == (mode == "overlap")
+        assert (state["pacing"]["pending"] is not None) == (mode == "overlap")
         assert (state["workers"]["0"]["body"]["matches"]["players"] >= 1_000).any(), "a snapshot is a player of a match under way"
         assert figures(resume_until(NEVER, tmp_path, name)) == figures(uninterrupted), f"{due[-1]} updates were due"
     assert sorted(due) == [0, 1, 2, 3, 4, 5, 6]
@@ -127,6 +128,30 @@ def test_a_finished_run_is_made_longer(mode: str, tmp_path: Path) -> None:
     assert after.startswith(before), "metrics are appended"
     assert len(after.splitlines()) > len(before.splitlines())
     assert "n_episodes = 240" in (short.run / "config.toml").read_text()
+
+
+@MODES
+def test_a_ladder_goes_on(mode: str, tmp_path: Path) -> None:
+    options = {"mode": mode, "exploration": "ladder", "num_workers": 3}
+    whole = train_until(NEVER, tmp_path, "whole", **options)
+    assert train_until(StopAfter.looked // 2, tmp_path, "stopped", **options).interrupted
+    assert figures(resume_until(NEVER, tmp_path, "stopped")) == figures(whole)
+
+
+def test_the_age_of_weights_is_told_before_anything_is_played_again(tmp_path: Path) -> None:
+    """The rest of a round's updates comes first: it, too, is made with the weights of the checkpoint as the newest."""
+    options = {"mode": "sync", "log_interval": 1e-9}
+    whole = train_until(NEVER, tmp_path, "whole", **options)
+    point = next(
+        p for p in range(StopAfter.looked // 2, NEVER) if saved(train_until(p, tmp_path, f"{p}", **options))["schedule"]["due"] > 0
+    )
+    told = len((tmp_path / f"{point}" / "metrics.jsonl").read_text().splitlines())
+    resumed = resume_until(NEVER, tmp_path, f"{point}")
+    lines = (resumed.run / "metrics.jsonl").read_text().splitlines()[told:]
+    ages = [json.loads(line)["train/weight_age"] for line in lines if "train/weight_age" in line]
+    before = [json.loads(line) for line in (whole.run / "metrics.jsonl").read_text().splitlines() if "train/weight_age" in line]
+    assert len(ages) > 3
+    assert all(1.0 <= age <= max(report["train/weight_age"] for report in before) + 1.0 for age in ages)
 
 
 def test_train_dqn_says_how_to_go_on(tmp_path: Path) -> None:

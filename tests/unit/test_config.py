@@ -64,7 +64,14 @@ def complaint(**overrides: Any) -> str:
         ("max_snapshots", -1, "at least 0"),
         ("log_interval", 0.0, "more than 0"),
         ("double_q", "yes", "true or false"),
-        ("mode", "async", "'sync' or 'overlap'"),
+        ("mode", "asynch", "'sync', 'overlap' or 'async'"),
+        ("max_weight_lag", 0, "at least 1"),
+        ("max_weight_lag", 101, "at most 100"),
+        ("exploration", "steps", "'linear' or 'ladder'"),
+        ("exploration_ladder_eps", 0.0, "more than 0"),
+        ("exploration_ladder_eps", 1.5, "at most 1"),
+        ("exploration_ladder_alpha", -1.0, "at least 0"),
+        ("actor_precision", "float16", "'float32' or 'bfloat16', or 'auto'"),
         ("backend", "threads", "'processes' or 'inline'"),
         ("start_method", "fork", "'forkserver' or 'spawn', or 'auto'"),
         ("bootstrap", "both", "'own_turn' or 'zero_sum', or 'auto'"),
@@ -204,8 +211,8 @@ def test_presets() -> None:
 
 def test_auto_stands_for_none() -> None:
     assert optional_fields() == {
-        "name", "start_method", "num_workers", "num_envs_per_worker", "learner_threads", "learner_precision", "learning_steps_per_batch",
-        "bootstrap", "num_players", "opponents",
+        "name", "start_method", "num_workers", "num_envs_per_worker", "learner_threads", "actor_precision", "learner_precision",
+        "learning_steps_per_batch", "bootstrap", "num_players", "opponents",
     }  # fmt: skip
     given = dict.fromkeys(optional_fields(), "auto")
     assert build_config(overrides=given) == TrainConfig()

@@ -28,10 +28,11 @@ FLOORS = (
     ("rollout",),
     ("evaluation",),
     ("runtime",),
-    ("checkpoint", "run_directory", "schedule", "interrupts"),
+    ("balance", "checkpoint", "run_directory", "schedule", "interrupts"),
     ("monitor",),
-    ("assembly", "progress", "training"),
+    ("assembly", "pacing", "progress", "session", "stopwatch", "training"),
     ("play",),
+    ("bench",),
     ("cli", "__main__"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -41,7 +42,7 @@ CONFIGURATION = {"config", "config_errors", "config_files"}
 ONLY_IN = {
     "multiprocessing": {"runtime"},
     "ray": {"runtime"},
-    **{room: {*CONFIGURATION, "resolve", "assembly", "progress", "training", "cli"} for room in CONFIGURATION},
+    **{room: {*CONFIGURATION, "resolve", "assembly", "progress", "session", "training", "bench", "cli"} for room in CONFIGURATION},
 }
 NO_TORCH = {"errors", "adapters", "atomic", "games", "importable", *CONFIGURATION, "resolve"}
 
@@ -177,8 +178,8 @@ ROOMS = {"errors.py": "", "config.py": "", "games/spec.py": "", "dqn/agent.py": 
         (
             "dqn/agent.py",
             "from sparring.config import TrainConfig\n",
-            "dqn/agent.py:1: dqn imports config; only assembly, cli, config, config_errors, config_files, progress, resolve, training "
-            "read the configuration",
+            "dqn/agent.py:1: dqn imports config; only assembly, bench, cli, config, config_errors, config_files, progress, resolve, "
+            "session, training read the configuration",
         ),
         ("shop.py", "", "shop.py:1: shop stands on no floor; give it one in test_rooms.py"),
     ],

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparring.schedule import Schedule, ScheduleSettings
+from sparring.schedule import Ladder, Schedule, ScheduleSettings
 
 SETTINGS = ScheduleSettings(
     n_episodes=1000,
@@ -19,14 +19,17 @@ SETTINGS = ScheduleSettings(
     exploration_initial_eps=0.9,
     exploration_final_eps=0.1,
     exploration_fraction=0.4,
+    ladder=None,
     beta0=0.4,
     learning_rate=0.01,
     learning_rate_schedule="constant",
 )
 
 
-def receive(schedule: Schedule, *, episodes: int = 0, transitions: int = 0, stored: int = 10_000, capacity: int = 10_000) -> None:
-    schedule.receive(episodes=episodes, plies=0, transitions=transitions, stored=stored, capacity=capacity)
+def receive(
+    schedule: Schedule, *, episodes: int = 0, transitions: int = 0, stored: int = 10_000, capacity: int = 10_000, share: float = 1.0
+) -> None:
+    schedule.receive(episodes=episodes, plies=0, transitions=transitions, stored=stored, capacity=capacity, share=share)
 
 
 def after(episodes: int, settings: ScheduleSettings = SETTINGS) -> Schedule:
@@ -40,7 +43,7 @@ def after(episodes: int, settings: ScheduleSettings = SETTINGS) -> Schedule:
 )
 def test_epsilon_by_hand(episodes: int, expected: float) -> None:
     """0.9 - 0.8 * episodes / 400, down to 0.1."""
-    assert after(episodes).epsilon == pytest.approx(expected)
+    assert after(episodes).epsilon(0) == after(episodes).mean_epsilon == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("episodes", "expected"), [(0, 0.4), (250, 0.55), (500, 0.7), (1000, 1.0), (1010, 1.0)])
@@ -64,17 +67,18 @@ def test_what_is_given_out_follows_the_matches_of_many_rounds() -> None:
     epsilons = []
     for k in range(11):
         assert schedule.progress == pytest.approx(k / 10)
-        epsilons.append(schedule.epsilon)
+        epsilons.append(schedule.epsilon(k % 3))
         receive(schedule, episodes=100)
     assert epsilons == pytest.approx([0.9, 0.7, 0.5, 0.3] + [0.1] * 7)
-    assert (schedule.round, schedule.episodes) == (11, 1100)
+    assert schedule.episodes == 1100
 
 
 def test_counts_add_up() -> None:
     schedule = Schedule(SETTINGS)
     for k in range(4):
         schedule.receive(episodes=k, plies=10 * k, transitions=5, stored=0, capacity=10)
-    assert (schedule.round, schedule.episodes, schedule.plies, schedule.due) == (4, 6, 60, 0)
+    assert (schedule.episodes, schedule.plies, schedule.due) == (6, 60, 0)
+    assert schedule.round == 0, "which round it is is the pacing's to say"
 
 
 def test_steps_of_a_round_are_due_once_the_buffer_holds_enough() -> None:
@@ -86,6 +90,50 @@ def test_steps_of_a_round_are_due_once_the_buffer_holds_enough() -> None:
     schedule.due = 0
     receive(schedule, transitions=0, stored=500)  # a round that was paid in advance learns all the same
     assert schedule.due == 8
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 7, 10, 46, 49])
+@pytest.mark.parametrize("steps", [1, 5, 8, 100])
+def test_the_shares_of_a_round_add_up_to_its_steps(workers: int, steps: int) -> None:
+    """In whatever way a fraction is rounded: after each whole round, exactly its steps were due, and after each part no more than its."""
+    schedule = Schedule(replace(SETTINGS, learning_steps=steps))
+    for k in range(50):
+        for part in range(workers):
+            receive(schedule, share=1.0 / workers)
+            assert k * steps + (part + 1) * steps / workers - 1.0 < schedule.due <= k * steps + (part + 1) * steps / workers + 1e-6
+        assert schedule.due == (k + 1) * steps
+
+
+def test_what_a_part_earns_adaptively_is_its_own() -> None:
+    """Its transitions are counted already, so its share of the round does not count as well."""
+    schedule = Schedule(replace(SETTINGS, learning_steps="adaptive"))
+    receive(schedule, transitions=320, share=0.25)
+    assert schedule.due == 10  # 320 * 2 / 64
+
+
+# ---- a rate of random moves for each worker
+
+LADDER = replace(SETTINGS, ladder=Ladder(0.4, 7.0, 8))
+
+
+def test_a_ladder_by_hand() -> None:
+    """0.4 for the first of eight, the power 1 + 7 * i / 7 = 1 + i of it for worker i."""
+    schedule = Schedule(LADDER)
+    wanted = [0.4, 0.16, 0.064, 0.0256, 0.01024, 0.004096, 0.0016384, 0.00065536]
+    assert [schedule.epsilon(worker) for worker in range(8)] == pytest.approx(wanted)
+    assert schedule.mean_epsilon == pytest.approx(sum(wanted) / 8)
+
+
+@pytest.mark.parametrize("episodes", [0, 100, 400, 1000])
+def test_a_ladder_stays_where_it_is(episodes: int) -> None:
+    first, later = Schedule(LADDER), after(episodes, LADDER)
+    assert [later.epsilon(worker) for worker in range(8)] == [first.epsilon(worker) for worker in range(8)]
+    assert later.mean_epsilon == first.mean_epsilon
+
+
+def test_a_ladder_of_one() -> None:
+    schedule = Schedule(replace(SETTINGS, ladder=Ladder(0.3, 7.0, 1)))
+    assert schedule.epsilon(0) == schedule.mean_epsilon == pytest.approx(0.3)
 
 
 ADAPTIVE = replace(SETTINGS, learning_steps="adaptive")
@@ -159,11 +207,12 @@ def test_a_run_is_finished_when_all_is_received_and_learned() -> None:
 def test_a_restored_schedule_goes_on() -> None:
     first = Schedule(ADAPTIVE)
     receive(first, episodes=120, transitions=111, stored=7_000)
+    first.round = 17
     state = json.loads(json.dumps(first.get_state()))  # plain values, as a checkpoint holds them
     second = Schedule(ADAPTIVE)
     second.set_state(state)
     for _ in range(5):
-        assert (second.epsilon, second.beta, second.due, second.round) == (first.epsilon, first.beta, first.due, first.round)
+        assert (second.epsilon(0), second.beta, second.due, second.round) == (first.epsilon(0), first.beta, first.due, 17)
         for schedule in (first, second):
             schedule.due = 0
             receive(schedule, episodes=7, transitions=53, stored=7_100)

@@ -45,12 +45,13 @@ def test_a_run_cannot_end_before_what_was_played(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rounds", [0, 1])
 def test_only_a_run_that_could_not_begin_leaves_nothing(rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the game's module is moved away in the middle, and a worker's successor cannot import it."""
-    finish_round = InlineWorkers.finish_round
+    finish_round, finished = InlineWorkers.finish_round, []
 
-    def finish(workers: InlineWorkers, number: int) -> object:
-        if number >= rounds:
+    def finish(workers: InlineWorkers) -> object:
+        finished.append(None)
+        if len(finished) > rounds:
             raise ConfigurationError("there is no such module")
-        return finish_round(workers, number)
+        return finish_round(workers)
 
     monkeypatch.setattr(InlineWorkers, "finish_round", finish)
     with pytest.raises(ConfigurationError, match="no such module"):

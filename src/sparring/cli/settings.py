@@ -26,8 +26,8 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "tensorboard",
     ),
     "hardware": (
-        "device", "num_workers", "num_envs_per_worker", "learner_threads", "learner_precision",
-        "mode", "backend", "start_method", "deterministic",
+        "device", "num_workers", "num_envs_per_worker", "learner_threads", "actor_precision",
+        "learner_precision", "mode", "max_weight_lag", "backend", "start_method", "deterministic",
     ),
     "round": ("episodes_per_batch", "learning_steps_per_batch", "samples_per_insert"),
     "learning": (
@@ -38,7 +38,10 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "buffer_size", "learning_starts", "symmetry_augmentation", "prioritized_replay", "prioritized_replay_alpha",
         "prioritized_replay_beta0", "prioritized_replay_eps",
     ),
-    "exploration": ("exploration_initial_eps", "exploration_final_eps", "exploration_fraction"),
+    "exploration": (
+        "exploration", "exploration_initial_eps", "exploration_final_eps", "exploration_fraction", "exploration_ladder_eps",
+        "exploration_ladder_alpha",
+    ),
     "opponent": ("opponents", "opponent_epsilon", "snapshot_interval", "max_snapshots", "max_opponents_per_worker"),
 }  # fmt: skip
 

@@ -74,7 +74,9 @@ class MLP(nn.Module):
 
     def forward(self, observation: Tensor) -> Tensor:
         """[B, *observation_shape] of any dtype -> [B, A] float32."""
-        return _q_values(self.body(observation.flatten(1).to(self.body[0].weight.dtype)), self.advantage, self.value)
+        first = self.body[0]
+        assert isinstance(first, nn.Linear)
+        return _q_values(self.body(observation.flatten(1).to(first.weight.dtype)), self.advantage, self.value)
 
 
 class ResNet(nn.Module):

@@ -15,6 +15,15 @@ def linear_epsilon(progress: float, *, initial: float, final: float, fraction: f
     return initial + min(1.0, progress / fraction) * (final - initial)
 
 
+def ladder_epsilon(worker: int, num_workers: int, *, eps: float, alpha: float) -> float:
+    """`eps ** (1 + alpha * i / (N - 1))` for worker i of N: a rate of random actions for each, the same from the start to the end.
+
+    Source: Horgan et al., "Distributed prioritized experience replay" (ICLR 2018), section 4.1, with eps 0.4 and alpha 7. A single
+    worker has eps.
+    """
+    return float(eps ** (1.0 + alpha * worker / max(1, num_workers - 1)))
+
+
 @njit(cache=True, nogil=True)
 def epsilon_greedy(q: Any, mask: Any, uniforms: Any, epsilon: Any, actions: Any) -> None:
     """Fill `actions` [n]: with probability epsilon a uniformly random legal action, else the legal one of the highest Q.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from sparring.games.slots import Slots
@@ -19,11 +18,11 @@ def lent(slots: Slots) -> Slots:
     return slots
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _without_owner(context: Any, array: Any) -> Any:
     def make(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         value = context.make_array(signature.return_type)(context, builder, arguments[0])
-        value.meminfo = cgutils.get_null_value(value.meminfo.type)
+        value.meminfo = value.meminfo.type(None)
         return value._getvalue()
 
     return array(array), make
@@ -31,7 +30,7 @@ def _without_owner(context: Any, array: Any) -> Any:
 
 @overload(lent)
 def _lent(slots: Any) -> Any:
-    own = _without_owner
+    own: Any = _without_owner
 
     def compiled(slots: Any) -> Any:
         return Slots(

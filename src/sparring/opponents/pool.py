@@ -6,7 +6,7 @@ its snapshot has left the pool, every worker has finished every round whose plan
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -73,7 +73,7 @@ class OpponentManager:
         self._pool: list[_Snapshot] = []
         self._retired: list[_Snapshot] = []
         self._finished_round = -1
-        self._in_use: frozenset[int] = frozenset()
+        self._in_use: dict[int, frozenset[int]] = {}  # by worker
         self._records: dict[str, Record] = {}
 
     @property
@@ -106,12 +106,13 @@ class OpponentManager:
             probabilities.append(share / len(met))
         return Plan(tuple(opponents), tuple(probabilities))
 
-    def record(self, round_number: int, results: NDArray[Any], in_use: Sequence[frozenset[int]]) -> dict[str, Record]:
-        """Take in a finished round: its results, and by worker the snapshots that matches in progress keep.
+    def record(self, finished_round: int, results: NDArray[Any], in_use: Mapping[int, frozenset[int]]) -> dict[str, Record]:
+        """Take in results, the last round that is finished everywhere, and by worker the snapshots that matches in progress keep.
 
-        Returns the round's results by opponent.
+        Returns the results by opponent.
         """
-        self._finished_round, self._in_use = round_number, frozenset().union(*in_use)
+        self._finished_round = finished_round
+        self._in_use.update(in_use)
         fresh = {self._name(opponent_id): record for opponent_id, record in pairwise_records(results).items()}
         for name, record in fresh.items():
             self._records.setdefault(name, Record()).add(record)
@@ -146,7 +147,8 @@ class OpponentManager:
 
     def _drop_unused(self) -> list[_Snapshot]:
         """Forget the retired snapshots whose slots nobody reads any more; those that remain."""
-        self._retired = [s for s in self._retired if s.last_planned > self._finished_round or s.id in self._in_use]
+        in_use = frozenset().union(*self._in_use.values())
+        self._retired = [s for s in self._retired if s.last_planned > self._finished_round or s.id in in_use]
         return self._retired
 
     def _name(self, opponent_id: int) -> str:
@@ -160,7 +162,7 @@ class OpponentManager:
             "pool": [asdict(s) for s in self._pool],
             "retired": [asdict(s) for s in self._retired],
             "finished_round": self._finished_round,
-            "in_use": sorted(self._in_use),
+            "in_use": {str(worker): sorted(ids) for worker, ids in self._in_use.items()},
             "records": {name: asdict(record) for name, record in self._records.items()},
             "weights": {str(s.slot): self._slots[s.slot].copy() for s in occupied},
         }
@@ -171,7 +173,7 @@ class OpponentManager:
         self._pool = [_Snapshot(**s) for s in state["pool"]]
         self._retired = [_Snapshot(**s) for s in state["retired"]]
         self._finished_round = state["finished_round"]
-        self._in_use = frozenset(state["in_use"])
+        self._in_use = {int(worker): frozenset(ids) for worker, ids in state["in_use"].items()}
         self._records = {name: Record(**record) for name, record in state["records"].items()}
         for slot, vector in state["weights"].items():
             self._slots[int(slot)] = vector

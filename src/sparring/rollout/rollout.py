@@ -58,6 +58,7 @@ class Rollout:
         self._agent = NetworkPlayer(AGENT_NAME, InferencePolicy(settings.policy, bfloat16=settings.bfloat16))
         self._opponents: dict[int, Opponent] = {}
         self._players: dict[int, Player] = {AGENT: self._agent}
+        self._spare: list[InferencePolicy] = []  # of snapshots that were forgotten: to make a network takes longer than to fill it
         self._surplus = 0
         self._begun = False
         self._uniforms = np.empty((settings.num_envs, 2))
@@ -126,7 +127,7 @@ class Rollout:
             if opponent.slot is None:
                 self._players[opponent.id] = scripted_player(opponent.name)
             else:
-                policy = InferencePolicy(self._settings.policy, bfloat16=self._settings.bfloat16)
+                policy = self._spare.pop() if self._spare else InferencePolicy(self._settings.policy, bfloat16=self._settings.bfloat16)
                 policy.load_vector(self._weights.snapshot(opponent.slot))
                 self._players[opponent.id] = NetworkPlayer(opponent.name, policy, self._settings.opponent_epsilon)
 
@@ -134,7 +135,10 @@ class Rollout:
         """Drop the players that no match in progress has; the ids of the snapshots that remain."""
         playing = set(np.unique(self._matches.players).tolist())
         for player_id in [i for i in self._opponents if i not in playing]:
-            del self._opponents[player_id], self._players[player_id]
+            del self._opponents[player_id]
+            player = self._players.pop(player_id)
+            if isinstance(player, NetworkPlayer):
+                self._spare.append(player.policy)
         return frozenset(i for i, opponent in self._opponents.items() if opponent.slot is not None)
 
     def get_state(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,57 +18,81 @@ from sparring.runtime.weights import WeightStore
 Notify = Callable[[str], None]
 
 
+def _nothing_to_do() -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Batch:
-    """All that one round brought, in order of the workers.
+    """What some workers' parts of a round brought, in order of the workers.
 
-    `rows` are transitions; `results` finished matches as `result_dtype` rows; `in_use` by worker the snapshots that its matches in
-    progress keep as players.
+    `blocks` are transitions, which may still lie in the workers' rings: `release` gives their room back, and has to be called before the
+    workers are asked for anything else. `results` are finished matches as `result_dtype` rows; `in_use` by worker the snapshots that
+    its matches in progress keep as players.
     """
 
     round: int
-    rows: NDArray[Any]
+    blocks: Sequence[NDArray[Any]]
     results: NDArray[Any]
-    in_use: tuple[frozenset[int], ...]
+    in_use: dict[int, frozenset[int]]
     plies: int
     play_seconds: float  # summed over the workers
+    release: Callable[[], None] = _nothing_to_do
 
     @classmethod
-    def join(cls, rows: Sequence[NDArray[Any]], reports: Sequence[RoundReport]) -> Batch:
-        """One batch of all workers' parts; `rows` are the blocks in order of the workers."""
+    def join(
+        cls, workers: Sequence[int], blocks: Sequence[NDArray[Any]], reports: Sequence[RoundReport], release: Callable[[], None]
+    ) -> Batch:
+        """One batch of these workers' parts; `blocks` are in order of the workers."""
         return cls(
             reports[0].round,
-            join_rows(rows),
+            blocks,
             np.concatenate([report.results for report in reports]),
-            tuple(report.in_use for report in reports),
+            {worker: report.in_use for worker, report in zip(workers, reports, strict=True)},
             sum(report.plies for report in reports),
             sum(report.play_seconds for report in reports),
+            release,
         )
 
+    @property
+    def transitions(self) -> int:
+        """Their number."""
+        return sum(len(block) for block in self.blocks)
+
+    def kept(self) -> Batch:
+        """The same with blocks of its own; this one is released."""
+        own = dataclasses.replace(self, blocks=[join_rows(self.blocks)] if self.blocks else [], release=_nothing_to_do)
+        self.release()
+        return own
+
     def get_state(self) -> dict[str, Any]:
-        """The batch as a state tree."""
-        return {**vars(self), "in_use": [sorted(ids) for ids in self.in_use]}
+        """The batch, which has been `kept`, as a state tree."""
+        state = {name: value for name, value in vars(self).items() if name != "release"}
+        return {**state, "blocks": list(self.blocks), "in_use": {str(worker): sorted(ids) for worker, ids in self.in_use.items()}}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Batch:
         """The batch that `get_state` described."""
-        return cls(**{**state, "in_use": tuple(frozenset(ids) for ids in state["in_use"])})
+        return cls(**{**state, "in_use": {int(worker): frozenset(ids) for worker, ids in state["in_use"].items()}})
 
 
 class Workers(Protocol):
-    """N bodies of a worker. Rounds are finished in the order in which they were started; at most two are in flight."""
+    """N bodies of a worker, each of which plays the parts of rounds that it is given in their order."""
 
     weights: WeightStore
     replaced: int  # workers that failed and got a successor
 
-    def start_round(self, commands: Sequence[RoundCommand]) -> None:
-        """Start a round; one command for each worker."""
+    def start(self, worker: int, command: RoundCommand) -> None:
+        """Give a worker its part of a round; at most two are in flight for each."""
 
-    def finish_round(self, round_number: int) -> Batch:
-        """Wait for every worker's part of a started round.
+    def finish_round(self) -> Batch:
+        """Wait for the next part of every worker, all of one round.
 
         Raises `GameFault` when a game raises, and `WorkerError` when a worker fails again and again.
         """
+
+    def finish_any(self) -> Batch:
+        """Wait for a part of any worker; of those that are there, the one of the earliest round. Raises as above."""
 
     def poll(self) -> None:
         """Take in what workers have ready, without waiting; to be called now and then while a round is in flight."""

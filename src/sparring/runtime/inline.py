@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sparring.games import spec_of
-from sparring.replay.transitions import join_rows, transition_dtype
+from sparring.replay.transitions import join_rows
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand, RoundReport
 from sparring.runtime.base import Batch
@@ -21,28 +20,33 @@ from sparring.runtime.weights import WeightStore
 
 
 class InlineWorkers:
-    """Plays each started round when it is asked to finish, with the weights that its command names."""
+    """Plays each started part when it is asked to finish it, with the weights that its command names."""
 
-    def __init__(self, settings: RolloutSettings, *, num_workers: int, size: int, num_snapshots: int) -> None:
-        memory = np.zeros(WeightStore.bytes_needed(size, num_snapshots), np.uint8)
-        self.weights = WeightStore(memory, size, num_snapshots)
+    def __init__(self, settings: RolloutSettings, *, num_workers: int, size: int, num_snapshots: int, num_versions: int) -> None:
+        memory = np.zeros(WeightStore.bytes_needed(size, num_snapshots, num_versions), np.uint8)
+        self.weights = WeightStore(memory, size, num_snapshots, num_versions)
         self.replaced = 0
-        self._dtype = transition_dtype(spec_of(settings.policy.game))
-        self._started: deque[Sequence[RoundCommand]] = deque()
         self._bodies = [Rollout(settings, self.weights, worker=worker, incarnation=0) for worker in range(num_workers)]
+        self._started: list[deque[RoundCommand]] = [deque() for _ in self._bodies]
 
-    def start_round(self, commands: Sequence[RoundCommand]) -> None:
-        self._started.append(commands)
+    def start(self, worker: int, command: RoundCommand) -> None:
+        self._started[worker].append(command)
 
-    def finish_round(self, round_number: int) -> Batch:
-        commands = self._started.popleft()
-        assert commands[0].round == round_number
-        rows: list[NDArray[Any]] = [np.empty(0, self._dtype)]
+    def finish_round(self) -> Batch:
+        return self._play(range(len(self._bodies)))
+
+    def finish_any(self) -> Batch:
+        _, earliest = min((commands[0].round, worker) for worker, commands in enumerate(self._started) if commands)
+        return self._play([earliest])
+
+    def _play(self, workers: Sequence[int]) -> Batch:
+        blocks: list[NDArray[Any]] = []
         reports: list[RoundReport] = []
         with torch_threads(1):  # as in every worker process: results may depend on the number
-            for body, command in zip(self._bodies, commands, strict=True):
-                reports.append(body.play_round(command, lambda block: rows.append(join_rows([block]))))
-        return Batch.join(rows, reports)
+            for worker in workers:
+                command = self._started[worker].popleft()
+                reports.append(self._bodies[worker].play_round(command, lambda block: blocks.append(join_rows([block]))))
+        return Batch.join(workers, blocks, reports, lambda: None)
 
     def poll(self) -> None:
         pass

@@ -17,26 +17,26 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import connection, resource_tracker
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from sparring.errors import GameFault, WorkerError
 from sparring.games import spec_of
-from sparring.replay.transitions import transition_dtype
-from sparring.rollout.rollout import RolloutSettings
+from sparring.replay.transitions import join_rows, transition_dtype
+from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand, RoundReport
 from sparring.runtime.base import Batch, Notify
 from sparring.runtime.main_module import UNGUARDED, WORKER_NAME, found_in_main, main_module_hidden, unguarded
 from sparring.runtime.ring import Ring
 from sparring.runtime.shared_memory import SharedBlock
 from sparring.runtime.weights import WeightStore
-from sparring.runtime.worker import PRELOAD_GAME, WorkerJob, worker_main
+from sparring.runtime.worker import PRELOAD_GAME, Body, WorkerJob, worker_main
 
 StartMethod = Literal["forkserver", "spawn"]
 
@@ -62,11 +62,29 @@ def ring_rows(settings: RolloutSettings, episodes: int) -> int:
     return max(settings.block, min(whole_round, affordable))
 
 
-def shared_bytes(settings: RolloutSettings, *, num_workers: int, size: int, num_snapshots: int, episodes: int) -> int:
+def shared_bytes(settings: RolloutSettings, *, num_workers: int, size: int, num_snapshots: int, num_versions: int, episodes: int) -> int:
     """Memory that such `ProcessWorkers` reserve at their start."""
     dtype = transition_dtype(spec_of(settings.policy.game))
     rings = num_workers * Ring.bytes_needed(dtype, ring_rows(settings, episodes))
-    return WeightStore.bytes_needed(size, num_snapshots) + rings
+    return WeightStore.bytes_needed(size, num_snapshots, num_versions) + rings
+
+
+@dataclass
+class _Part:
+    """One worker's finished part of a round: rows that had to leave the ring, and behind them those from `begin` to `end` in it."""
+
+    report: RoundReport
+    copied: list[NDArray[Any]]
+    ring: Ring
+    begin: int
+    end: int
+
+    def blocks(self) -> list[NDArray[Any]]:
+        return [*self.copied, *self.ring.rows(self.begin, self.end)]
+
+    def leave_ring(self) -> None:
+        self.copied += _copies(self.ring.rows(self.begin, self.end))
+        self.begin = self.end
 
 
 class _Handle:
@@ -79,8 +97,9 @@ class _Handle:
         self.cause = self.traceback = ""  # of its end, where it could still tell
         self.todo: deque[RoundCommand | str | tuple[str, Any]] = deque()
         self.heard = 0.0  # time of its last word, or of the last command to it
-        self.rows: list[NDArray[Any]] = []  # staged for the round at the head of `todo`
-        self.finished: deque[tuple[list[NDArray[Any]], RoundReport]] = deque()
+        self.copied: list[NDArray[Any]] = []  # rows of the part at the head of `todo` that had to leave the ring
+        self.begin = 0  # number of that part's first row that is still in the ring
+        self.finished: deque[_Part] = deque()
         self.state: dict[str, Any] | None = None
         self.process: Any = None
         self.pipe: connection.Connection
@@ -104,20 +123,23 @@ class ProcessWorkers:
         num_workers: int,
         size: int,
         num_snapshots: int,
+        num_versions: int,
         episodes: int,
         start_method: StartMethod,
         notify: Notify,
+        body: Callable[..., Body] = Rollout,
     ) -> None:
         self._settings = settings
         self._spec = spec_of(settings.policy.game)
         self._dtype = transition_dtype(self._spec)
         self._ring_rows = ring_rows(settings, episodes)
-        self._size, self._num_snapshots = size, num_snapshots
+        self._size, self._num_snapshots, self._num_versions = size, num_snapshots, num_versions
+        self._body = body
         self._context = multiprocessing.get_context(start_method)
         self._notify = notify
         self._handles = [_Handle(worker) for worker in range(num_workers)]
-        self._block = SharedBlock(WeightStore.bytes_needed(size, num_snapshots))
-        self.weights = WeightStore(self._block.memory, size, num_snapshots)
+        self._block = SharedBlock(WeightStore.bytes_needed(size, num_snapshots, num_versions))
+        self.weights = WeightStore(self._block.memory, size, num_snapshots, num_versions)
         self.replaced = 0
         self._last_poll = 0.0
 
@@ -148,22 +170,24 @@ class ProcessWorkers:
                 process.join(max(0.0, deadline - time.monotonic()))
         self._block.close()
 
-    def start_round(self, commands: Sequence[RoundCommand]) -> None:
-        for handle, command in zip(self._handles, commands, strict=True):
-            handle.todo.append(command)
-            handle.send(command)
+    def start(self, worker: int, command: RoundCommand) -> None:
+        handle = self._handles[worker]
+        handle.todo.append(command)
+        handle.send(command)
 
-    def finish_round(self, round_number: int) -> Batch:
+    def finish_round(self) -> Batch:
         while not all(handle.finished for handle in self._handles):
             self._take_in(timeout=0.2)
             self._tell_of_silence()
-        rows, reports = [np.empty(0, self._dtype)], []
-        for handle in self._handles:
-            pieces, report = handle.finished.popleft()
-            assert report.round == round_number
-            rows += pieces
-            reports.append(report)
-        return Batch.join(rows, reports)
+        return _batch(self._handles)
+
+    def finish_any(self) -> Batch:
+        self._take_in(timeout=0.0)
+        self._tell_of_silence()  # others may have so much ready that there is never a wait
+        while not (ready := [handle for handle in self._handles if handle.finished]):
+            self._take_in(timeout=0.2)
+            self._tell_of_silence()
+        return _batch([min(ready, key=lambda handle: handle.finished[0].report.round)])
 
     def _tell_of_silence(self) -> None:
         """A game whose step never returns can only be seen from outside."""
@@ -223,12 +247,13 @@ class ProcessWorkers:
 
     def _hear(self, handle: _Handle, kind: str, value: Any) -> None:
         handle.heard = time.monotonic()
-        if kind == "rows":
-            handle.rows += handle.ring.read(value)
+        if kind == "full":
+            _empty_ring(handle, value)
         elif kind == "report":
+            report, written = value
             handle.todo.popleft()
-            handle.finished.append((handle.rows, value))
-            handle.rows, handle.failures = [], 0
+            handle.finished.append(_Part(report, handle.copied, handle.ring, handle.begin, written))
+            handle.copied, handle.begin, handle.failures = [], written, 0
         elif kind == "state":
             handle.todo.popleft()
             handle.state = value
@@ -265,7 +290,8 @@ class ProcessWorkers:
         ours, theirs = self._context.Pipe()
         ring = SharedBlock(Ring.bytes_needed(self._dtype, self._ring_rows))
         handle.incarnation += 1
-        handle.cause, handle.traceback, handle.rows, handle.pipe = "", "", [], ours
+        handle.cause, handle.traceback, handle.pipe = "", "", ours
+        handle.copied, handle.begin = [], 0
         handle.ring = Ring(ring.memory, self._dtype, self._ring_rows)
         job = WorkerJob(
             self._settings,
@@ -275,8 +301,10 @@ class ProcessWorkers:
             self._block,
             self._size,
             self._num_snapshots,
+            self._num_versions,
             ring,
             self._ring_rows,
+            self._body,
         )
         name = f"{WORKER_NAME}{handle.worker}.{handle.incarnation}"
         handle.process = self._context.Process(target=worker_main, args=(theirs, job), name=name, daemon=True)  # type: ignore[attr-defined]
@@ -289,6 +317,32 @@ class ProcessWorkers:
         handle.pipe.close()
         handle.process.kill()
         handle.process.join()
+
+
+def _batch(handles: Sequence[_Handle]) -> Batch:
+    """The next finished part of each of these."""
+    parts = [handle.finished.popleft() for handle in handles]
+    assert len({part.report.round for part in parts}) == 1, "parts of several rounds"
+
+    def release() -> None:
+        for part in parts:
+            part.ring.free(part.end)
+
+    blocks = [block for part in parts for block in part.blocks()]
+    return Batch.join([handle.worker for handle in handles], blocks, [part.report for part in parts], release)
+
+
+def _empty_ring(handle: _Handle, written: int) -> None:
+    """Copy all rows out of a ring, so that its worker can go on."""
+    for part in handle.finished:
+        part.leave_ring()
+    handle.copied += _copies(handle.ring.rows(handle.begin, written))
+    handle.begin = written
+    handle.ring.free(written)
+
+
+def _copies(blocks: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    return [join_rows([block]) for block in blocks]
 
 
 def _describe_status(status: int) -> str:

@@ -1,7 +1,8 @@
 """The way of transitions from one worker to the main process: a ring in shared memory with one writer and one reader.
 
-The writer announces by a message on its pipe how many rows it has written in all; the reader copies them out and then raises
-`consumed`, the only word of the ring that it writes. The message orders the writer's stores before the reader's loads.
+Rows are counted from the start of the worker. The writer says by a message on its pipe how many it has written in all: when a round is
+over, or when it has to wait for room. The reader looks at them in place and raises `consumed`, the only word of the ring that it writes,
+when it needs them no more. The message orders the writer's stores before the reader's loads.
 """
 
 from __future__ import annotations
@@ -25,38 +26,38 @@ class Ring:
         self._rows = memory[_HEADER_BYTES : _HEADER_BYTES + capacity * dtype.itemsize].view(dtype)
         self._bytes = self._rows.view(np.dtype((np.void, dtype.itemsize)))
         self._capacity = capacity
-        self._written = 0
-        self._read = 0
+        self.written = 0  # rows that this writer has written
 
     @staticmethod
     def bytes_needed(dtype: np.dtype[Any], capacity: int) -> int:
         """Bytes for `capacity` rows."""
         return _HEADER_BYTES + capacity * dtype.itemsize
 
-    def write(self, rows: NDArray[Any], announce: Callable[[int], None]) -> None:
-        """Writer: append `rows` [m], waiting while the ring is full; `announce` gets the number of rows ever written."""
+    def write(self, rows: NDArray[Any], is_full: Callable[[int], None]) -> None:
+        """Writer: append `rows` [m]; where there is no room, `is_full` gets the number of rows ever written, and there is a wait."""
         source = rows.view(self._bytes.dtype)
+        told = -1
         while len(source):
-            room = self._capacity - (self._written - int(self._consumed[0]))
+            room = self._capacity - (self.written - int(self._consumed[0]))
             if room == 0:
+                if told != self.written:
+                    told = self.written
+                    is_full(told)
                 time.sleep(_FULL_NAP)
                 continue
-            begin = self._written % self._capacity
+            begin = self.written % self._capacity
             count = min(room, len(source), self._capacity - begin)
             self._bytes[begin : begin + count] = source[:count]
-            self._written += count
+            self.written += count
             source = source[count:]
-            announce(self._written)
 
-    def read(self, written: int) -> list[NDArray[Any]]:
-        """Reader: copies of all rows up to the announced number, in one or two pieces; frees their room."""
-        pieces = []
-        while self._read < written:
-            begin = self._read % self._capacity
-            count = min(written - self._read, self._capacity - begin)
-            piece = np.empty(count, self._rows.dtype)
-            piece.view(self._bytes.dtype)[:] = self._bytes[begin : begin + count]
-            pieces.append(piece)
-            self._read += count
-        self._consumed[0] = self._read
-        return pieces
+    def rows(self, begin: int, end: int) -> list[NDArray[Any]]:
+        """Reader: views of the rows number `begin` to `end`, in at most two pieces."""
+        if begin == end:
+            return []
+        first, last = begin % self._capacity, (end - 1) % self._capacity + 1
+        return [self._rows[first:last]] if first < last else [self._rows[first:], self._rows[:last]]
+
+    def free(self, end: int) -> None:
+        """Reader: let the rows before number `end` be overwritten."""
+        self._consumed[0] = max(end, int(self._consumed[0]))

@@ -1,7 +1,7 @@
-"""Weights on their way out: two slots for published versions, numbered slots for snapshots, in one buffer.
+"""Weights on their way out: a few slots for published versions, numbered slots for snapshots, in one buffer.
 
-Version v lies in slot v % 2. A round works with the version its command names; version v + 2 is published only after every round that
-works with v has finished, so a reader never sees a slot change under it.
+Version v lies in slot v % num_versions. A part of a round works with the version that its command names; a version is published only
+when no part in flight names the one whose slot it takes, so a reader never sees a slot change under it.
 """
 
 from __future__ import annotations
@@ -9,35 +9,41 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_HEADER_BYTES = 64
+_ALIGNMENT = 64
 
 
 class WeightStore:
     """A view of `WeightStore.bytes_needed(...)` bytes; written by the main process alone."""
 
-    def __init__(self, memory: NDArray[np.uint8], size: int, num_snapshots: int) -> None:
-        self._versions = memory[:16].view(np.int64)
-        vectors: NDArray[np.float32] = memory[_HEADER_BYTES:].view(np.float32).reshape(2 + num_snapshots, size)
-        self._published = vectors[:2]
-        self.snapshots = vectors[2:]  # [num_snapshots, size]
+    def __init__(self, memory: NDArray[np.uint8], size: int, num_snapshots: int, num_versions: int) -> None:
+        self.num_versions = num_versions
+        self._versions = memory[: 8 * num_versions].view(np.int64)
+        vectors: NDArray[np.float32] = memory[_header_bytes(num_versions) :].view(np.float32).reshape(num_versions + num_snapshots, size)
+        self._published = vectors[:num_versions]
+        self.snapshots = vectors[num_versions:]  # [num_snapshots, size]
 
     @staticmethod
-    def bytes_needed(size: int, num_snapshots: int) -> int:
+    def bytes_needed(size: int, num_snapshots: int, num_versions: int) -> int:
         """Bytes for networks of `size` parameters."""
-        return _HEADER_BYTES + 4 * size * (2 + num_snapshots)
+        return _header_bytes(num_versions) + 4 * size * (num_versions + num_snapshots)
 
     def publish(self, version: int, vector: NDArray[np.float32]) -> None:
-        """Make a version readable in place of version - 2."""
-        self._published[version % 2] = vector
-        self._versions[version % 2] = version
+        """Make a version readable in place of version - num_versions."""
+        self._published[version % self.num_versions] = vector
+        self._versions[version % self.num_versions] = version
 
     def published(self, version: int) -> NDArray[np.float32]:
         """The vector [size] of a version, in place."""
-        assert self._versions[version % 2] == version, f"version {version} is not published"
-        vector: NDArray[np.float32] = self._published[version % 2]
+        slot = version % self.num_versions
+        assert self._versions[slot] == version, f"version {version} is not published"
+        vector: NDArray[np.float32] = self._published[slot]
         return vector
 
     def snapshot(self, slot: int) -> NDArray[np.float32]:
         """The vector [size] of a snapshot, in place."""
         vector: NDArray[np.float32] = self.snapshots[slot]
         return vector
+
+
+def _header_bytes(num_versions: int) -> int:
+    return _ALIGNMENT * -(-8 * num_versions // _ALIGNMENT)

@@ -1,10 +1,10 @@
-"""A worker process: a Rollout that takes commands from a pipe.
+"""A worker process: a body, which is a Rollout, that takes commands from a pipe.
 
     main -> worker   RoundCommand            play a round
                      "get_state"             answer ("state", tree)
                      ("set_state", tree)     answer ("restored", None)
-    worker -> main   ("rows", written)       rows ever written to the ring
-                     ("report", report)      a round is over; all its rows were announced before
+    worker -> main   ("full", written)       the ring is full of rows, so many ever written, and the worker waits for room
+                     ("report", (report, written))   a round is over; rows ever written to the ring
                      ("state", tree)
                      ("restored", None)
                      ("error", exception)    the last message: a successor would meet it again, so the main process raises it
@@ -23,17 +23,18 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
 import torch
 
 from sparring.errors import ConfigurationError, GameFault, InputError, SparringError
 from sparring.games import GameSpec, spec_of
 from sparring.replay.transitions import transition_dtype
-from sparring.rollout.rollout import Rollout, RolloutSettings
-from sparring.rollout.round import RoundCommand
+from sparring.rollout.rollout import RolloutSettings, Sink
+from sparring.rollout.round import RoundCommand, RoundReport
 from sparring.runtime.ring import Ring
 from sparring.runtime.shared_memory import SharedBlock
 from sparring.runtime.weights import WeightStore
@@ -53,8 +54,20 @@ class WorkerJob:
     weights: SharedBlock
     size: int
     num_snapshots: int
+    num_versions: int
     ring: SharedBlock
     ring_capacity: int
+    body: Callable[..., Body]  # by its name in a module
+
+
+class Body(Protocol):
+    """What a worker does: a `Rollout`, or something that stands in for one."""
+
+    def play_round(self, command: RoundCommand, sink: Sink) -> RoundReport: ...
+
+    def get_state(self) -> dict[str, Any]: ...
+
+    def set_state(self, state: dict[str, Any]) -> None: ...
 
 
 class _MetAgainError(Exception):
@@ -71,23 +84,23 @@ def worker_main(pipe: connection.Connection, job: WorkerJob) -> None:
     _die_with_parent()
     torch.set_num_threads(1)
     try:
-        rollout = _begin(job)
+        body = _begin(job)
     except BaseException as error:
         _end(pipe, error)
     try:
-        _serve(pipe, job, rollout)
+        _serve(pipe, job, body)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the main process has hung up
     except BaseException as error:
         _end(pipe, error)
 
 
-def _begin(job: WorkerJob) -> Rollout:
+def _begin(job: WorkerJob) -> Body:
     """Make the game and the players, which imports what users wrote."""
-    store = WeightStore(job.weights.memory, job.size, job.num_snapshots)
+    store = WeightStore(job.weights.memory, job.size, job.num_snapshots, job.num_versions)
     try:
         _check_spec(job, spec_of(job.settings.policy.game))
-        return Rollout(job.settings, store, worker=job.worker, incarnation=job.incarnation)
+        return job.body(job.settings, store, worker=job.worker, incarnation=job.incarnation)
     except (ImportError, InputError) as error:
         remedy = 'define games and networks at the top of a file that a new process can import, or use backend="inline"'
         what = f"worker {job.worker} cannot make what the main process could make: {error}; {remedy}"
@@ -120,23 +133,23 @@ def _description(error: BaseException) -> tuple[str, str]:
     return f"{' '.join(line.split())} ({place})", "".join(traceback.format_exception(error))
 
 
-def _serve(pipe: connection.Connection, job: WorkerJob, rollout: Rollout) -> None:
+def _serve(pipe: connection.Connection, job: WorkerJob, body: Body) -> None:
     ring = Ring(job.ring.memory, transition_dtype(job.spec), job.ring_capacity)
     while True:
         command: Any = pipe.recv()
         if isinstance(command, RoundCommand):
-            report = rollout.play_round(command, lambda rows: ring.write(rows, lambda written: pipe.send(("rows", written))))
-            pipe.send(("report", report))
+            report = body.play_round(command, lambda rows: ring.write(rows, lambda written: pipe.send(("full", written))))
+            pipe.send(("report", (report, ring.written)))
         elif command == "get_state":
-            pipe.send(("state", rollout.get_state()))
+            pipe.send(("state", body.get_state()))
         else:
-            _take_up(rollout, command[1])
+            _take_up(body, command[1])
             pipe.send(("restored", None))
 
 
-def _take_up(rollout: Rollout, state: dict[str, Any]) -> None:
+def _take_up(body: Body, state: dict[str, Any]) -> None:
     try:
-        rollout.set_state(state)
+        body.set_state(state)
     except SparringError as error:
         raise _MetAgainError(error) from error
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sparring.dqn.exploration import epsilon_greedy, linear_epsilon
+from sparring.dqn.exploration import epsilon_greedy, ladder_epsilon, linear_epsilon
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,20 @@ def test_linear_epsilon_at_the_edges() -> None:
     assert linear_epsilon(0.0, initial=1.0, final=0.1, fraction=0.0) == 0.1
     assert linear_epsilon(0.5, initial=0.3, final=0.3, fraction=1.0) == pytest.approx(0.3)
     assert linear_epsilon(0.5, initial=0.0, final=1.0, fraction=1.0) == pytest.approx(0.5)  # it may rise, too
+
+
+@pytest.mark.parametrize(
+    ("worker", "num_workers", "expected"),
+    [(0, 8, 0.4), (1, 8, 0.16), (7, 8, 0.4**8), (0, 2, 0.4), (1, 2, 0.4**8), (1, 3, 0.4**4.5), (0, 1, 0.4), (45, 46, 0.4**8)],
+)
+def test_ladder_epsilon_by_hand(worker: int, num_workers: int, expected: float) -> None:
+    """0.4 to the power of 1 + 7 * worker / (num_workers - 1)."""
+    assert ladder_epsilon(worker, num_workers, eps=0.4, alpha=7.0) == pytest.approx(expected)
+
+
+def test_ladder_epsilon_at_the_edges() -> None:
+    assert {ladder_epsilon(worker, 5, eps=0.25, alpha=0.0) for worker in range(5)} == {0.25}, "no ladder but one rate for all"
+    assert {ladder_epsilon(worker, 5, eps=1.0, alpha=7.0) for worker in range(5)} == {1.0}
 
 
 def choose(q: list[list[float]], mask: list[list[int]], uniforms: NDArray[np.float64], epsilon: float) -> list[int]:

@@ -131,10 +131,10 @@ def test_a_snapshot_is_postponed_until_a_slot_is_free() -> None:
     manager.plan(0, 0)
     assert manager.maybe_snapshot(20, weights(2)) == "snapshot:2"
     assert manager.maybe_snapshot(30, weights(3)) is None  # round 0 is not over
-    manager.record(0, NO_RESULTS, [frozenset({1001})])
+    manager.record(0, NO_RESULTS, {0: frozenset({1001})})
     assert manager.maybe_snapshot(34, weights(3)) is None  # a match goes on
     assert manager.pool_size == 1  # and nobody left for a newcomer that did not come
-    manager.record(1, NO_RESULTS, [frozenset()])
+    manager.record(1, NO_RESULTS, {0: frozenset()})
     assert manager.maybe_snapshot(37, weights(3)) == "snapshot:3"
     assert [o.slot for o in manager.plan(2, 0).opponents[1:]] == [0]
     assert manager.maybe_snapshot(39, weights(4)) is None  # the next one is due at 40
@@ -146,7 +146,40 @@ def test_a_slot_is_free_as_soon_as_the_last_round_of_its_snapshot_is_over() -> N
     manager.plan(0, 0)
     fill(manager, 2)
     manager.plan(1, 0)
-    manager.record(0, NO_RESULTS, [frozenset()])  # round 1, in flight, knows nothing of snapshot 1
+    manager.record(0, NO_RESULTS, {0: frozenset()})  # round 1, in flight, knows nothing of snapshot 1
+    assert manager.maybe_snapshot(30, weights(3)) == "snapshot:3"
+
+
+def test_what_the_last_part_of_each_worker_left_in_progress_counts() -> None:
+    """As parts come in one by one: what one worker tells does not let go of what another keeps."""
+    manager = pool({"snapshots": 1.0}, max_snapshots=1, num_slots=2)
+    fill(manager, 1)
+    for part, worker in enumerate((0, 1, 0)):
+        manager.plan(part, worker)
+    fill(manager, 2)
+    manager.record(0, NO_RESULTS, {0: frozenset({1001})})
+    manager.record(1, NO_RESULTS, {1: frozenset({1001})})
+    manager.record(2, NO_RESULTS, {0: frozenset()})
+    assert manager.maybe_snapshot(30, weights(3)) is None  # worker 1 still has a match against snapshot 1
+    restored = pool({"snapshots": 1.0}, max_snapshots=1, num_slots=2)
+    restored.set_state(manager.get_state())
+    assert restored.maybe_snapshot(30, weights(3)) is None
+    for each in (manager, restored):
+        each.record(4, NO_RESULTS, {1: frozenset()})
+        assert each.maybe_snapshot(31, weights(3)) == "snapshot:3"
+
+
+def test_a_slot_is_kept_while_a_part_of_an_earlier_round_is_out() -> None:
+    """Parts of later rounds may come in before it: only what is finished everywhere counts."""
+    manager = pool({"snapshots": 1.0}, max_snapshots=1, num_slots=2)
+    fill(manager, 1)
+    for part, worker in enumerate((0, 1, 1)):
+        manager.plan(part, worker)
+    fill(manager, 2)
+    for finished in (-1, -1):  # those of worker 1
+        manager.record(finished, NO_RESULTS, {1: frozenset()})
+    assert manager.maybe_snapshot(30, weights(3)) is None
+    manager.record(2, NO_RESULTS, {0: frozenset()})
     assert manager.maybe_snapshot(30, weights(3)) == "snapshot:3"
 
 
@@ -169,9 +202,9 @@ def test_records_by_opponent() -> None:
     rows = np.zeros(3, result_dtype(2))
     rows["players"] = [(0, 1), (2, 0), (0, 1004)]
     rows["returns"] = [(1, -1), (1, -1), (0, 0)]
-    fresh = manager.record(0, rows, [frozenset()])
+    fresh = manager.record(0, rows, {0: frozenset()})
     assert fresh == {"random": Record(1, 0, 0), "one_ply": Record(0, 0, 1), "snapshot:4": Record(0, 1, 0)}
-    assert manager.record(1, rows[:1], [frozenset()]) == {"random": Record(1, 0, 0)}
+    assert manager.record(1, rows[:1], {0: frozenset()}) == {"random": Record(1, 0, 0)}
     assert manager.records == {"random": Record(2, 0, 0), "one_ply": Record(0, 0, 1), "snapshot:4": Record(0, 1, 0)}
     assert fresh["random"] == Record(1, 0, 0)  # a round's own figures stay the round's
 
@@ -245,7 +278,7 @@ class PoolMachine(RuleBasedStateMachine):
         for worker, plan in enumerate(plans):
             may_play = self.playing[worker] | {o.id for o in plan.opponents if o.slot is not None}
             self.playing[worker] = frozenset(data.draw(st.sets(st.sampled_from(sorted(may_play))))) if may_play else frozenset()
-        self.manager.record(self.finished, NO_RESULTS, self.playing)
+        self.manager.record(self.finished, NO_RESULTS, dict(enumerate(self.playing)))
         self.finished += 1
         self.episodes += episodes
         if data.draw(st.booleans()):
@@ -295,13 +328,13 @@ def test_a_restored_pool_goes_on_as_the_other_one_does() -> None:
     rows["players"], rows["returns"] = [(0, 1)], [(1, -1)]
     for k in range(4):
         manager.plan(k, 0)
-        manager.record(k, rows, [frozenset({1000 + k})])
+        manager.record(k, rows, {0: frozenset({1000 + k})})
         manager.maybe_snapshot(10 * k, weights(k))
     restored = pool(max_snapshots=2, num_slots=4)
     restored.set_state(manager.get_state())
     assert restored.records == manager.records == {"random": Record(4, 0, 0)}
     for k in range(4, 12):
         assert restored.plan(k, 0) == manager.plan(k, 0)
-        assert restored.record(k, rows, [frozenset()]) == manager.record(k, rows, [frozenset()])
+        assert restored.record(k, rows, {0: frozenset()}) == manager.record(k, rows, {0: frozenset()})
         assert restored.maybe_snapshot(7 * k, weights(k)) == manager.maybe_snapshot(7 * k, weights(k))
     assert restored.records == manager.records

@@ -1,4 +1,4 @@
-"""For tests that wait for other processes: one fork server with what workers need, and no waiting for ever."""
+"""For tests that start other processes: one fork server with what workers need, no waiting for ever, and nobody left behind."""
 
 from __future__ import annotations
 
@@ -32,3 +32,21 @@ def _no_waiting_for_ever() -> Iterator[None]:
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    yield
+    assert multiprocessing.active_children() == []
+
+
+@pytest.fixture
+def notes() -> list[str]:
+    """What workers have to tell the user, where `notify` appends to it."""
+    return []
+
+
+@pytest.fixture
+def tiny_ring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rings of one block: a worker cannot finish a round before the main process has read nearly all of it."""
+    monkeypatch.setattr("sparring.runtime.processes._MOST_RING_BYTES", 1_000)

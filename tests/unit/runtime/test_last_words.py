@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trial_workers import POLICY, assert_same_tree, command, inline_workers, process_of, process_workers
+from trial_workers import POLICY, assert_same_tree, command, inline_workers, process_of, process_workers, start_round
 
 from sparring.dqn.networks import PolicySpec
 from sparring.errors import ConfigurationError, GameFault, SparringError, WorkerError
@@ -54,18 +54,13 @@ def nine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PolicySpec
 
 
 def play(workers: Workers, count: int = 1, **order: Any) -> None:
-    workers.start_round([command(0, **order)] * count)
-    workers.finish_round(0)
+    start_round(workers, [command(0, **order)] * count)
+    workers.finish_round()
 
 
 def poll_for_ever(workers: Workers) -> None:
     while True:
         workers.poll()
-
-
-@pytest.fixture
-def notes() -> list[str]:
-    return []
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
@@ -86,7 +81,7 @@ def test_a_game_fault_ends_the_run_as_it_does_inline(start_method: str, nine: Po
 
 def test_a_fault_is_heard_while_the_learner_is_at_work(nine: PolicySpec) -> None:
     with process_workers(1, policy=nine) as workers:
-        workers.start_round([command(0)])
+        start_round(workers, [command(0)])
         with pytest.raises(GameFault):
             poll_for_ever(workers)
 
@@ -157,9 +152,9 @@ def test_what_only_the_main_process_has(missing: str, nine: PolicySpec, notes: l
     monkeypatch.setitem(sys.modules, name, home)
     monkeypatch.setattr(home, "Nine", namespace["Nine"], raising=False)
     with process_workers(2, policy=PolicySpec(f"{name}:Nine", POLICY.network), notify=notes.append) as workers:
-        workers.start_round([command(0)] * 2)
+        start_round(workers, [command(0)] * 2)
         with pytest.raises(ConfigurationError) as caught:
-            workers.finish_round(0)
+            workers.finish_round()
     [line] = str(caught.value).splitlines()
     assert line.startswith("worker ")
     assert "cannot make what the main process could make: " in line

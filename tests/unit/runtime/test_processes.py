@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,10 @@ from trial_workers import (
     inline_workers,
     process_of,
     process_workers,
+    rows_of,
+    start_round,
     vector,
+    wait_until,
 )
 
 from sparring.dqn.networks import NetworkSpec, PolicySpec
@@ -36,35 +38,10 @@ from sparring.errors import ConfigurationError, WorkerError
 from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent, Plan
 from sparring.runtime import default_start_method
 from sparring.runtime.processes import ring_rows
-from sparring.runtime.ring import Ring
 
 HERE = Path(__file__).parent
 LONG = 1_000  # matches: far more transitions than a tiny ring holds
 START_METHODS = pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
-
-
-@pytest.fixture(autouse=True)
-def _no_process_is_left() -> Iterator[None]:
-    yield
-    assert multiprocessing.active_children() == []
-
-
-@pytest.fixture
-def notes() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def tiny_ring(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rings of one block: a worker cannot finish a round before the main process has read nearly all of it."""
-    monkeypatch.setattr("sparring.runtime.processes._MOST_RING_BYTES", 1_000)
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.002)
 
 
 # ---- the same as inline
@@ -74,17 +51,18 @@ def wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
 def test_batches_and_states_equal_those_of_inline(start_method: str) -> None:
     with process_workers(start_method=start_method) as workers, inline_workers() as inline:
         for both in (workers, inline):
-            both.start_round([command(0)] * 2)
-            both.start_round([command(1, plan=SELF), command(1, epsilon=0.9)])
+            start_round(both, [command(0)] * 2)
+            start_round(both, [command(1, plan=SELF), command(1, epsilon=0.9)])
         for number in range(4):
-            batch = workers.finish_round(number)
-            assert_same_batch(batch, inline.finish_round(number))
+            batch = workers.finish_round()
+            assert_same_batch(batch, inline.finish_round())
             assert len(batch.results) >= 2
-            assert set(batch.rows["version"]) <= set(range(number + 1))
+            assert set(rows_of(batch)["version"]) <= set(range(number + 1))
+            batch.release()
             for both in (workers, inline):
                 if number < 2:
                     both.weights.publish(number + 1, vector(number + 1))
-                    both.start_round([command(number + 2, version=number + 1)] * 2)
+                    start_round(both, [command(number + 2, version=number + 1)] * 2)
                 both.poll()
         assert_same_tree(workers.get_state(), inline.get_state())
 
@@ -92,16 +70,16 @@ def test_batches_and_states_equal_those_of_inline(start_method: str) -> None:
 def test_a_state_is_taken_up() -> None:
     rounds = [command(0), command(1)]
     with inline_workers() as inline:
-        inline.start_round([rounds[0]] * 2)
-        inline.finish_round(0)
+        start_round(inline, [rounds[0]] * 2)
+        inline.finish_round()
         state = inline.get_state()
-        inline.start_round([rounds[1]] * 2)
-        wanted = inline.finish_round(1)
+        start_round(inline, [rounds[1]] * 2)
+        wanted = inline.finish_round()
     for resumed in (process_workers(), inline_workers()):
         with resumed:
             resumed.set_state(state)
-            resumed.start_round([rounds[1]] * 2)
-            assert_same_batch(resumed.finish_round(1), wanted)
+            start_round(resumed, [rounds[1]] * 2)
+            assert_same_batch(resumed.finish_round(), wanted)
 
 
 @pytest.mark.usefixtures("tiny_ring")
@@ -109,8 +87,8 @@ def test_a_round_that_is_larger_than_the_ring() -> None:
     with process_workers(1, episodes=300) as workers, inline_workers(1) as inline:
         assert workers._ring_rows == 16, "one block"
         for both in (workers, inline):
-            both.start_round([command(0, episodes=300)])
-        assert_same_batch(workers.finish_round(0), inline.finish_round(0))
+            start_round(both, [command(0, episodes=300)])
+        assert_same_batch(workers.finish_round(), inline.finish_round())
 
 
 def test_the_ring_holds_a_whole_round_where_that_is_affordable() -> None:
@@ -125,38 +103,35 @@ def test_the_ring_holds_a_whole_round_where_that_is_affordable() -> None:
 def test_killed_while_starting(notes: list[str]) -> None:
     with process_workers(notify=notes.append) as workers:
         process_of(1).kill()
-        workers.start_round([command(0)] * 2)
+        start_round(workers, [command(0)] * 2)
         parts = [expected([0], [command(0)], worker=0)[0], expected([1], [command(0)], worker=1)[0]]
-        assert_part(workers.finish_round(0), parts)
+        assert_part(workers.finish_round(), parts)
         assert workers.replaced == 1
     assert notes == ["worker 1 failed and is replaced: ended by signal 9"]
 
 
 def test_a_worker_that_says_nothing_is_told_of(notes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with process_workers(1, notify=notes.append) as workers:
-        workers.start_round([command(0)])
-        workers.finish_round(0)
+        start_round(workers, [command(0)])
+        workers.finish_round()
         assert notes == []
         monkeypatch.setattr("sparring.runtime.processes._SILENCE", 0.3)  # only now: to start may take longer
         os.kill(process_of(0).pid, signal.SIGSTOP)
-        workers.start_round([command(1)])
+        start_round(workers, [command(1)])
         threading.Timer(1.0, os.kill, (process_of(0).pid, signal.SIGCONT)).start()
-        workers.finish_round(1)
+        workers.finish_round()
     assert notes[0] == "worker 0 has sent nothing for 0 s: slow matches, or a step that never returns"
 
 
 @pytest.mark.usefixtures("tiny_ring")
-def test_killed_while_busy(notes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    received: list[int] = []
-    read = Ring.read
-    monkeypatch.setattr(Ring, "read", lambda ring, written: received.append(written) or read(ring, written))
+def test_killed_while_busy(notes: list[str]) -> None:
     order = command(0, episodes=LONG)
     with process_workers(1, notify=notes.append) as workers:
-        workers.start_round([order])
-        while not received:
+        start_round(workers, [order])
+        while not workers._handles[0].copied:
             workers._take_in(timeout=0.1)
         process_of(0).kill()
-        batch = workers.finish_round(0)
+        batch = workers.finish_round()
         assert workers.replaced == 1, "it was killed before it had finished"
     assert_part(batch, expected([1], [order]))
     assert notes == ["worker 0 failed and is replaced: ended by signal 9"]
@@ -166,13 +141,13 @@ def test_killed_while_busy(notes: list[str], monkeypatch: pytest.MonkeyPatch) ->
 def test_killed_while_the_next_round_is_in_flight(notes: list[str]) -> None:
     first, second = command(0, episodes=20), command(1, episodes=LONG)
     with process_workers(1, notify=notes.append) as workers:
-        workers.start_round([first])
-        workers.start_round([second])
+        start_round(workers, [first])
+        start_round(workers, [second])
         wait_until(lambda: bool(workers.poll() or workers._handles[0].finished))
         process_of(0).kill()
         parts = expected([0, 1], [first, second])
-        assert_part(workers.finish_round(0), [parts[0]])
-        assert_part(workers.finish_round(1), [parts[1]])
+        assert_part(workers.finish_round(), [parts[0]])
+        assert_part(workers.finish_round(), [parts[1]])
         assert workers.replaced == 1
 
 
@@ -180,30 +155,30 @@ def test_both_rounds_in_flight_are_played_anew() -> None:
     first, second = command(0), command(1, plan=SELF)
     with process_workers(1) as workers:
         process_of(0).kill()
-        workers.start_round([first])
-        workers.start_round([second])
+        start_round(workers, [first])
+        start_round(workers, [second])
         parts = expected([1, 1], [first, second])
-        assert_part(workers.finish_round(0), [parts[0]])
-        assert_part(workers.finish_round(1), [parts[1]])
+        assert_part(workers.finish_round(), [parts[0]])
+        assert_part(workers.finish_round(), [parts[1]])
         assert workers.replaced == 1
 
 
 def test_killed_while_idle(notes: list[str]) -> None:
     with process_workers(notify=notes.append) as workers:
-        workers.start_round([command(0)] * 2)
-        workers.finish_round(0)
+        start_round(workers, [command(0)] * 2)
+        workers.finish_round()
         process_of(0).kill()
         wait_until(lambda: bool(workers.poll() or notes))
-        workers.start_round([command(1)] * 2)
-        batch = workers.finish_round(1)
+        start_round(workers, [command(1)] * 2)
+        batch = workers.finish_round()
     assert_part(batch, [expected([1], [command(1)], worker=0)[0], expected([0, 0], [command(0), command(1)], worker=1)[1]])
 
 
 @pytest.mark.parametrize("noticed", [False, True])
 def test_killed_when_its_state_is_wanted(noticed: bool, notes: list[str]) -> None:
     with process_workers(notify=notes.append) as workers:
-        workers.start_round([command(0)] * 2)
-        workers.finish_round(0)
+        start_round(workers, [command(0)] * 2)
+        workers.finish_round()
         victim = process_of(1)
         if noticed:  # in the middle of the request
             os.kill(victim.pid, signal.SIGSTOP)
@@ -214,22 +189,22 @@ def test_killed_when_its_state_is_wanted(noticed: bool, notes: list[str]) -> Non
         state = workers.get_state()
         assert [state[worker]["incarnation"] for worker in "01"] == [0, 1]
         assert [state[worker]["body"]["begun"] for worker in "01"] == [True, False]
-        workers.start_round([command(1)] * 2)
-        batch = workers.finish_round(1)
+        start_round(workers, [command(1)] * 2)
+        batch = workers.finish_round()
     wanted = [expected([0, 0], [command(0), command(1)], worker=0)[1], expected([1], [command(1)], worker=1)[0]]
     assert_part(batch, wanted)
     with process_workers() as workers:  # a successor is taken up as such: its streams are named by the incarnation
         workers.set_state(state)
-        workers.start_round([command(1)] * 2)
-        assert_part(workers.finish_round(1), wanted)
+        start_round(workers, [command(1)] * 2)
+        assert_part(workers.finish_round(), wanted)
 
 
 def test_failures_count_from_the_last_finished_round(notes: list[str]) -> None:
     with process_workers(1, notify=notes.append) as workers:
         for number in range(4):
             process_of(0).kill()
-            workers.start_round([command(number)])
-            assert_part(workers.finish_round(number), expected([number + 1], [command(number)]))
+            start_round(workers, [command(number)])
+            assert_part(workers.finish_round(), expected([number + 1], [command(number)]))
         assert workers.replaced == 4
 
 
@@ -239,9 +214,9 @@ def test_failures_count_from_the_last_finished_round(notes: list[str]) -> None:
 def test_its_traceback_is_shown_and_in_the_end_its_cause(notes: list[str]) -> None:
     nobody = Plan((Opponent(AGENT, AGENT_NAME), Opponent(5, "nobody")), (0.5, 0.5))
     with process_workers(notify=notes.append) as workers:
-        workers.start_round([command(0), command(0, plan=nobody)])
+        start_round(workers, [command(0), command(0, plan=nobody)])
         with pytest.raises(WorkerError) as caught:
-            workers.finish_round(0)
+            workers.finish_round()
         assert workers.replaced == 2
     starts = ["worker 1 failed and is replaced: Traceback"] * 2 + ["worker 1 failed: Traceback"]
     for note, begin in zip(notes, starts, strict=True):
@@ -255,9 +230,9 @@ def test_its_traceback_is_shown_and_in_the_end_its_cause(notes: list[str]) -> No
 def test_one_that_cannot_even_start(notes: list[str]) -> None:
     policy = PolicySpec(POLICY.game, NetworkSpec("nonsense"))
     with process_workers(1, notify=notes.append, policy=policy) as workers:
-        workers.start_round([command(0)])
+        start_round(workers, [command(0)])
         with pytest.raises(ConfigurationError, match="unknown network: got nonsense"):
-            workers.finish_round(0)
+            workers.finish_round()
     assert notes == [], "no successor is tried"
 
 
@@ -269,10 +244,10 @@ def test_leaving_ends_all_processes_and_frees_everything(doing: str) -> None:
     def visit() -> None:
         with process_workers() as workers:
             if doing != "starting":
-                workers.start_round([command(0)] * 2)
-                workers.finish_round(0)
+                start_round(workers, [command(0)] * 2)
+                workers.finish_round()
             if doing in ("busy", "raising"):
-                workers.start_round([command(1, episodes=10**6)] * 2)
+                start_round(workers, [command(1, episodes=10**6)] * 2)
             if doing == "stopped":
                 os.kill(process_of(0).pid, signal.SIGSTOP)
             if doing == "raising":
@@ -320,12 +295,12 @@ def test_a_start_that_fails_stops_those_that_run(monkeypatch: pytest.MonkeyPatch
 MAIN = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
-from trial_workers import command, process_workers
+from trial_workers import command, process_workers, start_round
 with process_workers(2, episodes=30, start_method=sys.argv[1]) as workers:
-    workers.start_round([command(0)] * 2)
-    workers.finish_round(0)
+    start_round(workers, [command(0)] * 2)
+    workers.finish_round()
     if sys.argv[3] == "busy":
-        workers.start_round([command(1, episodes=10**7)] * 2)
+        start_round(workers, [command(1, episodes=10**7)] * 2)
         time.sleep(0.5)  # their rings are full: they wait for a reader, and say nothing
     print("ready", flush=True)
     time.sleep(60)
@@ -405,11 +380,11 @@ def test_the_fork_server_has_the_game_loaded(tmp_path: Path) -> None:
 def test_ctrl_c_never_reaches_a_worker(notes: list[str]) -> None:
     with process_workers(1, start_method="spawn", notify=notes.append) as workers:
         os.kill(process_of(0).pid, signal.SIGINT)  # while it still imports
-        workers.start_round([command(0)])
-        workers.finish_round(0)
+        start_round(workers, [command(0)])
+        workers.finish_round()
         os.kill(process_of(0).pid, signal.SIGINT)
-        workers.start_round([command(1)])
-        assert_part(workers.finish_round(1), [expected([0, 0], [command(0), command(1)])[1]])
+        start_round(workers, [command(1)])
+        assert_part(workers.finish_round(), [expected([0, 0], [command(0), command(1)])[1]])
     assert notes == []
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, []), "we still hear it ourselves"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,16 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec, build_network
+from sparring.games import spec_of
 from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent, Plan
 from sparring.replay.transitions import join_rows, transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand, RoundReport
-from sparring.runtime import Batch, InlineWorkers, ProcessWorkers
+from sparring.runtime import Batch, InlineWorkers, ProcessWorkers, Workers
 from sparring.runtime.weights import WeightStore
 
 POLICY = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}))
 SIZE = FlatWeights(build_network(POLICY)).size
 SNAPSHOTS = 2
+VERSIONS = 2
 SETTINGS = RolloutSettings(
     policy=POLICY,
     num_envs=8,
@@ -42,21 +45,28 @@ def vector(number: int) -> NDArray[np.float32]:
 
 
 def fill(weights: WeightStore) -> None:
-    """Versions 0 and 1, and both snapshots."""
-    for version in (0, 1):
+    """As many versions as there is room for, and both snapshots."""
+    for version in range(weights.num_versions):
         weights.publish(version, vector(version))
     for slot in range(SNAPSHOTS):
         weights.snapshots[slot] = vector(100 + slot)
 
 
 def process_workers(
-    num_workers: int = 2, *, episodes: int = 20, start_method: Any = "forkserver", notify: Callable[[str], None] = print, **changes: Any
+    num_workers: int = 2,
+    *,
+    episodes: int = 20,
+    num_versions: int = VERSIONS,
+    start_method: Any = "forkserver",
+    notify: Callable[[str], None] = print,
+    **changes: Any,
 ) -> ProcessWorkers:
     workers = ProcessWorkers(
         dataclasses.replace(SETTINGS, **changes),
         num_workers=num_workers,
         size=SIZE,
         num_snapshots=SNAPSHOTS,
+        num_versions=num_versions,
         episodes=episodes,
         start_method=start_method,
         notify=notify,
@@ -65,8 +75,9 @@ def process_workers(
     return workers
 
 
-def inline_workers(num_workers: int = 2, **changes: Any) -> InlineWorkers:
-    workers = InlineWorkers(dataclasses.replace(SETTINGS, **changes), num_workers=num_workers, size=SIZE, num_snapshots=SNAPSHOTS)
+def inline_workers(num_workers: int = 2, *, num_versions: int = VERSIONS, **changes: Any) -> InlineWorkers:
+    settings = dataclasses.replace(SETTINGS, **changes)
+    workers = InlineWorkers(settings, num_workers=num_workers, size=SIZE, num_snapshots=SNAPSHOTS, num_versions=num_versions)
     fill(workers.weights)
     return workers
 
@@ -75,9 +86,15 @@ def command(number: int, *, version: int = 0, episodes: int = 20, plan: Plan = M
     return RoundCommand(number, version, epsilon, plan, episodes)
 
 
+def start_round(workers: Workers, commands: Sequence[RoundCommand]) -> None:
+    """One part for each worker."""
+    for worker, order in enumerate(commands):
+        workers.start(worker, order)
+
+
 def expected(incarnations: Sequence[int], commands: Sequence[RoundCommand], *, worker: int = 0) -> list[tuple[NDArray[Any], RoundReport]]:
     """What one worker must send for each command when the given incarnation plays it; an incarnation plays its commands in a row."""
-    weights = WeightStore(np.zeros(WeightStore.bytes_needed(SIZE, SNAPSHOTS), np.uint8), SIZE, SNAPSHOTS)
+    weights = WeightStore(np.zeros(WeightStore.bytes_needed(SIZE, SNAPSHOTS, VERSIONS), np.uint8), SIZE, SNAPSHOTS, VERSIONS)
     fill(weights)
     bodies: dict[int, Rollout] = {}
     parts = []
@@ -97,16 +114,24 @@ def assert_same_rows(got: NDArray[Any], wanted: NDArray[Any]) -> None:
         assert got[name].tobytes() == wanted[name].tobytes(), name
 
 
+def rows_of(batch: Batch) -> NDArray[Any]:
+    """A copy of all its transitions."""
+    return join_rows([np.empty(0, transition_dtype(spec_of(POLICY.game))), *batch.blocks])
+
+
 def assert_same_batch(got: Batch, wanted: Batch) -> None:
+    """Asks for nothing to be released: both may still lie in rings."""
     assert got.round == wanted.round
-    assert_same_rows(got.rows, wanted.rows)
+    assert got.transitions == wanted.transitions == sum(len(block) for block in wanted.blocks)
+    assert_same_rows(rows_of(got), rows_of(wanted))
     assert_same_rows(got.results, wanted.results)
     assert (got.in_use, got.plies) == (wanted.in_use, wanted.plies)
 
 
-def assert_part(batch: Batch, parts: Sequence[tuple[NDArray[Any], RoundReport]]) -> None:
-    """The batch is made of exactly these parts, one a worker."""
-    assert_same_batch(batch, Batch.join([rows for rows, _ in parts], [report for _, report in parts]))
+def assert_part(batch: Batch, parts: Sequence[tuple[NDArray[Any], RoundReport]], *, first: int = 0) -> None:
+    """The batch is made of exactly these parts, those of the workers from number `first` on."""
+    workers = range(first, first + len(parts))
+    assert_same_batch(batch, Batch.join(workers, [rows for rows, _ in parts], [report for _, report in parts], lambda: None))
 
 
 def assert_same_tree(got: Any, wanted: Any, place: str = "") -> None:
@@ -130,3 +155,11 @@ def process_of(worker: int) -> Any:
     """The live process of a worker of this test, by its name."""
     [process] = [p for p in multiprocessing.active_children() if p.name.startswith(f"sparring-worker-{worker}.")]
     return process
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for something that other processes do."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.002)
