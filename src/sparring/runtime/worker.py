@@ -37,6 +37,7 @@ from sparring.rollout.rollout import RolloutSettings, Sink
 from sparring.rollout.round import RoundCommand, RoundReport
 from sparring.runtime.ring import Ring
 from sparring.runtime.shared_memory import SharedBlock
+from sparring.runtime.time_slices import take_long_slices
 from sparring.runtime.weights import WeightStore
 
 PRELOAD_GAME: Final = "SPARRING_PRELOAD_GAME"  # in the environment of a fork server: the game that it makes ready for its workers
@@ -82,6 +83,7 @@ def worker_main(pipe: connection.Connection, job: WorkerJob) -> None:
     """The body of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the main process decides
     _die_with_parent()
+    take_long_slices()
     torch.set_num_threads(1)
     try:
         body = _begin(job)
