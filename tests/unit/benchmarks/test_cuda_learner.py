@@ -1,0 +1,37 @@
+"""benchmarks/cuda_learner.py as far as it goes without a GPU."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+
+
+@pytest.fixture
+def cuda_learner(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import cuda_learner
+
+    return cuda_learner
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_one_line_says_so() -> None:
+    result = subprocess.run([sys.executable, BENCHMARKS / "cuda_learner.py"], capture_output=True, text=True, timeout=120)
+    assert (result.returncode, result.stdout, result.stderr) == (2, "", "cuda_learner: no CUDA device here\n")
+
+
+@pytest.mark.parametrize("prioritized", [False, True])
+def test_the_learner_that_is_measured_learns(cuda_learner: Any, prioritized: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(1)
+    monkeypatch.setattr(cuda_learner, "SERIES", 9)
+    series = cuda_learner.learner(
+        cuda_learner.learner_settings("float32"), cuda_learner.random_rows(300), torch.device("cpu"), prioritized=prioritized
+    )
+    assert (series(), series()) == (9, 9)
