@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from sparring.dqn.architectures import body_to_bfloat16
+from sparring.dqn.architectures import MLP, body_to_bfloat16
 from sparring.dqn.exploration import epsilon_greedy
 from sparring.dqn.networks import FlatWeights, PolicySpec, Weights, build_network, get_weights, set_weights
+from sparring.games import spec_of
 
 
 class InferencePolicy:
@@ -26,7 +28,11 @@ class InferencePolicy:
         self.spec = spec
         self.network = build_network(spec).eval().requires_grad_(False)
         self._autocast = bfloat16 and not body_to_bfloat16(self.network)
+        self._infer: Callable[[Tensor], Tensor] = self.network
+        if isinstance(self.network, MLP) and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+            self._infer = self.network.infer
         self._flat = FlatWeights(self.network)
+        self._num_actions = spec_of(spec.game).num_actions
         if weights is not None:
             self.set_weights(weights)
 
@@ -48,8 +54,10 @@ class InferencePolicy:
 
     def q_values(self, observation: NDArray[Any]) -> NDArray[np.float32]:
         """[n, *observation_shape] -> [n, A] float32."""
+        if not len(observation):
+            return np.empty((0, self._num_actions), np.float32)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16) if self._autocast else nullcontext():
-            q: NDArray[np.float32] = self.network(torch.from_numpy(observation)).to(torch.float32).numpy()
+            q: NDArray[np.float32] = self._infer(torch.from_numpy(observation)).to(torch.float32).numpy()
         return q
 
     def act(self, observation: NDArray[Any], mask: NDArray[np.bool_], uniforms: NDArray[np.float64], epsilon: float) -> NDArray[np.int64]:

@@ -12,7 +12,8 @@ from sparring.games.spec import BatchedGame
 def chosen_slots(game: BatchedGame, slots: ArrayLike) -> NDArray[np.int64]:
     """A copy of `slots` [m], all of which the game has: compiled code would read and write past the end unchecked."""
     chosen = np.array(slots, np.int64)
-    if chosen.ndim != 1 or (chosen.size and not 0 <= chosen.min() <= chosen.max() < game.num_slots):
+    # A negative number is huge as an unsigned one, so one pass sees both ends.
+    if chosen.ndim != 1 or (chosen.size and int(chosen.view(np.uint64).max()) >= game.num_slots):
         raise InputError("no such slots", got=f"{chosen.tolist()}", expected=f"a list of numbers from 0 to {game.num_slots - 1}")
     return chosen
 

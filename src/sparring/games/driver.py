@@ -44,7 +44,7 @@ def reset(slots: Any, chosen: Any, keys: Any) -> Any:
         slots.cursor[_SLOT], slots.cursor[_AT_WORK] = i, START
         _start(slots.states[i], slots.rng[i])
         _show(slots, i)
-    return _settle(slots)
+    return _settle(slots, chosen)
 
 
 @njit(cache=True, nogil=True)
@@ -59,7 +59,7 @@ def step(slots: Any, actions: Any) -> Any:
             slots.cursor[_SLOT], slots.cursor[_AT_WORK] = i, PLAY
             slots.terminated[i] = _play(slots.states[i], actions[i], slots.rewards[i], slots.rng[i])
             _show(slots, i)
-    return _settle(slots)
+    return _settle(slots, np.arange(actions.shape[0]))
 
 
 @njit(cache=True, nogil=True)
@@ -163,12 +163,13 @@ def _show(slots: Any, i: Any) -> None:
 
 
 @njit(nogil=True)
-def _settle(slots: Any) -> Any:
-    """Cut the matches that have reached the limit; what the first slot breaks the contract with, if any."""
+def _settle(slots: Any, chosen: Any) -> Any:
+    """Cut those of the `chosen` [m] matches that have reached the limit; what the first breaks the contract with, if any."""
     seat, mask, rewards, plies = slots.seat, slots.mask, slots.rewards, slots.plies
     terminated, truncated = slots.terminated, slots.truncated
     num_players = rewards.shape[1]
-    for i in range(seat.shape[0]):
+    for j in range(chosen.shape[0]):
+        i = chosen[j]
         truncated[i] = plies[i] >= _MAX_PLIES and not terminated[i]
         in_order = terminated[i]
         for action in range(mask.shape[1]):

@@ -141,11 +141,18 @@ class TransitionAssembler:
     def _bind_views(self) -> None:
         self._waiting_bytes = self._waiting.view(np.uint8).reshape(-1, self._dtype.itemsize)
         self._out_bytes = self._out.view(np.uint8).reshape(-1, self._dtype.itemsize)
+        self._action, self._R, self._version = (self._waiting[name] for name in ("action", "R", "version"))
+        self._out_discount, self._out_sign = self._out["discount"], self._out["sign"]
         self._observation = self._game.observation.view(np.uint8).reshape(self._game.num_slots, -1)
         self._mask = self._game.mask.view(np.uint8)
         fields = self._dtype.fields
         assert fields is not None
         self._offsets = tuple(fields[name][1] for name in ("observation", "mask", "next_observation", "next_mask"))
+
+    @property
+    def filled(self) -> int:
+        """Number of completed transitions since the last `clear`."""
+        return self._filled
 
     @property
     def rows(self) -> NDArray[Any]:
@@ -158,10 +165,9 @@ class TransitionAssembler:
 
     def decide(self, actions: NDArray[np.int64], learns: NDArray[np.bool_], version: int) -> None:
         """Take in the decisions that the game is about to play: `actions` [n], `learns` [n, P] whether a seat learns."""
-        waiting = self._waiting
         self._filled = _decide(
-            self._waiting_bytes, waiting["action"], waiting["R"], waiting["version"], self._seat, self._learns, self._head, self._count,
-            self._out_bytes, self._out["discount"], self._out["sign"], self._filled,
+            self._waiting_bytes, self._action, self._R, self._version, self._seat, self._learns, self._head, self._count,
+            self._out_bytes, self._out_discount, self._out_sign, self._filled,
             self._observation, self._mask, self._game.seat, actions, learns,
             version, self._own_turn, self._powers, self._offsets,
         )  # fmt: skip
@@ -170,8 +176,8 @@ class TransitionAssembler:
         """Take in what the step paid and which matches it ended."""
         game = self._game
         self._filled = _settle(
-            self._waiting_bytes, self._waiting["R"], self._seat, self._learns, self._head, self._count,
-            self._out_bytes, self._out["discount"], self._out["sign"], self._filled,
+            self._waiting_bytes, self._R, self._seat, self._learns, self._head, self._count,
+            self._out_bytes, self._out_discount, self._out_sign, self._filled,
             self._observation, self._mask, game.seat, actions, game.rewards, game.terminated, game.truncated,
             self._own_turn, self._powers, self._offsets,
         )  # fmt: skip

@@ -86,7 +86,7 @@ class Rollout:
                 results.append(self._matches.results(ended))
                 self._matches.begin(ended, command.plan)
                 finished += len(ended)
-            if len(self._assembler.rows) >= self._assembler.block:
+            if self._assembler.filled >= self._assembler.block:
                 self._hand_on(sink)
         self._hand_on(sink)
         self._surplus = finished - command.episodes
@@ -114,7 +114,7 @@ class Rollout:
             self._actions[slots] = self._players[player_id].act(game, slots, self._uniforms[slots])
 
     def _hand_on(self, sink: Sink) -> None:
-        if len(self._assembler.rows):
+        if self._assembler.filled:
             sink(self._assembler.rows)
             self._assembler.clear()
 

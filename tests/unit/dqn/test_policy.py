@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from sparring.dqn.networks import NetworkSpec, PolicySpec, build_network, get_weights
 from sparring.dqn.policy import InferencePolicy
@@ -74,3 +75,16 @@ def test_in_bfloat16_another_network_runs_under_autocast_with_its_weights_as_the
     one, other = exact.q_values(OBSERVATION), coarse.q_values(OBSERVATION)
     assert 0 < np.abs(one - other).max() < 0.05 * np.abs(one).max()
     np.testing.assert_array_equal(coarse.vector(), exact.vector())
+
+
+@pytest.mark.parametrize("dueling", [False, True])
+def test_inference_gives_what_the_network_gives(dueling: bool) -> None:
+    """Fused calls of one library against torch's modules, for layers of odd widths and batches of any size."""
+    spec = PolicySpec("connect_four", NetworkSpec("mlp", {"net_arch": [33, 70, 5], "dueling": dueling}))
+    network = build_network(spec, seed=5)
+    policy = InferencePolicy(spec, get_weights(network))
+    for size in (1, 2, 7, 256):
+        batch = np.random.default_rng(size).integers(0, 2, (size, 2, 6, 7)).astype(np.int8)
+        with torch.no_grad():
+            wanted = network(torch.from_numpy(batch)).numpy()
+        np.testing.assert_allclose(policy.q_values(batch), wanted, rtol=1e-4, atol=1e-5)
