@@ -22,6 +22,8 @@ from sparring.opponents.pool import OpponentManager
 from sparring.opponents.scripted import default_shares
 from sparring.pacing import FreeRunning, Pacing, Rounds
 from sparring.replay import PrioritizedSampler, RandomSymmetry, Replay, ReplayBuffer, UniformSampler, transition_dtype
+from sparring.replay.device import DeviceReplay
+from sparring.replay.device_samplers import DevicePrioritized, DeviceUniform
 from sparring.rollout.rollout import RolloutSettings
 from sparring.runtime import InlineWorkers, ProcessWorkers, Workers, check_main_module, default_start_method, shared_bytes
 from sparring.schedule import Ladder, Schedule, ScheduleSettings
@@ -37,7 +39,7 @@ class Parts:
     num_workers: int
     rollout: RolloutSettings
     learner: Learner
-    replay: Replay
+    replay: Replay | DeviceReplay
     schedule: Schedule
     num_snapshots: int
     num_versions: int
@@ -242,15 +244,16 @@ def _schedule_settings(config: TrainConfig) -> ScheduleSettings:
     )
 
 
-def _replay(config: TrainConfig) -> Replay:
-    spec = spec_of(config.game)
-    sampler = (
-        PrioritizedSampler(config.buffer_size, config.prioritized_replay_alpha, config.prioritized_replay_eps)
-        if config.prioritized_replay
-        else UniformSampler()
-    )
+def _replay(config: TrainConfig) -> Replay | DeviceReplay:
+    """In this process's memory, or where the learner is a GPU, in the GPU's."""
+    spec, capacity, device = spec_of(config.game), config.buffer_size, torch.device(config.device)
+    dtype, exponent = transition_dtype(spec), (config.prioritized_replay_alpha, config.prioritized_replay_eps)
     augmentation = RandomSymmetry(spec) if config.symmetry_augmentation and spec.symmetries else None
-    return Replay(ReplayBuffer(transition_dtype(spec), config.buffer_size), sampler, augmentation)
+    if device.type == "cuda":
+        there = DevicePrioritized(capacity, *exponent, device) if config.prioritized_replay else DeviceUniform()
+        return DeviceReplay(dtype, capacity, there, device, augmentation)
+    sampler = PrioritizedSampler(capacity, *exponent) if config.prioritized_replay else UniformSampler()
+    return Replay(ReplayBuffer(dtype, capacity), sampler, augmentation)
 
 
 def _replay_bytes(config: TrainConfig) -> int:

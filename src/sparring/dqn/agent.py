@@ -21,6 +21,7 @@ from sparring.errors import ConfigurationError, FileFormatError, SparringError
 from sparring.games import canonical, is_built_in, is_own, name_of, spec_of
 from sparring.importable import name_of as factory_name
 from sparring.replay import Replay
+from sparring.replay.device import DeviceReplay
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Training:
     """What an agent has while it can be trained; `n_steps` and `gamma` count own decisions."""
 
     learner: Learner
-    replay: Replay
+    replay: Replay | DeviceReplay
     gamma: float
     n_steps: int
 

@@ -27,7 +27,8 @@ class ReplayBuffer:
         self.capacity = capacity
         self.inserted = 0  # rows ever inserted, also those overwritten since
         self._rows: NDArray[Any] = np.zeros(capacity, dtype)
-        self._bytes = self._rows.view(_opaque(dtype))
+        self._opaque = np.dtype((np.void, dtype.itemsize))
+        self._bytes = self._rows.view(self._opaque)
 
     def __len__(self) -> int:
         return min(self.inserted, self.capacity)
@@ -39,33 +40,32 @@ class ReplayBuffer:
         view.flags.writeable = False
         return view
 
-    def extend(self, rows: NDArray[Any]) -> NDArray[np.int64]:
-        """Insert `rows` [n] in order, over the oldest ones; returns where they lie now, in the same order.
+    @property
+    def places(self) -> NDArray[Any]:
+        """All places [capacity], filled or not, as a read-only view for as long as the buffer lives."""
+        view = self._rows[:]
+        view.flags.writeable = False
+        return view
 
-        Of more rows than `capacity` only the last `capacity` are kept (and their places returned); `inserted` counts all.
+    def extend(self, rows: NDArray[Any]) -> tuple[int, int]:
+        """Insert `rows` [n] in order, over the oldest ones; returns `first, count`: they lie at `(first + i) % capacity`, i < count.
+
+        Of more rows than `capacity` only the last `capacity` are kept; `inserted` counts all.
         """
-        self._require_layout(rows)
-        kept = rows.view(_opaque(self.dtype))[-self.capacity :]
+        require_layout(rows, self.dtype)
         self.inserted += len(rows)
-        begin = (self.inserted - len(kept)) % self.capacity
-        before_wrap = min(len(kept), self.capacity - begin)
-        self._bytes[begin : begin + before_wrap] = kept[:before_wrap]
-        self._bytes[: len(kept) - before_wrap] = kept[before_wrap:]
-        indices = np.arange(begin, begin + len(kept), dtype=np.int64)
-        indices[before_wrap:] -= self.capacity
-        return indices
-
-    def gather(self, indices: NDArray[np.int64], out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """A copy of the rows at `indices` [n], in `out` [n] if it is given. Raises IndexError for a place that holds no row."""
-        # A negative index is huge as an unsigned one, so one pass over the indices sees both ends.
-        if len(indices) and int(indices.view(np.uint64).max()) >= len(self):
-            got = f"{indices.min()} to {indices.max()}"
-            raise IndexError(f"a row that is not in the replay buffer: got indices {got}, expected 0 to {len(self) - 1}")
-        if out is None:
-            out = np.empty(len(indices), self.dtype)
-        # Checked above: mode "raise" would go through a second buffer to keep `out` untouched on errors.
-        self._bytes.take(indices, out=out.view(_opaque(self.dtype)), mode="clip")
-        return out
+        kept = rows.view(self._opaque)
+        if len(kept) > self.capacity:
+            kept = kept[-self.capacity :]
+        count = len(kept)
+        first = (self.inserted - count) % self.capacity
+        before_wrap = self.capacity - first
+        if count <= before_wrap:
+            self._bytes[first : first + count] = kept
+        else:
+            self._bytes[first:] = kept[:before_wrap]
+            self._bytes[: count - before_wrap] = kept[before_wrap:]
+        return first, count
 
     def get_state(self) -> dict[str, Any]:
         """Copies of everything that a later `set_state` needs: the filled part and the count."""
@@ -73,22 +73,26 @@ class ReplayBuffer:
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from what `get_state` of a buffer of the same layout and capacity returned."""
-        rows, inserted = state["rows"], int(state["inserted"])
-        self._require_layout(rows)
-        if len(rows) != min(inserted, self.capacity):
-            raise InputError(
-                "the saved replay buffer has another capacity",
-                got=f"{len(rows)} rows of {inserted} inserted",
-                expected=f"{min(inserted, self.capacity)} rows",
-                remedy="resume with the buffer_size that the run was started with",
-            )
-        self._bytes[: len(rows)] = rows.view(_opaque(self.dtype))
+        rows, inserted = saved_rows(state, self.dtype, self.capacity)
+        self._bytes[: len(rows)] = rows.view(self._opaque)
         self.inserted = inserted
 
-    def _require_layout(self, rows: NDArray[Any]) -> None:
-        if rows.dtype != self.dtype:
-            raise InputError("the rows have another layout than the replay buffer", got=str(rows.dtype), expected=str(self.dtype))
+
+def saved_rows(state: dict[str, Any], dtype: np.dtype[Any], capacity: int) -> tuple[NDArray[Any], int]:
+    """The filled part and the count out of a buffer's state. Raises `InputError` unless it had this layout and capacity."""
+    rows, inserted = state["rows"], int(state["inserted"])
+    require_layout(rows, dtype)
+    if len(rows) != min(inserted, capacity):
+        raise InputError(
+            "the saved replay buffer has another capacity",
+            got=f"{len(rows)} rows of {inserted} inserted",
+            expected=f"{min(inserted, capacity)} rows",
+            remedy="resume with the buffer_size that the run was started with",
+        )
+    return rows, inserted
 
 
-def _opaque(dtype: np.dtype[Any]) -> np.dtype[np.void]:
-    return np.dtype((np.void, dtype.itemsize))
+def require_layout(rows: NDArray[Any], dtype: np.dtype[Any]) -> None:
+    """Raise `InputError` for rows of another dtype."""
+    if rows.dtype != dtype:
+        raise InputError("the rows have another layout than the replay buffer", got=str(rows.dtype), expected=str(dtype))

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparring.replay.buffer import ReplayBuffer
+from sparring.replay.columns import ColumnReader, Columns, Targets
 from sparring.replay.samplers import Sampler
 from sparring.replay.symmetry import RandomSymmetry
 
 
 @dataclass(frozen=True)
 class Minibatch:
-    """`rows` [B] are transitions, `indices` [B] where they lie, `weights` [B] their importance weights."""
+    """B transitions of which `indices` [B] says where they lie and `weights` [B] are the importance weights.
+
+    `rows[name]` [B, ...] is a field of the transition layout: an array of its own for each field that an update needs.
+    """
 
     indices: NDArray[np.int64]
-    rows: NDArray[Any]
+    rows: Columns
     weights: NDArray[np.float32]
+    targets: Targets = field(repr=False)  # `rows` as the replay writes them
 
 
 class Replay:
@@ -29,6 +34,7 @@ class Replay:
         self._buffer = buffer
         self._sampler = sampler
         self._augmentation = augmentation
+        self._reader = ColumnReader(buffer.places, augmentation)
 
     def __len__(self) -> int:
         return len(self._buffer)
@@ -43,15 +49,26 @@ class Replay:
 
     def extend(self, rows: NDArray[Any]) -> None:
         """Store transitions [m] in order; the oldest make room."""
-        self._sampler.on_insert(self._buffer.extend(rows))
+        self._sampler.on_insert(*self._buffer.extend(rows))
 
     def sample(self, batch_size: int, *, rng: np.random.Generator, beta: float) -> Minibatch:
         """Draw with replacement; `beta` is the exponent of the importance weights."""
-        indices, weights = self._sampler.sample(len(self._buffer), batch_size=batch_size, rng=rng, beta=beta)
-        rows = self._buffer.gather(indices)
-        if self._augmentation is not None:
-            self._augmentation.apply(rows, rng)
-        return Minibatch(indices, rows, weights)
+        batch = self.room(batch_size)
+        self.sample_into(batch, rng=rng, beta=beta)
+        return batch
+
+    def room(self, batch_size: int) -> Minibatch:
+        """A minibatch of zeros, to sample into again and again."""
+        columns = self._reader.columns(batch_size)
+        indices, weights = np.zeros(batch_size, np.int64), np.zeros(batch_size, np.float32)
+        return Minibatch(indices, columns, weights, self._reader.targets(columns))
+
+    def sample_into(self, batch: Minibatch, *, rng: np.random.Generator, beta: float) -> None:
+        """`sample`, into the arrays of `batch`, which is from `room`. Random numbers: those of the sampler, then the relabellings."""
+        size, batch_size = len(self._buffer), len(batch.indices)
+        batch.indices[:], batch.weights[:] = self._sampler.sample(size, batch_size=batch_size, rng=rng, beta=beta)
+        choices = None if self._augmentation is None else self._augmentation.draw(batch_size, rng)
+        self._reader.read(batch.indices, choices, batch.targets, size=size)
 
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.float32]) -> None:
         """Tell the sampler how wrong the network was about a minibatch."""

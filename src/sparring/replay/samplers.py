@@ -2,6 +2,8 @@
 
 A sampler knows places, never rows: it is told which were written (`on_insert`), picks some (`sample`), and hears how wrong the
 network was about them (`update`). Everything follows from the order of these calls and from the generator that is handed in.
+
+The compiled functions call nothing outside of this file, because Numba's cache on disk does not notice a change elsewhere.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from sparring.errors import ConfigurationError, InputError, NumericalError
@@ -20,8 +23,8 @@ _LARGEST = float(np.finfo(np.float32).max)  # a larger error is an overflow wher
 class Sampler(Protocol):
     """Picks the places of minibatches."""
 
-    def on_insert(self, indices: NDArray[np.int64]) -> None:
-        """New rows were written at `indices` [n]."""
+    def on_insert(self, first: int, count: int) -> None:
+        """New rows were written at `count` places from `first` on; after the last place of the buffer comes place 0."""
 
     def sample(self, size: int, *, batch_size: int, rng: np.random.Generator, beta: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Places [batch_size] below `size`, the number of rows in the buffer, with replacement; and importance weights [batch_size].
@@ -42,12 +45,12 @@ class Sampler(Protocol):
 class UniformSampler:
     """Every row is as likely as any other; all weights are 1."""
 
-    def on_insert(self, indices: NDArray[np.int64]) -> None:
+    def on_insert(self, first: int, count: int) -> None:
         pass
 
     def sample(self, size: int, *, batch_size: int, rng: np.random.Generator, beta: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        _require_rows(size)
-        return rng.integers(0, size, batch_size), np.ones(batch_size, np.float32)
+        require_rows(size)
+        return below(size, batch_size, rng), np.ones(batch_size, np.float32)
 
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.floating[Any]]) -> None:
         pass
@@ -70,11 +73,7 @@ class PrioritizedSampler:
     """
 
     def __init__(self, capacity: int, alpha: float, eps: float) -> None:
-        # Within these bounds no priority can vanish to 0, and a row of priority 0 would be taken for an empty place.
-        if not 0.0 <= alpha <= 1.0:
-            raise ConfigurationError("the exponent alpha of the priorities", got=alpha, expected="0 (uniform) to 1")
-        if not 1e-12 <= eps < np.inf:
-            raise ConfigurationError("the constant eps that is added to all priorities", got=eps, expected="at least 1e-12, and finite")
+        require_exponent(alpha, eps)
         self.alpha = alpha
         self.eps = eps
         self._tree = SumTree(capacity)
@@ -85,26 +84,26 @@ class PrioritizedSampler:
         """[capacity] p^alpha, a read-only view; 0 where no row was written yet."""
         return self._tree.values
 
-    def on_insert(self, indices: NDArray[np.int64]) -> None:
-        self._tree.set(indices, np.full(len(indices), self._largest))
+    def on_insert(self, first: int, count: int) -> None:
+        self._tree.fill(first, count, self._largest)
 
     def sample(self, size: int, *, batch_size: int, rng: np.random.Generator, beta: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        _require_rows(size)
+        require_rows(size)
         indices = self._tree.find_stratified(rng.random(batch_size))
-        priorities = self.priorities[indices]
-        return indices, ((priorities.min() / priorities) ** beta).astype(np.float32)
+        weights = np.empty(batch_size, np.float32)
+        _weigh(self.priorities, indices, beta, weights)
+        return indices, weights
 
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.floating[Any]]) -> None:
         """See `Sampler`. Raises `NumericalError`, before anything has changed, for an error that is NaN or beyond float32."""
-        errors = np.abs(td_errors, dtype=np.float64)
-        finite = errors <= _LARGEST  # false for NaN, too
-        if not finite.all():
-            raise NumericalError(f"{np.sum(~finite)} of {len(errors)} td errors are not finite; a lower learning_rate may help")
-        if np.any(self.priorities[indices] == 0.0):
+        values = np.empty(len(indices))
+        bad, misplaced, largest = _prioritize(self.priorities, indices, td_errors, self.alpha, self.eps, values)
+        if bad:
+            raise NumericalError(f"{bad} of {len(td_errors)} td errors are not finite; a lower learning_rate may help")
+        if misplaced:
             raise IndexError("a priority for a place that holds no row: got an index that was never inserted")
-        values = (errors + self.eps) ** self.alpha
         self._tree.set(indices, values)
-        self._largest = max(self._largest, float(values.max(initial=0.0)))
+        self._largest = max(self._largest, largest)
 
     def get_state(self) -> dict[str, Any]:
         return {"priorities": np.trim_zeros(self.priorities, "b").copy(), "largest": self._largest}
@@ -120,6 +119,46 @@ class PrioritizedSampler:
         self._largest = float(state["largest"])
 
 
-def _require_rows(size: int) -> None:
+def below(end: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """[count] whole numbers from 0 up to `end`, exclusive, far below 2**53; in a third of the time of `rng.integers`."""
+    numbers: NDArray[np.int64] = (rng.random(count) * end).astype(np.int64)
+    return numbers
+
+
+def require_exponent(alpha: float, eps: float) -> None:
+    """Within these bounds no priority can vanish to 0, and a row of priority 0 would be taken for an empty place."""
+    if not 0.0 <= alpha <= 1.0:
+        raise ConfigurationError("the exponent alpha of the priorities", got=alpha, expected="0 (uniform) to 1")
+    if not 1e-12 <= eps < np.inf:
+        raise ConfigurationError("the constant eps that is added to all priorities", got=eps, expected="at least 1e-12, and finite")
+
+
+def require_rows(size: int) -> None:
+    """Raise `InputError` for an empty replay buffer."""
     if size < 1:
         raise InputError("nothing can be sampled from an empty replay buffer", remedy="insert rows first")
+
+
+@njit(cache=True, nogil=True)
+def _weigh(priorities: Any, indices: Any, beta: Any, weights: Any) -> None:
+    least = np.inf
+    for index in indices:
+        least = min(least, priorities[index])
+    for i in range(indices.shape[0]):
+        weights[i] = (least / priorities[indices[i]]) ** beta
+
+
+@njit(cache=True, nogil=True)
+def _prioritize(priorities: Any, indices: Any, errors: Any, alpha: Any, eps: Any, values: Any) -> Any:
+    """Puts p^alpha into `values`; returns how many errors are not finite, how many places hold no row, and the largest p^alpha."""
+    bad = misplaced = 0
+    largest = 0.0
+    for i in range(indices.shape[0]):
+        error, index = abs(np.float64(errors[i])), indices[i]
+        if not error <= _LARGEST:  # NaN, too
+            bad += 1
+        if index < 0 or index >= priorities.shape[0] or priorities[index] == 0.0:
+            misplaced += 1
+        values[i] = (error + eps) ** alpha
+        largest = max(largest, values[i])
+    return bad, misplaced, largest

@@ -22,23 +22,20 @@ from sparring.errors import InputError
 class SumTree:
     """Non-negative float64 values at places 0 to `capacity - 1`, all 0 at first, that can be found in proportion to their size."""
 
+    values: NDArray[np.float64]  # [capacity], a read-only view
+
     def __init__(self, capacity: int) -> None:
         if capacity < 1:
             raise InputError("the capacity of a sum tree", got=capacity, expected="at least 1")
         self.capacity = capacity
         self._first_leaf = 1 << (capacity - 1).bit_length()
         self._nodes = np.zeros(2 * self._first_leaf)
+        self.values = self._nodes[self._first_leaf : self._first_leaf + capacity]
+        self.values.flags.writeable = False
 
     @property
     def total(self) -> float:
         return float(self._nodes[1])
-
-    @property
-    def values(self) -> NDArray[np.float64]:
-        """[capacity], a read-only view."""
-        view = self._nodes[self._first_leaf : self._first_leaf + self.capacity]
-        view.flags.writeable = False
-        return view
 
     def set(self, indices: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         """Set `values` [n] (finite, not negative: not checked) at `indices` [n], one after another: of equal indices the last wins.
@@ -50,6 +47,12 @@ class SumTree:
         if not _set(self._nodes, self.capacity, indices, values):
             got = f"{indices.min()} to {indices.max()}"
             raise IndexError(f"a place that is not in the sum tree: got indices {got}, expected 0 to {self.capacity - 1}")
+
+    def fill(self, first: int, count: int, value: float) -> None:
+        """Set `value` at `count` (at most `capacity`) places from `first` on; after the last place comes place 0."""
+        before_wrap = min(count, self.capacity - first)
+        _fill(self._nodes, first, before_wrap, value)
+        _fill(self._nodes, 0, count - before_wrap, value)
 
     def find_stratified(self, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
         """[n] places, one from each of n equal shares of the total; `uniforms` [n] in [0, 1) says where in its share.
@@ -87,6 +90,21 @@ def _set(nodes: Any, capacity: Any, indices: Any, values: Any) -> Any:
                 kept += 1
         count = kept
     return True
+
+
+@njit(cache=True, nogil=True)
+def _fill(nodes: Any, first: Any, count: Any, value: Any) -> None:
+    """Neighbours have neighbours as parents: on each level one range is written."""
+    if count == 0:
+        return
+    low = nodes.shape[0] // 2 + first
+    high = low + count
+    for i in range(low, high):
+        nodes[i] = value
+    while low > 1:
+        low, high = low // 2, (high + 1) // 2
+        for i in range(low, high):
+            nodes[i] = nodes[2 * i] + nodes[2 * i + 1]
 
 
 @njit(cache=True, nogil=True)

@@ -37,6 +37,12 @@ def transition_dtype(spec: GameSpec) -> np.dtype[Any]:
     )
 
 
+def offset_of(layout: np.dtype[Any], name: str) -> int:
+    """Where in a row of `layout` a field begins, in bytes."""
+    assert layout.fields is not None
+    return layout.fields[name][1]
+
+
 def join_rows(blocks: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Blocks of one structured dtype, copied end to end, padding included.
 

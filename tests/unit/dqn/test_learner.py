@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,26 +34,42 @@ def _one_torch_thread() -> None:
     torch.set_num_threads(1)
 
 
-class GivenBatches:
-    """In place of a replay: minibatches that are known beforehand; keeps what it is told."""
+@dataclass
+class Given:
+    """A minibatch that is known beforehand; `rows` [6] have the transition layout."""
 
-    def __init__(self, batches: list[Minibatch]) -> None:
+    indices: NDArray[np.int64]
+    rows: NDArray[Any]
+    weights: NDArray[np.float32]
+
+
+class GivenBatches:
+    """In place of a replay; keeps what it is told."""
+
+    def __init__(self, batches: list[Given]) -> None:
         self.batches = list(batches)
         self.asked: list[tuple[int, float]] = []
-        self.told: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+        self.told: list[tuple[list[int], NDArray[np.float32]]] = []
+        self._rooms = filled_replay()
 
-    def sample(self, batch_size: int, *, rng: np.random.Generator, beta: float) -> Minibatch:
-        self.asked.append((batch_size, beta))
-        return self.batches.pop(0)
+    def room(self, batch_size: int) -> Minibatch:
+        return self._rooms.room(batch_size)
+
+    def sample_into(self, batch: Minibatch, *, rng: np.random.Generator, beta: float) -> None:
+        self.asked.append((len(batch.indices), beta))
+        given = self.batches.pop(0)
+        batch.indices[:], batch.weights[:] = given.indices, given.weights
+        for name, column in batch.rows.items():
+            column[:] = given.rows[name]
 
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.float32]) -> None:
-        self.told.append((indices, td_errors))
+        self.told.append((indices.tolist(), td_errors))
 
 
-def batches(count: int) -> list[Minibatch]:
+def batches(count: int) -> list[Given]:
     rng = np.random.default_rng(1)
     return [
-        Minibatch(rng.integers(0, 100, 6), random_rows(6, seed=k), rng.choice([0.25, 0.5, 1.0], 6).astype(np.float32)) for k in range(count)
+        Given(rng.integers(0, 100, 6), random_rows(6, seed=k), rng.choice([0.25, 0.5, 1.0], 6).astype(np.float32)) for k in range(count)
     ]
 
 
@@ -69,7 +85,7 @@ class ByHand:
         self.figures: list[dict[str, float]] = []
         self.errors: list[list[float]] = []
 
-    def update(self, batch: Minibatch) -> None:
+    def update(self, batch: Given) -> None:
         losses, errors, values = [], [], []
         for row, weight in zip(batch.rows, batch.weights, strict=True):
             q = q_of(self.policy, row["observation"])[int(row["action"])]
@@ -141,7 +157,7 @@ def test_updates_equal_those_made_by_hand(settings: LearnerSettings) -> None:
         by_hand.update(batch)
         expected = {"updates": 1, **by_hand.figures[-1]}
         assert vars(stats) == pytest.approx(expected, rel=1e-4, abs=1e-5)
-        assert replay.told[-1][0].tolist() == batch.indices.tolist()
+        assert replay.told[-1][0] == batch.indices.tolist()
         np.testing.assert_allclose(replay.told[-1][1], by_hand.errors[-1], rtol=1e-4, atol=1e-5)
     state = learner.get_state()
     for name, expected_network in (("policy", by_hand.policy), ("target", by_hand.target)):
@@ -209,9 +225,11 @@ def test_the_same_seed_draws_the_same_minibatches() -> None:
     assert ends[0] != ends[2]
 
 
+@pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize("prioritized", [False, True])
-def test_a_restored_learner_goes_on_bit_for_bit(prioritized: bool) -> None:
+def test_a_restored_learner_goes_on_bit_for_bit(prioritized: bool, bfloat16: bool) -> None:
     """Also when the first one went on after its state was taken: the state is a copy."""
+    settings = replace(SETTINGS, bfloat16=bfloat16)
 
     def replay() -> Replay:
         sampler = PrioritizedSampler(100, 0.6, 1e-6)
@@ -219,11 +237,11 @@ def test_a_restored_learner_goes_on_bit_for_bit(prioritized: bool) -> None:
         made.extend(random_rows(40))
         return made
 
-    first, first_replay = Learner(SPEC, SETTINGS, device=CPU, seed=1), replay()
+    first, first_replay = Learner(SPEC, settings, device=CPU, seed=1), replay()
     first.update(first_replay, 4)
     state, replay_state = first.get_state(), first_replay.get_state()
     first.update(first_replay, 5)
-    second, second_replay = Learner(SPEC, SETTINGS, device=CPU, seed=99), replay()
+    second, second_replay = Learner(SPEC, settings, device=CPU, seed=99), replay()
     second.update(second_replay, 2)
     second.set_state(state)
     second_replay.set_state(replay_state)
@@ -320,6 +338,19 @@ def test_set_weights_is_for_the_policy_alone() -> None:
     assert all(np.array_equal(before["target"][name], after["target"][name]) for name in before["target"])
     assert after["optimizer"]["0"]["exp_avg"].tobytes() == before["optimizer"]["0"]["exp_avg"].tobytes()
     assert after["updates"] == 2
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_learns_on_from_weights_that_were_set(bfloat16: bool) -> None:
+    """A learner whose policy and target begin with the same weights goes the same way."""
+    settings = replace(SETTINGS, bfloat16=bfloat16)
+    one, other = (Learner(SPEC, settings, device=CPU, seed=seed) for seed in (1, 2))
+    state = one.get_state()
+    other.set_state({**other.get_state(), "target": state["target"], "rng": state["rng"]})
+    other.set_weights(state["policy"])
+    for learner in (one, other):
+        learner.update(filled_replay(), 2)
+    assert one.vector().tobytes() == other.vector().tobytes()
 
 
 def test_a_learner_begins_with_the_target_equal_to_the_policy() -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sparring.errors import InputError
 from sparring.games import spec_of
 from sparring.replay import PrioritizedSampler, RandomSymmetry, Replay, ReplayBuffer, UniformSampler, transition_dtype
+from sparring.replay.columns import Columns
 
 SPEC = spec_of("tic_tac_toe")
 DTYPE = transition_dtype(SPEC)
@@ -23,8 +24,9 @@ def numbered(first: int, count: int) -> NDArray[Any]:
     return rows
 
 
-def assert_same(one: NDArray[Any], other: NDArray[Any]) -> None:
-    for name in DTYPE.names or ():
+def assert_same(one: Columns, other: Columns) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
 
 
@@ -32,12 +34,12 @@ class Recorder(UniformSampler):
     """A sampler that writes down what it is told."""
 
     def __init__(self) -> None:
-        self.inserted: list[list[int]] = []
+        self.inserted: list[tuple[int, int]] = []
         self.updated: list[tuple[list[int], list[float]]] = []
         self.asked: list[tuple[int, int, float]] = []
 
-    def on_insert(self, indices: NDArray[np.int64]) -> None:
-        self.inserted.append(indices.tolist())
+    def on_insert(self, first: int, count: int) -> None:
+        self.inserted.append((first, count))
 
     def sample(self, size: int, *, batch_size: int, rng: np.random.Generator, beta: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         self.asked.append((size, batch_size, beta))
@@ -53,7 +55,7 @@ def test_the_sampler_hears_of_places_and_the_learner_gets_rows() -> None:
     assert (len(replay), replay.capacity, replay.dtype) == (0, 4, DTYPE)
     replay.extend(numbered(0, 3))
     replay.extend(numbered(3, 3))
-    assert sampler.inserted == [[0, 1, 2], [3, 0, 1]]
+    assert sampler.inserted == [(0, 3), (3, 3)]
     assert len(replay) == 4
     batch = replay.sample(3, rng=np.random.default_rng(0), beta=0.6)
     assert sampler.asked == [(4, 3, 0.6)]
@@ -68,7 +70,7 @@ def test_a_minibatch_is_a_copy() -> None:
     replay = Replay(ReplayBuffer(DTYPE, 4), Recorder(), RandomSymmetry(SPEC))
     replay.extend(numbered(0, 4))
     for _ in range(20):
-        replay.sample(3, rng=np.random.default_rng(0), beta=1.0).rows["version"] = -1
+        replay.sample(3, rng=np.random.default_rng(0), beta=1.0).rows["version"][:] = -1
     stored = replay.get_state()["buffer"]["rows"]
     assert stored["version"].tolist() == [0, 1, 2, 3]
     assert stored["action"].tolist() == [0, 1, 2, 3]
@@ -93,9 +95,9 @@ def test_symmetries_are_applied_to_what_is_sampled() -> None:
     batch = replay.sample(500, rng=np.random.default_rng(0), beta=1.0)
     rows = batch.rows
     assert rows["observation"].reshape(500, 18)[np.arange(500), rows["action"]].all()
-    corner = rows[rows["version"] == 0]
-    assert set(corner["action"].tolist()) == {0, 2, 6, 8}
-    assert set(rows[rows["version"] == 4]["action"].tolist()) == {4}
+    action = rows["action"]
+    assert set(action[rows["version"] == 0].tolist()) == {0, 2, 6, 8}
+    assert set(action[rows["version"] == 4].tolist()) == {4}
 
 
 def test_the_same_generator_gives_the_same_minibatch() -> None:
@@ -125,6 +127,25 @@ def test_a_restored_replay_goes_on(prioritized: bool) -> None:
         for replay in (first, second):
             replay.update(one.indices, np.linspace(-1, step, 6).astype(np.float32))
             replay.extend(numbered(20 + step, 1))
+
+
+@pytest.mark.parametrize("prioritized", [False, True])
+def test_room_is_sampled_into_again_and_again(prioritized: bool) -> None:
+    """The same draws as minibatches in arrays of their own; and a minibatch in its own arrays outlives the next ones."""
+    replay = Replay(ReplayBuffer(DTYPE, 50), PrioritizedSampler(50, 0.7, 1e-3) if prioritized else UniformSampler(), RandomSymmetry(SPEC))
+    replay.extend(numbered(0, 50))
+    replay.update(np.arange(50), np.linspace(0, 3, 50).astype(np.float32))
+    rng, again = np.random.default_rng(3), np.random.default_rng(3)
+    own = [replay.sample(20, rng=rng, beta=0.5) for _ in range(3)]
+    room = replay.room(20)
+    arrays = {name: column.ctypes.data for name, column in room.rows.items()}
+    for expected in own:
+        replay.sample_into(room, rng=again, beta=0.5)
+        assert_same(room.rows, expected.rows)
+        assert room.indices.tolist() == expected.indices.tolist()
+        assert room.weights.tolist() == expected.weights.tolist()
+    assert {name: column.ctypes.data for name, column in room.rows.items()} == arrays
+    assert own[0].indices.tolist() != own[1].indices.tolist()
 
 
 def test_an_empty_replay_and_rows_of_another_layout_are_refused() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from numpy.typing import NDArray
 
 from sparring.errors import InputError
@@ -50,24 +50,11 @@ class BufferMachine(RuleBasedStateMachine):
     @rule(count=st.integers(0, 40))
     def extend(self, count: int) -> None:
         rows = make_rows(len(self.all), count)
-        indices = self.buffer.extend(rows)
+        first, kept = self.buffer.extend(rows)
         rows["version"] = -1  # the buffer has its own copy
         numbers = range(max(len(self.all), len(self.all) + count - self.capacity), len(self.all) + count)
-        assert indices.dtype == np.int64
-        assert indices.tolist() == [number % self.capacity for number in numbers]
+        assert [(first + i) % self.capacity for i in range(kept)] == [number % self.capacity for number in numbers]
         self.all = make_rows(0, len(self.all) + count)
-
-    @precondition(lambda self: len(self.all) > 0)
-    @rule(data=st.data(), use_out=st.booleans())
-    def gather(self, data: st.DataObject, use_out: bool) -> None:
-        indices = np.array(data.draw(st.lists(st.integers(0, len(self.buffer) - 1), max_size=20)), np.int64)
-        out = make_rows(1000, len(indices)) if use_out else None
-        got = self.buffer.gather(indices, out)
-        assert out is None or got is out
-        expected = self.expected_rows()[indices]
-        assert got.dtype == DTYPE
-        assert_equal_rows(got, expected)
-        got["version"] = -7  # a copy: the invariant notices if the buffer changed
 
     @rule()
     def save_and_restore(self) -> None:
@@ -95,6 +82,8 @@ class BufferMachine(RuleBasedStateMachine):
         assert self.buffer.inserted == len(self.all)
         assert len(self.buffer) == min(len(self.all), self.capacity)
         assert_equal_rows(self.buffer.rows, self.expected_rows())
+        assert_equal_rows(self.buffer.places[: len(self.buffer)], self.expected_rows())
+        assert len(self.buffer.places) == self.capacity
 
 
 TestReplayBuffer = BufferMachine.TestCase
@@ -103,11 +92,11 @@ TestReplayBuffer.settings = settings(max_examples=60, stateful_step_count=20, de
 
 def test_wrap_around_by_hand() -> None:
     buffer = ReplayBuffer(DTYPE, 5)
-    assert buffer.extend(make_rows(0, 3)).tolist() == [0, 1, 2]
-    assert buffer.extend(make_rows(3, 4)).tolist() == [3, 4, 0, 1]
+    assert buffer.extend(make_rows(0, 3)) == (0, 3)
+    assert buffer.extend(make_rows(3, 4)) == (3, 4)
     assert buffer.rows["version"].tolist() == [5, 6, 2, 3, 4]
     # Rows 7 to 18, of which 14 to 18 are kept.
-    assert buffer.extend(make_rows(7, 12)).tolist() == [4, 0, 1, 2, 3]
+    assert buffer.extend(make_rows(7, 12)) == (4, 5)
     assert buffer.rows["version"].tolist() == [15, 16, 17, 18, 14]
     assert buffer.inserted == 19
 
@@ -120,19 +109,13 @@ def test_takes_rows_of_a_strided_or_read_only_array() -> None:
     assert buffer.rows["version"].tolist() == [0, 2, 4, 6]
 
 
-@pytest.mark.parametrize("index", [-1, 3, 4, 2**40])
-def test_gather_refuses_places_without_a_row(index: int) -> None:
-    buffer = ReplayBuffer(DTYPE, 5)
-    buffer.extend(make_rows(0, 3))
-    with pytest.raises(IndexError, match="expected 0 to 2"):
-        buffer.gather(np.array([0, index, 1]))
-
-
 def test_rows_cannot_be_written_through_the_view() -> None:
     buffer = ReplayBuffer(DTYPE, 5)
     buffer.extend(make_rows(0, 3))
     with pytest.raises(ValueError, match="read-only"):
         buffer.rows["R"][0] = 1.0
+    with pytest.raises(ValueError, match="read-only"):
+        buffer.places["R"][0] = 1.0
     buffer.extend(make_rows(3, 1))
     assert len(buffer) == 4
 

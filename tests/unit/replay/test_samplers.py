@@ -8,12 +8,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from sparring.errors import ConfigurationError, InputError, NumericalError
 from sparring.replay import PrioritizedSampler, Sampler, UniformSampler
+from sparring.replay.samplers import below
 
 
 def test_both_are_samplers() -> None:
     samplers: list[Sampler] = [UniformSampler(), PrioritizedSampler(4, 0.6, 1e-3)]
     for sampler in samplers:
-        sampler.on_insert(np.arange(4))
+        sampler.on_insert(0, 4)
         indices, weights = sampler.sample(4, batch_size=6, rng=np.random.default_rng(0), beta=0.4)
         assert indices.dtype == np.int64
         assert weights.dtype == np.float32
@@ -38,7 +39,7 @@ class PrioritizedMachine(RuleBasedStateMachine):
         capacity = self.arguments[0]
         places = [number % capacity for number in range(self.inserted, self.inserted + count)][-capacity:]
         self.inserted += count
-        self.sampler.on_insert(np.array(places, np.int64))
+        self.sampler.on_insert(places[0] if places else 0, len(places))
         self.model.update(dict.fromkeys(places, self.largest))
 
     @precondition(lambda self: self.model)
@@ -69,7 +70,7 @@ class PrioritizedMachine(RuleBasedStateMachine):
     def save_and_restore(self, seed: int) -> None:
         restored = PrioritizedSampler(*self.arguments)
         if self.model:  # over what is there already
-            restored.on_insert(np.arange(self.arguments[0]))
+            restored.on_insert(0, self.arguments[0])
         restored.set_state(self.sampler.get_state())
         if self.model:
             both = [s.sample(len(self.model), batch_size=7, rng=np.random.default_rng(seed), beta=0.5) for s in (self.sampler, restored)]
@@ -98,13 +99,13 @@ class UniformMachine(RuleBasedStateMachine):
 
     @rule(places=st.lists(st.integers(0, 20), max_size=5))
     def insert_and_update(self, places: list[int]) -> None:
-        self.sampler.on_insert(np.array(places, np.int64))
+        self.sampler.on_insert(0, len(places))
         self.sampler.update(np.array(places, np.int64), np.full(len(places), 9.0, np.float32))
 
     @rule(size=st.integers(1, 50), batch_size=st.integers(1, 9), seed=st.integers(0, 2**32))
     def sample(self, size: int, batch_size: int, seed: int) -> None:
         indices, weights = self.sampler.sample(size, batch_size=batch_size, rng=np.random.default_rng(seed), beta=0.4)
-        assert indices.tolist() == np.random.default_rng(seed).integers(0, size, batch_size).tolist()
+        assert indices.tolist() == [int(uniform * size) for uniform in np.random.default_rng(seed).random(batch_size)]
         assert weights.tolist() == [1.0] * batch_size
 
     @rule()
@@ -126,7 +127,7 @@ def chi_square(counts: np.ndarray, probabilities: np.ndarray) -> float:
 @pytest.mark.parametrize("batch_size", [1, 32])
 def test_prioritized_sampling_is_proportional(batch_size: int) -> None:
     sampler = PrioritizedSampler(13, 0.6, 1e-2)
-    sampler.on_insert(np.arange(11))  # two places stay empty
+    sampler.on_insert(0, 11)  # two places stay empty
     errors = np.linspace(-2.0, 3.0, 11)
     sampler.update(np.arange(11), errors)
     rng = np.random.default_rng(11)
@@ -139,6 +140,15 @@ def test_prioritized_sampling_is_proportional(batch_size: int) -> None:
     assert chi_square(counts[:11], np.full(11, 1 / 11)) > 1000  # the yardstick can tell
 
 
+@pytest.mark.parametrize("end", [1, 2, 3, 5, 17, 100, 2**20 - 1, 2**20, 2**40 + 1])
+def test_numbers_below_an_end_never_reach_it(end: int) -> None:
+    class Largest:
+        def random(self, count: int) -> np.ndarray:
+            return np.full(count, np.nextafter(1.0, 0.0))
+
+    assert below(end, 2, Largest()).tolist() == [end - 1] * 2  # type: ignore[arg-type]
+
+
 def test_uniform_sampling_is_uniform() -> None:
     rng = np.random.default_rng(12)
     drawn = [UniformSampler().sample(11, batch_size=100, rng=rng, beta=0.4)[0] for _ in range(320)]
@@ -148,7 +158,7 @@ def test_uniform_sampling_is_uniform() -> None:
 def test_importance_weights_by_hand() -> None:
     # alpha 1, |error| + eps = 1, 2, 5; P = 1/8, 2/8, 5/8; with beta 1: (3 P)^-1 = 8/3, 4/3, 8/15; divided by 8/3: 1, 1/2, 1/5.
     sampler = PrioritizedSampler(3, 1.0, 0.5)
-    sampler.on_insert(np.arange(3))
+    sampler.on_insert(0, 3)
     sampler.update(np.arange(3), np.array([0.5, -1.5, 4.5]))
     indices, weights = sampler.sample(3, batch_size=8, rng=np.random.default_rng(0), beta=1.0)
     assert indices.tolist() == [0, 1, 1, 2, 2, 2, 2, 2]  # eight strata of mass 1
@@ -163,7 +173,7 @@ def test_importance_weights_by_hand() -> None:
 def test_weights_are_relative_to_the_largest_of_the_minibatch() -> None:
     # A minibatch of one has weight 1, whatever row it is.
     sampler = PrioritizedSampler(3, 1.0, 0.5)
-    sampler.on_insert(np.arange(3))
+    sampler.on_insert(0, 3)
     sampler.update(np.arange(3), np.array([0.5, -1.5, 4.5]))
     rng = np.random.default_rng(0)
     assert all(sampler.sample(3, batch_size=1, rng=rng, beta=1.0)[1].tolist() == [1.0] for _ in range(20))
@@ -171,30 +181,31 @@ def test_weights_are_relative_to_the_largest_of_the_minibatch() -> None:
 
 def test_alpha_shapes_the_priorities_and_new_rows_get_the_largest_seen() -> None:
     sampler = PrioritizedSampler(5, 0.5, 1.0)
-    sampler.on_insert(np.array([0, 1]))
+    sampler.on_insert(0, 2)
     assert sampler.priorities.tolist() == [1.0, 1.0, 0.0, 0.0, 0.0]
     sampler.update(np.array([0]), np.array([-8.0]))  # (8 + 1) ** 0.5
-    sampler.on_insert(np.array([2]))
+    sampler.on_insert(2, 1)
     assert sampler.priorities.tolist() == [3.0, 1.0, 3.0, 0.0, 0.0]
     # The largest *seen*: it stays when the row that had it no longer does.
     sampler.update(np.array([0, 2]), np.array([0.0, 3.0]))
-    sampler.on_insert(np.array([3, 1]))
+    sampler.on_insert(3, 1)
+    sampler.on_insert(1, 1)
     assert sampler.priorities.tolist() == [1.0, 3.0, 2.0, 3.0, 0.0]
 
 
 def test_of_equal_indices_the_last_error_wins() -> None:
     sampler = PrioritizedSampler(3, 1.0, 0.5)
-    sampler.on_insert(np.arange(3))
+    sampler.on_insert(0, 3)
     sampler.update(np.array([1, 0, 1, 0, 1]), np.array([9.0, 1.0, 7.0, 2.0, 3.0]))
     assert sampler.priorities.tolist() == [2.5, 3.5, 1.0]
-    sampler.on_insert(np.array([2]))
+    sampler.on_insert(2, 1)
     assert sampler.priorities[2] == 9.5  # seen, if only for a moment
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
 def test_an_error_that_is_not_finite_is_refused_and_nothing_changes(bad: float) -> None:
     sampler = PrioritizedSampler(3, 0.6, 1e-3)
-    sampler.on_insert(np.arange(3))
+    sampler.on_insert(0, 3)
     before = sampler.get_state()
     with pytest.raises(NumericalError, match="1 of 3 td errors"):
         sampler.update(np.arange(3), np.array([0.5, bad, 2.0]))
@@ -206,7 +217,7 @@ def test_an_error_that_is_not_finite_is_refused_and_nothing_changes(bad: float) 
 @pytest.mark.parametrize("place", [-1, 2, 3, 4])
 def test_an_update_of_a_place_without_a_row_is_refused(place: int) -> None:
     sampler = PrioritizedSampler(3, 0.6, 1e-3)
-    sampler.on_insert(np.arange(2))
+    sampler.on_insert(0, 2)
     with pytest.raises(IndexError):
         sampler.update(np.array([0, place]), np.array([0.5, 0.5]))
     assert sampler.priorities.tolist() == [1.0, 1.0, 0.0]
@@ -216,7 +227,7 @@ def test_a_restored_sampler_goes_on_as_the_first_one_does() -> None:
     def play(sampler: PrioritizedSampler, seed: int) -> list[list[float]]:
         rng, seen = np.random.default_rng(seed), []
         for step in range(50):
-            sampler.on_insert(np.arange(step * 7, step * 7 + 7) % 100)
+            sampler.on_insert(step * 7 % 100, 7)
             indices, weights = sampler.sample(100, batch_size=16, rng=rng, beta=0.4)
             sampler.update(indices, rng.normal(size=16).astype(np.float32))
             seen.append([*indices.tolist(), *weights.tolist()])
@@ -241,7 +252,7 @@ def test_refuses_exponents_and_constants_that_could_lose_a_row(alpha: float, eps
 
 def test_the_smallest_priority_is_still_found() -> None:
     sampler = PrioritizedSampler(2, 1.0, 1e-12)
-    sampler.on_insert(np.array([1]))
+    sampler.on_insert(1, 1)
     sampler.update(np.array([1]), np.array([0.0]))
     indices, weights = sampler.sample(1, batch_size=4, rng=np.random.default_rng(0), beta=1.0)
     assert indices.tolist() == [1] * 4
@@ -250,6 +261,6 @@ def test_the_smallest_priority_is_still_found() -> None:
 
 def test_refuses_the_state_of_a_larger_sampler() -> None:
     large = PrioritizedSampler(4, 0.6, 1e-3)
-    large.on_insert(np.arange(4))
+    large.on_insert(0, 4)
     with pytest.raises(InputError, match="at most 3"):
         PrioritizedSampler(3, 0.6, 1e-3).set_state(large.get_state())

@@ -26,6 +26,14 @@ class WholeNumbersMachine(RuleBasedStateMachine):
         for index, value in zip(indices, values, strict=True):
             self.model[index] = value
 
+    @rule(data=st.data(), value=st.integers(0, 9))
+    def fill(self, data: st.DataObject, value: int) -> None:
+        first = data.draw(st.integers(0, len(self.model) - 1))
+        count = data.draw(st.integers(0, len(self.model)))
+        self.tree.fill(first, count, float(value))
+        for place in range(first, first + count):
+            self.model[place % len(self.model)] = value
+
     @precondition(lambda self: sum(self.model) > 0)
     @rule(eighths=st.lists(st.integers(0, 7), min_size=1, max_size=8).filter(lambda drawn: len(drawn) in (1, 2, 4, 8)))
     def find(self, eighths: list[int]) -> None:
@@ -84,6 +92,7 @@ def test_no_error_builds_up_over_many_updates(capacity: int) -> None:
     for _ in range(5000):
         places = rng.integers(0, capacity, 16)
         tree.set(places, 10.0 ** rng.uniform(-12, 12, 16))
+        tree.fill(int(places[0]), int(places[1]), 10.0 ** rng.uniform(-12, 12))
     fresh = SumTree(capacity)
     fresh.set(np.arange(capacity), tree.values.copy())
     assert tree._nodes.tobytes() == fresh._nodes.tobytes()

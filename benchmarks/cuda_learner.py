@@ -1,0 +1,144 @@
+"""Updates a second of the learner on a GPU, beside a loop of recorded bare updates on minibatches that are in place.
+
+    python benchmarks/cuda_learner.py                    about a minute
+    python benchmarks/cuda_learner.py --seconds 5 --device cuda:1
+
+The MLP 2 x 256 for Connect Four and minibatches of 256 out of 200,000 transitions, uniform and by priority, in float32 and bfloat16. Both
+sides make 8 updates at a launch; the learner's also draws, picks, relabels and weighs its minibatches, updates priorities, keeps figures,
+and moves the target. Both run in turn, and rates are medians of 5 turns. It asks for 5,000 updates a second in float32 with uniform
+sampling, and for 0.8 of the bare rate.
+
+Its figures are open: nothing of this has run on a GPU yet. The code is tested on the CPU, where the launches run step by step.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import torch
+import tyro
+from numpy.typing import NDArray
+
+from sparring.dqn.launches import WARM_UPS, CudaGraphs
+from sparring.dqn.learner import UPDATES_PER_LAUNCH, Learner, LearnerSettings
+from sparring.dqn.networks import NetworkSpec, PolicySpec, build_network
+from sparring.dqn.update import Adam, TensorMinibatch, Update
+from sparring.games import spec_of
+from sparring.replay import RandomSymmetry, transition_dtype
+from sparring.replay.device import DeviceReplay
+from sparring.replay.device_samplers import DevicePrioritized, DeviceUniform
+
+POLICY: Final = PolicySpec("connect_four", NetworkSpec("mlp", {"net_arch": [256, 256]}))
+BATCH: Final = 256
+STORED: Final = 200_000
+SERIES: Final = 1_000  # updates a call of the learner
+TURNS: Final = 5
+LEAST_RATE: Final = 5_000.0
+LEAST_RATIO: Final = 0.8
+
+
+def main(seconds: float = 2.0, device: str = "cuda") -> int:
+    """Print one JSON object; 2 is answered where there is no GPU.
+
+    Args:
+        seconds: for each side and turn.
+        device: cuda, cuda:0, cuda:1, ...
+    """
+    if not torch.cuda.is_available():
+        print("cuda_learner: no CUDA device here", file=sys.stderr)
+        return 2
+    place = torch.device(device)
+    torch.cuda.set_device(place)
+    rows = random_rows(STORED)
+    cases = {}
+    for precision in ("float32", "bfloat16"):
+        for prioritized in (False, True):
+            settings = learner_settings(precision)
+            sides = {"learner": learner(settings, rows, place, prioritized=prioritized), "bare": bare(settings, rows, place)}
+            cases[f"{precision}_{'prioritized' if prioritized else 'uniform'}"] = compared(sides, seconds, place)
+    asked = cases["float32_uniform"]
+    met = {"rate": asked["learner"] >= LEAST_RATE, "ratio": asked["ratio"] >= LEAST_RATIO}
+    print(json.dumps({"device": torch.cuda.get_device_name(place), "torch": torch.__version__, "cases": cases, "met": met}))
+    return 0
+
+
+def learner_settings(precision: str) -> LearnerSettings:
+    """The settings of an update as a run has them by default."""
+    returns = spec_of(POLICY.game).returns
+    return LearnerSettings(
+        batch_size=BATCH, learning_rate=1e-4, double_q=True, tau=1.0, target_update_interval=500, max_grad_norm=10.0, returns=returns,
+        bfloat16=precision == "bfloat16",
+    )  # fmt: skip
+
+
+def random_rows(count: int) -> NDArray[Any]:
+    """Transitions of Connect Four that never were."""
+    rng = np.random.default_rng(0)
+    rows = np.zeros(count, transition_dtype(spec_of(POLICY.game)))
+    for name in ("observation", "next_observation", "mask", "next_mask"):
+        rows[name] = rng.integers(0, 2, rows[name].shape)
+    rows["action"] = rng.integers(0, rows["mask"].shape[1], count)
+    rows["R"], rows["discount"], rows["sign"] = rng.choice([-1.0, 0.0, 1.0], count), 0.99, -1
+    return rows
+
+
+def learner(settings: LearnerSettings, rows: NDArray[Any], place: torch.device, *, prioritized: bool) -> Callable[[], int]:
+    """A series of updates from a full replay on the device; answers how many."""
+    made = Learner(POLICY, settings, device=place, seed=0)
+    sampler = DevicePrioritized(len(rows), 0.6, 1e-6, place) if prioritized else DeviceUniform()
+    replay = DeviceReplay(rows.dtype, len(rows), sampler, place, RandomSymmetry(spec_of(POLICY.game)))
+    replay.extend(rows)
+    return lambda: made.update(replay, SERIES, beta=0.5).updates
+
+
+def bare(settings: LearnerSettings, rows: NDArray[Any], place: torch.device) -> Callable[[], int]:
+    """As many updates, recorded on a few minibatches that stay where they are."""
+    policy, target = build_network(POLICY).to(place), build_network(POLICY).to(place).requires_grad_(False)
+    update = Update(policy, target, Adam(policy, settings.learning_rate), settings)
+    ones, pieces = np.ones(BATCH, np.float32), np.split(rows[: BATCH * UPDATES_PER_LAUNCH], UPDATES_PER_LAUNCH)
+    minibatches = [TensorMinibatch.of(piece, ones, place) for piece in pieces]
+
+    def body() -> None:
+        for minibatch in minibatches:
+            update.step(minibatch)
+        update.add_up()
+
+    graphs = CudaGraphs(place)
+    for _ in range(WARM_UPS):
+        graphs.warm_up(body)
+    launch = graphs.record(body)
+
+    def series() -> int:
+        for _ in range(SERIES // UPDATES_PER_LAUNCH):
+            launch()
+        return SERIES // UPDATES_PER_LAUNCH * UPDATES_PER_LAUNCH
+
+    return series
+
+
+def compared(sides: dict[str, Callable[[], int]], seconds: float, place: torch.device) -> dict[str, float]:
+    """Median updates a second of each side, in turns, and the first one's share of the second one's."""
+    rates: dict[str, list[float]] = {name: [] for name in sides}
+    for side in sides.values():
+        side()
+    for _ in range(TURNS):
+        for name, side in sides.items():
+            torch.cuda.synchronize(place)
+            begun, updates = time.perf_counter(), 0
+            while time.perf_counter() - begun < seconds:
+                updates += side()
+                torch.cuda.synchronize(place)
+            rates[name].append(updates / (time.perf_counter() - begun))
+    medians = {name: round(statistics.median(values), 1) for name, values in rates.items()}
+    ratios = [one / other for one, other in zip(*rates.values(), strict=True)]
+    return {**medians, "ratio": round(statistics.median(ratios), 3)}
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(main))

@@ -1,0 +1,37 @@
+"""How a processor multiplies matrices of float32."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import torch
+
+
+@contextmanager
+def fast_float32() -> Iterator[None]:
+    """Within it the CPU multiplies float32 matrices by the faster one of torch's two libraries; the results differ by rounding only.
+
+    Torch hands them to MKL, which on AMD's processors uses half of the width of AVX-512. oneDNN, which multiplies matrices of bfloat16
+    for torch anyway, uses all of it: twice as fast. Torch asks it for float32 only where bfloat16 is said to do, and oneDNN makes use of
+    that on processors with AMX alone; so on the others to say so is to choose the library. The setting is the process's: no other thread
+    should multiply matrices meanwhile.
+    """
+    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = matmul.fp32_precision
+    if _onednn_is_faster():
+        matmul.fp32_precision = "bf16"
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
+
+
+@cache
+def _onednn_is_faster() -> bool:
+    """By the processor's flags, not by a stopwatch: what is learned depends on it."""
+    has = torch.cpu.get_capabilities()
+    amd, amx = str(has.get("cpu_name", "")).startswith("AMD"), has.get("amx_tile") or has.get("amx_bf16")
+    avx512 = all(has.get(f"avx512_{part}") for part in ("f", "bw", "vl", "dq"))
+    return bool(amd and avx512 and not amx and torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]

@@ -1,0 +1,156 @@
+"""The bare update: targets, loss, gradient, clipping and Adam's step on tensors that are in place, without waiting for the device."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from sparring.dqn.adam import Adam, learning_parameters, pieces
+from sparring.dqn.architectures import body_to_bfloat16
+from sparring.dqn.precision import fast_float32
+from sparring.dqn.targets import td_errors, td_targets, weighted_huber
+from sparring.replay.tensors import TensorMinibatch
+
+__all__ = ["Adam", "LearnerSettings", "TensorMinibatch", "Update"]
+
+_KEPT: Final = 64  # steps whose figures are added up together
+_POLICY, _TARGET = 0, 1
+
+
+@dataclass(frozen=True)
+class LearnerSettings:
+    """Hyperparameters of the update, under the names of stable-baselines3; `returns` bounds the targets."""
+
+    batch_size: int
+    learning_rate: float
+    double_q: bool
+    tau: float
+    target_update_interval: int
+    max_grad_norm: float
+    returns: tuple[float, float] | None
+    bfloat16: bool  # matrix products only; weights, targets, loss and optimizer are float32
+
+
+class Update:
+    """The update step of a policy towards its target network; `optimizer` is the policy's. The caller says when the target moves.
+
+    With `bfloat16` networks of ours work on copies of their weights in that precision, others run under torch's autocast. After a change
+    of weights from outside call `refresh`.
+
+    A series of steps begins with `begin`. Once a loss or the norm of a gradient is not finite, `failed` is 1 and the weights stay as they
+    are until the next series: no step has to wait for an answer.
+    """
+
+    failed: Tensor  # [] float32, 0 or 1
+
+    def __init__(self, policy: nn.Module, target: nn.Module, optimizer: Adam, settings: LearnerSettings) -> None:
+        self._settings = settings
+        self._optimizer = optimizer
+        self._policy, self._target = _in_bfloat16(policy, target) if settings.bfloat16 else (policy, target)
+        self._own = [_parameters(network) for network in (policy, target)]
+        self._worked_with = [_parameters(network) for network in (self._policy, self._target)]
+        self._copies = self._policy is not policy
+        self._autocast = settings.bfloat16 and not self._copies
+        self._trained = learning_parameters(self._policy)
+        self._gradients = pieces(optimizer.gradient, self._trained)
+        device = optimizer.weights.device
+        self.failed, self._scale = torch.zeros((), device=device), torch.ones((), device=device)
+        self._poison = torch.zeros((), device=device)  # 0, or NaN from the first failure of a series on
+        self._sums = torch.zeros(5, dtype=torch.float64, device=device)
+        self._kept: list[tuple[Tensor, ...]] = []
+        self.refresh()
+
+    def begin(self) -> None:
+        """Begin a series: forget its figures and whether it failed."""
+        self._kept.clear()
+        for tensor in (self._sums, self._poison, self.failed):
+            tensor.zero_()
+
+    def step(self, batch: TensorMinibatch) -> Tensor:
+        """One update; returns the errors, target minus Q of the chosen action, [B] float32."""
+        with nullcontext() if self._settings.bfloat16 else fast_float32():
+            q, targets = self._values(batch)
+            errors = td_errors(q, batch.action, targets)
+            loss = weighted_huber(errors, batch.weights)
+            gradients = torch.autograd.grad(loss, self._trained, allow_unused=True, materialize_grads=True)
+        loss, errors = loss.detach(), errors.detach()
+        with torch.no_grad():
+            torch._foreach_copy_(self._gradients, gradients)
+            norm = self._descend(loss)
+        self._kept.append((loss, targets, errors, norm, batch.version.clone()))  # the next minibatch may take this one's place
+        if len(self._kept) == _KEPT:
+            self.add_up()
+        return errors
+
+    def _values(self, batch: TensorMinibatch) -> tuple[Tensor, Tensor]:
+        """Q-values [B, A] with a gradient, and targets [B]."""
+        with torch.autocast(batch.R.device.type, torch.bfloat16) if self._autocast else nullcontext():
+            # First of the three: autocast keeps the weights that it casts, and without a gradient if none was asked for.
+            q: Tensor = self._policy(batch.observation).to(torch.float32)
+            with torch.no_grad():
+                q_target = self._target(batch.next_observation).to(torch.float32)
+                q_online = self._policy(batch.next_observation).to(torch.float32) if self._settings.double_q else None
+        returns = self._settings.returns
+        return q, td_targets(q_target, q_online, batch.next_mask, batch.R, batch.discount, batch.sign, returns)
+
+    def _descend(self, loss: Tensor) -> Tensor:
+        """Adam's step along the clipped gradient; returns the gradient's norm before clipping."""
+        norm: Tensor = torch.linalg.vector_norm(self._optimizer.gradient)
+        # Where an error is infinite the gradient of the Huber loss is not: look at both. 0 times what is not finite is NaN, which stays.
+        self._poison.add_(loss + norm, alpha=0.0)
+        torch.ne(self._poison, self._poison, out=self.failed)
+        torch.clamp(norm / self._settings.max_grad_norm, min=1.0, out=self._scale)
+        self._optimizer.step(scale=self._scale, failed=self.failed)
+        self._refresh(_POLICY)
+        return norm
+
+    def move_target(self, tau: float) -> None:
+        """Move the target network's weights towards the policy's by the share `tau`."""
+        with torch.no_grad():
+            policy, target = self._own
+            torch._foreach_lerp_(target, policy, tau)
+        self._refresh(_TARGET)
+
+    def refresh(self) -> None:
+        """Work with the weights that policy and target network have now."""
+        self._refresh(_POLICY)
+        self._refresh(_TARGET)
+
+    def _refresh(self, which: int) -> None:
+        if self._copies:
+            with torch.no_grad():
+                torch._foreach_copy_(self._worked_with[which], self._own[which])
+
+    def add_up(self) -> None:
+        """Add the figures of the last steps to those of the series; inside a graph of launches their tensors live no longer."""
+        if self._kept:
+            losses, targets, errors, norms, versions = zip(*self._kept, strict=True)
+            error, version = torch.cat(errors), torch.cat(versions).to(torch.float64)
+            scalars = torch.stack(losses), torch.cat(targets) - error, error.abs(), torch.stack(norms), version
+            self._sums += torch.stack([figure.mean() for figure in scalars]).to(torch.float64) * len(losses)
+            self._kept.clear()
+
+    def discard(self) -> None:
+        """Forget the figures of steps that were to be recorded, and were not made."""
+        self._kept.clear()
+
+    def figures(self, steps: int) -> list[float]:
+        """Means over the series of `steps`: loss, Q of the chosen actions, absolute error, norm of the gradient, version of the rows."""
+        self.add_up()
+        means: list[float] = (self._sums / steps).tolist()
+        return means
+
+
+def _parameters(network: nn.Module) -> list[Tensor]:
+    return list(network.parameters())
+
+
+def _in_bfloat16(policy: nn.Module, target: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """Copies that work in bfloat16, or the networks themselves where they have to be left as they are."""
+    copies = deepcopy(policy), deepcopy(target)
+    return copies if body_to_bfloat16(copies[0]) and body_to_bfloat16(copies[1]) else (policy, target)

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from random_rows import random_rows
+from torch import Tensor, nn
+
+from sparring.dqn.networks import NetworkSpec, PolicySpec, build_network
+from sparring.dqn.targets import td_errors, td_targets, weighted_huber
+from sparring.dqn.update import Adam, LearnerSettings, TensorMinibatch, Update
+
+B = 16
+CPU = torch.device("cpu")
+SETTINGS = LearnerSettings(
+    batch_size=B, learning_rate=0.01, double_q=True, tau=1.0, target_update_interval=3, max_grad_norm=10.0, returns=(-1.0, 1.0),
+    bfloat16=False,
+)  # fmt: skip
+NETWORKS = {
+    "mlp": NetworkSpec("mlp", {"net_arch": [8, 8], "dueling": True}),
+    "resnet": NetworkSpec("resnet", {"channels": 4, "blocks": 2}),
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_torch_thread() -> None:
+    torch.set_num_threads(1)
+
+
+class Odd(nn.Module):
+    """A user's network with a part that does not learn and one that is of no use; no different dtypes within."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(18, 9)
+        self.unused = nn.Linear(2, 2)
+        self.constant = nn.Parameter(torch.full((9,), 0.5), requires_grad=False)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        q: Tensor = self.layer(observation.flatten(1).to(torch.float32)) * self.constant
+        return q
+
+
+def batch(seed: int = 0) -> TensorMinibatch:
+    weights = np.random.default_rng(seed).choice([0.25, 0.5, 1.0], B).astype(np.float32)
+    return TensorMinibatch.of(random_rows(B, seed), weights, CPU)
+
+
+def make(network: str = "mlp", **changes: Any) -> tuple[Update, nn.Module, nn.Module]:
+    """An update, its policy and its target network, which differ."""
+    if network == "odd":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            policy: nn.Module = Odd()
+            target: nn.Module = Odd().requires_grad_(False)
+    else:
+        spec = PolicySpec("tic_tac_toe", NETWORKS[network])
+        policy, target = build_network(spec, seed=1), build_network(spec, seed=2).requires_grad_(False)
+    return Update(policy, target, Adam(policy, 0.01), replace(SETTINGS, **changes)), policy, target
+
+
+def flat(network: nn.Module) -> Tensor:
+    return torch.cat([parameter.detach().reshape(-1) for parameter in network.parameters()]).clone()
+
+
+def by_torch(policy: nn.Module, target: nn.Module, minibatches: list[TensorMinibatch], settings: LearnerSettings) -> dict[str, Any]:
+    """The same steps by `torch.optim.Adam` and `clip_grad_norm_`, of copies of the networks."""
+    policy, target = deepcopy(policy), deepcopy(target)
+    optimizer = torch.optim.Adam([p for p in policy.parameters() if p.requires_grad], lr=0.01)
+    figures: dict[str, list[float]] = {"loss": [], "q": [], "error": [], "norm": [], "version": []}
+    for one in minibatches:
+        with torch.no_grad():
+            q_target, q_online = target(one.next_observation), policy(one.next_observation)
+        targets = td_targets(q_target, q_online, one.next_mask, one.R, one.discount, one.sign, settings.returns)
+        errors = td_errors(policy(one.observation), one.action, targets)
+        loss = weighted_huber(errors, one.weights)
+        optimizer.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(policy.parameters(), settings.max_grad_norm)
+        optimizer.step()
+        values = loss, (targets - errors).mean(), errors.abs().mean(), norm, one.version.double().mean()
+        for name, value in zip(figures, values, strict=True):
+            figures[name].append(value.item())
+    return {"weights": flat(policy), "errors": errors.detach(), "figures": [float(np.mean(values)) for values in figures.values()]}
+
+
+@pytest.mark.parametrize("max_grad_norm", [10.0, 0.05])
+@pytest.mark.parametrize("network", ["mlp", "resnet", "odd"])
+def test_steps_are_those_of_torch(network: str, max_grad_norm: float) -> None:
+    """More of them than are added up at a time."""
+    update, policy, target = make(network, max_grad_norm=max_grad_norm)
+    minibatches = [batch(seed) for seed in range(70)]
+    expected = by_torch(policy, target, minibatches, replace(SETTINGS, max_grad_norm=max_grad_norm))
+    update.begin()
+    for one in minibatches:
+        errors = update.step(one)
+    torch.testing.assert_close(errors, expected["errors"], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(flat(policy), expected["weights"], rtol=1e-3, atol=1e-3)
+    assert update.figures(70) == pytest.approx(expected["figures"], rel=1e-3, abs=1e-4)
+    assert not update.failed
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+@pytest.mark.parametrize("network", ["mlp", "resnet", "odd"])
+def test_equal_inputs_equal_bits(network: str, bfloat16: bool) -> None:
+    ends = []
+    for _ in range(2):
+        update, policy, _ = make(network, bfloat16=bfloat16)
+        errors = [update.step(batch(seed)).tolist() for seed in range(5)]
+        ends.append((errors, flat(policy).tolist()))
+    assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize("network", ["mlp", "resnet", "odd"])
+def test_bfloat16_is_near_float32_and_all_that_stays_is_float32(network: str) -> None:
+    errors, gradients = [], []
+    for bfloat16 in (False, True):
+        update, policy, _ = make(network, bfloat16=bfloat16)
+        errors.append(update.step(batch()))
+        optimizer = update._optimizer
+        gradients.append(optimizer.gradient)
+        kept = [*policy.parameters(), *optimizer._moments, optimizer.weights, optimizer.gradient, errors[-1]]
+        assert {tensor.dtype for tensor in kept} == {torch.float32}
+    for exact, rough in (errors, gradients):
+        assert 0 < (exact - rough).norm() < 0.1 * exact.norm()
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+@pytest.mark.parametrize("network", ["mlp", "odd"])
+def test_works_with_weights_that_were_set(network: str, bfloat16: bool) -> None:
+    """What `refresh` and `move_target` are for: errors are those of an update that had these weights from the start."""
+    update, policy, target = make(network, bfloat16=bfloat16)
+    update.step(batch(0))
+    with torch.no_grad():
+        for parameter in [*policy.parameters(), *target.parameters()]:
+            parameter.mul_(0.5)
+    update.refresh()
+    fresh = Update(deepcopy(policy), deepcopy(target), Adam(deepcopy(policy), 0.01), replace(SETTINGS, bfloat16=bfloat16))
+    assert update.step(batch(1)).tolist() == fresh.step(batch(1)).tolist()
+    update.move_target(1.0)
+    assert torch.equal(flat(target), flat(policy))
+    fresh = Update(deepcopy(policy), deepcopy(target), Adam(deepcopy(policy), 0.01), replace(SETTINGS, bfloat16=bfloat16))
+    assert update.step(batch(2)).tolist() == fresh.step(batch(2)).tolist()
+
+
+def test_the_target_moves_by_its_share() -> None:
+    update, policy, target = make()
+    before, goal = flat(target), flat(policy)
+    update.move_target(0.25)
+    torch.testing.assert_close(flat(target), 0.75 * before + 0.25 * goal)
+    assert torch.equal(flat(policy), goal)
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_after_a_failure_the_weights_stay_until_the_next_series(bfloat16: bool) -> None:
+    update, policy, _ = make(returns=None, bfloat16=bfloat16)
+    update.begin()
+    update.step(batch(0))
+    good = flat(policy)
+    spoilt = batch(1)
+    spoilt.R[3] = torch.inf  # an infinite loss; the gradient of the Huber loss is finite there
+    for one in (spoilt, batch(2), batch(3)):
+        update.step(one)
+        assert update.failed
+    assert torch.equal(flat(policy), good)
+    update.begin()
+    assert not update.failed
+    update.step(batch(2))
+    assert not update.failed
+    assert not torch.equal(flat(policy), good)
+    assert all(np.isfinite(update.figures(1)))
+
+
+def test_what_does_not_learn_stays() -> None:
+    update, policy, _ = make("odd")
+    before = {name: value.detach().clone() for name, value in policy.named_parameters()}
+    for seed in range(3):
+        update.step(batch(seed))
+    same = {name: torch.equal(before[name], value) for name, value in policy.named_parameters()}
+    assert same == {"layer.weight": False, "layer.bias": False, "unused.weight": True, "unused.bias": True, "constant": True}
+
+
+def test_a_minibatch_from_rows_and_from_columns() -> None:
+    rows, weights = random_rows(B), np.ones(B, np.float32)
+    columns = {name: np.ascontiguousarray(rows[name]) for name in rows.dtype.names or ()}
+    columns["action"], columns["sign"] = columns["action"].astype(np.int64), columns["sign"].astype(np.float32)
+    one, other = TensorMinibatch.of(rows, weights, CPU), TensorMinibatch.of(columns, weights, CPU)
+    for name, tensor in vars(one).items():
+        assert torch.equal(tensor, getattr(other, name))
+        assert tensor.is_contiguous()
+        assert tensor.dtype == getattr(other, name).dtype
+    assert (one.action.dtype, one.sign.dtype, one.observation.dtype) == (torch.int64, torch.float32, torch.int8)
+    columns["R"][0], weights[0] = 17.0, 0.125  # shared with the arrays
+    assert (other.R[0].item(), other.weights[0].item()) == (17.0, 0.125)
