@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.dqn.adam import Adam, learning_parameters, pieces
-from sparring.dqn.architectures import body_to_bfloat16
+from sparring.dqn.architectures import MLP, ResNet, body_to_bfloat16
 from sparring.dqn.precision import fast_float32
 from sparring.dqn.targets import td_errors, td_targets, weighted_huber
 from sparring.replay.tensors import TensorMinibatch
@@ -103,7 +103,7 @@ class Update:
         norm: Tensor = torch.linalg.vector_norm(self._optimizer.gradient)
         # Where an error is infinite the gradient of the Huber loss is not: look at both. 0 times what is not finite is NaN, which stays.
         self._poison.add_(loss + norm, alpha=0.0)
-        torch.ne(self._poison, self._poison, out=self.failed)
+        self.failed.copy_(self._poison != self._poison)
         torch.clamp(norm / self._settings.max_grad_norm, min=1.0, out=self._scale)
         self._optimizer.step(scale=self._scale, failed=self.failed)
         self._refresh(_POLICY)
@@ -151,6 +151,10 @@ def _parameters(network: nn.Module) -> list[Tensor]:
 
 
 def _in_bfloat16(policy: nn.Module, target: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """Copies that work in bfloat16, or the networks themselves where they have to be left as they are."""
+    """Copies that work in bfloat16, or the networks themselves where they are not ours: not all of those can be copied."""
+    if not isinstance(policy, MLP | ResNet):
+        return policy, target
     copies = deepcopy(policy), deepcopy(target)
-    return copies if body_to_bfloat16(copies[0]) and body_to_bfloat16(copies[1]) else (policy, target)
+    for copy in copies:
+        body_to_bfloat16(copy)
+    return copies

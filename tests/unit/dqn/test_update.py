@@ -175,6 +175,16 @@ def test_after_a_failure_the_weights_stay_until_the_next_series(bfloat16: bool) 
     assert all(np.isfinite(update.figures(1)))
 
 
+def test_a_network_of_a_users_need_not_be_one_that_can_be_copied() -> None:
+    class Lone(Odd):
+        def __deepcopy__(self, memo: dict[int, Any]) -> Lone:
+            raise TypeError("there is one of me")
+
+    policy, target = Lone(), Lone().requires_grad_(False)
+    update = Update(policy, target, Adam(policy, 0.01), replace(SETTINGS, bfloat16=True))
+    assert torch.isfinite(update.step(batch())).all()
+
+
 def test_what_does_not_learn_stays() -> None:
     update, policy, _ = make("odd")
     before = {name: value.detach().clone() for name, value in policy.named_parameters()}
