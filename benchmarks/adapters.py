@@ -25,8 +25,8 @@ import numpy as np
 import pettingzoo
 import pyspiel
 import tyro
-from random_play import random_play
 
+from sparring.bench.random_play import random_play
 from sparring.games.names import GameName, parse
 
 SLOTS: Final = 256

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, Union
 
 import tyro
 
+from sparring.bench import PARTS, check_parts, check_seconds
 from sparring.cli.parsing import Seed, WholeNumber, parse
 from sparring.errors import InputError, nearest
 
@@ -170,6 +171,27 @@ def _replay(argv: Sequence[str], prog: str) -> int:
 
 
 @dataclass(frozen=True)
+class BenchForm:
+    """Measure how fast this machine trains, and which share of its limit is reached: about ten minutes for everything."""
+
+    part: Annotated[Several, tyro.conf.arg(metavar="NAME", help=f"{', '.join(PARTS)}; may be repeated; none: all.")] = ()
+    seconds: Annotated[float, tyro.conf.arg(help="Length of a slice of measuring; each side of a comparison has five.")] = 0.8
+    json: Json = False
+
+
+def _bench(argv: Sequence[str], prog: str) -> int:
+    form = parse(BenchForm, argv, prog=prog)
+    parts, seconds = check_parts(form.part), check_seconds(form.seconds)
+    with _progress_on_stderr(form.json):
+        from sparring.bench.run import run as measure
+
+        report = measure(parts, seconds)
+    if form.json:
+        _print_json(report)
+    return 0
+
+
+@dataclass(frozen=True)
 class GamesForm:
     """List the games that come with Sparring."""
 
@@ -220,6 +242,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "evaluate": Command(_evaluate, "Judge an agent against scripted players."),
     "play": Command(_play, "Play against an agent in the terminal."),
     "replay": Command(_replay, "Play the match again with which a game went wrong."),
+    "bench": Command(_bench, "Measure how fast this machine trains, and what bounds it."),
     "games": Command(_games, "List the games that come with Sparring."),
     "check-game": Command(_check_game, "Look for mistakes in a game."),
 }

@@ -1,4 +1,4 @@
-"""Random play through the batched protocol, which the benchmarks of this folder share."""
+"""Random play through the batched protocol."""
 
 from __future__ import annotations
 

@@ -1,0 +1,48 @@
+"""Plies a second of random play: the games alone, without any network, on one core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from sparring import games
+from sparring.bench.measure import Cases, Settings, Side, case, repeated, turns
+from sparring.bench.random_play import random_play
+from sparring.errors import ConfigurationError
+
+SLOTS: Final = (256, 1024)  # matches side by side, of a built-in game
+ADAPTED_SLOTS: Final = 256
+ADAPTED: Final = (
+    "openspiel:connect_four",
+    "openspiel:backgammon",
+    "openspiel:leduc_poker",
+    "pettingzoo:classic/connect_four-v3",
+    "pettingzoo:classic/leduc_holdem-v4",
+)
+_SHARE: Final = 0.3  # of a slice: many sides, and none has a partner to be compared with
+
+
+def measure(settings: Settings) -> Cases:
+    """Every built-in game, for each number of its players, and some of each library that is installed."""
+    seconds = settings.shorter(_SHARE).seconds
+    sides = {f"{name}_{slots}": repeated(random_play(name, slots), seconds) for name in _built_in() for slots in SLOTS}
+    sides |= _adapted(settings, seconds)
+    rates = turns(sides, settings.slices)
+    return {name: case(rates[name], "plies/s") for name in sides}
+
+
+def _built_in() -> Iterator[str]:
+    for name in games.names():
+        for players in games.player_numbers(name):
+            yield games.with_players(name, players)
+
+
+def _adapted(settings: Settings, seconds: float) -> dict[str, Side]:
+    """The sides of games whose library is there; of the others it is said that they are left out."""
+    sides = {}
+    for name in ADAPTED:
+        try:
+            sides[name] = repeated(random_play(name, ADAPTED_SLOTS), seconds)
+        except ConfigurationError as error:
+            settings.note(f"games: {name} is left out: {error}")
+    return sides

@@ -1,0 +1,161 @@
+"""Whole training runs: play and learning together, in every mode, beside the best that this machine's CPUs could do with the same work.
+
+The limit of a workload is the best split of its work over the CPUs, each piece at its bare speed: forward passes and updates on data that
+lies ready, measured in the same turns. Nothing else is in it: no game, no transport, no replay, no waiting.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any, Final
+
+from sparring.balance import best_split
+from sparring.bench.measure import Case, Cases, Settings, case
+from sparring.bench.pieces import BarePieces, useful_threads
+from sparring.bench.sessions import CONNECT_FOUR, LEARNING_BINDS, LUDO, PLAY_BINDS, LiveSession, Pace, open_session
+from sparring.config import TrainConfig
+from sparring.resolve import available_cpus
+
+MODES: Final = ("sync", "overlap", "async")
+_WORKLOADS: Final = {"ludo": LUDO, "learning": LEARNING_BINDS, "play": PLAY_BINDS}
+_FLOOR: Final = 0.75  # of the limit, by overlap or async, whichever is better
+_ASKED_EPISODES: Final = 20_000.0  # of Ludo, a minute, on two cores
+_OVERLAP_FLOOR: Final = 1.7  # times sync, where play and learning take equally long
+_ASYNC_FLOOR: Final = 0.95  # of overlap, there
+_LONGER: Final = 2.0  # slices of a whole run, beside the settings'
+_BARE: Final = 0.4  # and those of the bare pieces
+
+
+def measure(settings: Settings) -> Cases:
+    """Ludo, Connect Four where learning binds, and where play does; then play and learning of equal length."""
+    cases: Cases = {}
+    for name, options in _WORKLOADS.items():
+        cases |= _workload(settings, name, options)
+    if available_cpus() > 1:
+        cases |= _equal_work(settings)
+    else:
+        settings.note("whole: equal work is left out: there is one core for both sides")
+    return cases
+
+
+def _workload(settings: Settings, name: str, options: Mapping[str, Any]) -> Cases:
+    with ExitStack() as stack:
+        pieces = BarePieces({**options, "mode": "sync"}, settings.seconds * _BARE)
+        threads = useful_threads(pieces.speeds()[1])
+        sessions = {mode: fastest(settings, stack, name, {**options, "mode": mode}, threads) for mode in MODES}
+        paces: dict[str, list[Pace]] = {mode: [] for mode in MODES}
+        limits: dict[str, list[float]] = {mode: [] for mode in MODES}
+        for turn in range(settings.slices):
+            settings.say(f"whole: {name}, turn {turn + 1} of {settings.slices}")
+            plies_per_s, updates_per_s = pieces.speeds()
+            for mode, session in sessions.items():
+                pace = session.slice(settings.seconds * _LONGER)
+                split = best_split(
+                    cpus=available_cpus(), plies_per_update=pace.plies_per_update, plies_per_s=plies_per_s, updates_per_s=updates_per_s
+                )
+                paces[mode].append(pace)
+                limits[mode].append(split.plies_per_s)
+        return _workload_cases(name, sessions, paces, limits)
+
+
+def _workload_cases(
+    name: str, sessions: Mapping[str, LiveSession], paces: Mapping[str, Sequence[Pace]], limits: Mapping[str, Sequence[float]]
+) -> Cases:
+    plies = {mode: [pace.plies_per_s for pace in paces[mode]] for mode in MODES}
+    also = {mode: _also(sessions[mode].config, paces[mode]) for mode in MODES}
+    cases = {f"{name}_{mode}": case(plies[mode], "plies/s", limits=limits[mode], also=also[mode]) for mode in MODES}
+    best = max(("overlap", "async"), key=lambda mode: cases[f"{name}_{mode}"].ratio or 0.0)
+    cases[f"{name}_best"] = case(plies[best], "plies/s", limits=limits[best], floor=_FLOOR, also={"mode": best})
+    cases[f"{name}_overlap_to_sync"] = case(plies["overlap"], "plies/s", limits=plies["sync"], floor=1.0)
+    if name == "ludo":
+        episodes = [pace.episodes_per_min for pace in paces[best]]
+        asked = _ASKED_EPISODES if available_cpus() > 1 else None
+        cases["ludo_matches"] = case(episodes, "matches/min", limits=asked, floor=None if asked is None else 1.0, also={"mode": best})
+    return cases
+
+
+def _also(config: TrainConfig, paces: Sequence[Pace]) -> dict[str, Any]:
+    """What a line of the report says besides the plies."""
+    return {
+        "workers": config.num_workers,
+        "learner_threads": config.learner_threads,
+        "episodes_per_min": statistics.median(pace.episodes_per_min for pace in paces),
+        "updates_per_s": statistics.median(pace.updates_per_s for pace in paces),
+        "plies_per_update": statistics.median(pace.plies_per_update for pace in paces),
+        "worker_wait": statistics.median(pace.worker_wait for pace in paces),
+        "learner_wait": statistics.median(pace.learner_wait for pace in paces),
+    }
+
+
+def fastest(settings: Settings, stack: ExitStack, name: str, options: Mapping[str, Any], threads: Sequence[int]) -> LiveSession:
+    """A warm session, open until `stack` closes, with the numbers of workers and learner threads that were fastest in one slice.
+
+    `threads` are those of the learner to be tried, one first.
+    """
+    trials: list[tuple[float, LiveSession, ExitStack]] = []
+    for hardware in _candidates(options["mode"], threads):
+        words = f"{hardware['num_workers']} worker(s) and {hardware['learner_threads']} thread(s) of the learner"
+        settings.say(f"whole: {name}, {options['mode']}, a trial of {words}")
+        opened = stack.enter_context(ExitStack())
+        session = opened.enter_context(open_session({**options, **hardware}))
+        session.warm_up(settings.seconds)
+        trials.append((session.slice(settings.seconds).plies_per_s, session, opened))
+    _, chosen, _ = max(trials, key=lambda trial: trial[0])
+    for _, session, opened in trials:
+        if session is not chosen:
+            opened.close()
+    return chosen
+
+
+def _candidates(mode: str, threads: Sequence[int]) -> list[dict[str, int]]:
+    """In `sync` all CPUs play and then some learn; else the learner has one for itself, or shares one or more with the workers."""
+    cpus = available_cpus()
+    fewer = max(1, cpus - 1)
+    pairs = [(cpus, 1)] if mode == "sync" else [(fewer, 1), (cpus, 1)]
+    pairs += [(cpus if mode == "sync" else fewer, count) for count in threads[1:]]
+    return [{"num_workers": workers, "learner_threads": count} for workers, count in dict.fromkeys(pairs)]
+
+
+def _equal_work(settings: Settings) -> Cases:
+    """One worker and one learner thread that have equally much to do, as trials show."""
+    one: dict[str, Any] = {**CONNECT_FOUR, "num_workers": 1, "learner_threads": 1}
+    with ExitStack() as stack:
+        sessions = {}
+        options = {**one, "samples_per_insert": _equal_share(settings, one)}
+        for mode in MODES:
+            settings.say(f"whole: equal work, {mode}")
+            sessions[mode] = stack.enter_context(open_session({**options, "mode": mode}))
+            sessions[mode].warm_up(settings.seconds)
+        paces: dict[str, list[Pace]] = {mode: [] for mode in MODES}
+        for turn in range(settings.slices):
+            settings.say(f"whole: equal work, turn {turn + 1} of {settings.slices}")
+            for mode, session in sessions.items():
+                paces[mode].append(session.slice(settings.seconds * _LONGER))
+    return {
+        "equal_overlap_to_sync": _against(paces, "overlap", "sync", _OVERLAP_FLOOR),
+        "equal_async_to_overlap": _against(paces, "async", "overlap", _ASYNC_FLOOR),
+    }
+
+
+def _equal_share(settings: Settings, options: Mapping[str, Any]) -> float:
+    """Samples per insert with which the learner takes as long for a transition as the worker, while both are at work.
+
+    Found in two trials, as each side is a little slower beside a busy one than beside one that waits.
+    """
+    share = 1.0
+    for _ in range(2):
+        with open_session({**options, "mode": "overlap", "samples_per_insert": share}) as session:
+            session.warm_up(settings.seconds)
+            pace = session.slice(settings.seconds * _LONGER)
+        play, learning = pace.played / pace.plies, (pace.seconds - pace.waited) / max(1, pace.updates)
+        share = float(options["batch_size"]) * play / learning
+    return share
+
+
+def _against(paces: Mapping[str, Sequence[Pace]], mode: str, other: str, floor: float) -> Case:
+    rates, limits = ([pace.plies_per_s for pace in paces[name]] for name in (mode, other))
+    waits = {"worker_wait": statistics.median(pace.worker_wait for pace in paces[mode])}
+    waits["learner_wait"] = statistics.median(pace.learner_wait for pace in paces[mode])
+    return case(rates, "plies/s", limits=limits, floor=floor, also=waits)

@@ -1,0 +1,77 @@
+"""The work that the parts measure: networks, transitions of self-play, and bare forward passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sparring.dqn.networks import NetworkSpec, PolicySpec
+from sparring.dqn.policy import InferencePolicy
+from sparring.games import spec_of
+from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent, Plan
+from sparring.replay.transitions import join_rows
+from sparring.rollout.rollout import Rollout, RolloutSettings
+from sparring.rollout.round import RoundCommand
+from sparring.runtime.weights import WeightStore
+
+BATCH: Final = 256  # envs a worker, transitions an update
+MLP: Final = PolicySpec("connect_four", NetworkSpec("mlp", {"net_arch": [256, 256]}))
+RESNET: Final = PolicySpec("connect_four", NetworkSpec("resnet", {"channels": 32, "blocks": 2}))
+EPSILON: Final = 0.05
+SELF_PLAY: Final = Plan((Opponent(AGENT, AGENT_NAME),), (1.0,))
+PRECISIONS: Final = ("float32", "bfloat16")
+
+
+def rollout_settings(policy: PolicySpec, *, precision: str = "float32", **changes: Any) -> RolloutSettings:
+    """A worker of `BATCH` envs that plays the agent against itself."""
+    spec = spec_of(policy.game)
+    plain: dict[str, Any] = {
+        "num_envs": BATCH,
+        "seed": 0,
+        "bootstrap": "zero_sum" if spec.allows_zero_sum_bootstrap else "own_turn",
+        "n_steps": 1,
+        "gamma": 0.99,
+        "learn_from": "agent",
+        "opponent_epsilon": EPSILON,
+        "bfloat16": precision == "bfloat16",
+    }
+    return RolloutSettings(policy=policy, **{**plain, **changes})
+
+
+def round_command(number: int, episodes: int, epsilon: float = EPSILON) -> RoundCommand:
+    """A round of self-play with the weights of version 0."""
+    return RoundCommand(number, 0, epsilon, SELF_PLAY, episodes)
+
+
+def weights_in_place(policy: PolicySpec) -> WeightStore:
+    """Initial weights, published as version 0 in memory of this process."""
+    vector = InferencePolicy(policy).vector()
+    store = WeightStore(np.zeros(WeightStore.bytes_needed(len(vector), 0, 2), np.uint8), len(vector), 0, 2)
+    store.publish(0, vector)
+    return store
+
+
+def transitions(policy: PolicySpec, count: int) -> NDArray[Any]:
+    """At least `count` transitions of self-play, mostly of random moves, in the order in which a worker makes them."""
+    rollout = Rollout(rollout_settings(policy), weights_in_place(policy), worker=0, incarnation=0)
+    blocks: list[NDArray[Any]] = []
+    while sum(map(len, blocks)) < count:
+        rollout.play_round(round_command(0, BATCH, epsilon=0.5), lambda rows: blocks.append(join_rows([rows])))
+    return join_rows(blocks)
+
+
+def forward_step(policy: PolicySpec, observation: NDArray[Any], precision: str) -> Callable[[], int]:
+    """A bare forward pass of `observation` [n, ...], which lies ready in the network's own precision; answers n."""
+    network = InferencePolicy(policy, bfloat16=precision == "bfloat16").network
+    ready, count = torch.from_numpy(observation).to(next(network.parameters()).dtype), len(observation)
+
+    def step() -> int:
+        with torch.inference_mode():
+            network(ready)
+        return count
+
+    return step
