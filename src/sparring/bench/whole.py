@@ -26,6 +26,8 @@ _OVERLAP_FLOOR: Final = 1.7  # times sync, where play and learning take equally 
 _ASYNC_FLOOR: Final = 0.95  # of overlap, there
 _LONGER: Final = 2.0  # slices of a whole run, beside the settings'
 _BARE: Final = 0.4  # and those of the bare pieces
+_TRIAL: Final = 0.7  # and those of trials
+_TRIAL_SLICES: Final = 2
 
 
 def measure(settings: Settings) -> Cases:
@@ -90,20 +92,24 @@ def _also(config: TrainConfig, paces: Sequence[Pace]) -> dict[str, Any]:
 
 
 def fastest(settings: Settings, stack: ExitStack, name: str, options: Mapping[str, Any], threads: Sequence[int]) -> LiveSession:
-    """A warm session, open until `stack` closes, with the numbers of workers and learner threads that were fastest in one slice.
+    """A warm session, open until `stack` closes, with the numbers of workers and learner threads that were fastest in a few short slices.
 
     `threads` are those of the learner to be tried, one first.
     """
-    trials: list[tuple[float, LiveSession, ExitStack]] = []
+    trials: list[tuple[LiveSession, ExitStack]] = []
     for hardware in _candidates(options["mode"], threads):
         words = f"{hardware['num_workers']} worker(s) and {hardware['learner_threads']} thread(s) of the learner"
         settings.say(f"whole: {name}, {options['mode']}, a trial of {words}")
         opened = stack.enter_context(ExitStack())
         session = opened.enter_context(open_session({**options, **hardware}))
         session.warm_up(settings.seconds)
-        trials.append((session.slice(settings.seconds).plies_per_s, session, opened))
-    _, chosen, _ = max(trials, key=lambda trial: trial[0])
-    for _, session, opened in trials:
+        trials.append((session, opened))
+    speeds = [0.0] * len(trials)
+    for _ in range(_TRIAL_SLICES if len(trials) > 1 else 0):  # in turns, as everything
+        for number, (session, _) in enumerate(trials):
+            speeds[number] += session.slice(settings.seconds * _TRIAL).plies_per_s
+    chosen, _ = trials[speeds.index(max(speeds))]
+    for session, opened in trials:
         if session is not chosen:
             opened.close()
     return chosen

@@ -175,7 +175,7 @@ class BenchForm:
     """Measure how fast this machine trains, and which share of its limit is reached: about ten minutes for everything."""
 
     part: Annotated[Several, tyro.conf.arg(metavar="NAME", help=f"{', '.join(PARTS)}; may be repeated; none: all.")] = ()
-    seconds: Annotated[float, tyro.conf.arg(help="Length of a slice of measuring; each side of a comparison has five.")] = 0.8
+    seconds: Annotated[float, tyro.conf.arg(help="Length of a slice of measuring; each side of a comparison has five.")] = 0.7
     json: Json = False
 
 
