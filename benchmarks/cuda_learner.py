@@ -25,17 +25,14 @@ import torch
 import tyro
 from numpy.typing import NDArray
 
-from sparring.dqn.launches import WARM_UPS, CudaGraphs
+from sparring.bench.updates import launched_updates, learner_settings
+from sparring.bench.work import MLP
 from sparring.dqn.learner import UPDATES_PER_LAUNCH, Learner, LearnerSettings
-from sparring.dqn.networks import NetworkSpec, PolicySpec, build_network
-from sparring.dqn.update import Adam, TensorMinibatch, Update
 from sparring.games import spec_of
 from sparring.replay import RandomSymmetry, transition_dtype
 from sparring.replay.device import DeviceReplay
 from sparring.replay.device_samplers import DevicePrioritized, DeviceUniform
 
-POLICY: Final = PolicySpec("connect_four", NetworkSpec("mlp", {"net_arch": [256, 256]}))
-BATCH: Final = 256
 STORED: Final = 200_000
 SERIES: Final = 1_000  # updates a call of the learner
 TURNS: Final = 5
@@ -59,28 +56,19 @@ def main(seconds: float = 2.0, device: str = "cuda") -> int:
     cases = {}
     for precision in ("float32", "bfloat16"):
         for prioritized in (False, True):
-            settings = learner_settings(precision)
-            sides = {"learner": learner(settings, rows, place, prioritized=prioritized), "bare": bare(settings, rows, place)}
-            cases[f"{precision}_{'prioritized' if prioritized else 'uniform'}"] = compared(sides, seconds, place)
+            settings = learner_settings(MLP, precision)
+            ours, bare = learner(settings, rows, place, prioritized=prioritized), series(launched_updates(MLP, rows, settings, device))
+            cases[f"{precision}_{'prioritized' if prioritized else 'uniform'}"] = compared({"learner": ours, "bare": bare}, seconds, place)
     asked = cases["float32_uniform"]
     met = {"rate": asked["learner"] >= LEAST_RATE, "ratio": asked["ratio"] >= LEAST_RATIO}
     print(json.dumps({"device": torch.cuda.get_device_name(place), "torch": torch.__version__, "cases": cases, "met": met}))
     return 0
 
 
-def learner_settings(precision: str) -> LearnerSettings:
-    """The settings of an update as a run has them by default."""
-    returns = spec_of(POLICY.game).returns
-    return LearnerSettings(
-        batch_size=BATCH, learning_rate=1e-4, double_q=True, tau=1.0, target_update_interval=500, max_grad_norm=10.0, returns=returns,
-        bfloat16=precision == "bfloat16",
-    )  # fmt: skip
-
-
 def random_rows(count: int) -> NDArray[Any]:
     """Transitions of Connect Four that never were."""
     rng = np.random.default_rng(0)
-    rows = np.zeros(count, transition_dtype(spec_of(POLICY.game)))
+    rows = np.zeros(count, transition_dtype(spec_of(MLP.game)))
     for name in ("observation", "next_observation", "mask", "next_mask"):
         rows[name] = rng.integers(0, 2, rows[name].shape)
     rows["action"] = rng.integers(0, rows["mask"].shape[1], count)
@@ -90,36 +78,16 @@ def random_rows(count: int) -> NDArray[Any]:
 
 def learner(settings: LearnerSettings, rows: NDArray[Any], place: torch.device, *, prioritized: bool) -> Callable[[], int]:
     """A series of updates from a full replay on the device; answers how many."""
-    made = Learner(POLICY, settings, device=place, seed=0)
+    made = Learner(MLP, settings, device=place, seed=0)
     sampler = DevicePrioritized(len(rows), 0.6, 1e-6, place) if prioritized else DeviceUniform()
-    replay = DeviceReplay(rows.dtype, len(rows), sampler, place, RandomSymmetry(spec_of(POLICY.game)))
+    replay = DeviceReplay(rows.dtype, len(rows), sampler, place, RandomSymmetry(spec_of(MLP.game)))
     replay.extend(rows)
     return lambda: made.update(replay, SERIES, beta=0.5).updates
 
 
-def bare(settings: LearnerSettings, rows: NDArray[Any], place: torch.device) -> Callable[[], int]:
-    """As many updates, recorded on a few minibatches that stay where they are."""
-    policy, target = build_network(POLICY).to(place), build_network(POLICY).to(place).requires_grad_(False)
-    update = Update(policy, target, Adam(policy, settings.learning_rate), settings)
-    ones, pieces = np.ones(BATCH, np.float32), np.split(rows[: BATCH * UPDATES_PER_LAUNCH], UPDATES_PER_LAUNCH)
-    minibatches = [TensorMinibatch.of(piece, ones, place) for piece in pieces]
-
-    def body() -> None:
-        for minibatch in minibatches:
-            update.step(minibatch)
-        update.add_up()
-
-    graphs = CudaGraphs(place)
-    for _ in range(WARM_UPS):
-        graphs.warm_up(body)
-    launch = graphs.record(body)
-
-    def series() -> int:
-        for _ in range(SERIES // UPDATES_PER_LAUNCH):
-            launch()
-        return SERIES // UPDATES_PER_LAUNCH * UPDATES_PER_LAUNCH
-
-    return series
+def series(launch: Callable[[], int]) -> Callable[[], int]:
+    """As many launches, one behind the other, as a series of the learner's updates takes; answers how many updates."""
+    return lambda: sum(launch() for _ in range(SERIES // UPDATES_PER_LAUNCH))
 
 
 def compared(sides: dict[str, Callable[[], int]], seconds: float, place: torch.device) -> dict[str, float]:

@@ -16,6 +16,7 @@ from sparring.config import TrainConfig
 from sparring.dqn.agent import DQNAgent, Training
 from sparring.dqn.learner import Learner, LearnerSettings
 from sparring.dqn.networks import NetworkSpec, PolicySpec
+from sparring.dqn.precision import has_bfloat16
 from sparring.errors import ConfigurationError
 from sparring.games import canonical, spec_of, with_players
 from sparring.opponents.pool import OpponentManager
@@ -78,15 +79,18 @@ def _balance(config: TrainConfig) -> tuple[int, int]:
         return workers, threads
     assert config.num_envs_per_worker is not None
     cpus = resolve.available_cpus()
+    if threads > cpus:  # more than can run: nothing to be shared out
+        return workers, threads
     split = measured_split(
-        _policy(config),
-        _learner_settings(config),
+        policy_of(config),
+        learner_settings(config),
         num_envs=config.num_envs_per_worker,
         bfloat16=config.actor_precision == "bfloat16",
         plies_per_update=config.batch_size / config.samples_per_insert,
         cpus=cpus,
+        threads=config.learner_threads,
     )
-    return split.workers(cpus), config.learner_threads or split.learner_threads
+    return split.workers(cpus), split.learner_threads
 
 
 def assemble(config: TrainConfig) -> Parts:
@@ -97,10 +101,10 @@ def assemble(config: TrainConfig) -> Parts:
     if config.deterministic and config.device != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    policy = _policy(config)
+    policy = policy_of(config)
     if config.backend == "processes":
         check_main_module(policy)
-    learner = Learner(policy, _learner_settings(config), device=torch.device(config.device), seed=config.seed)
+    learner = Learner(policy, learner_settings(config), device=torch.device(config.device), seed=config.seed)
     rollout = _rollout_settings(config, policy)
     num_snapshots = 2 * config.max_snapshots  # as many again for those that left the pool while matches still hold them
     num_versions = config.max_weight_lag + 1 if config.mode == "async" else 2
@@ -191,11 +195,13 @@ def describe(config: TrainConfig, parts: Parts) -> str:
     )
 
 
-def _policy(config: TrainConfig) -> PolicySpec:
+def policy_of(config: TrainConfig) -> PolicySpec:
+    """The game and the network."""
     return PolicySpec(config.game, NetworkSpec(config.policy_kwargs.network, config.policy_kwargs.network_arguments()))
 
 
-def _learner_settings(config: TrainConfig) -> LearnerSettings:
+def learner_settings(config: TrainConfig) -> LearnerSettings:
+    """The hyperparameters of an update, of a `resolved` configuration."""
     return LearnerSettings(
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
@@ -286,9 +292,8 @@ def _device(name: str) -> torch.device:
 
 
 def _precision(device: torch.device) -> str:
-    """bfloat16 where the CPU multiplies matrices of it in hardware: about twice as fast, and by its flags, not by a stopwatch."""
-    has = torch.cpu.get_capabilities()
-    return "bfloat16" if device.type == "cpu" and (has.get("avx512_bf16") or has.get("amx_bf16")) else "float32"
+    """bfloat16 where the CPU multiplies matrices of it in hardware: by its flags, not by a stopwatch."""
+    return "bfloat16" if device.type == "cpu" and has_bfloat16() else "float32"
 
 
 def _bootstrap(asked: str | None, zero_sum_allowed: bool, game: str) -> str:

@@ -25,9 +25,16 @@ _ROWS: Final = 4_096
 
 
 def measured_split(
-    policy: PolicySpec, settings: LearnerSettings, *, num_envs: int, bfloat16: bool, plies_per_update: float, cpus: int
+    policy: PolicySpec,
+    settings: LearnerSettings,
+    *,
+    num_envs: int,
+    bfloat16: bool,
+    plies_per_update: float,
+    cpus: int,
+    threads: int | None,
 ) -> Split:
-    """The best split of `cpus` CPUs for this network: passes over `num_envs` positions against updates on one thread, two, four ..."""
+    """The best split of `cpus` CPUs for this network: passes over `num_envs` positions against updates on `threads`, or on 1, 2, 4 ..."""
     actor = InferencePolicy(policy, bfloat16=bfloat16)
     spec = spec_of(policy.game)
     positions = np.zeros((num_envs, *spec.observation_shape), spec.observation_dtype)
@@ -37,9 +44,9 @@ def measured_split(
     replay = Replay(ReplayBuffer(transition_dtype(spec), _ROWS), UniformSampler())
     replay.extend(np.zeros(_ROWS, transition_dtype(spec)))
     updates = {}
-    for threads in (2**k for k in range(cpus.bit_length()) if 2**k <= cpus):
-        with torch_threads(threads):
-            updates[threads] = _rate(lambda: learner.update(replay, 1))
+    for count in [threads] if threads else [2**k for k in range(cpus.bit_length())]:
+        with torch_threads(count):
+            updates[count] = _rate(lambda: learner.update(replay, 1))
     return best_split(cpus=cpus, plies_per_update=plies_per_update, plies_per_s=num_envs * passes, updates_per_s=updates)
 
 

@@ -105,7 +105,7 @@ def ends(runs_dir: Path, **changes: Any) -> str:
 
 def test_a_learning_rate_beyond_all_bounds(tmp_path: Path, published: list[np.ndarray]) -> None:
     line = ends(tmp_path, learning_rate=1e30)
-    assert line.startswith("update 2: the loss or the norm of its gradient is not finite")
+    assert line.startswith("update 2: loss ")
     assert "learning_rate is too high" in line
     assert different(published) == 1, "the first weights only"
 
@@ -123,7 +123,7 @@ def test_weights_that_overflow_at_the_end_of_a_series(rate: float, norm: str, tm
 def test_rewards_that_overflow(prioritized: bool, tmp_path: Path, published: list[np.ndarray]) -> None:
     """Each is a number, and so is each error; their sum is not. The run was sound for a while, and what it saved then remains."""
     line = ends(tmp_path, game="rich:Rich(pays=1e38,poor=100)", batch_size=64, prioritized_replay=prioritized)
-    assert "the loss or the norm of its gradient is not finite" in line
+    assert "loss inf" in line
     assert "rewards are too large" in line
     assert different(published) > 3
     with RunDirectory.open(tmp_path, "run") as run:
@@ -136,6 +136,6 @@ def test_rewards_that_overflow(prioritized: bool, tmp_path: Path, published: lis
 
 def test_a_network_that_gives_nan(tmp_path: Path, published: list[np.ndarray]) -> None:
     line = ends(tmp_path, game="tic_tac_toe", policy_kwargs={"network": "fragile:Fragile"})
-    assert line.startswith("update 1: the loss or the norm of its gradient is not finite")
+    assert "loss nan" in line
     assert line.endswith("or the network itself gives what is no number")
     assert different(published) == 1

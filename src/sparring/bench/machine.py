@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import torch
 
+from sparring.dqn.precision import has_bfloat16
 from sparring.resolve import available_cpus, available_memory, cpu_quota
 
 CPU_LIST: Final = Path("/proc/cpuinfo")
@@ -41,12 +42,6 @@ def machine() -> dict[str, Any]:
         "load": round(os.getloadavg()[0], 2),
         "busy": busy_share(),
     }
-
-
-def has_bfloat16() -> bool:
-    """Whether this CPU multiplies matrices of bfloat16 in hardware."""
-    has = torch.cpu.get_capabilities()
-    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 
 def cpu_model(listing: Path = CPU_LIST) -> str:

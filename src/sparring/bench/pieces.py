@@ -6,13 +6,12 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sparring.assembly import resolved
+from sparring.assembly import learner_settings, policy_of, resolved
 from sparring.bench.measure import repeated
 from sparring.bench.sessions import QUIET
-from sparring.bench.updates import learner_settings, update_step
+from sparring.bench.updates import update_step
 from sparring.bench.work import forward_step, transitions
 from sparring.config_files import build_config
-from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.resolve import available_cpus
 from sparring.runtime import torch_threads
 
@@ -25,12 +24,12 @@ class BarePieces:
 
     def __init__(self, options: Mapping[str, Any], seconds: float) -> None:
         config = resolved(build_config(overrides={**QUIET, **options}))
-        policy = PolicySpec(config.game, NetworkSpec(config.policy_kwargs.network, config.policy_kwargs.network_arguments()))
+        policy = policy_of(config)
         envs = config.num_envs_per_worker or config.episodes_per_batch
         rows = transitions(policy, max(config.batch_size, envs))
         self._threads = sorted({1, min(_MOST_THREADS, available_cpus())})
         forward = forward_step(policy, rows["observation"][:envs].copy(), config.actor_precision or "float32")
-        update = update_step(policy, rows, learner_settings(policy, config.learner_precision or "float32", config.batch_size))
+        update = update_step(policy, rows, learner_settings(config))
         self._forward, self._update = (repeated(step, seconds, time.perf_counter) for step in (forward, update))
 
     def speeds(self) -> tuple[float, dict[int, float]]:

@@ -14,11 +14,11 @@ from typing import Any, Final
 from sparring.assembly import Parts
 from sparring.bench.bodies import BarePasses, PacedSettings, PacedStandIn
 from sparring.bench.crews import ROUND, Crew, open_crew
-from sparring.bench.machine import has_bfloat16
 from sparring.bench.measure import Case, Cases, Settings, Side, case, turns
 from sparring.bench.sessions import CONNECT_FOUR, open_session
 from sparring.bench.work import MLP
 from sparring.config import TrainConfig
+from sparring.dqn.precision import has_bfloat16
 from sparring.resolve import available_cpus
 from sparring.runtime import ProcessWorkers, default_start_method
 

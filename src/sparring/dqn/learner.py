@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import numpy as np
 import torch
@@ -81,7 +81,8 @@ class Learner:
                 done += 1
         if not done:
             return LearnStats()
-        self._require_success()
+        if self._update.failed:
+            self._fail("the loss or the norm of its gradient is not finite")
         self._check_weights()
         return LearnStats(done, *self._update.figures(done))
 
@@ -94,7 +95,9 @@ class Learner:
             self._tensors = TensorMinibatch.of(self._batch.rows, self._batch.weights, self.device)
         errors = self._update.step(self._tensors)
         self.updates += 1
-        self._require_success()  # costs nothing here: what the sampler is told has to be waited for anyway
+        if self._update.failed:  # costs nothing here: what the sampler is told has to be waited for anyway
+            loss, norm = (figure.item() for figure in self._update.last)
+            self._fail(f"loss {loss:.4g} and norm of the gradient {norm:.4g} are not finite")
         replay.update(self._batch.indices, errors.cpu().numpy())
         self._move_target_if_due()
 
@@ -111,10 +114,9 @@ class Learner:
         self._move_target_if_due()
         return count
 
-    def _require_success(self) -> None:
-        if self._update.failed:
-            self.updates = self._optimizer.steps
-            raise NumericalError(f"update {self.updates + 1}: the loss or the norm of its gradient is not finite; {_REMEDY}")
+    def _fail(self, what: str) -> NoReturn:
+        self.updates = self._optimizer.steps
+        raise NumericalError(f"update {self.updates + 1}: {what}; {_REMEDY}")
 
     def _check_weights(self) -> None:
         norm = torch.linalg.vector_norm(self._optimizer.weights)  # overflows, too, where no weight is good for anything any more

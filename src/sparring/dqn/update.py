@@ -47,6 +47,7 @@ class Update:
     """
 
     failed: Tensor  # [] float32, 0 or 1
+    last: tuple[Tensor, Tensor]  # loss and norm of the gradient of the last step, [] float32 each; not kept where steps are recorded
 
     def __init__(self, policy: nn.Module, target: nn.Module, optimizer: Adam, settings: LearnerSettings) -> None:
         self._settings = settings
@@ -82,6 +83,7 @@ class Update:
         with torch.no_grad():
             torch._foreach_copy_(self._gradients, gradients)
             norm = self._descend(loss)
+        self.last = loss, norm
         self._kept.append((loss, targets, errors, norm, batch.version.clone()))  # the next minibatch may take this one's place
         if len(self._kept) == _KEPT:
             self.add_up()

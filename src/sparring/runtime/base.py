@@ -41,7 +41,11 @@ class Batch:
 
     @classmethod
     def join(
-        cls, workers: Sequence[int], blocks: Sequence[NDArray[Any]], reports: Sequence[RoundReport], release: Callable[[], None]
+        cls,
+        workers: Sequence[int],
+        blocks: Sequence[NDArray[Any]],
+        reports: Sequence[RoundReport],
+        release: Callable[[], None] = _nothing_to_do,
     ) -> Batch:
         """One batch of these workers' parts; `blocks` are in order of the workers."""
         return cls(

@@ -46,7 +46,7 @@ class InlineWorkers:
             for worker in workers:
                 command = self._started[worker].popleft()
                 reports.append(self._bodies[worker].play_round(command, lambda block: blocks.append(join_rows([block]))))
-        return Batch.join(workers, blocks, reports, lambda: None)
+        return Batch.join(workers, blocks, reports)
 
     def poll(self) -> None:
         pass
