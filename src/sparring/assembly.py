@@ -130,6 +130,9 @@ def assemble(config: TrainConfig) -> Parts:
             max_snapshots=config.max_snapshots,
             max_opponents_per_worker=config.max_opponents_per_worker,
             seed=config.seed,
+            matchmaking=config.matchmaking,
+            pfsp_weighting=config.pfsp_weighting,
+            record_half_life=config.record_half_life,
         )
 
     opponents(np.empty((0, learner.layout.size), np.float32))  # its complaints should come before anything is started or written
@@ -209,7 +212,9 @@ def learner_settings(config: TrainConfig) -> LearnerSettings:
         tau=config.tau,
         target_update_interval=config.target_update_interval,
         max_grad_norm=config.max_grad_norm,
-        returns=spec_of(config.game).returns,
+        returns=spec_of(config.game).returns if config.clip_targets else None,
+        averaging=config.weight_averaging,
+        threads=config.learner_threads or 1 if config.device == "cpu" else 1,
         bfloat16=config.learner_precision == "bfloat16",
     )
 

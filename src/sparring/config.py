@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from sparring import searchers
 from sparring.errors import ConfigurationError, nearest
 from sparring.importable import is_importable_name, name_of
 
@@ -21,7 +22,10 @@ RESUMABLE: Final = ("n_episodes", "device", "log_interval", "tensorboard")
 DEVICE_PATTERN: Final = r"^(auto|cpu|cuda(:(0|[1-9][0-9]?))?)$"  # torch wraps higher numbers around, and takes no leading zero
 NAME_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
 # What each network of ours takes of `PolicyKwargs`; one of the user's own takes `arguments`.
-NETWORK_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {"mlp": ("net_arch", "dueling"), "resnet": ("channels", "blocks", "dueling")}
+NETWORK_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "mlp": ("net_arch", "dueling", "atoms", "noisy"),
+    "resnet": ("channels", "blocks", "dueling", "atoms", "noisy"),
+}
 
 AtLeastOne = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
@@ -67,6 +71,10 @@ class PolicyKwargs(_Frozen):
     """Residual blocks, each of two convolutions; resnet."""
     dueling: bool = False
     """Split the last layer into the value of the state and the advantage of each action; mlp, resnet."""
+    atoms: AtLeastOne = 1
+    """Learn the distribution of returns on so many evenly spaced values (C51 has 51); 1: its mean only; mlp, resnet."""
+    noisy: bool = False
+    """Explore by noise on the weights of the last layers, whose size is learned; mlp, resnet."""
     arguments: dict[str, Annotated[Any, BeforeValidator(_plain)]] = Field(default_factory=dict)
     """What a factory of your own is called with, besides the game's spec; lists only in files and Python."""
 
@@ -157,6 +165,8 @@ class TrainConfig(_Frozen):
     """Steps of reward before the target bootstraps."""
     double_q: bool = True
     """Choose the best next action with the online network (double DQN)."""
+    clip_targets: bool = True
+    """Keep targets within the range of returns, where the game declares it."""
     bootstrap: Literal["own_turn", "zero_sum"] | None = None
     """Whose next position a target looks at; auto: zero_sum where the game allows it."""
     learn_from: Literal["agent", "all"] = "agent"
@@ -165,6 +175,8 @@ class TrainConfig(_Frozen):
     """Share of the online weights in each update of the target network; 1: copy."""
     target_update_interval: AtLeastOne = 500
     """Updates between updates of the target network."""
+    weight_averaging: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Evaluate and save a running mean of the weights, which keeps this share of itself at each update; 0: the newest weights."""
     max_grad_norm: Positive = 10.0
     """Gradients are scaled down to this norm."""
     policy_kwargs: PolicyKwargs = PolicyKwargs()
@@ -192,7 +204,7 @@ class TrainConfig(_Frozen):
     exploration_ladder_alpha: Share = 7.0
     """How far a ladder reaches: the last worker explores at eps to the power of 1 + alpha."""
     opponents: dict[str, Share] | None = None
-    """Whom the agent meets, as shares: self, snapshots, and scripted players such as random, one_ply, ludo:greedy; auto: by the game."""
+    """Whom the agent meets, as shares: self, snapshots, and scripted players (random, one_ply, minimax:4, mcts:200); auto: by the game."""
     opponent_epsilon: Fraction = 0.05
     """Share of random moves of snapshots."""
     snapshot_interval: AtLeastOne = 10_000
@@ -201,6 +213,18 @@ class TrainConfig(_Frozen):
     """Snapshots kept."""
     max_opponents_per_worker: AtLeastOne = 4
     """Opponents that a worker meets in one round."""
+    matchmaking: Literal["self", "uniform", "recent", "pfsp"] = "uniform"
+    """Which snapshots are met: self: the newest; uniform: all alike; recent: newer ones more often; pfsp: by the results against them."""
+    pfsp_weighting: Literal["hard", "variance"] = "hard"
+    """Of pfsp: hard: those that the agent loses to, by its loss rate squared; variance: those that are its equals."""
+    record_half_life: AtLeastOne = 200
+    """Matches against an opponent after which an older result counts half, for pfsp and warnings."""
+    gate: Literal["schedule", "win_rate"] = "schedule"
+    """schedule: every snapshot joins the pool; win_rate: only one that beats the newest there, greedy against greedy."""
+    gate_score: Fraction = 0.55
+    """Score that a snapshot needs to pass the gate, a draw counting half; win_rate."""
+    gate_matches: AtLeastOne = 100
+    """Matches played at the gate; win_rate."""
     eval_interval: AtLeastOne = 2_000
     """Updates between evaluations."""
     eval_matches: AtLeastOne = 200
@@ -229,9 +253,9 @@ class TrainConfig(_Frozen):
         if self.opponents is None:
             return
         for name in self.opponents:
-            if name not in OPPONENT_NAMES:
+            if name not in OPPONENT_NAMES and searchers.parse(name) is None:
                 raise ConfigurationError(
-                    "unknown opponent in opponents", got=repr(name), expected=f"one of {', '.join(OPPONENT_NAMES)}",
+                    "unknown opponent in opponents", got=repr(name), expected=f"one of {', '.join((*OPPONENT_NAMES, *searchers.FORMS))}",
                     remedy=nearest(name, OPPONENT_NAMES),
                 )  # fmt: skip
         if sum(self.opponents.values()) <= 0:

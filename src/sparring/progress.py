@@ -12,7 +12,9 @@ from sparring.assembly import Parts
 from sparring.config import TrainConfig
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.learner import LearnStats
+from sparring.duels import FORGETTING, Duels
 from sparring.evaluation import evaluate
+from sparring.games import spec_of
 from sparring.monitor import Monitor
 from sparring.opponents.plan import AGENT
 from sparring.opponents.players import NetworkPlayer
@@ -20,6 +22,7 @@ from sparring.opponents.pool import OpponentManager
 from sparring.opponents.records import Record
 from sparring.opponents.scripted import yardsticks
 from sparring.runtime import Batch
+from sparring.watch import Alarm, Watch
 
 
 class _Window:
@@ -40,13 +43,15 @@ class _Window:
 class Progress:
     """Listens to the training loop and tells the monitor; nothing that is learned depends on it but which agent is the best."""
 
-    def __init__(self, monitor: Monitor, parts: Parts, opponents: OpponentManager, config: TrainConfig) -> None:
+    def __init__(self, monitor: Monitor, parts: Parts, opponents: OpponentManager, duels: Duels, config: TrainConfig) -> None:
         self._monitor = monitor
         self._parts = parts
         self._opponents = opponents
+        self._duels = duels
         self._config = config
         self._window = _Window()
-        self._evaluated: dict[str, float] = {}
+        self._once: dict[str, float] = {}  # for the next report: of evaluations, the gate and warnings
+        self.watch = Watch(spec_of(config.game).returns)
 
     def begin(self) -> None:
         """The clock of the run starts here."""
@@ -93,31 +98,57 @@ class Progress:
         self._window.version = version
         if stats.updates:
             self._window.learning.append(stats)
+            self._warn(self.watch.q_values(stats.q_mean))
+
+    def gated(self, score: float) -> None:
+        """A candidate for the pool has played at the gate."""
+        self._once["selfplay/gate_score"] = score
 
     def evaluate(self, agent: DQNAgent) -> float:
         """Play greedily against the yardsticks, from a stream of its own; the mean score over them."""
         player, game = NetworkPlayer("agent", agent.policy()), self._config.game
         opponents = evaluate(player, game, yardsticks(game), matches=self._config.eval_matches, seed=self._config.seed)["opponents"]
         for name, result in opponents.items():
-            self._evaluated[f"eval/win_rate/{name}"] = result["wins"] / result["matches"]
-            self._evaluated[f"eval/draw_rate/{name}"] = result["draws"] / result["matches"]
+            self._once[f"eval/win_rate/{name}"] = result["wins"] / result["matches"]
+            self._once[f"eval/draw_rate/{name}"] = result["draws"] / result["matches"]
+            self._opponents.record_greedy(name, Record(result["wins"], result["draws"], result["losses"]))
+            self._warn(self.watch.collapse(name, result["score"], result["interval95"]))
+        self._look_for_forgetting(player)
         return float(np.mean([result["score"] for result in opponents.values()]))
+
+    def _look_for_forgetting(self, player: NetworkPlayer) -> None:
+        """Where the records of training raise a suspicion, greedy matches decide."""
+        suspect = self.watch.suspect(self._opponents.snapshots, self._opponents.recent)
+        if suspect is not None:
+            other = self._duels.player(suspect, self._opponents.vector(suspect))
+            key = FORGETTING, self._parts.learner.updates
+            record = self._duels.play(player, other, matches=self._config.eval_matches, key=key)
+            self._opponents.record_greedy(suspect, record)
+            self._warn(self.watch.forgetting(suspect, record))
+
+    def _warn(self, alarm: Alarm | None) -> None:
+        if alarm is not None:
+            self._once[alarm.tag] = alarm.value
+            self._monitor.warn(alarm.text)
 
     def maybe_report(self, *, now: bool = False) -> None:
         """Report when `log_interval` has passed since the last time, or `now`."""
         if now or time.perf_counter() - self._window.began >= self._config.log_interval:
             self._monitor.report(self._figures(), plies=self._parts.schedule.plies)
-            self._window, self._evaluated = _Window(), {}
+            self._window, self._once = _Window(), {}
 
     def _figures(self) -> dict[str, float]:
-        return {**self._rollout_figures(), **self._train_figures(), **self._perf_figures(), **self._evaluated}
+        return {**self._rollout_figures(), **self._train_figures(), **self._perf_figures(), **self._once}
 
     def _rollout_figures(self) -> dict[str, float]:
         window, schedule = self._window, self._parts.schedule
+        mu, sigma = self._opponents.rating
         figures = {
             "rollout/episodes": float(schedule.episodes),
             "rollout/exploration_rate": schedule.mean_epsilon,
             "selfplay/pool_size": float(self._opponents.pool_size),
+            "selfplay/rating_mu": mu,
+            "selfplay/rating_sigma": sigma,
             "replay/fill": len(self._parts.replay) / self._parts.replay.capacity,
         }
         if window.episodes:

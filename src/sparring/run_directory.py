@@ -78,10 +78,7 @@ class RunDirectory:
 
         InputError if there is no such run, or if another process holds its lock.
         """
-        path = Path(name) if os.sep in str(name) else Path(runs_root) / name
-        if not (path / _CHECKPOINTS).is_dir():
-            raise _no_such_run(path)
-        return cls(path)
+        return cls(find_run(runs_root, name))
 
     @property
     def name(self) -> str:
@@ -155,6 +152,14 @@ class RunDirectory:
         for number in reversed(numbers):
             if number not in complete[:KEPT_CHECKPOINTS] and number != saved:
                 remove_directory(self._checkpoint_path(number))
+
+
+def find_run(runs_root: str | Path, name: str | Path) -> Path:
+    """The directory of the run called `name`, as `RunDirectory.open` finds it; takes no lock. InputError if there is no such run."""
+    path = Path(name) if os.sep in str(name) else Path(runs_root) / name
+    if not (path / _CHECKPOINTS).is_dir():
+        raise _no_such_run(path)
+    return path
 
 
 def read_newest(run: Path, key: str) -> Any:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sparring.assembly import Parts, pacing
 from sparring.config import TrainConfig
+from sparring.duels import GATE, Duels
 from sparring.interrupts import Interrupts
 from sparring.monitor import Monitor
 from sparring.progress import Progress
@@ -26,10 +30,12 @@ class Session:
         self._workers = workers
         self._interrupts = interrupts
         self._opponents = parts.opponents(workers.weights.snapshots)
+        self._duels = Duels(parts.rollout.policy, config.seed)
+        self._gate = self._passes if config.gate == "win_rate" else None
         self._pacing = pacing(config, parts, workers, self._opponents)
         self._best = -1.0
         self._evaluated_at = self._saved_at = 0  # updates
-        self.progress = Progress(monitor, parts, self._opponents, config)
+        self.progress = Progress(monitor, parts, self._opponents, self._duels, config)
 
     def begin(self, saved: dict[str, Any] | None) -> None:
         """Take up what a checkpoint holds, or publish the first weights."""
@@ -64,7 +70,7 @@ class Session:
                 break  # interrupted: the rest of this round's updates is made when the run goes on
             vector = learner.vector()
             self._pacing.publish(vector)
-            self._opponents.maybe_snapshot(schedule.episodes, vector)
+            self._opponents.maybe_snapshot(schedule.episodes, vector, self._gate)
             self._maybe_evaluate()
             self.progress.maybe_report()
             self._maybe_checkpoint()
@@ -91,6 +97,15 @@ class Session:
         """Leave out what was still played when the run was over, but for the snapshots that matches in progress keep."""
         self._opponents.record(self._pacing.finished_round(batch), batch.results[:0], batch.in_use)
         batch.release()
+
+    def _passes(self, newest: str, weights: NDArray[np.float32]) -> bool:
+        """Whether the agent, playing greedily, scores enough against the pool's newest snapshot to join it."""
+        learner = self._parts.learner
+        candidate, holder = self._duels.player("candidate", learner.vector()), self._duels.player(newest, weights)
+        record = self._duels.play(candidate, holder, matches=self._config.gate_matches, key=(GATE, learner.updates))
+        self._opponents.record_greedy(newest, record)
+        self.progress.gated(record.score)
+        return record.score >= self._config.gate_score
 
     def _between_updates(self) -> bool:
         self._workers.poll()
@@ -127,6 +142,7 @@ class Session:
     def _get_state(self) -> dict[str, Any]:
         return {
             "session": {"evaluated_at": self._evaluated_at, "saved_at": self._saved_at, "best": self._best},
+            "watch": self.progress.watch.get_state(),
             "schedule": self._parts.schedule.get_state(),
             "learner": self._parts.learner.get_state(),
             "replay": self._parts.replay.get_state(),
@@ -138,6 +154,7 @@ class Session:
     def _set_state(self, saved: dict[str, Any]) -> None:
         self._evaluated_at, self._saved_at = saved["session"]["evaluated_at"], saved["session"]["saved_at"]
         self._best = saved["session"]["best"]
+        self.progress.watch.set_state(saved["watch"])
         self._parts.schedule.set_state(saved["schedule"])
         self._parts.learner.set_state(saved["learner"])
         self._parts.replay.set_state(saved["replay"])

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -38,15 +40,14 @@ def measured_split(
     actor = InferencePolicy(policy, bfloat16=bfloat16)
     spec = spec_of(policy.game)
     positions = np.zeros((num_envs, *spec.observation_shape), spec.observation_dtype)
-    with torch_threads(1):
-        passes = _rate(lambda: actor.q_values(positions))
-    learner = Learner(policy, settings, device=torch.device("cpu"), seed=0)
     replay = Replay(ReplayBuffer(transition_dtype(spec), _ROWS), UniformSampler())
     replay.extend(np.zeros(_ROWS, transition_dtype(spec)))
     updates = {}
-    for count in [threads] if threads else [2**k for k in range(cpus.bit_length())]:
-        with torch_threads(count):
-            updates[count] = _rate(lambda: learner.update(replay, 1))
+    with torch_threads(1):
+        passes = _rate(partial(actor.q_values, positions))
+        for count in [threads] if threads else [2**k for k in range(cpus.bit_length())]:
+            learner = Learner(policy, replace(settings, threads=count), device=torch.device("cpu"), seed=0)
+            updates[count] = _rate(partial(learner.update, replay, 1))
     return best_split(cpus=cpus, plies_per_update=plies_per_update, plies_per_s=num_envs * passes, updates_per_s=updates)
 
 

@@ -89,7 +89,7 @@ def _run(
     """Open what has to be closed, go on from what was saved, train, and say how it went."""
     with ExitStack() as stack:
         stack.enter_context(faults_saved(run.faults_path))
-        stack.enter_context(torch_threads(config.learner_threads or 1))
+        stack.enter_context(torch_threads(1))
         interrupts = stack.enter_context(Interrupts())  # before the workers, whose start takes seconds
         monitor = stack.enter_context(Monitor(run, total_episodes=config.n_episodes, tensorboard=config.tensorboard, console=console))
         monitor.note(describe(config, parts) + remark)

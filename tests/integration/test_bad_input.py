@@ -87,6 +87,10 @@ def contents(folder: Path) -> dict[str, bytes | None]:
         ("resume connect_four-2", ["no run", "connect_four-2", "connect_four-1"]),
         ("resume connect_four-1 --batch-size 3", ["unknown option", "--batch-size"]),
         ("resume", ["RUN is missing"]),
+        ("plot connect_four-2", ["no run", "connect_four-2", "did you mean 'connect_four-1'"]),
+        ("plot connect_four-1", ["no metrics", "metrics.jsonl", "No such file", "train first"]),
+        ("plot connect_four-1 --ot x", ["unknown option", "--ot", "did you mean '--out'"]),
+        ("plot", ["RUN is missing"]),
         ("replay absent.json", ["absent.json cannot be read", "No such file"]),
         (f"replay {NOISE}", [f"{NOISE} is no record of a game fault", "no JSON", "faults"]),
         (f"replay {FAULT}", [FAULT, "does not come with Sparring", "got pig:Pig", f"sparring replay {FAULT} --game pig:Pig"]),
@@ -95,7 +99,7 @@ def contents(folder: Path) -> dict[str, bytes | None]:
         ("replay", ["FILE is missing"]),
         ("check-game tictactoe", ["unknown game", "tictactoe", "did you mean"]),
         ("trian connect_four", ["unknown command", "'trian'", "did you mean 'train'"]),
-        ("", ["no command", "train, resume, evaluate, play, replay,"]),
+        ("", ["no command", "train, resume, evaluate, tournament, play, plot, replay,"]),
     ],
 )  # fmt: skip
 def test_one_line_exit_2_and_nothing_written(folder: Path, capsys: pytest.CaptureFixture[str], command: str, words: list[str]) -> None:

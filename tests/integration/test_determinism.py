@@ -57,6 +57,16 @@ def test_a_ladder_is_as_deterministic(mode: str, runs_dir: Path, inline: dict[Ca
     assert first.sha256 != inline[mode, 2].sha256
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["sync", "overlap"])
+def test_matchmaking_by_results_and_a_gate_are_as_deterministic(mode: str, runs_dir: Path, inline: dict[Case, TrainResult]) -> None:
+    league = {"matchmaking": "pfsp", "gate": "win_rate", "gate_score": 0.55, "gate_matches": 10}
+    first, again = (run(runs_dir, mode, 2, way, **league) for way in ("inline", "forkserver"))
+    assert again.agent.read_bytes() == first.agent.read_bytes()
+    assert (again.updates, again.plies, again.episodes) == (first.updates, first.plies, first.episodes)
+    assert first.sha256 != inline[mode, 2].sha256
+
+
 def test_modes_numbers_of_workers_and_seeds_differ(runs_dir: Path, inline: dict[Case, TrainResult]) -> None:
     others = [run(runs_dir, *case, "inline", seed=4) for case in CASES]
     assert len({result.sha256 for result in (*inline.values(), *others)}) == 8

@@ -138,6 +138,31 @@ def test_a_ladder_goes_on(mode: str, tmp_path: Path) -> None:
     assert figures(resume_until(NEVER, tmp_path, "stopped")) == figures(whole)
 
 
+@MODES
+def test_matchmaking_by_results_and_a_gate_go_on(mode: str, tmp_path: Path) -> None:
+    """Whom the agent meets depends on its records, and who joins the pool on matches at the gate: both are as they would have been."""
+    options = {
+        "mode": mode, "matchmaking": "pfsp", "gate": "win_rate", "gate_score": 0.55, "gate_matches": 10, "snapshot_interval": 20,
+        "max_snapshots": 2, "max_opponents_per_worker": 3, "eval_interval": 15,
+    }  # fmt: skip
+    whole = train_until(NEVER, tmp_path, "whole", **options)
+    looks, kept = StopAfter.looked, saved(whole)
+    for point in (looks // 3, looks // 2, 3 * looks // 4):
+        name = f"stopped-{point}"
+        assert train_until(point, tmp_path, name, **options).interrupted
+        resumed = resume_until(NEVER, tmp_path, name)
+        assert figures(resumed) == figures(whole)
+        again = saved(resumed)
+        assert (again["watch"], again["session"]["best"]) == (kept["watch"], kept["session"]["best"])
+        for part in ("pool", "records", "recent", "greedy", "ratings"):
+            assert again["opponents"][part] == kept["opponents"][part], part
+    joined = {name for name in kept["opponents"]["ratings"]["ratings"] if name.startswith("snapshot:")}
+    tried = kept["opponents"]["taken"]
+    assert 2 < len(joined) < tried, "some were refused, and one had to leave"
+    gates = [json.loads(line).get("selfplay/gate_score") for line in (whole.run / "metrics.jsonl").read_text().splitlines()]
+    assert any(score is not None and score < 0.55 for score in gates)
+
+
 def test_the_age_of_weights_is_told_before_anything_is_played_again(tmp_path: Path) -> None:
     """The rest of a round's updates comes first: it, too, is made with the weights of the checkpoint as the newest."""
     options = {"mode": "sync", "log_interval": 1e-9}

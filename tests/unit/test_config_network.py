@@ -31,9 +31,12 @@ def complaint(**kwargs: Any) -> str:
 @pytest.mark.parametrize(
     ("kwargs", "arguments"),
     [
-        ({}, {"net_arch": [256, 256], "dueling": False}),
-        ({"net_arch": [8], "dueling": True}, {"net_arch": [8], "dueling": True}),
-        ({"network": "resnet", "blocks": 3, "dueling": True}, {"channels": 32, "blocks": 3, "dueling": True}),
+        ({}, {"net_arch": [256, 256], "dueling": False, "atoms": 1, "noisy": False}),
+        ({"net_arch": [8], "dueling": True}, {"net_arch": [8], "dueling": True, "atoms": 1, "noisy": False}),
+        (
+            {"network": "resnet", "blocks": 3, "atoms": 51, "noisy": True},
+            {"channels": 32, "blocks": 3, "dueling": False, "atoms": 51, "noisy": True},
+        ),
         ({"network": "my.nets:Net"}, {}),
         ({"network": "my.nets:Net", "arguments": {"width": 8, "deep": True}}, {"width": 8, "deep": True}),
     ],
@@ -73,7 +76,7 @@ def test_what_names_no_network(name: str) -> None:
     [
         (
             {"channels": 64},
-            "policy_kwargs.channels is nothing to network mlp: got 64, expected net_arch, dueling at most; leave it out, or",
+            "policy_kwargs.channels is nothing to network mlp: got 64, expected net_arch, dueling, atoms, noisy at most; leave it",
         ),
         (
             {"network": "resnet", "net_arch": [8]},
@@ -125,4 +128,10 @@ def test_round_trip_through_toml(kwargs: dict[str, Any]) -> None:
 
 
 def test_a_file_holds_only_what_counts() -> None:
-    assert tomllib.loads(to_toml(TrainConfig()))["policy_kwargs"] == {"network": "mlp", "net_arch": [256, 256], "dueling": False}
+    assert tomllib.loads(to_toml(TrainConfig()))["policy_kwargs"] == {
+        "network": "mlp",
+        "net_arch": [256, 256],
+        "dueling": False,
+        "atoms": 1,
+        "noisy": False,
+    }

@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[2] / "src" / "sparring"
 # Ground floor first. A module imports from its own floor and from those before it, and every module has to stand here.
 FLOORS = (
     ("errors",),
-    ("atomic", "config", "config_errors", "config_files", "importable", "presets", "resolve"),
+    ("atomic", "config", "config_errors", "config_files", "importable", "presets", "resolve", "searchers"),
     ("games",),
     ("adapters",),
     ("replay",),
@@ -30,9 +30,9 @@ FLOORS = (
     ("runtime",),
     ("balance", "checkpoint", "run_directory", "schedule", "interrupts"),
     ("monitor",),
-    ("assembly", "pacing", "progress", "session", "stopwatch", "training"),
+    ("assembly", "duels", "pacing", "progress", "session", "stopwatch", "training", "watch"),
     ("play",),
-    ("bench",),
+    ("bench", "plot"),
     ("cli", "__main__"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -44,7 +44,7 @@ ONLY_IN = {
     "ray": {"runtime"},
     **{room: {*CONFIGURATION, "resolve", "assembly", "progress", "session", "training", "bench", "cli"} for room in CONFIGURATION},
 }
-NO_TORCH = {"errors", "adapters", "atomic", "games", "importable", *CONFIGURATION, "resolve"}
+NO_TORCH = {"errors", "adapters", "atomic", "games", "importable", *CONFIGURATION, "resolve", "searchers"}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from sparring.assembly import learner_settings, policy_of, resolved
@@ -27,25 +28,20 @@ class BarePieces:
         policy = policy_of(config)
         envs = config.num_envs_per_worker or config.episodes_per_batch
         rows = transitions(policy, max(config.batch_size, envs))
-        self._threads = sorted({1, min(_MOST_THREADS, available_cpus())})
         forward = forward_step(policy, rows["observation"][:envs].copy(), config.actor_precision or "float32")
-        update = update_step(policy, rows, learner_settings(config))
-        self._forward, self._update = (repeated(step, seconds, time.perf_counter) for step in (forward, update))
+        self._forward = repeated(forward, seconds, time.perf_counter)
+        settings = learner_settings(config)
+        self._updates = {
+            threads: repeated(update_step(policy, rows, replace(settings, threads=threads)), seconds, time.perf_counter)
+            for threads in sorted({1, min(_MOST_THREADS, available_cpus())})
+        }
 
     def speeds(self) -> tuple[float, dict[int, float]]:
         """Plies a second of one CPU, and updates a second by the number of threads."""
         with torch_threads(1):
-            plies_per_s = self._forward()
-        updates_per_s = {}
-        for threads in self._threads:
-            with torch_threads(threads):
-                updates_per_s[threads] = self._update()
-        return plies_per_s, updates_per_s
+            return self._forward(), {threads: update() for threads, update in self._updates.items()}
 
 
 def useful_threads(updates_per_s: Mapping[int, float]) -> tuple[int, ...]:
-    """Numbers of learner threads that are worth a trial: one, and those that make bare updates a tenth faster at least.
-
-    On a machine that others use, two threads can be many times slower than one: each waits for the other, which may not be running.
-    """
+    """Numbers of learner threads that are worth a trial: one, and those that make bare updates a tenth faster at least."""
     return (1, *(threads for threads, rate in updates_per_s.items() if threads > 1 and rate > _GAIN * updates_per_s[1]))

@@ -134,12 +134,12 @@ class LiveSession:
 
     def warm_up(self, seconds: float) -> None:
         """Go on for `seconds` that do not count."""
-        with torch_threads(self.config.learner_threads or 1):
+        with torch_threads(1):
             self._go_on(seconds)
 
     def slice(self, seconds: float) -> Pace:
         """Go on for about `seconds`, from the end of one round to that of another; some rounds before do not count."""
-        with torch_threads(self.config.learner_threads or 1):
+        with torch_threads(1):
             self._go_on(_SETTLE * seconds)
             before, begun, worked = self._counts(), time.perf_counter(), time.process_time()
             self._go_on(seconds)

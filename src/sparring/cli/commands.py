@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, Union
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, Union
 
 import tyro
 
 from sparring.bench import PARTS, check_parts, check_seconds
-from sparring.cli.parsing import Seed, WholeNumber, parse
+from sparring.cli.parsing import Seed, WholeNumber, given_options, parse
 from sparring.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -27,7 +29,11 @@ RunsDir = Annotated[str, tyro.conf.arg(metavar="DIR", help="Directory of all run
 Agent = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="AGENT", help="Agent file, or name or directory of a run.")]
 OwnGame = Annotated[str | None, tyro.conf.arg(metavar="NAME", help="The agent's game: module:Class says that its code may run.")]
 OwnNetwork = Annotated[str | None, tyro.conf.arg(metavar="NAME", help="The agent's network, if it is your own: module:factory.")]
-_OPPONENT_HELP: Final = "random, one_ply, ludo:greedy or ludo:racer; may be repeated; none: those that judge its game."
+_OPPONENT_HELP: Final = (
+    "random, one_ply, minimax:4 (4 plies ahead), mcts:100 (100 playouts a move), ludo:greedy or ludo:racer; may be repeated; "
+    "none: those that judge its game, or with --positions random, one_ply and minimax:2, :4, :6, :8."
+)
+_MORE_HELP: Final = "random (always), one_ply, minimax:4, mcts:100 and so on; may be repeated; none: those that judge the game."
 Several = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
 
@@ -91,12 +97,19 @@ def _tell_training(result: TrainResult, *, as_json: bool) -> int:
 
 @dataclass(frozen=True)
 class EvaluateForm:
-    """Judge an agent: greedy play from varied openings, every seat equally often."""
+    """Judge an agent: in greedy play from varied openings, or in solved positions."""
 
     agent: Agent
     opponent: Annotated[Several, tyro.conf.arg(metavar="NAME", help=_OPPONENT_HELP)] = ()
     matches: Annotated[WholeNumber, tyro.conf.arg(help="Matches against each opponent.")] = 1000
     seed: Annotated[WholeNumber, tyro.conf.arg(help="Root of all randomness: same seed, same matches.")] = 0
+    positions: Annotated[
+        str | None,
+        tyro.conf.arg(
+            metavar="FILE", help="Solved Connect Four positions: which moves keep win or draw? Plays matches only with --matches."
+        ),
+    ] = None
+    rows: Annotated[Literal["all", "odd", "even"], tyro.conf.arg(help="Which rows of that file; the first one is odd.")] = "all"
     exhaustive: Annotated[Switch, tyro.conf.arg(help="Try every line of play against the agent, in a small game.")] = False
     game: OwnGame = None
     network: OwnNetwork = None
@@ -106,22 +119,65 @@ class EvaluateForm:
 
 def _evaluate(argv: Sequence[str], prog: str) -> int:
     form = parse(EvaluateForm, argv, prog=prog)
+    if form.positions is None and form.rows != "all":
+        raise InputError("--rows", got=form.rows, expected="--positions FILE beside it")
     from sparring.cli import report
     from sparring.cli.agents import find_agent
 
     # A misspelt one is told without waiting for torch.
     found = find_agent(form.agent, form.runs_dir, game=form.game, network=form.network)
-    from sparring.cli.judging import judge, search_losses
+    from sparring.cli.judging import judge, judge_positions, search_losses
 
     figures: dict[str, Any] = {"agent": str(found.path)}
     if form.exhaustive:
         figures["exhaustive"] = search_losses(found)
-    if form.opponent or not form.exhaustive:
+    if form.positions is not None:
+        figures["positions"] = judge_positions(found, Path(form.positions), form.opponent, rows=form.rows, seed=form.seed)
+    plays = not form.exhaustive or bool(form.opponent) if form.positions is None else "--matches" in given_options(argv)
+    if plays:
         figures |= judge(found, form.opponent, matches=form.matches, seed=form.seed)
     if form.json:
         _print_json(figures)
     else:
         report.print_evaluation(figures)
+    return 0
+
+
+@dataclass(frozen=True)
+class TournamentForm:
+    """Let agents and scripted players meet, all from the same openings, and rate them."""
+
+    agents: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="AGENT", help="Agent files, or names or directories of runs.")
+    ]
+    opponent: Annotated[Several, tyro.conf.arg(metavar="NAME", help=_MORE_HELP)] = ()
+    snapshots: Annotated[Switch, tyro.conf.arg(help="The snapshots in each run's newest checkpoint take part, too.")] = False
+    matches: Annotated[WholeNumber, tyro.conf.arg(help="Matches of each pair.")] = 200
+    seed: Annotated[WholeNumber, tyro.conf.arg(help="Root of all randomness: same seed, same matches.")] = 0
+    picture: Annotated[str | None, tyro.conf.arg(metavar="FILE.png", help="Draw who beats whom; needs the extra plot.")] = None
+    game: OwnGame = None
+    network: OwnNetwork = None
+    runs_dir: RunsDir = "runs"
+    json: Json = False
+
+
+def _tournament(argv: Sequence[str], prog: str) -> int:
+    form = parse(TournamentForm, argv, prog=prog)
+    from sparring.cli import report
+    from sparring.cli.agents import find_agent
+
+    if not form.agents:
+        raise InputError("AGENT is missing", remedy=f"see {prog} --help")
+    found = [find_agent(agent, form.runs_dir, game=form.game, network=form.network) for agent in form.agents]
+    from sparring.cli.competing import compete
+
+    picture = Path(form.picture) if form.picture is not None else None
+    with _progress_on_stderr(form.json):  # a game may print
+        figures = compete(found, form.opponent, snapshots=form.snapshots, matches=form.matches, seed=form.seed, picture=picture)
+    if form.json:
+        _print_json(figures)
+    else:
+        report.print_tournament(figures)
     return 0
 
 
@@ -147,6 +203,30 @@ def _play(argv: Sequence[str], prog: str) -> int:
     from sparring.cli.playing import play
 
     play(found, opponent=form.opponent, seat=form.seat, seed=form.seed, show_values=form.values)
+    return 0
+
+
+@dataclass(frozen=True)
+class PlotForm:
+    """Draw a run: learning curves, win rates, ratings, and who beats whom."""
+
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="Name or directory of a run; it may be training.")]
+    out: Annotated[str | None, tyro.conf.arg(metavar="DIR", help="Where the PNG files go; none: plots in the run's directory.")] = None
+    runs_dir: RunsDir = "runs"
+    json: Json = False
+
+
+def _plot(argv: Sequence[str], prog: str) -> int:
+    form = parse(PlotForm, argv, prog=prog)
+    from sparring.run_directory import find_run
+
+    run = find_run(form.runs_dir, form.run)  # a misspelt one is told without waiting for torch
+    with _progress_on_stderr(form.json):
+        from sparring.cli.plotting import plot
+
+        figures = plot(run, Path(form.out) if form.out else run / "plots")
+    if form.json:
+        _print_json(figures)
     return 0
 
 
@@ -240,7 +320,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "train": Command(_train, "Train an agent by self-play."),
     "resume": Command(_resume, "Go on with a run from its newest checkpoint."),
     "evaluate": Command(_evaluate, "Judge an agent against scripted players."),
+    "tournament": Command(_tournament, "Let agents, snapshots and scripted players meet, and rate them."),
     "play": Command(_play, "Play against an agent in the terminal."),
+    "plot": Command(_plot, "Draw a run: learning curves, win rates, ratings, and who beats whom."),
     "replay": Command(_replay, "Play the match again with which a game went wrong."),
     "bench": Command(_bench, "Measure how fast this machine trains, and what bounds it."),
     "games": Command(_games, "List the games that come with Sparring."),
@@ -249,15 +331,18 @@ COMMANDS: Final[Mapping[str, Command]] = {
 
 
 def _print_overview() -> NoReturn:
-    """The help over all commands, as tyro lays it out."""
+    """The help over all commands, as tyro lays it out, but for its line of usage, in which all their names would not fit."""
     forms = [
         Annotated[dataclasses.make_dataclass("Command", []), tyro.conf.subcommand(name, description=command.summary)]
         for name, command in COMMANDS.items()
     ]
     description = "Self-play DQN on every core you have.\n`sparring COMMAND --help` tells more, `sparring train connect_four` starts one."
     every: Any = Union[*forms]
-    tyro.cli(every, args=["--help"], prog="sparring", description=description)
-    raise AssertionError("tyro exits after the help")
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):  # tyro exits after the help
+        tyro.cli(every, args=["--help"], prog="sparring", description=description)
+    print(re.sub(r"\{[^}]*\}", "COMMAND", said.getvalue(), count=1), end="")
+    raise SystemExit(0)
 
 
 @contextlib.contextmanager

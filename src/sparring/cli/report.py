@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sparring.training import TrainResult
 
 _STRENGTH_MATCHES = 200
+_MOST_COLUMNS = 19  # four letters each, of 80
 
 
 def command(name: str = "sparring") -> str:
@@ -65,6 +66,8 @@ def print_evaluation(figures: Mapping[str, Any]) -> None:
     """The result of `evaluate`: a table of matches, and what an exhaustive search found."""
     if "opponents" in figures:
         _print(_score_table(figures["opponents"]))
+    if "positions" in figures:
+        _print_positions(figures["positions"])
     if "exhaustive" in figures:
         found = figures["exhaustive"]
         _say(f"{found['losses']:,} losses in {found['lines']:,} lines of play, which are all that an opponent can choose")
@@ -83,6 +86,80 @@ def _score_table(opponents: Mapping[str, Mapping[str, Any]]) -> Table:
     if not two:
         table.caption = f"score: share of first places; {1 / len(result['seats']):.3f} if all are equally strong"
     return table
+
+
+def _print_positions(players: Mapping[str, Mapping[str, Any]]) -> None:
+    """What players make of solved positions: three shares over all, then each share by number of stones."""
+    first = next(iter(players.values()))
+    _say(f"{first['all']['n']:,} solved positions; in {first['matters']['n']:,} it matters: the legal moves differ in outcome")
+    _say("Shares of moves that keep win, draw or loss, and of those exactly best (95 %):")
+    table = _table("player", "keeps the value", "where it matters", "exactly best")
+    for name, judged in players.items():
+        every, matters = judged["all"], judged["matters"]
+        figures = (
+            (every, "value_preserving", "interval95"),
+            (matters, "value_preserving", "interval95"),
+            (every, "exact", "exact_interval95"),
+        )
+        table.add_row(name, *(_share_and_interval(shares[share], shares[interval]) for shares, share, interval in figures))
+    _print(table)
+    for title, among, share, interval in (
+        ("Keeps the value, by number of stones ± half the 95 % interval:", "all", "value_preserving", "interval95"),
+        ("The same where it matters:", "matters", "value_preserving", "interval95"),
+        ("Exactly best:", "all", "exact", "exact_interval95"),
+    ):
+        _say(title)
+        table = _table("player", *first["by_stones"])
+        for name, judged in players.items():
+            cells = (split[among] for split in judged["by_stones"].values())
+            table.add_row(name, *(_share_and_doubt(cell[share], cell[interval]) for cell in cells))
+        _print(table)
+
+
+def _share_and_interval(share: float | None, interval: Sequence[float]) -> str:
+    return "-" if share is None else f"{share:.3f} ({interval[0]:.3f}-{interval[1]:.3f})"
+
+
+def _share_and_doubt(share: float | None, interval: Sequence[float]) -> str:
+    doubt = f"{(interval[1] - interval[0]) / 2:.3f}".removeprefix("0")  # a half at most; the letter is what five columns can spare
+    return "-" if share is None else f"{share:.3f} ±{doubt}"
+
+
+def print_tournament(figures: Mapping[str, Any]) -> None:
+    """The table of ratings, and who scored how much against whom."""
+    payoff = figures["payoff"]
+    table = _table("", "player", "rating", "95 %", "score")
+    table.columns[1].justify = "left"
+    for place, player in enumerate(figures["players"], 1):
+        low, high = player["interval95"]
+        mark = "" if player["settled"] else "*"
+        name = _abbreviated(player["name"], 40)
+        table.add_row(str(place), name, f"{player['rating']:.0f}{mark}", f"{low:.0f} to {high:.0f}", f"{player['score']:.3f}")
+    _print(table)
+    _say(f"{figures['game']}, {figures['matches']:,} matches a pair; ratings are Elo, random has 0.")
+    if not all(player["settled"] for player in figures["players"]):
+        _say("* never won or never lost a point, itself or its like: the rating is held by")
+        _say("  one virtual match with each opponent, and says no more than 'at least' that far.")
+    if payoff["seats"] > 2:
+        _say(f"Rows have one seat, columns the other {payoff['seats'] - 1}; equals score {1 / payoff['seats']:.2f}.")
+    _print_payoff(payoff["scores"])
+
+
+def _print_payoff(scores: Sequence[Sequence[float | None]]) -> None:
+    """Per cent, in a row for each player and a column for each that it met, by their places."""
+    if len(scores) > _MOST_COLUMNS:
+        _say(f"The scores of {len(scores)} players do not fit here: see --json and --picture.")
+        return
+    _say("Score of the row against the column, in per cent, by place:")
+    _say("    " + "".join(f"{place:4d}" for place in range(1, len(scores) + 1)))
+    for place, row in enumerate(scores, 1):
+        _say(f"{place:4d}" + "".join("   -" if score is None else f"{100 * score:4.0f}" for score in row))
+
+
+def _abbreviated(name: str, most: int) -> str:
+    """The name with its middle left out where it is longer than `most`: the ends tell names apart."""
+    tail = most // 2
+    return name if len(name) <= most else f"{name[: most - tail - 1]}…{name[-tail:]}"
 
 
 def print_games(games: Iterable[tuple[GameSpec, Sequence[int]]]) -> None:

@@ -31,8 +31,8 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "round": ("episodes_per_batch", "learning_steps_per_batch", "samples_per_insert"),
     "learning": (
-        "batch_size", "learning_rate", "learning_rate_schedule", "gamma", "n_steps", "double_q", "bootstrap", "learn_from", "tau",
-        "target_update_interval", "max_grad_norm", "policy_kwargs",
+        "batch_size", "learning_rate", "learning_rate_schedule", "gamma", "n_steps", "double_q", "clip_targets", "bootstrap", "learn_from",
+        "tau", "target_update_interval", "weight_averaging", "max_grad_norm", "policy_kwargs",
     ),
     "replay": (
         "buffer_size", "learning_starts", "symmetry_augmentation", "prioritized_replay", "prioritized_replay_alpha",
@@ -42,7 +42,10 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "exploration", "exploration_initial_eps", "exploration_final_eps", "exploration_fraction", "exploration_ladder_eps",
         "exploration_ladder_alpha",
     ),
-    "opponent": ("opponents", "opponent_epsilon", "snapshot_interval", "max_snapshots", "max_opponents_per_worker"),
+    "opponent": (
+        "opponents", "opponent_epsilon", "snapshot_interval", "max_snapshots", "max_opponents_per_worker", "matchmaking", "pfsp_weighting",
+        "record_half_life", "gate", "gate_score", "gate_matches",
+    ),
 }  # fmt: skip
 
 QUICK: Final = "quick"

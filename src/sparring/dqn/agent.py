@@ -134,7 +134,7 @@ class DQNAgent:
 
     def _follow_learner(self) -> None:
         assert self._training is not None
-        self._policy.load_vector(self._training.learner.vector())
+        self._policy.load_vector(self._training.learner.evaluated_vector())
 
     def _require_training(self, method: str) -> Training:
         if self._training is None:

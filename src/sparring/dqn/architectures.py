@@ -6,31 +6,33 @@ Each factory takes what a game declares and plain arguments, and refuses argumen
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sparring.dqn.heads import QHead
 from sparring.errors import ConfigurationError
 from sparring.games.spec import GameSpec
 
 MOST_LAYERS: Final = 100  # more would take long to build, and a file may ask for any number
 HEAD_PLANES: Final = 16
+MOST_ATOMS: Final = 1_001
 
 
-def mlp(spec: GameSpec, *, net_arch: Sequence[int] = (256, 256), dueling: bool = False) -> nn.Module:
+def mlp(spec: GameSpec, *, net_arch: Sequence[int] = (256, 256), dueling: bool = False, atoms: int = 1, noisy: bool = False) -> nn.Module:
     """A perceptron with hidden layers of `net_arch` units."""
     if not isinstance(net_arch, list | tuple) or not 1 <= len(net_arch) <= MOST_LAYERS:
         raise ConfigurationError("net_arch of network mlp", got=f"{net_arch!r:.60}", expected=f"1 to {MOST_LAYERS} numbers of units")
     for units in net_arch:
         _check_count("an entry of net_arch", units)
-    return MLP(spec, net_arch=tuple(net_arch), dueling=dueling)
+    return MLP(spec, net_arch=tuple(net_arch), head=_head(spec, dueling=dueling, atoms=atoms, noisy=noisy))
 
 
-def resnet(spec: GameSpec, *, channels: int = 32, blocks: int = 2, dueling: bool = False) -> nn.Module:
+def resnet(spec: GameSpec, *, channels: int = 32, blocks: int = 2, dueling: bool = False, atoms: int = 1, noisy: bool = False) -> nn.Module:
     """A residual network of `blocks` blocks of two 3x3 convolutions with `channels` channels."""
     if len(spec.observation_shape) != 3:
         shape = f"shape {spec.observation_shape}"
@@ -40,7 +42,19 @@ def resnet(spec: GameSpec, *, channels: int = 32, blocks: int = 2, dueling: bool
         )  # fmt: skip
     _check_count("channels of network resnet", channels)
     _check_count("blocks of network resnet", blocks, MOST_LAYERS)
-    return ResNet(spec, channels=channels, blocks=blocks, dueling=dueling)
+    return ResNet(spec, channels=channels, blocks=blocks, head=_head(spec, dueling=dueling, atoms=atoms, noisy=noisy))
+
+
+def _head(spec: GameSpec, *, dueling: bool, atoms: int, noisy: bool) -> Callable[[int], QHead]:
+    """What makes the last layers, given the units before them; several atoms share out the range of returns that the game declares."""
+    _check_count("atoms", atoms, MOST_ATOMS)
+    if atoms > 1 and spec.returns is None:
+        raise ConfigurationError(
+            f"atoms of a network for {spec.name}", got=atoms, expected="1, as the game does not declare the range of its returns",
+            remedy="declare GameSpec.returns, or leave atoms out",
+        )  # fmt: skip
+    support = (*spec.returns, atoms) if atoms > 1 and spec.returns is not None else None
+    return partial(QHead, num_actions=spec.num_actions, dueling=dueling, support=support, noisy=noisy)
 
 
 def _check_count(what: str, value: Any, most: int | None = None) -> None:
@@ -54,7 +68,7 @@ def body_to_bfloat16(network: nn.Module) -> bool:
     if not isinstance(network, MLP | ResNet):
         return False
     for name, layers in network.named_children():
-        if name not in ("advantage", "value"):
+        if name != "head":
             layers.to(torch.bfloat16)
     return True
 
@@ -62,21 +76,26 @@ def body_to_bfloat16(network: nn.Module) -> bool:
 class MLP(nn.Module):
     """Q-values of all actions from a flattened observation."""
 
-    def __init__(self, spec: GameSpec, *, net_arch: tuple[int, ...], dueling: bool) -> None:
+    def __init__(self, spec: GameSpec, *, net_arch: tuple[int, ...], head: Callable[[int], QHead]) -> None:
         super().__init__()
         widths = [spec.observation_size, *net_arch]
         layers: list[nn.Module] = []
         for wide, narrow in itertools.pairwise(widths):
             layers += [nn.Linear(wide, narrow), nn.ReLU()]
         self.body = nn.Sequential(*layers)
-        self.advantage = nn.Linear(widths[-1], spec.num_actions)
-        self.value = nn.Linear(widths[-1], 1) if dueling else None
+        self.head = head(widths[-1])
 
     def forward(self, observation: Tensor) -> Tensor:
         """[B, *observation_shape] of any dtype -> [B, A] float32."""
+        q: Tensor = self.head(self.hidden(observation))
+        return q
+
+    def hidden(self, observation: Tensor) -> Tensor:
+        """What the last layers see, [B, units]."""
         first = self.body[0]
         assert isinstance(first, nn.Linear)
-        return _q_values(self.body(observation.flatten(1).to(first.weight.dtype)), self.advantage, self.value)
+        units: Tensor = self.body(observation.flatten(1).to(first.weight.dtype))
+        return units
 
     def infer(self, observation: Tensor) -> Tensor:
         """`forward` on the CPU without a gradient, equal but for rounding.
@@ -89,7 +108,8 @@ class MLP(nn.Module):
         hidden = observation.flatten(1).to(layers[0].weight.dtype)
         for layer in layers:
             hidden = torch.ops.mkldnn._linear_pointwise(hidden, layer.weight, layer.bias, "relu", [], "")
-        return _q_values(hidden, self.advantage, self.value)
+        q: Tensor = self.head(hidden)
+        return q
 
 
 class ResNet(nn.Module):
@@ -108,21 +128,25 @@ class ResNet(nn.Module):
     - No pooling and no strides: where a stone lies is what counts.
     """
 
-    def __init__(self, spec: GameSpec, *, channels: int, blocks: int, dueling: bool) -> None:
+    def __init__(self, spec: GameSpec, *, channels: int, blocks: int, head: Callable[[int], QHead]) -> None:
         super().__init__()
         planes, rows, columns = spec.observation_shape
         self.stem = _convolution(planes, channels)
         self.blocks = nn.Sequential(*(ResidualBlock(channels, scale=blocks**-0.5) for _ in range(blocks)))
         self.planes = nn.Conv2d(channels, HEAD_PLANES, 1)
-        self.advantage = nn.Linear(HEAD_PLANES * rows * columns, spec.num_actions)
-        self.value = nn.Linear(HEAD_PLANES * rows * columns, 1) if dueling else None
+        self.head = head(HEAD_PLANES * rows * columns)
 
     def forward(self, observation: Tensor) -> Tensor:
         """[B, C, H, W] of any dtype -> [B, A] float32."""
+        q: Tensor = self.head(self.hidden(observation))
+        return q
+
+    def hidden(self, observation: Tensor) -> Tensor:
+        """What the last layers see, [B, units]."""
         # With the channels last in memory the CPU's convolutions need not rearrange what goes in and out: a tenth faster at 32.
         board = observation.to(self.stem.weight.dtype, memory_format=torch.channels_last)
         board = self.blocks(functional.relu(self.stem(board), inplace=True))
-        return _q_values(functional.relu(self.planes(board), inplace=True).flatten(1), self.advantage, self.value)
+        return functional.relu(self.planes(board), inplace=True).flatten(1)
 
 
 class ResidualBlock(nn.Module):
@@ -147,20 +171,3 @@ def _convolution(wide: int, narrow: int, *, scale: float = 1.0) -> nn.Conv2d:
     with torch.no_grad():
         layer.weight.mul_(scale)
     return layer
-
-
-def _q_values(hidden: Tensor, advantage: nn.Linear, value: nn.Linear | None) -> Tensor:
-    """[B, units] of any floating dtype -> [B, A] float32.
-
-    With a `value` layer (dueling), Q = V + A - mean(A) over all actions (Wang et al. 2016, equation 9); the mean runs over illegal
-    actions too, which shifts every Q alike and leaves the greedy move as it is. The last layers work in float32 whatever the others
-    do: bfloat16 cannot tell values apart that differ by less than 1/256 of their size, and moves often do.
-    """
-    device = hidden.device.type
-    with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
-        hidden = hidden.to(torch.float32)
-        a: Tensor = advantage(hidden)
-        if value is None:
-            return a
-        v: Tensor = value(hidden)
-        return v + a - a.mean(dim=1, keepdim=True)

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sparring.dqn.update import Update
 from sparring.replay.device import DeviceReplay
@@ -72,12 +73,15 @@ class Launches:
         self._recorded: dict[int, Body] = {}
         self._staging = Staging(replay.device)
         self._numbers = torch.zeros(most, 2, batch_size, dtype=torch.float64, device=replay.device)
+        self._noise = torch.zeros(most, update.noise_size, device=replay.device)
         self._beta = torch.zeros((), dtype=torch.float64, device=replay.device)
 
     def launch(self, count: int, *, rng: np.random.Generator, beta: float) -> None:
         """Make `count` updates, `most` at most. Each new count is a recording of its own: use few."""
-        numbers = np.stack([self.replay.draw(self._batch_size, rng) for _ in range(count)])
-        self._staging.send(numbers, self._numbers[:count])
+        drawn = [(self.replay.draw(self._batch_size, rng), self._draw_noise(rng)) for _ in range(count)]
+        numbers, noise = zip(*drawn, strict=True)
+        self._staging.send(np.stack(numbers), self._numbers[:count])
+        self._staging.send(np.stack(noise), self._noise[:count])
         self._beta.fill_(beta)
         body = partial(self._updates, count)
         if self._recorder is not None and self._warm_ups < WARM_UPS:
@@ -87,6 +91,9 @@ class Launches:
         if self._recorder is not None and count not in self._recorded:
             self._record(self._recorder, count, body)
         self._recorded.get(count, body)()
+
+    def _draw_noise(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        return rng.standard_normal(self._update.noise_size, np.float32)
 
     def _record(self, recorder: Recorder, count: int, body: Body) -> None:
         try:
@@ -100,6 +107,8 @@ class Launches:
     def _updates(self, count: int) -> None:
         for number in range(count):
             indices, batch = self.replay.sample(self._numbers[number], self._beta)
-            errors = self._update.step(batch)
-            self.replay.update(indices, errors, self._update.failed)
+            if self._update.noise_size:
+                self._update.set_noise(self._noise[number])
+            surprise = self._update.step(batch)
+            self.replay.update(indices, surprise, self._update.failed)
         self._update.add_up()  # within the recording, as what it adds up is overwritten by the next one

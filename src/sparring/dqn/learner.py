@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from sparring.dqn.adam import Adam
+from sparring.dqn.averaging import RunningMean
 from sparring.dqn.launches import CudaGraphs, Launches
 from sparring.dqn.networks import FlatWeights, PolicySpec, build_network, get_weights, set_weights
 from sparring.dqn.update import LearnerSettings, TensorMinibatch, Update
@@ -57,6 +58,7 @@ class Learner:
         self._target = build_network(spec, seed=seed).to(device).requires_grad_(False)
         self._optimizer = Adam(self.policy, settings.learning_rate)
         self._update = Update(self.policy, self._target, self._optimizer, settings)
+        self._mean = RunningMean(self._optimizer.weights, settings.averaging) if settings.averaging else None
         self._launches: Launches | None = None
         self._source: Replay | None = None
         self._rng = np.random.default_rng(stream_key(seed, _SAMPLING))
@@ -93,13 +95,16 @@ class Learner:
         replay.sample_into(self._batch, rng=self._rng, beta=beta)
         if self.device.type != "cpu":  # where the tensors are not the arrays themselves
             self._tensors = TensorMinibatch.of(self._batch.rows, self._batch.weights, self.device)
-        errors = self._update.step(self._tensors)
+        if self._update.noise_size:
+            numbers = self._rng.standard_normal(self._update.noise_size, np.float32)
+            self._update.set_noise(torch.from_numpy(numbers).to(self.device))
+        surprise = self._update.step(self._tensors)
         self.updates += 1
         if self._update.failed:  # costs nothing here: what the sampler is told has to be waited for anyway
             loss, norm = (figure.item() for figure in self._update.last)
             self._fail(f"loss {loss:.4g} and norm of the gradient {norm:.4g} are not finite")
-        replay.update(self._batch.indices, errors.cpu().numpy())
-        self._move_target_if_due()
+        replay.update(self._batch.indices, surprise.cpu().numpy())
+        self._follow(1)
 
     def _launch(self, replay: DeviceReplay, most: int, beta: float) -> int:
         """Make `most` updates or fewer, up to the next move of the target; returns how many."""
@@ -111,7 +116,7 @@ class Learner:
         count = self._launches.most if room >= self._launches.most else 1
         self._launches.launch(count, rng=self._rng, beta=beta)
         self.updates += count
-        self._move_target_if_due()
+        self._follow(count)
         return count
 
     def _fail(self, what: str) -> NoReturn:
@@ -123,13 +128,23 @@ class Learner:
         if not torch.isfinite(norm):
             raise NumericalError(f"update {self.updates}: norm of the weights {norm.item():.4g} is not finite; {_REMEDY}")
 
-    def _move_target_if_due(self) -> None:
+    def _follow(self, updates: int) -> None:
+        """After so many updates: let the mean of the weights follow, and move the target if that is due."""
+        if self._mean is not None:
+            self._mean.follow(updates)
         if self.updates % self.settings.target_update_interval == 0:
             self._update.move_target(self.settings.tau)
 
     def vector(self) -> NDArray[np.float32]:
         """The policy's weights as one flat float32 vector."""
         return self.layout.vector(self.policy)
+
+    def evaluated_vector(self) -> NDArray[np.float32]:
+        """The weights that are evaluated and saved: the mean of the policy's where one is kept, else the policy's own."""
+        if self._mean is None:
+            return self.vector()
+        with self._mean.in_place():
+            return self.vector()
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """The step size of the updates to come."""
@@ -139,6 +154,8 @@ class Learner:
         """Overwrite the policy's parameters; the target network and the optimizer stay as they are."""
         set_weights(self.policy, weights)
         self._update.refresh()
+        if self._mean is not None:
+            self._mean.restart()
 
     def get_state(self) -> dict[str, Any]:
         """Networks, optimizer, generator and counter: a Learner with this state goes on bit for bit."""
@@ -148,6 +165,7 @@ class Learner:
             "policy": dict(get_weights(self.policy)),
             "target": dict(get_weights(self._target)),
             "optimizer": self._optimizer.get_state(),
+            "mean": {} if self._mean is None else self._mean.get_state(),
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -158,3 +176,5 @@ class Learner:
         set_weights(self._target, state["target"])
         self._optimizer.set_state(state["optimizer"])
         self._update.refresh()
+        if self._mean is not None:
+            self._mean.set_state(state["mean"])

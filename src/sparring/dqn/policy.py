@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sparring.dqn.architectures import MLP, body_to_bfloat16
 from sparring.dqn.exploration import epsilon_greedy
+from sparring.dqn.heads import fill_noise, noise_size
 from sparring.dqn.networks import FlatWeights, PolicySpec, Weights, build_network, get_weights, set_weights
 from sparring.games import spec_of
 
@@ -32,6 +33,7 @@ class InferencePolicy:
         if isinstance(self.network, MLP) and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
             self.infer = self.network.infer
         self._flat = FlatWeights(self.network)
+        self.noise_size = noise_size(self.network)
         self._num_actions = spec_of(spec.game).num_actions
         if weights is not None:
             self.set_weights(weights)
@@ -51,6 +53,11 @@ class InferencePolicy:
     def load_vector(self, vector: NDArray[np.float32]) -> None:
         """Overwrite all parameters from the flat form in which weights travel."""
         self._flat.unpack(vector, self.network)
+
+    def draw_noise(self, rng: np.random.Generator) -> None:
+        """New noise for the noisy layers, if there are any; until the first call they act by their means."""
+        if self.noise_size:
+            fill_noise(self.network, torch.from_numpy(rng.standard_normal(self.noise_size, np.float32)))
 
     def q_values(self, observation: NDArray[Any]) -> NDArray[np.float32]:
         """[n, *observation_shape] -> [n, A] float32."""

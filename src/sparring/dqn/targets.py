@@ -1,17 +1,24 @@
 """The mathematics of one DQN update, as pure functions of tensors.
 
-B is the size of the minibatch, A the number of actions. For the transition from step t to step t + n:
+B is the size of the minibatch, A the number of actions, N the number of atoms of a distribution. For the transition from step t to
+step t + n:
 
     target = clip(R + discount * sign * Q_target(s', a*), returns)
     a* = argmax_a Q_target(s', a)      Mnih et al., "Human-level control through deep reinforcement learning" (Nature, 2015)
     a* = argmax_a Q_online(s', a)      van Hasselt et al., "Deep reinforcement learning with double Q-learning" (AAAI 2016)
     loss = mean_i w_i * huber(target_i - Q_online(s_i, a_i))
 
-Deviations from both papers:
+and for distributions of returns, Bellemare et al., "A distributional perspective on reinforcement learning" (ICML 2017), algorithm 1:
+
+    target = projection of the distribution of clip(R + discount * sign * Z_target(s', a*)) on the atoms, a* as above by the means
+    loss = mean_i w_i * cross_entropy(target_i, Z_online(s_i, a_i))
+
+Deviations from these papers:
 - maximum and argmax run over the legal next actions; both papers' games allow all actions always;
 - `sign` is -1 where the next state belongs to the opponent of a zero-sum game (negamax), else +1;
 - R sums n >= 1 steps and discount is gamma^n; the moves in between are not corrected for being off-policy;
-- targets are clipped to the range of returns that the game declares, in place of clipping the rewards;
+- targets are clipped to the range of returns that the game declares, in place of clipping the rewards; distributions are clipped to
+  their atoms, which span that range;
 - the loss is weighted by importance (Schaul et al., 2016); the weights are all 1 with uniform sampling.
 """
 
@@ -63,6 +70,43 @@ def td_targets(
         bootstraps = next_mask.any(dim=1) & (discount != 0)
         target = R + torch.where(bootstraps, discount * sign * value, torch.zeros_like(R))
         return target if returns is None else target.clamp(*returns)
+
+
+def categorical_targets(
+    p_next: Tensor,
+    q_next: Tensor,
+    next_mask: Tensor,
+    R: Tensor,
+    discount: Tensor,
+    sign: Tensor,
+    atoms: Tensor,
+) -> Tensor:
+    """The projected distribution of `R + discount * sign * Z(s', a*)`, [B, N], without gradient.
+
+    p_next [B, A, N] are the target network's probabilities of the `atoms` [N], evenly spaced and rising; a* is the best legal action by
+    q_next [B, A], the means by the online network (double DQN) or by the target network. The others are as for `td_targets`. Each atom's
+    probability goes to the two atoms around the place it moves to, in proportion to their nearness; places beyond the ends count as the
+    ends.
+    """
+    with torch.no_grad():
+        chosen = masked_argmax(q_next, next_mask)
+        p = p_next[torch.arange(len(chosen), device=chosen.device), chosen]
+        bootstraps = next_mask.any(dim=1) & (discount != 0)
+        scale = torch.where(bootstraps, discount * sign, torch.zeros_like(R))
+        low, high, N = atoms[0], atoms[-1], len(atoms)
+        moved = (R.unsqueeze(1) + scale.unsqueeze(1) * atoms).clamp(low, high)
+        place = ((moved - low) * ((N - 1) / (high - low))).clamp(0, N - 1)
+        below = place.floor()
+        share = place - below
+        below = below.long()
+        target = torch.zeros_like(p).scatter_add_(1, below, p * (1 - share))
+        return target.scatter_add_(1, (below + 1).clamp(max=N - 1), p * share)
+
+
+def cross_entropies(logits: Tensor, action: Tensor, target: Tensor) -> Tensor:
+    """`-sum_j target[i, j] log softmax(logits[i, action[i]])[j]`, [B], with a gradient through `logits` [B, A, N]; target [B, N]."""
+    taken = logits[torch.arange(len(action), device=action.device), action.long()]
+    return -(target.detach() * taken.log_softmax(dim=1)).sum(dim=1)
 
 
 def td_errors(q_online: Tensor, action: Tensor, target: Tensor) -> Tensor:

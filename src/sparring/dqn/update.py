@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from torch import Tensor, nn
 
 from sparring.dqn.adam import Adam, learning_parameters, pieces
 from sparring.dqn.architectures import MLP, ResNet, body_to_bfloat16
+from sparring.dqn.crew import Crew
+from sparring.dqn.heads import fill_noise, noise_size
+from sparring.dqn.losses import Judged, loss_of
 from sparring.dqn.precision import fast_float32
-from sparring.dqn.targets import td_errors, td_targets, weighted_huber
-from sparring.replay.tensors import TensorMinibatch
+from sparring.replay.tensors import Part, TensorMinibatch
 
 __all__ = ["Adam", "LearnerSettings", "TensorMinibatch", "Update"]
 
@@ -32,8 +35,10 @@ class LearnerSettings:
     tau: float
     target_update_interval: int
     max_grad_norm: float
-    returns: tuple[float, float] | None
+    returns: tuple[float, float] | None  # None: targets are not clipped
     bfloat16: bool  # matrix products only; weights, targets, loss and optimizer are float32
+    averaging: float = 0.0  # decay per update of the running mean of the weights; 0: none
+    threads: int = 1  # that share out a minibatch, on a CPU
 
 
 class Update:
@@ -52,6 +57,7 @@ class Update:
     def __init__(self, policy: nn.Module, target: nn.Module, optimizer: Adam, settings: LearnerSettings) -> None:
         self._settings = settings
         self._optimizer = optimizer
+        self._loss = loss_of(policy, double_q=settings.double_q, returns=settings.returns)
         self._policy, self._target = _in_bfloat16(policy, target) if settings.bfloat16 else (policy, target)
         self._own = [_parameters(network) for network in (policy, target)]
         self._worked_with = [_parameters(network) for network in (self._policy, self._target)]
@@ -62,6 +68,8 @@ class Update:
         device = optimizer.weights.device
         self.failed, self._scale = torch.zeros((), device=device), torch.ones((), device=device)
         self._poison = torch.zeros((), device=device)  # 0, or NaN from the first failure of a series on
+        self._crew = Crew(min(settings.threads, settings.batch_size))
+        self._split: tuple[TensorMinibatch, list[Part]] | None = None  # a minibatch and its parts
         self._sums = torch.zeros(5, dtype=torch.float64, device=device)
         self._kept: list[tuple[Tensor, ...]] = []
         self.refresh()
@@ -73,32 +81,32 @@ class Update:
             tensor.zero_()
 
     def step(self, batch: TensorMinibatch) -> Tensor:
-        """One update; returns the errors, target minus Q of the chosen action, [B] float32."""
-        with nullcontext() if self._settings.bfloat16 else fast_float32():
-            q, targets = self._values(batch)
-            errors = td_errors(q, batch.action, targets)
-            loss = weighted_huber(errors, batch.weights)
-            gradients = torch.autograd.grad(loss, self._trained, allow_unused=True, materialize_grads=True)
-        loss, errors = loss.detach(), errors.detach()
+        """One update; returns how wrong the network was about each transition, [B] float32, as a prioritised replay wants to know it."""
+        if self._split is None or self._split[0] is not batch:  # on the CPU the same tensors are filled again and again
+            self._split = batch, batch.parts(self._crew.size)
+        with fast_float32():  # the last layers, in bfloat16 too
+            judged = self._crew.map(self._judge, self._split[1])
         with torch.no_grad():
-            torch._foreach_copy_(self._gradients, gradients)
+            torch._foreach_copy_(self._gradients, judged[0][1])
+            for _, gradients in judged[1:]:
+                torch._foreach_add_(self._gradients, gradients)
+            loss, targets, errors, surprise = _joined([part for part, _ in judged])
             norm = self._descend(loss)
         self.last = loss, norm
-        self._kept.append((loss, targets, errors, norm, batch.version.clone()))  # the next minibatch may take this one's place
+        # The next minibatch may take this one's place.
+        self._kept.append((loss, targets, errors, norm, batch.version.clone()))
         if len(self._kept) == _KEPT:
             self.add_up()
-        return errors
+        return surprise
 
-    def _values(self, batch: TensorMinibatch) -> tuple[Tensor, Tensor]:
-        """Q-values [B, A] with a gradient, and targets [B]."""
+    def _judge(self, part: Part) -> tuple[Judged, tuple[Tensor, ...]]:
+        """The loss of a part of a minibatch, as its share in the mean over the whole, and the gradient of that."""
+        batch, share = part
         with torch.autocast(batch.R.device.type, torch.bfloat16) if self._autocast else nullcontext():
-            # First of the three: autocast keeps the weights that it casts, and without a gradient if none was asked for.
-            q: Tensor = self._policy(batch.observation).to(torch.float32)
-            with torch.no_grad():
-                q_target = self._target(batch.next_observation).to(torch.float32)
-                q_online = self._policy(batch.next_observation).to(torch.float32) if self._settings.double_q else None
-        returns = self._settings.returns
-        return q, td_targets(q_target, q_online, batch.next_mask, batch.R, batch.discount, batch.sign, returns)
+            judged = self._loss(self._policy, self._target, batch)
+        loss = judged.loss if share == 1.0 else judged.loss * share
+        gradients = torch.autograd.grad(loss, self._trained, allow_unused=True, materialize_grads=True)
+        return judged._replace(loss=loss.detach()), gradients
 
     def _descend(self, loss: Tensor) -> Tensor:
         """Adam's step along the clipped gradient; returns the gradient's norm before clipping."""
@@ -110,6 +118,21 @@ class Update:
         self._optimizer.step(scale=self._scale, failed=self.failed)
         self._refresh(_POLICY)
         return norm
+
+    @property
+    def noise_size(self) -> int:
+        """How many random numbers the noise of one step takes; 0 without noisy layers."""
+        return 2 * noise_size(self._policy)
+
+    def set_noise(self, numbers: Tensor) -> None:
+        """New noise for the next step: standard normal `numbers` [noise_size], the first half for the policy, the others for the target.
+
+        The policy judges both positions of a transition with one noise, as Fortunato et al. (2018) do but for double DQN, where they draw
+        a third one for the choice of the next action.
+        """
+        half = len(numbers) // 2
+        fill_noise(self._policy, numbers[:half])
+        fill_noise(self._target, numbers[half:])
 
     def move_target(self, tau: float) -> None:
         """Move the target network's weights towards the policy's by the share `tau`."""
@@ -146,6 +169,14 @@ class Update:
         self.add_up()
         means: list[float] = (self._sums / steps).tolist()
         return means
+
+
+def _joined(parts: Sequence[Judged]) -> Judged:
+    """A whole minibatch of its parts."""
+    if len(parts) == 1:
+        return parts[0]
+    losses, *others = zip(*parts, strict=True)
+    return Judged(torch.stack(losses).sum(), *(torch.cat(other) for other in others))
 
 
 def _parameters(network: nn.Module) -> list[Tensor]:

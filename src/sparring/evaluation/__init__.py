@@ -9,6 +9,7 @@ from typing import Any
 from sparring import games
 from sparring.evaluation.exhaustive import ExhaustiveResult, SeatLines, exhaustive_losses
 from sparring.evaluation.matches import PlayedMatches, play_matches
+from sparring.evaluation.openings import usual_plies
 from sparring.evaluation.score import Score, score_matches
 from sparring.opponents.players import Player
 from sparring.opponents.scripted import scripted_player
@@ -28,15 +29,14 @@ __all__ = [
 def evaluate(agent_player: Player, game_name: str, opponents: Sequence[str], *, matches: int, seed: int) -> dict[str, Any]:
     """`agent_player` against each of the scripted `opponents`: `{"opponents": {NAME: {"matches", "wins", …, "score", …}}}`.
 
-    An opponent takes all seats but the agent's. All opponents are met from the same openings, so that their figures compare: 4 random
-    plies, fewer in a short game, which they would decide: at most an eighth of its ply limit.
+    An opponent takes all seats but the agent's. All opponents are met from the same openings (`openings.usual_plies`), so that their
+    figures compare.
     """
     make_game, spec = partial(games.make, game_name), games.spec_of(game_name)
-    opening_plies = min(4, spec.max_plies // 8)
     yardsticks = {name: scripted_player(name, game_name) for name in opponents}  # all of them first: a misspelt name costs no match
     scores = {}
     for name, opponent in yardsticks.items():
         players = [agent_player, *[opponent] * (spec.num_players - 1)]
-        table = play_matches(make_game, players, matches=matches, seed=seed, opening_plies=opening_plies)
+        table = play_matches(make_game, players, matches=matches, seed=seed, opening_plies=usual_plies(spec))
         scores[name] = score_matches(table).as_dict()
     return {"opponents": scores}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.games.random import OPENING, derive_keys, uniforms
-from sparring.games.spec import BatchedGame
+from sparring.games.spec import BatchedGame, GameSpec
 
 TRIES: Final = 8
 
@@ -27,6 +27,11 @@ class Openings:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+
+def usual_plies(spec: GameSpec) -> int:
+    """The random plies with which judged matches begin: 4, fewer in a short game, which they would decide: an eighth of its ply limit."""
+    return min(4, spec.max_plies // 8)
 
 
 def opening_actions(game: BatchedGame, slots: NDArray[np.int64], keys: NDArray[np.uint64]) -> NDArray[np.int64]:

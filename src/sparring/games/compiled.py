@@ -32,9 +32,11 @@ from numpy.typing import NDArray
 from sparring.errors import ConfigurationError, GameError, GameFault, IllegalAction
 from sparring.games.arguments import check_history, check_stored, chosen_slots, copy_actions, illegal_action, one_slot, own_keys, own_seats
 from sparring.games.blame import Blame, BrokenContractError
+from sparring.games.compiled_search import CompiledSearch
 from sparring.games.history import played, with_room
 from sparring.games.instances import load_driver, load_rules
 from sparring.games.linking import interpreted as in_plain_python
+from sparring.games.searching import SearchedSlots
 from sparring.games.slots import STORED, allocate
 from sparring.games.spec import GameSpec, StateTree
 
@@ -47,7 +49,7 @@ _BREACHES = {  # by the driver's names for them: the function to blame, what was
 }
 
 
-class CompiledGame:
+class CompiledGame(SearchedSlots):
     """`BatchedGame` of the rules in the module named `rules`; `interpreted` runs rules and driver in plain Python, for debugging.
 
     `name` is what the game is called everywhere; else its rules say, or it is called as they are. After a `GameFault` the game is of no
@@ -60,6 +62,7 @@ class CompiledGame:
         self.rules = module = load_rules(rules)
         self._driver = driver = load_driver(module)
         self._interpreted = interpreted
+        self._search: CompiledSearch | None = None  # made when somebody searches: few do, and it takes seconds to compile
         link: Callable[[Any], Any] = in_plain_python if interpreted else lambda function: function
         self._reset, self._step, self._refresh = link(driver.reset), link(driver.step), link(driver.refresh)
         self._win_or_block, self._observe_as = link(driver.win_or_block), link(driver.observe_as)
@@ -163,6 +166,27 @@ class CompiledGame:
             raise illegal_action(self, slot, int(self._actions[slot]))
         if wrong != self._driver.FINE:
             raise self._fault(self._breach(wrong))
+
+    def _searched(self, how: str, slot: int, *arguments: Any) -> Any:
+        """What a search finds from one slot. Where the rules go wrong in a line of it, that line is played, which blames them."""
+        self._search = search = self._search or CompiledSearch(self.rules, interpreted=self._interpreted)
+        found, raised = None, None
+        try:
+            with np.errstate(divide="raise") if self._interpreted else nullcontext():
+                found = getattr(search, how)(self._slots, slot, *arguments)
+        except Exception as error:
+            raised = error
+        if found is None:
+            self._play_line(slot, search.line)
+            raise raised or GameError(f"game {self.spec.name} goes wrong in a search, but not in play; it draws on more than rng")
+        return found
+
+    def _play_line(self, slot: int, line: list[int]) -> None:
+        """Play the match in `slot` again in another game, and on along `line`; raises `GameFault` where the rules go wrong."""
+        game = CompiledGame(self.rules.__name__, 1, name=self.spec.name, interpreted=self._interpreted)
+        game.reset(np.zeros(1, np.int64), self._slots.keys[slot : slot + 1])
+        for action in [*self._slots.history[slot, : self.plies[slot]].tolist(), *line]:
+            game.step(np.array([action]))
 
     def _breach(self, wrong: int) -> BrokenContractError:
         """What the driver found wrong; moves the cursor to the function to blame for it."""

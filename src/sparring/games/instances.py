@@ -1,4 +1,4 @@
-"""One copy of the driver for each game, in a cache folder named by everything that went into it.
+"""One copy of the driver, and of the searches, for each game, in a cache folder named by everything that went into it.
 
 Numba's cache on disk watches only the file of the function that it keeps, not the rules that the function calls. So the file's own folder
 is named by a SHA-256 of the driver, of the rules as loaded (bytecode and constants, with all that they reach), of the versions and of the
@@ -29,7 +29,7 @@ from sparring.errors import ConfigurationError
 from sparring.games import lent
 from sparring.games.facts import checked
 from sparring.games.linking import fingerprint
-from sparring.games.random import purpose_key
+from sparring.games.random import purpose_key, random_below
 from sparring.games.slots import Slots
 from sparring.importable import is_missing
 
@@ -57,13 +57,13 @@ def load_rules(name: str) -> ModuleType:
     return rules
 
 
-def load_driver(rules: ModuleType) -> ModuleType:
-    """The driver made for `rules`; its machine code is loaded or made when a function is first called."""
-    text = _driver_text(rules.__name__)
+def load_driver(rules: ModuleType, template: str = "driver.py") -> ModuleType:
+    """The driver made for `rules`, or another `template` of this folder; its machine code is loaded or made when it is first called."""
+    text = _text_for(rules.__name__, template)
     digest = _digest(text, rules)
     module_name = f"sparring_driver_{digest}"
     with _loading:
-        return sys.modules.get(module_name) or _import_as(module_name, _write_once(text, digest))
+        return sys.modules.get(module_name) or _import_as(module_name, _write_once(text, digest, template))
 
 
 def _import_as(module_name: str, path: Path) -> ModuleType:
@@ -80,8 +80,8 @@ def _import_as(module_name: str, path: Path) -> ModuleType:
     return module
 
 
-def _driver_text(rules_name: str) -> str:
-    lines = Path(__file__).with_name("driver.py").read_text().splitlines(keepends=True)
+def _text_for(rules_name: str, template: str) -> str:
+    lines = Path(__file__).with_name(template).read_text().splitlines(keepends=True)
     [at] = [number for number, line in enumerate(lines) if line.startswith(_RULES_LINE)]
     lines[at] = lines[at].replace("sparring.games.tic_tac_toe", rules_name)
     return "".join(lines)
@@ -91,7 +91,7 @@ def _digest(text: str, rules: ModuleType) -> str:
     made_from = (
         text,
         Path(lent.__file__).read_text(),
-        fingerprint(rules.start, rules.legal, rules.observe, rules.play, purpose_key),
+        fingerprint(rules.start, rules.legal, rules.observe, rules.play, purpose_key, random_below),
         repr(rules.SPEC),
         repr((rules.STATE, rules.STATE.fields, rules.STATE.itemsize)),
         repr(Slots._fields),
@@ -101,14 +101,14 @@ def _digest(text: str, rules: ModuleType) -> str:
     return hashlib.sha256("\0".join(made_from).encode()).hexdigest()
 
 
-def _write_once(text: str, digest: str) -> Path:
+def _write_once(text: str, digest: str, template: str) -> Path:
     """The file of the instance. Its folder appears whole and only once, so that processes that start together share one cache."""
     folder = _cache_root() / "drivers" / digest
-    path = folder / "driver.py"
+    path = folder / template
     if not path.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
-        (draft / "driver.py").write_text(text)
+        (draft / template).write_text(text)
         try:
             draft.rename(folder)
         except OSError:  # another process was faster

@@ -19,15 +19,17 @@ from sparring.games.blame import Blame, BrokenContractError
 from sparring.games.given import as_flag, as_mask, as_observation, as_outcome, as_rewards, as_seat, as_text
 from sparring.games.history import allocate, played, with_room
 from sparring.games.match import Match
+from sparring.games.match_search import MatchSearch
 from sparring.games.random import CHANCE, purpose_key
+from sparring.games.searching import SearchedSlots
 from sparring.games.spec import StateTree
-from sparring.games.trials import Trials
+from sparring.games.trials import Trials, no_legal_action
 
 _BOOL = np.dtype(np.bool_)
 _STORED = ("keys", "plies", "rewards", "terminated")  # with the history; the rest follows by playing again
 
 
-class LoopedGame:
+class LoopedGame(SearchedSlots):
     """`BatchedGame` of the matches that `new_match()` makes; `name` is what the game is called everywhere.
 
     A state holds keys and actions, and `set_state` plays them again. `win_or_block` tries moves on copies of the match; where a copy would
@@ -219,8 +221,7 @@ class LoopedGame:
         stuck = ~self.mask[chosen].any(axis=1) & ~self.terminated[chosen]
         if np.any(stuck):
             self._during = "mask"
-            error = BrokenContractError("no legal action", "at least one while a match goes on", "end the match, or offer one that passes")
-            raise self._fault(int(chosen[stuck.argmax()]), error)
+            raise self._fault(int(chosen[stuck.argmax()]), no_legal_action())
         if self._shows_floats:
             self._refuse_nan(chosen, self.observation[chosen])
 
@@ -256,6 +257,22 @@ class LoopedGame:
             raise self._fault(slot, error, trials.actions) from error
         if marked.any():
             legal[...] = marked
+
+    def _searched(self, how: str, slot: int, *arguments: Any) -> Any:
+        """What is found from one slot. If the game goes wrong in a line of it, the match is played on along that line, which blames it."""
+        trials = Trials(self._matches[slot], int(self.seat[slot]), self.spec.num_players)
+        left = self.spec.max_plies - int(self.plies[slot])
+        search = MatchSearch(trials, self._matches[slot], int(self.seat[slot]), self.mask[slot], left)
+        try:
+            return getattr(search, how)(*arguments)
+        except Exception as error:
+            raised = error
+        again = LoopedGame(self.spec.name, self.new_match, 1)
+        again.reset(np.zeros(1, np.int64), self._keys[slot : slot + 1])
+        for action in [*self._history[slot, : self.plies[slot]].tolist(), *trials.actions]:
+            again.step(np.array([action]))
+        self._during = trials.during  # only copies go wrong
+        raise self._fault(slot, raised, trials.actions) from raised
 
     def _fault(self, slot: int, error: Exception, tried: Sequence[int] = ()) -> GameFault:
         actions = self._history[slot, : self.plies[slot]].tolist()

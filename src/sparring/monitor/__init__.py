@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from sparring.monitor.plain import report_lines
-from sparring.monitor.screen import Screen
+from sparring.monitor.screen import WIDTH, Screen
 from sparring.monitor.state import ConsoleState
 
 if TYPE_CHECKING:
@@ -100,8 +101,12 @@ class Monitor:
         """Say something once, above the live panel: a worker was replaced, a checkpoint saved."""
         self._print(text)
 
-    def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, emoji=False)
+    def warn(self, text: str) -> None:
+        """Say, above the live panel, what the person who trains should look into."""
+        self._print(textwrap.fill(f"warning: {text}", WIDTH, subsequent_indent=" " * 9), style="yellow")
+
+    def _print(self, text: str, style: str | None = None) -> None:
+        self._console.print(text, style=style, markup=False, highlight=False, emoji=False)
 
 
 def _console(*, quiet: bool) -> Console:

@@ -9,6 +9,7 @@ from sparring.monitor.state import (
     BUFFER_FILL,
     EPSILON,
     LEARNER_WAITS,
+    RATING,
     WORKERS_WAIT,
     ConsoleState,
     Opponent,
@@ -37,7 +38,7 @@ def _cells(progress: ConsoleState) -> Iterator[str]:
     for tag, unit in (("perf/plies_per_s", " plies/s"), ("perf/episodes_per_min", "/min"), ("perf/updates_per_s", " updates/s")):
         if (value := get(tag)) is not None:
             yield f"{count(value)}{unit}"
-    for name, tag in (("loss", "train/loss"), ("Q", "train/q_mean"), ("epsilon", EPSILON)):
+    for name, tag in (("loss", "train/loss"), ("Q", "train/q_mean"), ("epsilon", EPSILON), ("rating", RATING)):
         if (value := get(tag)) is not None:
             yield f"{name} {figure(value)}"
     for name, tag in (("buffer", BUFFER_FILL), ("workers wait", WORKERS_WAIT), ("learner waits", LEARNER_WAITS)):

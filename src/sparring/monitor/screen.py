@@ -15,6 +15,9 @@ from sparring.monitor.state import (
     BUFFER_FILL,
     EPSILON,
     LEARNER_WAITS,
+    POOL_SIZE,
+    RATING,
+    RATING_SIGMA,
     WORKERS_WAIT,
     ConsoleState,
     Opponent,
@@ -59,7 +62,7 @@ def _headline(progress: ConsoleState) -> RenderableType:
 
 
 def _figures(progress: ConsoleState) -> RenderableType:
-    """Three columns of names and values: speed, learning, and how the machine is used."""
+    """Three columns of names and values: speed, learning, and how the machine is used; below them the pool, once there is a rating."""
     grid = Table.grid(expand=True, padding=(0, 1))
     for column in range(3):
         grid.add_column(style="dim", no_wrap=True)
@@ -78,6 +81,9 @@ def _figures(progress: ConsoleState) -> RenderableType:
     for (fast, rate), (learned, value), (used, share) in zip(pace.items(), learning.items(), use.items(), strict=True):
         show = figure if share == EPSILON else percent
         grid.add_row(fast, count(get(rate)), "", learned, figure(get(value)), "", used, show(get(share)) or "-")
+    if RATING in progress.values:
+        pool, rating, sigma = (get(tag) for tag in (POOL_SIZE, RATING, RATING_SIGMA))
+        grid.add_row("snapshots", count(pool), "", "rating", figure(rating), "", "its deviation", figure(sigma))
     return grid
 
 

@@ -6,7 +6,7 @@ its snapshot has left the pool, every worker has finished every round whose plan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,12 +16,18 @@ from numpy.typing import NDArray
 from sparring.dqn.networks import FlatWeights, Weights
 from sparring.errors import ConfigurationError, nearest
 from sparring.games.random import stream_key
+from sparring.opponents.eviction import leaver
+from sparring.opponents.matchmaking import Matchmaking, PfspWeighting, named_shares, snapshot_shares
 from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent, Plan
-from sparring.opponents.records import Record, pairwise_records
-from sparring.opponents.scripted import SCRIPTED, scripted_names
+from sparring.opponents.ratings import Rating, Ratings
+from sparring.opponents.records import RecentRecord, Record, pairwise_records
+from sparring.opponents.scripted import is_scripted, scripted_names, scripted_player, search_forms
 
 SNAPSHOTS = "snapshots"
 _FIRST_SNAPSHOT_ID = 1_000
+
+Gate = Callable[[str, NDArray[np.float32]], bool]
+"""Whether a candidate may join; called with the name and the weights of the pool's newest snapshot."""
 
 
 @dataclass
@@ -40,11 +46,12 @@ class _Snapshot:
 
 
 class OpponentManager:
-    """Takes snapshots, makes plans, keeps records.
+    """Takes snapshots, makes plans, keeps records and ratings.
 
     `shares` gives the weight of `self`, `snapshots` and scripted players among the seats that the agent does not hold by rotation.
-    While there is no snapshot, their share goes to `self`. `slots` [num_slots, size] is where snapshots are kept as flat vectors; more
-    than `max_snapshots` of them, for those that left the pool while matches still have them.
+    While there is no snapshot, their share goes to `self`; else `matchmaking` divides it among them (see `matchmaking.py`).
+    `slots` [num_slots, size] is where snapshots are kept as flat vectors; more than `max_snapshots` of them, for those that left the
+    pool while matches still have them. Decayed records count a result half after `record_half_life` matches against that opponent.
     """
 
     def __init__(
@@ -58,23 +65,33 @@ class OpponentManager:
         max_snapshots: int,
         max_opponents_per_worker: int,
         seed: int,
+        matchmaking: Matchmaking = "uniform",
+        pfsp_weighting: PfspWeighting = "hard",
+        record_half_life: int = 200,
     ) -> None:
         check_shares(shares, game, max_opponents_per_worker)
         total = sum(shares.values())
         self._shares = {name: share / total for name, share in shares.items()}
-        self._scripted = {name: Opponent(1 + SCRIPTED.index(name), name) for name in SCRIPTED if self._shares.get(name, 0.0) > 0.0}
+        scripted = sorted(name for name, share in self._shares.items() if share > 0.0 and name not in (AGENT_NAME, SNAPSHOTS))
+        self._scripted = {name: Opponent(number, name) for number, name in enumerate(scripted, AGENT + 1)}
         self._slots = slots
         self._layout = layout
         self._snapshot_interval = snapshot_interval
         self._max_snapshots = max_snapshots
         self._snapshots_per_plan = max_opponents_per_worker - len(self._scripted)
         self._seed = seed
-        self._taken = 0
+        self._matchmaking = matchmaking
+        self._pfsp_weighting = pfsp_weighting
+        self._half_life = record_half_life
+        self._taken = 0  # the number of the last snapshot, and of the last candidate that was refused
         self._pool: list[_Snapshot] = []
         self._retired: list[_Snapshot] = []
         self._finished_round = -1
         self._in_use: dict[int, frozenset[int]] = {}  # by worker
         self._records: dict[str, Record] = {}
+        self._recent: dict[str, RecentRecord] = {}
+        self._greedy: dict[str, RecentRecord] = {}
+        self._ratings = Ratings()
 
     @property
     def pool_size(self) -> int:
@@ -86,25 +103,49 @@ class OpponentManager:
         """Results of exploring matches by opponent, since the start."""
         return self._records
 
+    @property
+    def recent(self) -> Mapping[str, RecentRecord]:
+        """The same, older ones counting less: what `pfsp` goes by."""
+        return self._recent
+
+    @property
+    def greedy(self) -> Mapping[str, RecentRecord]:
+        """Results of greedy matches by opponent, older ones counting less."""
+        return self._greedy
+
+    @property
+    def rating(self) -> Rating:
+        """(mu, sigma) of the agent."""
+        return self._ratings.of(AGENT_NAME)
+
+    @property
+    def snapshots(self) -> list[str]:
+        """The names of those that new matches can meet, the oldest first."""
+        return [snapshot.name for snapshot in self._pool]
+
     def plan(self, round_number: int, worker: int) -> Plan:
         """Whom one worker's new matches of one round may meet: a function of the seed, the arguments and the pool.
 
         Remembers which snapshots it named, so that their slots are kept.
         """
-        generator = np.random.default_rng(stream_key(self._seed, round_number, worker))
         share = self._shares.get(SNAPSHOTS, 0.0)
-        met: list[_Snapshot] = []
-        if share > 0.0 and self._pool:
-            count = min(len(self._pool), self._snapshots_per_plan)
-            met = [self._pool[i] for i in generator.choice(len(self._pool), count, replace=False)]
+        met = self._met(np.random.default_rng(stream_key(self._seed, round_number, worker))) if share > 0.0 and self._pool else []
         opponents = [Opponent(AGENT, AGENT_NAME), *self._scripted.values()]
         probabilities = [self._shares.get(AGENT_NAME, 0.0) + (0.0 if met else share)]
         probabilities += [self._shares[name] for name in self._scripted]
-        for snapshot in met:
+        for snapshot, part in met:
             snapshot.last_planned = round_number
             opponents.append(Opponent(snapshot.id, snapshot.name, snapshot.slot))
-            probabilities.append(share / len(met))
+            probabilities.append(share * part)
         return Plan(tuple(opponents), tuple(probabilities))
+
+    def _met(self, generator: np.random.Generator) -> list[tuple[_Snapshot, float]]:
+        """The snapshots of one plan, with their parts of the snapshots' share."""
+        unmet = RecentRecord()
+        scores = np.array([self._recent.get(snapshot.name, unmet).estimate for snapshot in self._pool])
+        shares = snapshot_shares(self._matchmaking, scores, self._pfsp_weighting)
+        parts = named_shares(shares, self._snapshots_per_plan, generator)
+        return [(snapshot, part) for snapshot, part in zip(self._pool, parts.tolist(), strict=True) if part > 0.0]
 
     def record(self, finished_round: int, results: NDArray[Any], in_use: Mapping[int, frozenset[int]]) -> dict[str, Record]:
         """Take in results, the last round that is finished everywhere, and by worker the snapshots that matches in progress keep.
@@ -116,12 +157,19 @@ class OpponentManager:
         fresh = {self._name(opponent_id): record for opponent_id, record in pairwise_records(results).items()}
         for name, record in fresh.items():
             self._records.setdefault(name, Record()).add(record)
+            self._recent.setdefault(name, RecentRecord()).add(record, self._half_life)
+        self._ratings.take_in(results, self._name)
         return fresh
 
-    def maybe_snapshot(self, episodes: int, vector: NDArray[np.float32]) -> str | None:
+    def record_greedy(self, name: str, record: Record) -> None:
+        """Take in the results of greedy matches against one opponent."""
+        self._greedy.setdefault(name, RecentRecord()).add(record, self._half_life)
+
+    def maybe_snapshot(self, episodes: int, vector: NDArray[np.float32], gate: Gate | None = None) -> str | None:
         """Put the agent's weights into the pool when another `snapshot_interval` matches are over; the snapshot's name.
 
-        The oldest leaves a full pool. When matches in progress still hold every slot, the snapshot is taken at a later round.
+        With a `gate` only if that lets them pass; the first always joins, and who is refused is asked again after another interval. One
+        leaves a full pool (see `eviction.py`). When matches in progress still hold every slot, the snapshot is taken at a later round.
         """
         if self._max_snapshots == 0 or episodes < (self._taken + 1) * self._snapshot_interval:
             return None
@@ -129,21 +177,28 @@ class OpponentManager:
         free = [slot for slot in range(len(self._slots)) if slot not in taken_slots]
         if not free:
             return None
-        if len(self._pool) == self._max_snapshots:
-            self._retired.append(self._pool.pop(0))
-        snapshot = _Snapshot(episodes // self._snapshot_interval, free[0])
+        self._taken = episodes // self._snapshot_interval
+        if gate is not None and self._pool and not gate(self._pool[-1].name, self._slots[self._pool[-1].slot]):
+            return None
+        snapshot = _Snapshot(self._taken, free[0])
         self._slots[snapshot.slot] = vector
-        self._taken = snapshot.number
         self._pool.append(snapshot)
+        self._ratings.born(snapshot.name)
+        if len(self._pool) > self._max_snapshots:
+            self._retired.append(self._pool.pop(leaver([each.number for each in self._pool])))
         return snapshot.name
+
+    def vector(self, name: str) -> NDArray[np.float32]:
+        """The flat weights of a snapshot of the pool, where they lie."""
+        for snapshot in self._pool:
+            if snapshot.name == name:
+                found: NDArray[np.float32] = self._slots[snapshot.slot]
+                return found
+        raise ConfigurationError("unknown snapshot", got=name, expected=f"one of {', '.join(self.snapshots) or '(none yet)'}")
 
     def weights(self, name: str) -> Weights:
         """The weights of a snapshot of the pool, by parameter name."""
-        for snapshot in self._pool:
-            if snapshot.name == name:
-                return self._layout.named(self._slots[snapshot.slot])
-        names = [snapshot.name for snapshot in self._pool]
-        raise ConfigurationError("unknown snapshot", got=name, expected=f"one of {', '.join(names) or '(none yet)'}")
+        return self._layout.named(self.vector(name))
 
     def _drop_unused(self) -> list[_Snapshot]:
         """Forget the retired snapshots whose slots nobody reads any more; those that remain."""
@@ -152,7 +207,9 @@ class OpponentManager:
         return self._retired
 
     def _name(self, opponent_id: int) -> str:
-        return SCRIPTED[opponent_id - 1] if opponent_id < _FIRST_SNAPSHOT_ID else f"snapshot:{opponent_id - _FIRST_SNAPSHOT_ID}"
+        if opponent_id < _FIRST_SNAPSHOT_ID:
+            return [*self._scripted][opponent_id - AGENT - 1]
+        return f"snapshot:{opponent_id - _FIRST_SNAPSHOT_ID}"
 
     def get_state(self) -> dict[str, Any]:
         """The pool with the weights of every slot that is in use, and all records."""
@@ -164,6 +221,9 @@ class OpponentManager:
             "finished_round": self._finished_round,
             "in_use": {str(worker): sorted(ids) for worker, ids in self._in_use.items()},
             "records": {name: asdict(record) for name, record in self._records.items()},
+            "recent": {name: asdict(record) for name, record in self._recent.items()},
+            "greedy": {name: asdict(record) for name, record in self._greedy.items()},
+            "ratings": self._ratings.get_state(),
             "weights": {str(s.slot): self._slots[s.slot].copy() for s in occupied},
         }
 
@@ -175,6 +235,9 @@ class OpponentManager:
         self._finished_round = state["finished_round"]
         self._in_use = {int(worker): frozenset(ids) for worker, ids in state["in_use"].items()}
         self._records = {name: Record(**record) for name, record in state["records"].items()}
+        self._recent = {name: RecentRecord(**record) for name, record in state["recent"].items()}
+        self._greedy = {name: RecentRecord(**record) for name, record in state["greedy"].items()}
+        self._ratings.set_state(state["ratings"])
         for slot, vector in state["weights"].items():
             self._slots[int(slot)] = vector
 
@@ -189,8 +252,11 @@ def check_shares(shares: Mapping[str, float], game: str, max_opponents_per_worke
     """Raise `ConfigurationError` unless all can play `game`, there is something to share, and a worker can hold them and a snapshot."""
     known = (AGENT_NAME, SNAPSHOTS, *scripted_names(game))
     for name in shares:
-        if name not in known:
-            raise ConfigurationError("unknown opponent", got=name, expected=f"one of {', '.join(known)}", remedy=nearest(name, known))
+        if is_scripted(name, game):
+            scripted_player(name, game)  # raises for a search that this game does not allow
+        elif name not in known:
+            expected = f"one of {', '.join((*known, *search_forms(game)))}"
+            raise ConfigurationError("unknown opponent", got=name, expected=expected, remedy=nearest(name, known))
     if not sum(shares.values()) > 0.0:
         raise ConfigurationError("the shares of opponents", got=dict(shares), expected="a positive total")
     needed = sum(share > 0.0 for name, share in shares.items() if name != AGENT_NAME)

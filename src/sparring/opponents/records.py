@@ -20,7 +20,7 @@ def result_dtype(num_players: int) -> np.dtype[Any]:
 
 @dataclass
 class Record:
-    """Results of the agent against one opponent, from matches in which the agent explores (`rollout/…`, never `eval/…`)."""
+    """Results of the agent against one opponent; those of matches in which it explores are never added to greedy ones."""
 
     wins: int = 0
     draws: int = 0
@@ -39,6 +39,40 @@ class Record:
         self.wins += other.wins
         self.draws += other.draws
         self.losses += other.losses
+
+
+@dataclass
+class RecentRecord:
+    """The same with later matches counting more: each weighs half when `half_life` more against that opponent have come in.
+
+    Matches that are added together are equally old, so `half_life` should not be much less than what one round brings.
+    """
+
+    wins: float = 0.0
+    draws: float = 0.0
+    losses: float = 0.0
+
+    @property
+    def matches(self) -> float:
+        """The sum of the weights, at most `half_life` / log 2 and one round's matches."""
+        return self.wins + self.draws + self.losses
+
+    @property
+    def score(self) -> float:
+        """Weighted mean result, a win counting 1 and a draw 1/2."""
+        return (self.wins + 0.5 * self.draws) / self.matches
+
+    @property
+    def estimate(self) -> float:
+        """The score with a win and a loss added: never 0 or 1, and 1/2 of one that was not met yet (the rule of succession)."""
+        return (self.wins + 0.5 * self.draws + 1.0) / (self.matches + 2.0)
+
+    def add(self, later: Record, half_life: int) -> None:
+        """Take in matches that were played after all others."""
+        kept = 0.5 ** (later.matches / half_life)
+        self.wins = self.wins * kept + later.wins
+        self.draws = self.draws * kept + later.draws
+        self.losses = self.losses * kept + later.losses
 
 
 def pairwise_records(results: NDArray[Any]) -> dict[int, Record]:

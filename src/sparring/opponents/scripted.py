@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from sparring.errors import ConfigurationError, nearest
-from sparring.games import BatchedGame, is_built_in, label
+from sparring.games import BatchedGame, is_built_in, label, make, spec_of
+from sparring.games.searching import allows_search, refuse_search
+from sparring.opponents.choosing import choose
 from sparring.opponents.ludo import GreedyLudoPlayer, RacingLudoPlayer
 from sparring.opponents.players import Player
-
-
-@njit(cache=True, nogil=True)
-def _choose(candidates: Any, uniforms: Any, actions: Any) -> None:
-    """`actions[i]` = one of the True entries of `candidates[i]`, uniformly by `uniforms[i, 1]`; -1 where there is none."""
-    for i in range(candidates.shape[0]):
-        actions[i] = -1
-        nth = np.int64(uniforms[i, 1] * np.sum(candidates[i]))
-        for a in range(candidates.shape[1]):
-            if candidates[i, a]:
-                if nth == 0:
-                    actions[i] = a
-                    break
-                nth -= 1
+from sparring.opponents.searching import search_player, searchable
+from sparring.searchers import FORMS, parse
 
 
 class RandomPlayer:
@@ -35,7 +24,7 @@ class RandomPlayer:
 
     def act(self, game: BatchedGame, slots: NDArray[np.int64], uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
         actions = np.empty(len(slots), np.int64)
-        _choose(game.mask[slots], uniforms, actions)
+        choose(game.mask[slots], uniforms, actions)
         return actions
 
 
@@ -46,17 +35,17 @@ class OnePlyPlayer:
 
     def act(self, game: BatchedGame, slots: NDArray[np.int64], uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
         actions = np.empty(len(slots), np.int64)
-        _choose(game.win_or_block(slots), uniforms, actions)
+        choose(game.win_or_block(slots), uniforms, actions)
         return actions
 
 
 _KINDS: Final[tuple[type[Player], ...]] = (RandomPlayer, OnePlyPlayer, GreedyLudoPlayer, RacingLudoPlayer)
 _BY_NAME: Final[dict[str, type[Player]]] = {kind.name: kind for kind in _KINDS}
-SCRIPTED: Final = tuple(_BY_NAME)  # in the order of their numbers in plans and results: new ones go to the end
+SCRIPTED: Final = tuple(_BY_NAME)  # those that search have numbers in their names, and are not listed here
 
 
 def scripted_names(game: str) -> tuple[str, ...]:
-    """The scripted players that know a game: those named without a game, and its own."""
+    """The scripted players that know a game, but for those that search: those named without a game, and its own."""
     own = f"{label(game)}:" if is_built_in(game) else None
     return tuple(name for name in SCRIPTED if ":" not in name or (own is not None and name.startswith(own)))
 
@@ -76,9 +65,27 @@ def default_shares(game: str) -> dict[str, float]:
     return {"self": 0.6, "snapshots": 0.2, **{name: 0.2 / len(judges) for name in judges}}
 
 
+def search_forms(game: str) -> tuple[str, ...]:
+    """How the players that search are written; nothing where a built-in game does not allow it."""
+    return FORMS if not is_built_in(game) or allows_search(spec_of(game)) else ()
+
+
+def is_scripted(name: str, game: str) -> bool:
+    """Whether `scripted_player` makes that player for the game, or tells why a search cannot be had."""
+    return parse(name) is not None or name in scripted_names(game)
+
+
 def scripted_player(name: str, game: str | None = None) -> Player:
     """The scripted player of that name; `ConfigurationError` with the nearest one if there is none, or if it does not play `game`."""
+    if (searcher := parse(name)) is not None:
+        player = search_player(searcher)
+        if game is not None and is_built_in(game):
+            refuse_search(name, spec_of(game))
+        elif game is not None:
+            searchable(name, make(game, 1))
+        return player
     known = SCRIPTED if game is None else scripted_names(game)
     if name not in known:
-        raise ConfigurationError("unknown opponent", got=name, expected=f"one of {', '.join(known)}", remedy=nearest(name, known))
+        expected = f"one of {', '.join((*known, *(FORMS if game is None else search_forms(game))))}"
+        raise ConfigurationError("unknown opponent", got=name, expected=expected, remedy=nearest(name, known))
     return _BY_NAME[name]()

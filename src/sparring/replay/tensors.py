@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -10,6 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+Part = tuple["TensorMinibatch", float]
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,15 @@ class TensorMinibatch:
     sign: Tensor  # [B] float32, +1 or -1
     version: Tensor  # [B] int32
     weights: Tensor  # [B] float32, of importance
+
+    def parts(self, count: int) -> list[Part]:
+        """`count` parts as equal as can be, views of consecutive rows, each with its share of the whole."""
+        B = len(self.R)
+        edges = [B * number // count for number in range(count + 1)]
+        return [
+            (type(self)(**{field.name: getattr(self, field.name)[start:end] for field in dataclasses.fields(self)}), (end - start) / B)
+            for start, end in itertools.pairwise(edges)
+        ]
 
     @classmethod
     def of(cls, rows: NDArray[Any] | Mapping[str, NDArray[Any]], weights: NDArray[np.float32], device: torch.device) -> Self:

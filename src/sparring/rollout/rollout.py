@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.games import make
-from sparring.games.random import EXPLORATION, fill_uniforms
+from sparring.games.random import EXPLORATION, fill_uniforms, stream_key
 from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.records import result_dtype
@@ -24,6 +24,8 @@ from sparring.opponents.scripted import scripted_player
 from sparring.rollout.assembler import Bootstrap, TransitionAssembler
 from sparring.rollout.matches import LearnFrom, MatchTable
 from sparring.rollout.round import RoundCommand, RoundReport, WeightSource
+
+_NOISE: Final = 0x4E4F_4953_4501  # the part of stream keys that tells the noise of noisy networks from other draws
 
 Sink = Callable[[NDArray[Any]], None]
 
@@ -59,6 +61,7 @@ class Rollout:
         self._opponents: dict[int, Opponent] = {}
         self._players: dict[int, Player] = {AGENT: self._agent}
         self._spare: list[InferencePolicy] = []  # of snapshots that were forgotten: to make a network takes longer than to fill it
+        self._place = worker, incarnation
         self._surplus = 0
         self._begun = False
         self._uniforms = np.empty((settings.num_envs, 2))
@@ -74,12 +77,14 @@ class Rollout:
         self._agent.policy.load_vector(self._weights.published(command.weights_version))
         self._agent.epsilon = command.epsilon
         self._meet(command.plan.opponents)
+        noise = np.random.default_rng(stream_key(_NOISE, self._settings.seed, *self._place, command.round))
         if not self._begun:
             self._matches.begin(self._everywhere, command.plan)
             self._begun = True
         results: list[NDArray[Any]] = [np.zeros(0, result_dtype(self._game.spec.num_players))]
         finished, ticks = self._surplus, 0
         while finished < command.episodes:
+            self._agent.policy.draw_noise(noise)
             ended = self._tick(command.weights_version)
             ticks += 1
             if len(ended):

@@ -14,7 +14,7 @@ from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError
 from sparring.games import spec_of
 from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent, Plan
-from sparring.opponents.scripted import SCRIPTED, scripted_names, scripted_player
+from sparring.opponents.scripted import scripted_names, scripted_player
 from sparring.replay.transitions import join_rows, transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand
@@ -22,7 +22,10 @@ from sparring.rollout.round import RoundCommand
 
 @dataclass(frozen=True)
 class Collected:
-    """`transitions` are rows of `transition_dtype`; `results` finished matches, rows of `result_dtype` (player 0 is the agent)."""
+    """`transitions` are rows of `transition_dtype`; `results` finished matches, rows of `result_dtype`.
+
+    Player 0 is the agent, the others have the numbers of their places in `opponents`, from 1.
+    """
 
     transitions: NDArray[Any]
     results: NDArray[Any]
@@ -89,4 +92,4 @@ def _players(names: tuple[str, ...], game: str) -> tuple[Opponent, ...]:
     for name in names:
         if name != AGENT_NAME:
             scripted_player(name, game)  # raises for an unknown name
-    return tuple(Opponent(AGENT if name == AGENT_NAME else 1 + SCRIPTED.index(name), name) for name in names)
+    return tuple(Opponent(AGENT if name == AGENT_NAME else number, name) for number, name in enumerate(names, AGENT + 1))

@@ -139,7 +139,7 @@ def test_help_shows_what_the_preset_says(capsys: pytest.CaptureFixture[str], mon
     assert max(map(len, shown.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["resume"], ["evaluate"], ["games"], ["check-game"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["resume"], ["evaluate"], ["tournament"], ["games"], ["check-game"]])
 def test_help_fits_80_columns(command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert main([*command, "--help"]) == 0

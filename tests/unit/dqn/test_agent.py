@@ -48,8 +48,8 @@ def favouring(action: int) -> DQNAgent:
     """An agent that likes this action best everywhere, then the lower numbers."""
     agent = DQNAgent(SPEC)
     weights = {name: np.zeros_like(value) for name, value in agent.get_weights().items()}
-    weights["advantage.bias"] = -np.arange(9, dtype=np.float32)
-    weights["advantage.bias"][action] = 1.0
+    weights["head.advantage.bias"] = -np.arange(9, dtype=np.float32)
+    weights["head.advantage.bias"][action] = 1.0
     agent.set_weights(weights)
     return agent
 
@@ -258,4 +258,4 @@ def test_set_weights_reaches_the_learner() -> None:
     assert not training.learner.vector().any()
     training.replay.extend(random_rows(20))
     agent.learn(1)
-    assert np.abs(agent.get_weights()["advantage.bias"]).max() <= 0.0101  # one step of Adam away from zero
+    assert np.abs(agent.get_weights()["head.advantage.bias"]).max() <= 0.0101  # one step of Adam away from zero

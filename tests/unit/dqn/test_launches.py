@@ -213,7 +213,7 @@ def test_a_launch_never_asks_what_the_device_has_found(
     learner._update.begin()
     launches = Launches(learner._update, replay, batch_size=6, most=4, recorder=None)
     launches.launch(4, rng=np.random.default_rng(0), beta=0.5)
-    learner._move_target_if_due()
+    learner._follow(4)
     with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
         bool(learner._update.failed)
 

@@ -291,7 +291,7 @@ def test_what_is_not_finite_never_reaches_the_weights(bad: float, field: str) ->
 def test_a_weight_that_is_not_finite_is_found_too() -> None:
     learner = Learner(SPEC, SETTINGS, device=CPU, seed=1)
     weights = get_weights(learner.policy)
-    weights["advantage.bias"][0] = np.nan
+    weights["head.advantage.bias"][0] = np.nan
     learner.set_weights(weights)
     with pytest.raises(NumericalError):
         learner.update(filled_replay(), 1)

@@ -23,7 +23,7 @@ def test_a_plain_network_by_hand() -> None:
     observation = np.random.default_rng(0).integers(0, 2, (5, 2, 3, 3)).astype(np.int8)
     hidden = np.maximum(0, observation.reshape(5, 18) @ w["body.0.weight"].T + w["body.0.bias"])
     hidden = np.maximum(0, hidden @ w["body.2.weight"].T + w["body.2.bias"])
-    expected = hidden @ w["advantage.weight"].T + w["advantage.bias"]
+    expected = hidden @ w["head.advantage.weight"].T + w["head.advantage.bias"]
     q = network(torch.from_numpy(observation))
     assert q.dtype == torch.float32
     np.testing.assert_allclose(q.detach().numpy(), expected, rtol=1e-5, atol=1e-6)
@@ -33,7 +33,8 @@ def test_dueling_by_hand() -> None:
     """With the body switched off, hidden units are 0 and Q = V + A - mean(A) comes from the last biases alone."""
     network = build_network(DUELING)
     blank = {name: np.zeros_like(value) for name, value in get_weights(network).items()}
-    set_weights(network, blank | {"advantage.bias": np.arange(9, dtype=np.float32) ** 2, "value.bias": np.array([10.0], np.float32)})
+    biases = {"head.advantage.bias": np.arange(9, dtype=np.float32) ** 2, "head.value.bias": np.array([10.0], np.float32)}
+    set_weights(network, blank | biases)
     q = network(torch.zeros(1, 2, 3, 3, dtype=torch.int8))
     mean = (0 + 1 + 4 + 9 + 16 + 25 + 36 + 49 + 64) / 9
     np.testing.assert_allclose(q.detach().numpy()[0], [10 + a * a - mean for a in range(9)], rtol=1e-6)
@@ -45,7 +46,7 @@ def test_dueling_differs_between_rows_as_the_value_does() -> None:
     observation = torch.from_numpy(np.random.default_rng(1).integers(0, 2, (6, 2, 3, 3)).astype(np.int8))
     alone = torch.cat([network(row.unsqueeze(0)) for row in observation])
     torch.testing.assert_close(network(observation), alone)
-    value = network.value(network.body(observation.flatten(1).to(torch.float32)))  # type: ignore[operator]
+    value = network.head.value(network.body(observation.flatten(1).to(torch.float32)))  # type: ignore[operator]
     torch.testing.assert_close(network(observation).mean(dim=1, keepdim=True), value)
 
 
@@ -61,26 +62,26 @@ def test_a_seed_gives_the_same_weights_and_disturbs_nobody() -> None:
 def test_weights_by_name_are_copies() -> None:
     network = build_network(TIC_TAC_TOE)
     weights = get_weights(network)
-    assert list(weights) == ["body.0.weight", "body.0.bias", "body.2.weight", "body.2.bias", "advantage.weight", "advantage.bias"]
+    assert list(weights) == ["body.0.weight", "body.0.bias", "body.2.weight", "body.2.bias", "head.advantage.weight", "head.advantage.bias"]
     assert weights["body.0.weight"].shape == (3, 18)
-    weights["advantage.bias"][:] = 99
-    assert not (get_weights(network)["advantage.bias"] == 99).any()
+    weights["head.advantage.bias"][:] = 99
+    assert not (get_weights(network)["head.advantage.bias"] == 99).any()
     set_weights(network, weights)
-    weights["advantage.bias"][:] = 1
-    assert (get_weights(network)["advantage.bias"] == 99).all()
+    weights["head.advantage.bias"][:] = 1
+    assert (get_weights(network)["head.advantage.bias"] == 99).all()
 
 
 def test_weights_of_another_network_are_refused_and_change_nothing() -> None:
     network = build_network(TIC_TAC_TOE)
     before = get_weights(network)
     other = {name: np.zeros_like(value) for name, value in before.items()}
-    missing = {name: value for name, value in other.items() if name != "advantage.bias"}
-    with pytest.raises(ConfigurationError, match=r"not of this network: got differing parameters advantage\.bias"):
+    missing = {name: value for name, value in other.items() if name != "head.advantage.bias"}
+    with pytest.raises(ConfigurationError, match=r"not of this network: got differing parameters head\.advantage\.bias"):
         set_weights(network, missing)
     with pytest.raises(ConfigurationError, match=r"differing parameters extra"):
         set_weights(network, other | {"extra": np.zeros(1)})
-    with pytest.raises(ConfigurationError, match=r"weights of 'advantage\.bias': got shape \(8,\), expected \(9,\)"):
-        set_weights(network, other | {"advantage.bias": np.zeros(8)})
+    with pytest.raises(ConfigurationError, match=r"weights of 'head\.advantage\.bias': got shape \(8,\), expected \(9,\)"):
+        set_weights(network, other | {"head.advantage.bias": np.zeros(8)})
     assert all(np.array_equal(before[name], value) for name, value in get_weights(network).items())
 
 
@@ -97,8 +98,8 @@ def test_flat_weights_there_and_back(spec: PolicySpec) -> None:
         np.testing.assert_array_equal(get_weights(other)[name], value)
         np.testing.assert_array_equal(named[name], value)
     vector[:] = 0
-    assert get_weights(other)["advantage.bias"].any()
-    assert named["advantage.bias"].any()
+    assert get_weights(other)["head.advantage.bias"].any()
+    assert named["head.advantage.bias"].any()
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3, 2)])

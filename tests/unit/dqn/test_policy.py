@@ -17,7 +17,7 @@ def test_it_has_the_weights_it_was_given() -> None:
     policy = InferencePolicy(SPEC, weights)
     assert {name: value.tolist() for name, value in policy.get_weights().items()} == {n: v.tolist() for n, v in weights.items()}
     other = InferencePolicy(SPEC)
-    assert other.get_weights()["advantage.bias"].tolist() != weights["advantage.bias"].tolist()
+    assert other.get_weights()["head.advantage.bias"].tolist() != weights["head.advantage.bias"].tolist()
     other.load_vector(policy.vector())
     assert other.vector().tolist() == policy.vector().tolist()
     np.testing.assert_array_equal(other.q_values(OBSERVATION), policy.q_values(OBSERVATION))

@@ -63,8 +63,8 @@ def slow_q_values(weights: dict[str, Any], board: NDArray[Any]) -> NDArray[Any]:
         change = layer(f"blocks.{block}.last", np.maximum(0, layer(f"blocks.{block}.first", x)))
         x = np.maximum(0, x + change)
     hidden = np.maximum(0, layer("planes", x)).ravel()
-    advantage = layer("advantage", hidden)
-    value: NDArray[Any] = layer("value", hidden) + advantage - advantage.mean()
+    advantage = layer("head.advantage", hidden)
+    value: NDArray[Any] = layer("head.value", hidden) + advantage - advantage.mean()
     return value
 
 
@@ -81,7 +81,7 @@ def test_it_computes_what_its_definition_says(spec: PolicySpec) -> None:
 def test_without_dueling_q_is_the_advantage() -> None:
     dueling, plain = awake(TIC_TAC_TOE), build_network(PolicySpec("tic_tac_toe", NetworkSpec("resnet", {**SMALL, "dueling": False})))
     weights = get_weights(dueling)
-    set_weights(plain, {name: value for name, value in weights.items() if not name.startswith("value")})
+    set_weights(plain, {name: value for name, value in weights.items() if not name.startswith("head.value")})
     batch = torch.from_numpy(boards(6))
     q, advantage = dueling(batch), plain(batch)
     torch.testing.assert_close(q - q.mean(dim=1, keepdim=True), advantage - advantage.mean(dim=1, keepdim=True))

@@ -206,3 +206,42 @@ def test_a_minibatch_from_rows_and_from_columns() -> None:
     assert (one.action.dtype, one.sign.dtype, one.observation.dtype) == (torch.int64, torch.float32, torch.int8)
     columns["R"][0], weights[0] = 17.0, 0.125  # shared with the arrays
     assert (other.R[0].item(), other.weights[0].item()) == (17.0, 0.125)
+
+
+@pytest.mark.parametrize("network", ["mlp", "resnet", "odd"])
+@pytest.mark.parametrize("threads", [2, 3, B, 5 * B])
+def test_threads_share_out_a_minibatch_and_make_the_same_step(network: str, threads: int) -> None:
+    """Parts of unequal size count by their size; the sums differ by rounding only."""
+    alone, policy, _ = make(network)
+    together, shared, _ = make(network, threads=threads)
+    for each in (alone, together):
+        each.begin()
+    minibatches = [batch(seed) for seed in range(3)]
+    surprises = [[each.step(one) for one in minibatches] for each in (alone, together)]
+    torch.testing.assert_close(torch.cat(surprises[0]), torch.cat(surprises[1]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(flat(policy), flat(shared), rtol=1e-4, atol=1e-5)
+    assert together.figures(3) == pytest.approx(alone.figures(3), rel=1e-4, abs=1e-6)
+
+
+def test_the_same_number_of_threads_gives_the_same_bits() -> None:
+    ends = []
+    for _ in range(2):
+        update, policy, _ = make("mlp", threads=2, bfloat16=True)
+        update.begin()
+        for seed in range(5):
+            update.step(batch(seed))
+        ends.append(flat(policy))
+    assert torch.equal(*ends)
+
+
+def test_what_a_thread_raises_is_raised_here() -> None:
+    update, _, _ = make("mlp", threads=2)
+    with pytest.raises(RuntimeError, match="index"):
+        update.step(replace(batch(), action=torch.full((B,), 99)))
+
+
+def test_parts_are_consecutive_rows_with_their_shares() -> None:
+    parts = batch().parts(3)
+    assert [len(part.R) for part, _ in parts] == [5, 5, 6]
+    assert [share for _, share in parts] == [5 / 16, 5 / 16, 6 / 16]
+    assert torch.equal(torch.cat([part.observation for part, _ in parts]), batch().observation)

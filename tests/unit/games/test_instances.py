@@ -113,17 +113,16 @@ def test_processes_that_start_together_share_one_instance(tmp_path, child):
     assert not folder.name.startswith(".")
 
 
-def test_the_driver_is_the_template_with_one_line_changed(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("template", "taken"), [("driver.py", "SPEC, legal, observe, play, start"), ("search.py", "SPEC, STATE, legal, play")]
+)
+def test_an_instance_is_the_template_with_one_line_changed(template, taken, monkeypatch, tmp_path):
     monkeypatch.setenv("SPARRING_CACHE_DIR", str(tmp_path))
-    template = Path(instances.__file__).with_name("driver.py").read_text().splitlines()
-    instance = Path(instances.load_driver(instances.load_rules("sparring.games.connect_four")).__file__).read_text().splitlines()
-    changed = [pair for pair in zip(template, instance, strict=True) if pair[0] != pair[1]]
-    assert changed == [
-        (
-            "from sparring.games.tic_tac_toe import SPEC, legal, observe, play, start",
-            "from sparring.games.connect_four import SPEC, legal, observe, play, start",
-        )
-    ]
+    original = Path(instances.__file__).with_name(template).read_text().splitlines()
+    made = instances.load_driver(instances.load_rules("sparring.games.connect_four"), template)
+    instance = Path(made.__file__).read_text().splitlines()
+    changed = [pair for pair in zip(original, instance, strict=True) if pair[0] != pair[1]]
+    assert changed == [tuple(f"from sparring.games.{game} import {taken}" for game in ("tic_tac_toe", "connect_four"))]
 
 
 def test_an_instance_is_loaded_once_in_a_process():
@@ -165,7 +164,7 @@ def test_an_instance_that_another_process_wrote_first_is_used(tmp_path, monkeypa
         raise OSError
 
     monkeypatch.setattr(Path, "rename", too_late)
-    assert instances._write_once("mine", "digest").read_text() == "the other's"
+    assert instances._write_once("mine", "digest", "driver.py").read_text() == "the other's"
     assert [path.name for path in (tmp_path / "drivers").iterdir()] == ["digest"]
 
 

@@ -70,6 +70,30 @@ def test_the_live_panel_shows_the_figures(tmp_path: Path) -> None:
     assert "[bold]worker 0[/bold]" in text
 
 
+def test_the_rating_is_shown_once_there_is_one(tmp_path: Path) -> None:
+    rated = {**ORDINARY, "selfplay/pool_size": 7.0, "selfplay/rating_mu": 31.27, "selfplay/rating_sigma": 0.914}
+    text = CONTROL.sub("", shown(tmp_path, rated, terminal=True))
+    assert re.search("snapshots +7 +rating +31.3 +its deviation +0.914", text)
+    assert columns(text) <= 80
+    assert "epsilon 0.52  rating 31.3" in shown(tmp_path, rated, terminal=False)
+    assert "rating" not in shown(tmp_path, ORDINARY, terminal=True)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("width", [80, 200])
+def test_a_warning_is_a_paragraph_of_80_columns(tmp_path: Path, terminal: bool, width: int) -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=width, height=40, force_terminal=terminal, color_system=None)
+    paths = Paths(tmp_path / "metrics.jsonl", tmp_path / "tensorboard", "run")
+    with Monitor(paths, total_episodes=1, tensorboard=False, console=console) as monitor:
+        monitor.warn("the agent forgets: it scores [0.31] in 200 matches against snapshot:3, an old snapshot of itself")
+    text = CONTROL.sub("", out.getvalue())
+    assert columns(text) <= 80
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert "warning: the agent forgets: it scores [0.31] in 200 matches against snapshot:3," in lines
+    assert "         an old snapshot of itself" in lines
+
+
 def test_many_opponents_are_cut(tmp_path: Path) -> None:
     text = CONTROL.sub("", shown(tmp_path, HUGE, terminal=True))
     assert "and 15 more" in text

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec, build_network
 from sparring.errors import ConfigurationError
+from sparring.opponents.eviction import leaver
 from sparring.opponents.plan import AGENT, Plan
 from sparring.opponents.pool import OpponentManager, check_shares
-from sparring.opponents.records import Record, result_dtype
+from sparring.opponents.records import RecentRecord, Record, result_dtype
 
 NETWORK = build_network(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [2]})))
 LAYOUT = FlatWeights(NETWORK)
@@ -57,7 +58,7 @@ def test_players_in_a_plan_are_who_they_are() -> None:
     manager = pool({"snapshots": 1.0, "one_ply": 1.0, "random": 0.0})
     fill(manager, 1)
     plan = manager.plan(0, 0)
-    assert [(o.id, o.name, o.slot) for o in plan.opponents] == [(AGENT, "self", None), (2, "one_ply", None), (1001, "snapshot:1", 0)]
+    assert [(o.id, o.name, o.slot) for o in plan.opponents] == [(AGENT, "self", None), (1, "one_ply", None), (1001, "snapshot:1", 0)]
     assert plan.probabilities == pytest.approx((0.0, 0.5, 0.5))
 
 
@@ -103,17 +104,75 @@ def test_snapshots_are_taken_when_another_interval_is_over(batch: int) -> None:
     assert manager.pool_size == sum(name is not None for name in taken)
 
 
-def test_the_oldest_leaves_a_full_pool() -> None:
-    manager = pool(max_snapshots=3)
-    sizes = []
-    for number in range(1, 6):
+def test_one_leaves_a_full_pool_so_that_ages_stay_spread() -> None:
+    """Numbers worked out in test_eviction.py: first the oldest, then one between."""
+    manager = pool(max_snapshots=3, num_slots=8)
+    held = []
+    for number in range(1, 7):
         assert manager.maybe_snapshot(10 * number, weights(number)) == f"snapshot:{number}"
-        sizes.append(manager.pool_size)
-    assert sizes == [1, 2, 3, 3, 3]
-    for number in (3, 4, 5):
+        held.append([int(name.removeprefix("snapshot:")) for name in manager.snapshots])
+    assert held == [[1], [1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5], [3, 5, 6]]
+    for number in (3, 5, 6):
         assert all((value == number).all() for value in manager.weights(f"snapshot:{number}").values())
-    with pytest.raises(ConfigurationError, match=r"got snapshot:2, expected one of snapshot:3, snapshot:4, snapshot:5"):
+        assert (manager.vector(f"snapshot:{number}") == number).all()
+    with pytest.raises(ConfigurationError, match=r"got snapshot:2, expected one of snapshot:3, snapshot:5, snapshot:6"):
         manager.weights("snapshot:2")
+
+
+def test_the_gate_lets_the_first_pass_and_then_decides() -> None:
+    """It sees the newest of the pool; whom it refuses nobody has to leave for, and the next is asked after another interval."""
+    manager, seen = pool(max_snapshots=2, num_slots=4), []
+
+    def gate(name: str, vector: NDArray[np.float32]) -> bool:
+        seen.append((name, float(vector[0])))
+        return len(seen) in (2, 4)
+
+    assert manager.maybe_snapshot(10, weights(1), gate) == "snapshot:1"
+    assert seen == []
+    assert [manager.maybe_snapshot(episodes, weights(2), gate) for episodes in (20, 25, 29)] == [None, None, None]
+    assert seen == [("snapshot:1", 1.0)]
+    assert manager.maybe_snapshot(30, weights(3), gate) == "snapshot:3"
+    assert manager.maybe_snapshot(40, weights(4), gate) is None
+    assert seen[1:] == [("snapshot:1", 1.0), ("snapshot:3", 3.0)]
+    assert manager.snapshots == ["snapshot:1", "snapshot:3"]
+    restored = pool(max_snapshots=2, num_slots=4)
+    restored.set_state(manager.get_state())
+    assert restored.maybe_snapshot(49, weights(4), gate) is None  # asked for 40 already
+    assert len(seen) == 3
+    assert manager.maybe_snapshot(50, weights(5), gate) == "snapshot:5"
+
+
+def test_matchmaking_goes_by_the_records() -> None:
+    """Hard PFSP after 8 wins against snapshot 1, 8 losses to 2, nothing against 3: p = 9/10, 1/10 and 1/2, weights 1 : 81 : 25."""
+    manager = pool({"self": 1.0, "snapshots": 1.0}, matchmaking="pfsp")
+    fill(manager, 3)
+    rows = np.zeros(16, result_dtype(2))
+    rows["players"] = [(0, 1001)] * 8 + [(1002, 0)] * 8
+    rows["returns"] = (1, -1)
+    manager.record(0, rows, {0: frozenset()})
+    met = by_name(manager.plan(1, 0))
+    expected = {f"snapshot:{i}": 0.5 * (0.9 * weight / 107 + 0.1 / 3) for i, weight in ((1, 1), (2, 81), (3, 25))}
+    assert met == pytest.approx({"self": 0.5, **expected})
+    assert by_name(manager.plan(1, 1)) == pytest.approx(met)
+
+
+def test_only_the_newest_is_met_where_that_is_asked_for() -> None:
+    manager = pool({"snapshots": 1.0}, matchmaking="self")
+    fill(manager, 3)
+    assert by_name(manager.plan(0, 0)) == {"self": 0.0, "snapshot:3": 1.0}
+
+
+def test_a_snapshot_is_born_with_the_rating_of_the_agent() -> None:
+    manager = pool()
+    born = manager.rating
+    rows = np.zeros(16, result_dtype(2))
+    rows["players"], rows["returns"] = (0, 2), (1, -1)
+    manager.record(0, rows, {0: frozenset()})
+    assert manager.rating[0] > born[0]
+    fill(manager, 1)
+    ratings = manager.get_state()["ratings"]["ratings"]
+    assert ratings["snapshot:1"] == list(manager.rating)
+    assert ratings["random"][0] < born[0]
 
 
 def test_without_snapshots_none_is_taken() -> None:
@@ -200,7 +259,7 @@ def test_the_weights_of_a_snapshot_are_copies_by_name() -> None:
 def test_records_by_opponent() -> None:
     manager = pool()
     rows = np.zeros(3, result_dtype(2))
-    rows["players"] = [(0, 1), (2, 0), (0, 1004)]
+    rows["players"] = [(0, 2), (1, 0), (0, 1004)]  # in the order of their names: one_ply, random
     rows["returns"] = [(1, -1), (1, -1), (0, 0)]
     fresh = manager.record(0, rows, {0: frozenset()})
     assert fresh == {"random": Record(1, 0, 0), "one_ply": Record(0, 0, 1), "snapshot:4": Record(0, 1, 0)}
@@ -209,10 +268,31 @@ def test_records_by_opponent() -> None:
     assert fresh["random"] == Record(1, 0, 0)  # a round's own figures stay the round's
 
 
+def test_greedy_results_are_kept_apart_and_older_ones_count_less() -> None:
+    manager = pool(record_half_life=4)
+    rows = np.zeros(4, result_dtype(2))
+    rows["players"], rows["returns"] = (0, 2), (1, -1)
+    manager.record(0, rows, {0: frozenset()})
+    rows["returns"] = (-1, 1)
+    manager.record(1, rows, {0: frozenset()})
+    manager.record_greedy("random", Record(8, 0, 0))
+    manager.record_greedy("random", Record(0, 4, 0))
+    assert manager.records == {"random": Record(4, 0, 4)}
+    assert manager.recent == {"random": RecentRecord(2.0, 0.0, 4.0)}
+    assert manager.greedy == {"random": RecentRecord(4.0, 4.0, 0.0)}
+
+
+def test_scripted_players_are_numbered_by_their_names() -> None:
+    shares = {"self": 1.0, "one_ply": 1.0, "random": 2.0, "snapshots": 0.0}
+    for order in (shares, dict(reversed(shares.items()))):
+        assert [(o.id, o.name) for o in pool(order).plan(0, 0).opponents] == [(0, "self"), (1, "one_ply"), (2, "random")]
+
+
 @pytest.mark.parametrize(
     ("shares", "most", "message"),
     [
         ({"self": 1.0, "snapshot": 1.0}, 4, r"unknown opponent: got snapshot, expected one of self.*did you mean 'snapshots'"),
+        ({"self": 1.0, "ludo:greedy": 1.0}, 4, r"unknown opponent: got ludo:greedy, expected one of self, snapshots, random, one_ply"),
         ({"random": 1.0, "one_ply": 1.0, "snapshots": 1.0}, 2, r"max_opponents_per_worker: got 2, expected at least 3"),
         ({"self": 0.0, "random": 0.0}, 4, r"shares"),
         ({}, 4, r"shares"),
@@ -227,6 +307,17 @@ def test_shares_that_can_be() -> None:
     check_shares({"self": 1.0, "random": 1.0, "one_ply": 1.0, "snapshots": 1.0}, "connect_four", 3)
     check_shares({"random": 1.0, "one_ply": 0.0, "snapshots": 0.0}, "connect_four", 1)
     check_shares({"self": 1.0, "ludo:greedy": 1.0, "ludo:racer": 1.0}, "ludo(num_players=4)", 2)
+    check_shares({"minimax:4": 1.0, "mcts:50": 1.0, "snapshots": 1.0}, "connect_four", 3)
+    with pytest.raises(ConfigurationError, match="minimax:4"):
+        check_shares({"self": 1.0, "minimax:4": 1.0}, "ludo", 4)
+
+
+def test_players_that_search_are_numbered_like_others() -> None:
+    manager = pool({"random": 1.0, "minimax:4": 1.0, "mcts:50": 1.0})
+    assert [(o.id, o.name) for o in manager.plan(0, 0).opponents] == [(0, "self"), (1, "mcts:50"), (2, "minimax:4"), (3, "random")]
+    rows = np.zeros(1, result_dtype(2))
+    rows["players"], rows["returns"] = [(0, 2)], [(1, -1)]
+    assert manager.record(0, rows, {0: frozenset()}) == {"minimax:4": Record(1, 0, 0)}
 
 
 class PoolMachine(RuleBasedStateMachine):
@@ -294,7 +385,9 @@ class PoolMachine(RuleBasedStateMachine):
             self.taken = int(name.removeprefix("snapshot:"))
             assert self.taken == self.episodes // self.options["snapshot_interval"]
             self.contents[1000 + self.taken] = float(self.episodes)
-            self.pool = [*self.pool, self.taken][-self.options["max_snapshots"] :]
+            self.pool.append(self.taken)
+            if len(self.pool) > self.options["max_snapshots"]:
+                del self.pool[leaver(self.pool)]
 
     @rule()
     def save_and_restore(self) -> None:
@@ -314,7 +407,7 @@ class PoolMachine(RuleBasedStateMachine):
             for snapshot_id in self.named():
                 assert (self.slots[self.slot_of[snapshot_id]] == self.contents[snapshot_id]).all()
             for number in self.pool:
-                assert self.manager.weights(f"snapshot:{number}")["advantage.bias"].tolist() == [self.contents[1000 + number]] * 9
+                assert self.manager.weights(f"snapshot:{number}")["head.advantage.bias"].tolist() == [self.contents[1000 + number]] * 9
 
 
 TestPool = PoolMachine.TestCase
@@ -322,19 +415,23 @@ TestPool.settings = settings(max_examples=150, stateful_step_count=40, deadline=
 
 
 def test_a_restored_pool_goes_on_as_the_other_one_does() -> None:
-    """Same plans, same snapshots at the same moments, same records."""
-    manager = pool(max_snapshots=2, num_slots=4)
-    rows = np.zeros(1, result_dtype(2))
-    rows["players"], rows["returns"] = [(0, 1)], [(1, -1)]
+    """Same plans, same snapshots at the same moments, same records and ratings."""
+    manager = pool(max_snapshots=2, num_slots=4, matchmaking="pfsp")
+    rows = np.zeros(20, result_dtype(2))
+    rows["players"], rows["returns"] = (0, 2), (1, -1)
+    rows["players"][::2] = (1001, 0)
+    manager.record_greedy("random", Record(3, 2, 1))
     for k in range(4):
         manager.plan(k, 0)
         manager.record(k, rows, {0: frozenset({1000 + k})})
         manager.maybe_snapshot(10 * k, weights(k))
-    restored = pool(max_snapshots=2, num_slots=4)
+    restored = pool(max_snapshots=2, num_slots=4, matchmaking="pfsp")
     restored.set_state(manager.get_state())
-    assert restored.records == manager.records == {"random": Record(4, 0, 0)}
+    assert restored.records == manager.records == {"random": Record(40, 0, 0), "snapshot:1": Record(0, 0, 40)}
     for k in range(4, 12):
         assert restored.plan(k, 0) == manager.plan(k, 0)
         assert restored.record(k, rows, {0: frozenset()}) == manager.record(k, rows, {0: frozenset()})
         assert restored.maybe_snapshot(7 * k, weights(k)) == manager.maybe_snapshot(7 * k, weights(k))
-    assert restored.records == manager.records
+        assert restored.rating == manager.rating
+    assert (restored.records, restored.recent, restored.greedy) == (manager.records, manager.recent, manager.greedy)
+    assert restored.get_state()["ratings"] == manager.get_state()["ratings"]

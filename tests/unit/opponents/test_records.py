@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sparring.opponents.records import Record, pairwise_records, result_dtype
+from sparring.opponents.records import RecentRecord, Record, pairwise_records, result_dtype
 
 
 def results(*matches: tuple[tuple[int, ...], tuple[float, ...]]) -> NDArray[Any]:
@@ -55,3 +55,36 @@ def test_records_add_up() -> None:
     record = Record(1, 2, 3)
     record.add(Record(10, 20, 30))
     assert record == Record(11, 22, 33)
+
+
+def test_older_matches_count_less() -> None:
+    """Half-life 2: four wins, then two losses halve them, then a draw leaves each 1/sqrt(2) of itself."""
+    record = RecentRecord()
+    record.add(Record(4, 0, 0), 2)
+    assert record == RecentRecord(4.0, 0.0, 0.0)
+    record.add(Record(0, 0, 2), 2)
+    assert record == RecentRecord(2.0, 0.0, 2.0)
+    record.add(Record(0, 1, 0), 2)
+    root = 2.0**0.5
+    assert (record.wins, record.draws, record.losses) == pytest.approx((root, 1.0, root))
+    assert record.matches == pytest.approx(1 + 2 * root)
+    assert record.score == pytest.approx(0.5)
+    record.add(Record(0, 0, 0), 2)
+    assert record.wins == pytest.approx(root)
+
+
+def test_an_estimate_is_never_certain() -> None:
+    assert RecentRecord().estimate == 0.5
+    assert RecentRecord(8.0, 0.0, 0.0).estimate == pytest.approx(0.9)
+    assert RecentRecord(0.0, 2.0, 4.0).estimate == pytest.approx(0.25)
+
+
+def test_a_record_forgets_a_world_that_has_changed() -> None:
+    """1,000 wins long ago, then as many losses as make ten half-lives: 2^-10 of the wins' weight is left."""
+    record = RecentRecord()
+    for _ in range(100):
+        record.add(Record(10, 0, 0), 20)
+    assert record.matches == pytest.approx(10 / (1 - 0.5**0.5))  # the sum of a geometric series
+    for _ in range(20):
+        record.add(Record(0, 0, 10), 20)
+    assert record.score == pytest.approx(2**-10, rel=1e-6)

@@ -17,6 +17,8 @@ from sparring.opponents.scripted import OnePlyPlayer
 from sparring.play.choices import Choices
 from sparring.run_directory import RunDirectory
 
+SEARCHES = ("minimax:D", "mcts:N")
+
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[RunDirectory]:
@@ -34,14 +36,14 @@ def run(tmp_path: Path) -> Iterator[RunDirectory]:
 
 
 def test_everyone_is_listed_the_snapshots_of_a_run_that_goes_on_too(run: RunDirectory) -> None:
-    assert Choices(judge(), run.path).names() == ["agent", "snapshot:2", "snapshot:3", "snapshot:4", "random", "one_ply"]
-    assert Choices(judge(), None).names() == ["agent", "random", "one_ply"]
+    assert Choices(judge(), run.path).names() == ["agent", "snapshot:2", "snapshot:3", "snapshot:4", "random", "one_ply", *SEARCHES]
+    assert Choices(judge(), None).names() == ["agent", "random", "one_ply", *SEARCHES]
     assert Choices(judge("ludo"), None).names()[1:] == ["random", "one_ply", "ludo:greedy", "ludo:racer"]
 
 
 def test_a_run_without_a_checkpoint_has_no_snapshots(tmp_path: Path) -> None:
     with RunDirectory.create(tmp_path, "new", "tic_tac_toe") as directory:
-        assert Choices(judge(), directory.path).names() == ["agent", "random", "one_ply"]
+        assert Choices(judge(), directory.path).names() == ["agent", "random", "one_ply", *SEARCHES]
 
 
 def test_a_snapshot_plays_with_its_own_weights_and_the_agent_with_its_own(run: RunDirectory) -> None:
@@ -58,7 +60,15 @@ def test_a_snapshot_plays_with_its_own_weights_and_the_agent_with_its_own(run: R
     assert agent.policy is policy
 
 
+def test_all_snapshots_at_once(run: RunDirectory) -> None:
+    players = Choices(judge(), run.path).snapshots()
+    assert [player.name for player in players] == ["snapshot:2", "snapshot:3", "snapshot:4"]
+    assert [float(player.policy.vector()[0]) for player in players] == pytest.approx([0.2, 0.3, 0.4])  # type: ignore[attr-defined]
+    assert Choices(judge(), None).snapshots() == []
+
+
 def test_scripted_players_by_name() -> None:
+    assert Choices(judge(), None).player("minimax:4").name == "minimax:4"
     player = Choices(judge(), None).player("one_ply")
     assert isinstance(player, OnePlyPlayer)
     game = make("tic_tac_toe", 1)
@@ -72,6 +82,7 @@ def test_scripted_players_by_name() -> None:
         ("snapshot:1", "expected one of agent, snapshot:2, snapshot:3, snapshot:4, random, one_ply"),
         ("snapshot:", "did you mean 'snapshot:"),
         ("onely", "did you mean 'one_ply'"),
+        ("minimax:99", "opponent minimax: got 'minimax:99', expected minimax:1 to minimax:12"),
         ("ludo:greedy", "unknown opponent: got 'ludo:greedy'"),
     ],
 )

@@ -158,7 +158,7 @@ def test_swapping_after_the_end_is_for_the_next_match() -> None:
 
 def test_another_opponent_and_a_score_for_each() -> None:
     talk, table, _ = finish()
-    assert said(talk.answer("opponent")) == "You play against random. There is:\n  agent\n  random\n  one_ply"
+    assert said(talk.answer("opponent")) == "You play against random. There is:\n  agent\n  random\n  one_ply\n  minimax:D\n  mcts:N"
     assert said(talk.answer("opponent one_ply")) == "You play against one_ply from now on."
     talk.answer("new")
     while not table.over:

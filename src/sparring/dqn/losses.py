@@ -1,0 +1,81 @@
+"""What is made smaller: how far a policy is from its targets on one minibatch, for plain Q-values and for distributions of returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sparring.dqn.architectures import MLP, ResNet
+from sparring.dqn.targets import categorical_targets, cross_entropies, td_errors, td_targets, weighted_huber
+from sparring.replay.tensors import TensorMinibatch
+
+
+class Judged(NamedTuple):
+    """A minibatch as the loss sees it; a gradient leads through `loss` only."""
+
+    loss: Tensor  # []
+    targets: Tensor  # [B], means of distributions
+    errors: Tensor  # [B] target minus Q of the chosen action
+    surprise: Tensor  # [B] how wrong the network was, for a prioritised replay
+
+
+Loss = Callable[[nn.Module, nn.Module, TensorMinibatch], Judged]
+
+
+def loss_of(network: nn.Module, *, double_q: bool, returns: tuple[float, float] | None) -> Loss:
+    """The loss that suits a network: categorical where it gives distributions, else Huber's with targets clipped to `returns`."""
+    if isinstance(network, MLP | ResNet) and network.head.support is not None:
+        return Categorical(double_q)
+    return Huber(double_q, returns)
+
+
+@dataclass(frozen=True)
+class Huber:
+    """The Huber loss of Q-values; surprise is the error."""
+
+    double_q: bool
+    returns: tuple[float, float] | None
+
+    def __call__(self, policy: nn.Module, target: nn.Module, batch: TensorMinibatch) -> Judged:
+        # First of the three: autocast keeps the weights that it casts, and without a gradient if none was asked for.
+        q: Tensor = policy(batch.observation).to(torch.float32)
+        with torch.no_grad():
+            q_target = target(batch.next_observation).to(torch.float32)
+            q_online = policy(batch.next_observation).to(torch.float32) if self.double_q else None
+        targets = td_targets(q_target, q_online, batch.next_mask, batch.R, batch.discount, batch.sign, self.returns)
+        errors = td_errors(q, batch.action, targets)
+        loss = weighted_huber(errors, batch.weights)
+        errors = errors.detach()
+        return Judged(loss, targets, errors, errors)
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """The cross-entropy of distributions on atoms; surprise is the Kullback-Leibler divergence, as in Rainbow (Hessel et al., AAAI 2018).
+
+    That divergence is the cross-entropy less the target's own entropy, so both have the same gradient.
+    """
+
+    double_q: bool
+
+    def __call__(self, policy: nn.Module, target: nn.Module, batch: TensorMinibatch) -> Judged:
+        assert isinstance(policy, MLP | ResNet)
+        assert isinstance(target, MLP | ResNet)
+        atoms = policy.head.support
+        assert atoms is not None
+        logits = policy.head.logits(policy.hidden(batch.observation))
+        with torch.no_grad():
+            p_next = target.head.logits(target.hidden(batch.next_observation)).softmax(dim=2)
+            q_next = policy(batch.next_observation) if self.double_q else (p_next * atoms).sum(dim=2)
+        distribution = categorical_targets(p_next, q_next, batch.next_mask, batch.R, batch.discount, batch.sign, atoms)
+        entropies = cross_entropies(logits, batch.action, distribution)
+        loss = (batch.weights * entropies).mean()
+        with torch.no_grad():
+            targets = (distribution * atoms).sum(dim=1)
+            means = (logits.softmax(dim=2) * atoms).sum(dim=2)
+            surprise = (entropies + torch.xlogy(distribution, distribution).sum(dim=1)).clamp(min=0.0)
+            return Judged(loss, targets, td_errors(means, batch.action, targets), surprise)

@@ -1,0 +1,172 @@
+"""Pictures of lines: learning, opponents, rating; and runs compared with one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
+from numpy.typing import ArrayLike
+
+from sparring.plot import style
+from sparring.plot.metrics import EVAL_DRAWS, EVAL_WINS, ROLLOUT_WINS, Metrics, Series
+
+LEARNING: Final[Mapping[str, str]] = {
+    "Loss": "train/loss",
+    "Mean Q-value": "train/q_mean",
+    "TD error": "train/td_error",
+    "Gradient norm": "train/grad_norm",
+    "Learning rate": "train/learning_rate",
+    "Exploration (epsilon)": "rollout/exploration_rate",
+}
+_SET_BY_US: Final = ("train/learning_rate", "rollout/exploration_rate")  # schedules have no noise to smooth
+_SIGNED: Final = "train/q_mean"
+_MOST_PANELS: Final = 12
+_MOST_MARKS: Final = 20  # on a line
+_WIDE_RANGE: Final = 30.0  # between the 2 % and 98 % quantiles: beyond it a logarithmic axis shows more
+
+
+def save_learning(path: Path, run: str, metrics: Metrics) -> None:
+    """How the network learned: loss, mean Q-value, TD error, gradient norm, learning rate and exploration over plies."""
+    done = (("matches", "rollout/episodes"), ("updates", "train/n_updates"))
+    note = ", ".join(f"{count:,.0f} {what}" for what, tag in done if (count := metrics.last(tag)) is not None)
+    with style.picture(path, 14.0, 7.4, f"{run}: learning", note) as figure:
+        for tag, axes in zip(LEARNING.values(), style.panels(figure, list(LEARNING), 3, metrics.plies), strict=True):
+            series = metrics.series(tag)
+            if tag in _SET_BY_US:
+                _line(axes, series, style.BLUE)
+            else:
+                _noisy(axes, series, style.BLUE)
+            if tag == _SIGNED:
+                axes.axhline(0.0, color=style.GREY, linewidth=0.8)
+            elif _is_wide(series) and tag not in _SET_BY_US:
+                axes.set_yscale("log")
+            else:
+                axes.set_ylim(bottom=0.0)
+            if not len(series):
+                axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color=style.GREY)
+        _legend(figure, [_key("smoothed", style.BLUE), _key("each report", style.BLUE, alpha=style.FAINT, linewidth=1.2)])
+
+
+def save_opponents(path: Path, run: str, metrics: Metrics) -> None:
+    """How often the agent won over plies, one panel for each opponent: greedy in evaluation, and exploring in training."""
+    names = metrics.opponents()
+    shown = names[:_MOST_PANELS]
+    columns = 2 if len(shown) in (2, 4) else min(3, len(shown))
+    draws = {name: series for name in shown if (series := metrics.series(EVAL_DRAWS + name)).values.any()}
+    rows = -(-len(shown) // columns)
+    note = "at the right of a name: the share won when the agent was last evaluated"
+    note += f"; {len(names) - len(shown)} more opponents are not shown" if len(names) > len(shown) else ""
+    with style.picture(path, 2.0 + 4.0 * max(2, columns), 0.6 + 3.3 * rows, f"{run}: matches won", note) as figure:
+        for name, axes in zip(shown, style.panels(figure, shown, columns, metrics.plies, share_y=True), strict=True):
+            _noisy(axes, metrics.series(ROLLOUT_WINS + name), style.SKY)
+            if name in draws:
+                _line(axes, draws[name], style.ORANGE, linestyle="--", marker="s", markersize=4.5, linewidth=1.6)
+            _line(axes, metrics.series(EVAL_WINS + name), style.BLUE, marker="o", markersize=6)
+            _say_last(axes, metrics.last(EVAL_WINS + name), style.BLUE)
+        first = figure.axes[0]
+        first.set_ylim(-0.02, 1.02)
+        first.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+        drawn = [_key("drawn, greedy", style.ORANGE, linestyle="--", marker="s")] if draws else []
+        _legend(figure, [_key("won, greedy", style.BLUE, marker="o"), *drawn, _key("won, exploring", style.SKY)])
+
+
+def save_rating(path: Path, run: str, metrics: Metrics) -> None:
+    """The agent's rating with two standard deviations to either side, and below it how many snapshots the pool held."""
+    mu, sigma, pool = (metrics.series(f"selfplay/{tag}") for tag in ("rating_mu", "rating_sigma", "pool_size"))
+    with style.picture(path, 11.0, 6.2, f"{run}: rating", "band: two standard deviations to either side") as figure:
+        style.below_header(figure)
+        grid = figure.add_gridspec(2, 1, height_ratios=(3, 1))
+        above = figure.add_subplot(grid[0])
+        below = figure.add_subplot(grid[1], sharex=above)
+        half = 2.0 * np.interp(mu.plies, sigma.plies, sigma.values) if len(sigma) else np.zeros(len(mu))
+        above.fill_between(mu.plies, mu.values - half, mu.values + half, color=style.BLUE, alpha=0.18, linewidth=0)
+        _line(above, mu, style.BLUE)
+        above.set_ylabel("rating")
+        below.step(pool.plies, pool.values, where="post", color=style.GREY)
+        below.set_ylabel("snapshots")
+        below.set_ylim(bottom=0.0)
+        below.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
+        style.over_plies(above, metrics.plies, label=False)
+        above.tick_params(labelbottom=False)
+        style.over_plies(below, metrics.plies)
+
+
+def save_comparison(
+    path: Path,
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str,
+) -> None:
+    """Curves in one picture, each with its name at its end. `curves` has x [n] and y [n], n >= 1, by name."""
+    left, bottom, wide, high = 0.85, 0.85, 8.6, 5.0
+    right = 0.35 + max(style.text_width(name) for name in curves)
+    with style.picture(path, left + wide + right, bottom + high, title, ylabel) as figure:
+        axes = style.inches(figure, left, bottom, wide, high)
+        axes.set_xlabel(xlabel)
+        for number, (x, y) in enumerate(curves.values()):
+            axes.plot(np.asarray(x), np.asarray(y), **_nth_look(number), zorder=3)
+        axes.margins(x=0.0)
+        if axes.get_xlim()[1] >= 10_000:
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        _name_ends(axes, curves, style.TEXT * 1.4 / 72 / high)
+
+
+def _name_ends(axes: Axes, curves: Mapping[str, tuple[ArrayLike, ArrayLike]], gap: float) -> None:
+    """Write each curve's name right of the axes at the height where it ends, `gap` (share of the axes) apart, with a thread to the end."""
+    to_axes = axes.transData + axes.transAxes.inverted()
+    ends = [to_axes.transform((float(np.asarray(x)[-1]), float(np.asarray(y)[-1]))) for x, y in curves.values()]
+    heights = style.spread([float(end[1]) for end in ends], gap, 1.0)
+    for number, (name, end, height) in enumerate(zip(curves, ends, heights, strict=True)):
+        colour = _nth_look(number)["color"]
+        axes.plot(*end, "o", color=colour, transform=axes.transAxes, clip_on=False, zorder=4)
+        axes.plot([end[0], 1.02], [end[1], height], color=colour, linewidth=0.8, alpha=0.6, transform=axes.transAxes, clip_on=False)
+        axes.text(1.028, height, name, color=colour, va="center", fontweight="bold", transform=axes.transAxes)
+
+
+def _nth_look(number: int) -> dict[str, Any]:
+    dashes = style.DASHES[number // len(style.PALETTE) % len(style.DASHES)]
+    return {"color": style.PALETTE[number % len(style.PALETTE)], "linestyle": dashes}
+
+
+def _noisy(axes: Axes, series: Series, colour: str) -> None:
+    """A smoothed line over its faint raw values."""
+    _line(axes, series, colour, alpha=style.FAINT, linewidth=1.2)
+    _line(axes, series.smoothed(), colour)
+
+
+def _line(axes: Axes, series: Series, colour: str, **look: Any) -> None:
+    if len(series) == 1:  # a line of one point is not to be seen
+        look.setdefault("marker", "o")
+    look.setdefault("markevery", max(1, len(series) // _MOST_MARKS))
+    axes.plot(series.plies, series.values, color=colour, **look)
+
+
+def _is_wide(series: Series) -> bool:
+    """Whether the values are positive and range over more than a linear axis shows well."""
+    if not len(series) or series.values.min() <= 0.0:
+        return False
+    low, high = np.quantile(series.values, (0.02, 0.98))
+    return bool(high > _WIDE_RANGE * low)
+
+
+def _say_last(axes: Axes, share: float | None, colour: str) -> None:
+    """The newest share, at the right end of the panel's title."""
+    if share is not None:
+        axes.set_title(f"{100 * share:.0f} %", loc="right", color=colour)
+
+
+def _key(label: str, colour: str, **look: Any) -> Line2D:
+    return Line2D([], [], color=colour, label=label, **look)
+
+
+def _legend(figure: Figure, keys: list[Line2D]) -> None:
+    """In the header, where no data are."""
+    figure.legend(handles=keys, loc="upper right", ncols=len(keys), bbox_to_anchor=(0.995, 1.0), handlelength=1.8, columnspacing=1.4)

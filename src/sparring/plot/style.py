@@ -1,0 +1,129 @@
+"""The look of all pictures: sizes, colours, titles, labels; and how a picture gets onto the disk.
+
+Letters are large enough to be read when a picture is shown at half its size. The colours are those of Okabe and Ito ("Color Universal
+Design", 2008), which people with any kind of colour vision tell apart. Nothing here touches pyplot, so no window system is asked for.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
+
+from sparring.atomic import write_file
+from sparring.errors import InputError
+
+BLUE, ORANGE, GREEN, VERMILION, PINK, SKY, BLACK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000"
+PALETTE: Final = (BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BLACK)
+DASHES: Final = ("-", "--", ":")  # the palette once in each
+GREY: Final = "#5A5A5A"
+FAINT: Final = 0.28  # opacity of raw values behind a smoothed line
+TEXT: Final = 13.0  # points
+HEADER: Final = 0.85  # inches above the axes, for title, note and legend
+MARGIN: Final = 0.25  # inches
+_DPI: Final = 150
+_LOOK: Final[dict[Any, Any]] = {
+    "font.size": TEXT,
+    "axes.titlesize": 14,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": TEXT,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": GREY,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E3E3E3",
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "lines.linewidth": 2.2,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+}
+
+
+@contextmanager
+def picture(path: Path, width: float, height: float, title: str, note: str) -> Iterator[Figure]:
+    """A figure of `width` x `height` inches under a header with title and note; written to `path` when the block ends, whole or not at all.
+
+    InputError if it cannot be written.
+    """
+    total = height + HEADER
+    with matplotlib.rc_context(_LOOK):
+        figure = Figure(figsize=(width, total))
+        FigureCanvasAgg(figure)
+        figure.text(MARGIN / width, 1 - 0.16 / total, title, fontsize=18, fontweight="bold", va="top")
+        figure.text(MARGIN / width, 1 - 0.50 / total, note, fontsize=TEXT, color=GREY, va="top")
+        yield figure
+        data = io.BytesIO()
+        figure.savefig(data, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
+    try:
+        write_file(path, data.getvalue())
+    except OSError as error:
+        raise InputError(f"{path} cannot be written", got=error.strerror or str(error), remedy="choose another folder with --out") from None
+
+
+def panels(figure: Figure, names: Sequence[str], columns: int, plies: float, *, share_y: bool = False) -> list[Axes]:
+    """One titled panel for each name over the first `plies` plies, row by row, `columns` in a row."""
+    below_header(figure)
+    rows = -(-len(names) // columns)
+    grid = figure.add_gridspec(rows, columns)
+    made: list[Axes] = []
+    for place, name in enumerate(names):
+        first = made[0] if made else None
+        axes = figure.add_subplot(grid[divmod(place, columns)], sharex=first, sharey=first if share_y else None)
+        axes.set_title(name)
+        over_plies(axes, plies, label=place + columns >= len(names))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}")))
+        axes.tick_params(labelleft=not share_y or place % columns == 0)
+        made.append(axes)
+    return made
+
+
+def below_header(figure: Figure) -> None:
+    """Lay out axes by themselves in what the header leaves."""
+    height = figure.get_size_inches()[1]
+    figure.set_layout_engine("constrained", rect=(0.01, 0.01, 0.98, 1 - HEADER / height - 0.01), wspace=0.04, hspace=0.05)
+
+
+def over_plies(axes: Axes, plies: float, *, label: bool = True) -> None:
+    """The x-axis counts plies from the start of the run: 500k, 2M."""
+    axes.set_xlim(0.0, 1.02 * max(1.0, plies))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    if label:
+        axes.set_xlabel("plies")
+
+
+def inches(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Axes at a place that is given in inches from the lower left corner."""
+    whole_width, whole_height = figure.get_size_inches()
+    return figure.add_axes((left / whole_width, bottom / whole_height, width / whole_width, height / whole_height))
+
+
+def text_width(text: str) -> float:
+    """Inches that a line of text takes at most, or a little more."""
+    return 0.66 * TEXT * len(text) / 72
+
+
+def spread(places: Sequence[float], gap: float, high: float) -> list[float]:
+    """The places moved apart until they are at least `gap` from one another, none above `high`, their order kept."""
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    moved = list(places)
+    for below, above in itertools.pairwise(order):
+        moved[above] = max(moved[above], moved[below] + gap)
+    ceiling = high
+    for i in reversed(order):
+        moved[i] = min(moved[i], ceiling)
+        ceiling = moved[i] - gap
+    return moved

@@ -1,0 +1,64 @@
+"""A run whose agent is spoilt half-way says so on the console and in its metrics; one that is left alone says nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trial_runs import trial
+
+from sparring.dqn.learner import Learner, LearnStats
+from sparring.training import train
+
+# One minibatch of 64 an update is enough to beat random at tic-tac-toe in 500 updates, about 0.9.
+LEARNS: dict[str, Any] = {
+    "mode": "sync", "backend": "inline", "n_episodes": 1_500, "learning_rate": 0.003, "learning_steps_per_batch": 12, "batch_size": 64,
+    "buffer_size": 5_000, "prioritized_replay": False, "policy_kwargs": {"net_arch": [64]}, "exploration_fraction": 0.2,
+    "opponents": {"self": 0.3, "snapshots": 0.7}, "snapshot_interval": 100, "max_snapshots": 6, "max_opponents_per_worker": 6,
+    "eval_interval": 60, "eval_matches": 100, "log_interval": 1e-9,
+}  # fmt: skip
+
+
+def warnings_of(run: Path) -> dict[str, list[float]]:
+    """Every value of every tag of a warning."""
+    found: dict[str, list[float]] = {}
+    for line in (run / "metrics.jsonl").read_text().splitlines():
+        for tag, value in json.loads(line).items():
+            if tag.startswith("warnings/"):
+                found.setdefault(tag, []).append(value)
+    return found
+
+
+@pytest.mark.slow
+def test_a_spoilt_agent_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    real = Learner.update
+
+    def spoil(self: Learner, *arguments: Any, **options: Any) -> LearnStats:
+        """From update 500 on all weights of the last layer are negative."""
+        stats = real(self, *arguments, **options)
+        if self.updates >= 500:
+            names = [name for name, _ in self.policy.named_parameters()]
+            weights = {name: parameter.detach().numpy().copy() for name, parameter in self.policy.named_parameters()}
+            self.set_weights({name: -abs(weights[name]) if name == names[-2] else weights[name] for name in names})
+        return stats
+
+    monkeypatch.setattr(Learner, "update", spoil)
+    result = train(trial(tmp_path, **LEARNS))
+    found = warnings_of(result.run)
+    assert {"warnings/collapse/random", "warnings/forgetting"} <= set(found)
+    assert all(len(values) <= 2 for values in found.values()), "once each time that it happens"
+    assert found["warnings/forgetting"][0] < 0.45
+    printed = capsys.readouterr().out.splitlines()
+    told = [line for line in printed if line.startswith("warning: ")]
+    assert len(told) == sum(map(len, found.values()))
+    assert any(line.startswith("warning: the agent forgets: it scores 0.") for line in told)
+    assert max(map(len, printed)) <= 80
+
+
+@pytest.mark.slow
+def test_an_agent_that_learns_is_left_in_peace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = train(trial(tmp_path, **LEARNS))
+    assert warnings_of(result.run) == {}
+    assert "warning: " not in capsys.readouterr().out
