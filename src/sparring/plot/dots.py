@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter
 
 from sparring.plot import style
 
@@ -25,7 +24,7 @@ def save_dots(
     title: str,
     marked: str | None = None,
 ) -> None:
-    """Draw a dot for each of K `values`, n-th name in the n-th row from above, on a line from end to end of its interval.
+    """Draw a dot for each of K `values` on a line from end to end of its interval; the first name stands at the top.
 
     The row called `marked`, if there is one, has another colour, and its value goes through all rows as a line.
     """
@@ -34,7 +33,8 @@ def save_dots(
         raise ValueError(f"{K} names need as many values and intervals, and at least one: got {len(values)} and {len(intervals)}")
     left, bottom = style.MARGIN + max(style.text_width(name) for name in names), 0.8
     right, high = 0.9, _ROW * (K + 0.4)
-    with style.picture(path, left + _WIDE + right, bottom + high, title, f"{xlabel}; lines: 95 % intervals") as figure:
+    note = "with 95 % intervals" + (f"; the upright line is where {marked} is" if marked in names else "")
+    with style.picture(path, left + _WIDE + right, bottom + high, title, note) as figure:
         axes = style.inches(figure, left, bottom, _WIDE, high)
         for row, (name, value, (low, highest)) in enumerate(zip(names, values, intervals, strict=True)):
             colour = style.VERMILION if name == marked else style.BLUE
@@ -49,4 +49,3 @@ def save_dots(
         axes.grid(axis="y", visible=False)
         axes.margins(x=0.04)
         axes.set_xlabel(xlabel)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:g}".replace("-", "\N{MINUS SIGN}")))

@@ -1,0 +1,90 @@
+"""The rows of `ablations.py`: what each changes, and the configurations that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sparring.config import TrainConfig
+from sparring.config_files import build_config
+
+GAME: Final = "connect_four"
+NEVER: Final = 10**12
+HEADS: Final = ("dueling", "atoms", "noisy")  # what a preset says of the network and another network keeps
+LEAGUE: Final = {"self": 0.4, "snapshots": 0.4, "one_ply": 0.15, "random": 0.05}
+QUIET: Final[Mapping[str, Any]] = {"eval_interval": NEVER, "eval_matches": 1, "checkpoint_interval": NEVER, "tensorboard": False}
+
+
+@dataclass(frozen=True)
+class Row:
+    """`part` is what is changed; a row whose part the preset has already is left out. `also` is what has to go with the change."""
+
+    part: Mapping[str, Any]
+    why: str
+    also: Mapping[str, Any] = field(default_factory=dict)
+
+
+ROWS: Final[Mapping[str, Row]] = {
+    "preset": Row({}, "the preset as it is"),
+    "plain_dqn": Row({"double_q": False}, "the target network chooses the next action itself"),
+    "double_dqn": Row({"double_q": True}, "the online network chooses the next action"),
+    "no_dueling": Row({"policy_kwargs": {"dueling": False}}, "one head for the actions"),
+    "dueling": Row({"policy_kwargs": {"dueling": True}}, "heads for the state and for each action's advantage"),
+    "atoms_1": Row({"policy_kwargs": {"atoms": 1}}, "the mean of returns"),
+    "atoms_21": Row({"policy_kwargs": {"atoms": 21}}, "the distribution of returns, on 21 values (C51)"),
+    "noisy": Row({"policy_kwargs": {"noisy": True}}, "noisy layers explore, not epsilon", {"exploration_final_eps": 0.0}),
+    "epsilon": Row({"policy_kwargs": {"noisy": False}}, "epsilon explores, not noisy layers", {"exploration_final_eps": 0.2}),
+    "n_steps_1": Row({"n_steps": 1}, "targets look one ply ahead"),
+    "n_steps_3": Row({"n_steps": 3}, "targets look three plies ahead"),
+    "prioritized": Row({"prioritized_replay": True}, "large errors are replayed more often"),
+    "uniform_replay": Row({"prioritized_replay": False}, "all transitions are replayed alike"),
+    "no_symmetry": Row({"symmetry_augmentation": False}, "positions as they were played, none mirrored"),
+    "symmetry": Row({"symmetry_augmentation": True}, "half of the positions mirrored"),
+    "constant_rate": Row({"learning_rate_schedule": "constant"}, "the learning rate stays"),
+    "cosine_rate": Row({"learning_rate_schedule": "cosine"}, "the learning rate falls to zero"),
+    "no_averaging": Row({"weight_averaging": 0.0}, "the newest weights are judged"),
+    "averaging": Row({"weight_averaging": 0.999}, "a running mean of the weights is judged"),
+    "soft_target": Row({"tau": 0.005}, "the target network follows at every update", {"target_update_interval": 1}),
+    "hard_target": Row({"tau": 1.0}, "the target network is replaced now and then", {"target_update_interval": 500}),
+    "unclipped": Row({"clip_targets": False}, "targets may leave the range of returns"),
+    "clipped": Row({"clip_targets": True}, "targets stay within the range of returns"),
+    "own_turn": Row({"bootstrap": "own_turn"}, "the next position is the same seat's"),
+    "zero_sum": Row({"bootstrap": "zero_sum"}, "the next position is the next ply's, its sign turned"),
+    "league": Row({"opponents": LEAGUE}, "more snapshots, chosen as in the preset"),
+    "league_newest": Row({"opponents": LEAGUE, "matchmaking": "self"}, "more snapshots, the newest only"),
+    "league_uniform": Row({"opponents": LEAGUE, "matchmaking": "uniform"}, "more snapshots, all alike"),
+    "league_pfsp": Row({"opponents": LEAGUE, "matchmaking": "pfsp"}, "more snapshots, those that it loses to (PFSP)"),
+    "mlp": Row({"policy_kwargs": {"network": "mlp", "net_arch": [512, 512]}}, "layers of 512 units"),
+    "resnet": Row({"policy_kwargs": {"network": "resnet"}}, "convolutions: two residual blocks of 32 channels"),
+}
+
+
+def plan(preset: str, seed: int) -> tuple[dict[str, TrainConfig], dict[str, str]]:
+    """(the configurations of rows, why other rows are left out), both by name; every configuration is another training."""
+    configs: dict[str, TrainConfig] = {}
+    left_out: dict[str, str] = {}
+    base = configuration(preset, seed, {})
+    for name, row in ROWS.items():
+        config = configuration(preset, seed, row.part)
+        if trained_with(config) != trained_with(base):
+            config = configuration(preset, seed, {**row.part, **row.also})
+        if same := [other for other, known in configs.items() if trained_with(known) == trained_with(config)]:
+            left_out[name] = f"its settings are those of {same[0]}"
+        else:
+            configs[name] = config
+    return configs, left_out
+
+
+def configuration(preset: str, seed: int, changes: Mapping[str, Any]) -> TrainConfig:
+    """The preset with `changes`; another network keeps the preset's heads, which a change of network would reset."""
+    network = build_config(preset=preset, overrides={"game": GAME}).policy_kwargs
+    heads = {name: getattr(network, name) for name in HEADS}
+    policy = {"policy_kwargs": {**heads, **changes["policy_kwargs"]}} if "policy_kwargs" in changes else {}
+    return build_config(preset=preset, overrides={**QUIET, "game": GAME, "seed": seed, **changes, **policy})
+
+
+def trained_with(config: TrainConfig) -> dict[str, Any]:
+    """What decides about a training but its length: settings that differ from their defaults, so that new ones do not count."""
+    values = config.model_dump(mode="json", exclude_defaults=True, exclude={"n_episodes", "name", "runs_dir", *QUIET})
+    return {**values, "bootstrap": config.bootstrap or "zero_sum"}  # what "auto" comes to in Connect Four
