@@ -24,6 +24,7 @@ NAME_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
 # What each network of ours takes of `PolicyKwargs`; one of the user's own takes `arguments`.
 NETWORK_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "mlp": ("net_arch", "dueling", "atoms", "noisy"),
+    "patches": ("patch_size", "patch_arch", "net_arch", "dueling", "atoms", "noisy"),
     "resnet": ("channels", "blocks", "dueling", "atoms", "noisy"),
 }
 
@@ -62,19 +63,23 @@ class PolicyKwargs(_Frozen):
     """The network."""
 
     network: Annotated[str, BeforeValidator(_as_name)] = "mlp"
-    """mlp, resnet (for boards), or module:factory, a function or class of your own."""
+    """mlp; for boards patches, resnet; or module:factory, a function or class of your own."""
     net_arch: Annotated[tuple[AtLeastOne, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = (256, 256)
-    """Units of each hidden layer; mlp."""
+    """Units of each hidden layer; mlp, patches."""
+    patch_size: AtLeastOne = 4
+    """Rows and columns of each patch of the board; patches."""
+    patch_arch: Annotated[tuple[AtLeastOne, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = (64, 32)
+    """Units of each layer that sees one patch; patches."""
     channels: AtLeastOne = 32
     """Channels of each convolution; resnet."""
     blocks: AtLeastOne = 2
     """Residual blocks, each of two convolutions; resnet."""
     dueling: bool = False
-    """Split the last layer into the value of the state and the advantage of each action; mlp, resnet."""
+    """Split the last layer into the value of the state and the advantage of each action; mlp, patches, resnet."""
     atoms: AtLeastOne = 1
-    """Learn the distribution of returns on so many evenly spaced values (C51 has 51); 1: its mean only; mlp, resnet."""
+    """Learn the distribution of returns on so many evenly spaced values (C51 has 51); 1: its mean only; mlp, patches, resnet."""
     noisy: bool = False
-    """Explore by noise on the weights of the last layers, whose size is learned; mlp, resnet."""
+    """Explore by noise on the weights of the last layers, whose size is learned; mlp, patches, resnet."""
     arguments: dict[str, Annotated[Any, BeforeValidator(_plain)]] = Field(default_factory=dict)
     """What a factory of your own is called with, besides the game's spec; lists only in files and Python."""
 

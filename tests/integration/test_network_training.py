@@ -15,6 +15,7 @@ from sparring.errors import FileFormatError
 from sparring.training import TrainResult, resume, train
 
 NETWORKS: dict[str, dict[str, Any]] = {
+    "patches": {"network": "patches", "patch_size": 2, "patch_arch": [4], "net_arch": [8], "atoms": 5},
     "resnet": {"network": "resnet", "channels": 4, "blocks": 1, "dueling": True},
     "own": {"network": own_network.Convolved, "arguments": {"channels": 4}},
 }

@@ -37,6 +37,10 @@ def complaint(**kwargs: Any) -> str:
             {"network": "resnet", "blocks": 3, "atoms": 51, "noisy": True},
             {"channels": 32, "blocks": 3, "dueling": False, "atoms": 51, "noisy": True},
         ),
+        (
+            {"network": "patches", "patch_arch": [16]},
+            {"patch_size": 4, "patch_arch": [16], "net_arch": [256, 256], "dueling": False, "atoms": 1, "noisy": False},
+        ),
         ({"network": "my.nets:Net"}, {}),
         ({"network": "my.nets:Net", "arguments": {"width": 8, "deep": True}}, {"width": 8, "deep": True}),
     ],
@@ -67,7 +71,9 @@ def test_a_factory_may_be_passed_itself() -> None:
 
 @pytest.mark.parametrize("name", ["resnt", "", "m:", "m:f()", "a b:c", "mlp:"])
 def test_what_names_no_network(name: str) -> None:
-    assert complaint(network=name).startswith(f"policy_kwargs.network: got {name!r}, expected one of mlp, resnet, or module:factory")
+    assert complaint(network=name).startswith(
+        f"policy_kwargs.network: got {name!r}, expected one of mlp, patches, resnet, or module:factory"
+    )
     assert complaint(network="resnt").endswith("did you mean 'resnet'?")
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sparring.dqn.architectures import MLP, ResNet
+from sparring.dqn.architectures import QNetwork
 from sparring.dqn.targets import categorical_targets, cross_entropies, td_errors, td_targets, weighted_huber
 from sparring.replay.tensors import TensorMinibatch
 
@@ -28,7 +28,7 @@ Loss = Callable[[nn.Module, nn.Module, TensorMinibatch], Judged]
 
 def loss_of(network: nn.Module, *, double_q: bool, returns: tuple[float, float] | None) -> Loss:
     """The loss that suits a network: categorical where it gives distributions, else Huber's with targets clipped to `returns`."""
-    if isinstance(network, MLP | ResNet) and network.head.support is not None:
+    if isinstance(network, QNetwork) and network.head.support is not None:
         return Categorical(double_q)
     return Huber(double_q, returns)
 
@@ -63,8 +63,8 @@ class Categorical:
     double_q: bool
 
     def __call__(self, policy: nn.Module, target: nn.Module, batch: TensorMinibatch) -> Judged:
-        assert isinstance(policy, MLP | ResNet)
-        assert isinstance(target, MLP | ResNet)
+        assert isinstance(policy, QNetwork)
+        assert isinstance(target, QNetwork)
         atoms = policy.head.support
         assert atoms is not None
         logits = policy.head.logits(policy.hidden(batch.observation))

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from sparring.dqn.architectures import mlp, resnet
+from sparring.dqn.architectures import mlp, patches, resnet
 from sparring.dqn.own_networks import build_own
 from sparring.errors import ConfigurationError, nearest
 from sparring.games import spec_of
@@ -39,7 +39,7 @@ class PolicySpec:
     network: NetworkSpec = field(default_factory=NetworkSpec)
 
 
-FACTORIES: Final[Mapping[str, Callable[..., nn.Module]]] = {"mlp": mlp, "resnet": resnet}
+FACTORIES: Final[Mapping[str, Callable[..., nn.Module]]] = {"mlp": mlp, "patches": patches, "resnet": resnet}
 
 
 def build_network(spec: PolicySpec, *, seed: int = 0) -> nn.Module:

@@ -15,6 +15,13 @@ def has_bfloat16() -> bool:
     return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 
+@cache
+def can_fuse(*, bfloat16: bool) -> bool:
+    """Whether oneDNN takes a layer and its ReLU in one call here; on a CPU without AVX-512 it has no such layers in bfloat16."""
+    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(available and (not bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported()))
+
+
 @contextmanager
 def fast_float32() -> Iterator[None]:
     """Within it the CPU multiplies float32 matrices by the faster one of torch's two libraries; the results differ by rounding only.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.dqn.adam import Adam, learning_parameters, pieces
-from sparring.dqn.architectures import MLP, ResNet, body_to_bfloat16
+from sparring.dqn.architectures import QNetwork
 from sparring.dqn.crew import Crew
 from sparring.dqn.heads import fill_noise, noise_size
 from sparring.dqn.losses import Judged, loss_of
@@ -185,9 +185,9 @@ def _parameters(network: nn.Module) -> list[Tensor]:
 
 def _in_bfloat16(policy: nn.Module, target: nn.Module) -> tuple[nn.Module, nn.Module]:
     """Copies that work in bfloat16, or the networks themselves where they are not ours: not all of those can be copied."""
-    if not isinstance(policy, MLP | ResNet):
+    if not (isinstance(policy, QNetwork) and isinstance(target, QNetwork)):
         return policy, target
     copies = deepcopy(policy), deepcopy(target)
     for copy in copies:
-        body_to_bfloat16(copy)
+        copy.body_to_bfloat16()
     return copies

@@ -85,7 +85,10 @@ def test_weights_of_another_network_are_refused_and_change_nothing() -> None:
     assert all(np.array_equal(before[name], value) for name, value in get_weights(network).items())
 
 
-@pytest.mark.parametrize("spec", [TIC_TAC_TOE, DUELING, PolicySpec("connect_four"), PolicySpec("connect_four", NetworkSpec("resnet"))])
+@pytest.mark.parametrize(
+    "spec",
+    [TIC_TAC_TOE, DUELING, PolicySpec("connect_four"), *(PolicySpec("connect_four", NetworkSpec(name)) for name in ("patches", "resnet"))],
+)
 def test_flat_weights_there_and_back(spec: PolicySpec) -> None:
     one, other = build_network(spec, seed=1), build_network(spec, seed=2)
     flat = FlatWeights(one)
@@ -152,6 +155,7 @@ def test_the_configuration_offers_what_the_factories_take() -> None:
 
 def test_an_unknown_network_is_one_line() -> None:
     with pytest.raises(
-        ConfigurationError, match="unknown network: got resnt, expected one of mlp, resnet, or module:factory; did you mean 'resnet'"
+        ConfigurationError,
+        match="unknown network: got resnt, expected one of mlp, patches, resnet, or module:factory; did you mean 'resnet'",
     ):
         build_network(PolicySpec("tic_tac_toe", NetworkSpec("resnt")))

@@ -52,7 +52,9 @@ def test_weights_of_another_network_are_refused() -> None:
         InferencePolicy(SPEC).set_weights(wider)
 
 
-@pytest.mark.parametrize("network", [NetworkSpec("mlp", {"net_arch": [64, 64], "dueling": True}), NetworkSpec("resnet", {"channels": 8})])
+@pytest.mark.parametrize(
+    "network", [NetworkSpec("mlp", {"net_arch": [64, 64], "dueling": True}), NetworkSpec("patches"), NetworkSpec("resnet", {"channels": 8})]
+)
 def test_in_bfloat16_values_are_near_but_told_apart_as_finely_as_in_float32(network: NetworkSpec) -> None:
     spec = PolicySpec("connect_four", network)
     weights = get_weights(build_network(spec, seed=3))

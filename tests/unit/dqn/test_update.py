@@ -22,6 +22,7 @@ SETTINGS = LearnerSettings(
 )  # fmt: skip
 NETWORKS = {
     "mlp": NetworkSpec("mlp", {"net_arch": [8, 8], "dueling": True}),
+    "patches": NetworkSpec("patches", {"patch_size": 2, "patch_arch": [4], "net_arch": [8]}),
     "resnet": NetworkSpec("resnet", {"channels": 4, "blocks": 2}),
 }
 
@@ -89,7 +90,7 @@ def by_torch(policy: nn.Module, target: nn.Module, minibatches: list[TensorMinib
 
 
 @pytest.mark.parametrize("max_grad_norm", [10.0, 0.05])
-@pytest.mark.parametrize("network", ["mlp", "resnet", "odd"])
+@pytest.mark.parametrize("network", ["mlp", "patches", "resnet", "odd"])
 def test_steps_are_those_of_torch(network: str, max_grad_norm: float) -> None:
     """More of them than are added up at a time."""
     update, policy, target = make(network, max_grad_norm=max_grad_norm)
@@ -105,7 +106,7 @@ def test_steps_are_those_of_torch(network: str, max_grad_norm: float) -> None:
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
-@pytest.mark.parametrize("network", ["mlp", "resnet", "odd"])
+@pytest.mark.parametrize("network", ["mlp", "patches", "resnet", "odd"])
 def test_equal_inputs_equal_bits(network: str, bfloat16: bool) -> None:
     ends = []
     for _ in range(2):
@@ -115,7 +116,7 @@ def test_equal_inputs_equal_bits(network: str, bfloat16: bool) -> None:
     assert ends[0] == ends[1]
 
 
-@pytest.mark.parametrize("network", ["mlp", "resnet", "odd"])
+@pytest.mark.parametrize("network", ["mlp", "patches", "resnet", "odd"])
 def test_bfloat16_is_near_float32_and_all_that_stays_is_float32(network: str) -> None:
     errors, gradients = [], []
     for bfloat16 in (False, True):
@@ -208,7 +209,7 @@ def test_a_minibatch_from_rows_and_from_columns() -> None:
     assert (other.R[0].item(), other.weights[0].item()) == (17.0, 0.125)
 
 
-@pytest.mark.parametrize("network", ["mlp", "resnet", "odd"])
+@pytest.mark.parametrize("network", ["mlp", "patches", "resnet", "odd"])
 @pytest.mark.parametrize("threads", [2, 3, B, 5 * B])
 def test_threads_share_out_a_minibatch_and_make_the_same_step(network: str, threads: int) -> None:
     """Parts of unequal size count by their size; the sums differ by rounding only."""
