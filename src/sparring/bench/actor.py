@@ -11,6 +11,7 @@ from typing import Final
 
 from sparring.bench.measure import Cases, Settings, case, repeated, turns
 from sparring.bench.work import BATCH, MLP, PRECISIONS, RESNET, forward_step, rollout_settings, round_command, transitions, weights_in_place
+from sparring.dqn.architectures import QNetwork
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.rollout.rollout import Rollout
@@ -48,5 +49,5 @@ def _actor(settings: Settings, name: str, policy: PolicySpec, precision: str, fl
 
 
 def _has_a_faster_way(policy: PolicySpec) -> bool:
-    actor = InferencePolicy(policy)
-    return actor.infer is not actor.network
+    network = InferencePolicy(policy).network
+    return isinstance(network, QNetwork) and type(network).infer_hidden is not QNetwork.infer_hidden

@@ -44,8 +44,8 @@ class Huber:
         # First of the three: autocast keeps the weights that it casts, and without a gradient if none was asked for.
         q: Tensor = policy(batch.observation).to(torch.float32)
         with torch.no_grad():
-            q_target = target(batch.next_observation).to(torch.float32)
-            q_online = policy(batch.next_observation).to(torch.float32) if self.double_q else None
+            q_target = _infer(target, batch.next_observation)
+            q_online = _infer(policy, batch.next_observation) if self.double_q else None
         targets = td_targets(q_target, q_online, batch.next_mask, batch.R, batch.discount, batch.sign, self.returns)
         errors = td_errors(q, batch.action, targets)
         loss = weighted_huber(errors, batch.weights)
@@ -69,8 +69,8 @@ class Categorical:
         assert atoms is not None
         logits = policy.head.logits(policy.hidden(batch.observation))
         with torch.no_grad():
-            p_next = target.head.logits(target.hidden(batch.next_observation)).softmax(dim=2)
-            q_next = policy(batch.next_observation) if self.double_q else (p_next * atoms).sum(dim=2)
+            p_next = target.head.logits(target.infer_hidden(batch.next_observation)).softmax(dim=2)
+            q_next = policy.infer(batch.next_observation) if self.double_q else (p_next * atoms).sum(dim=2)
         distribution = categorical_targets(p_next, q_next, batch.next_mask, batch.R, batch.discount, batch.sign, atoms)
         entropies = cross_entropies(logits, batch.action, distribution)
         loss = (batch.weights * entropies).mean()
@@ -79,3 +79,9 @@ class Categorical:
             means = (logits.softmax(dim=2) * atoms).sum(dim=2)
             surprise = (entropies + torch.xlogy(distribution, distribution).sum(dim=1)).clamp(min=0.0)
             return Judged(loss, targets, td_errors(means, batch.action, targets), surprise)
+
+
+def _infer(network: nn.Module, observation: Tensor) -> Tensor:
+    """[B, A] float32, without a gradient."""
+    q: Tensor = network.infer(observation) if isinstance(network, QNetwork) else network(observation)
+    return q.to(torch.float32)

@@ -15,7 +15,6 @@ from sparring.dqn.architectures import QNetwork
 from sparring.dqn.exploration import epsilon_greedy
 from sparring.dqn.heads import fill_noise, noise_size
 from sparring.dqn.networks import FlatWeights, PolicySpec, Weights, build_network, get_weights, set_weights
-from sparring.dqn.precision import can_fuse
 from sparring.games import spec_of
 
 
@@ -29,13 +28,11 @@ class InferencePolicy:
     def __init__(self, spec: PolicySpec, weights: Mapping[str, NDArray[Any]] | None = None, *, bfloat16: bool = False) -> None:
         self.spec = spec
         self.network = build_network(spec).eval().requires_grad_(False)
-        self.infer: Callable[[Tensor], Tensor] = self.network  # the pass itself, by the fastest way there is
-        self._autocast = bfloat16 and not isinstance(self.network, QNetwork)
-        if isinstance(self.network, QNetwork):
-            if bfloat16:
-                self.network.body_to_bfloat16()
-            if can_fuse(bfloat16=bfloat16):
-                self.infer = self.network.infer
+        ours = self.network if isinstance(self.network, QNetwork) else None
+        if ours is not None and bfloat16:
+            ours.body_to_bfloat16()
+        self._autocast = bfloat16 and ours is None
+        self.infer: Callable[[Tensor], Tensor] = self.network if ours is None else ours.infer  # by the fastest way there is
         self._flat = FlatWeights(self.network)
         self.noise_size = noise_size(self.network)
         self._num_actions = spec_of(spec.game).num_actions

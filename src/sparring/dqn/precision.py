@@ -15,11 +15,19 @@ def has_bfloat16() -> bool:
     return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 
+def can_fuse(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether oneDNN takes a layer and its ReLU in one call there; on a CPU without AVX-512 it has no such layers in bfloat16."""
+    return device.type == "cpu" and (dtype == torch.float32 or (dtype == torch.bfloat16 and _has_bfloat16_layers())) and _has_onednn()
+
+
 @cache
-def can_fuse(*, bfloat16: bool) -> bool:
-    """Whether oneDNN takes a layer and its ReLU in one call here; on a CPU without AVX-512 it has no such layers in bfloat16."""
-    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return bool(available and (not bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported()))
+def _has_onednn() -> bool:
+    return bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+
+
+@cache
+def _has_bfloat16_layers() -> bool:
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 @contextmanager
@@ -47,4 +55,4 @@ def _onednn_is_faster() -> bool:
     has = torch.cpu.get_capabilities()
     amd, amx = str(has.get("cpu_name", "")).startswith("AMD"), has.get("amx_tile") or has.get("amx_bf16")
     avx512 = all(has.get(f"avx512_{part}") for part in ("f", "bw", "vl", "dq"))
-    return bool(amd and avx512 and not amx and torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    return bool(amd and avx512 and not amx and _has_onednn())
