@@ -107,7 +107,8 @@ class Progress:
     def evaluate(self, agent: DQNAgent) -> float:
         """Play greedily against the yardsticks, from a stream of its own; the mean score over them."""
         player, game = NetworkPlayer("agent", agent.policy()), self._config.game
-        opponents = evaluate(player, game, yardsticks(game), matches=self._config.eval_matches, seed=self._config.seed)["opponents"]
+        names = yardsticks(game, [name for name, share in (self._config.opponents or {}).items() if share > 0.0])
+        opponents = evaluate(player, game, names, matches=self._config.eval_matches, seed=self._config.seed)["opponents"]
         for name, result in opponents.items():
             self._once[f"eval/win_rate/{name}"] = result["wins"] / result["matches"]
             self._once[f"eval/draw_rate/{name}"] = result["draws"] / result["matches"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
@@ -50,13 +51,15 @@ def scripted_names(game: str) -> tuple[str, ...]:
     return tuple(name for name in SCRIPTED if ":" not in name or (own is not None and name.startswith(own)))
 
 
-def yardsticks(game: str) -> tuple[str, ...]:
+def yardsticks(game: str, met: Collection[str] = ()) -> tuple[str, ...]:
     """The scripted players by which agents of a game are judged: its own and `random`; of other built-in games `random` and `one_ply`.
 
-    `one_ply` tries moves one by one, which takes long in a game that is not compiled.
+    `one_ply` tries moves one by one, which takes long in a game that is not compiled. Those of `met`, the opponents of a training, that
+    are scripted are among them: who can be beaten always tells nothing of the better one of two agents.
     """
     own = tuple(name for name in scripted_names(game) if ":" in name)
-    return ("random", *(own or (("one_ply",) if is_built_in(game) else ())))
+    usual = ("random", *(own or (("one_ply",) if is_built_in(game) else ())))
+    return (*usual, *sorted(name for name in met if name not in usual and is_scripted(name, game)))
 
 
 def default_shares(game: str) -> dict[str, float]:

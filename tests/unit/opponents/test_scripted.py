@@ -122,6 +122,12 @@ def test_who_plays_which_game() -> None:
     assert yardsticks("ludo(num_players=4)") == ("random", "ludo:greedy", "ludo:racer")
     assert yardsticks("connect_four") == ("random", "one_ply")
     assert yardsticks("my_game:MyGame") == ("random",)
+    assert yardsticks("connect_four", ["snapshots", "minimax:4", "self", "one_ply", "mcts:50"]) == (
+        "random",
+        "one_ply",
+        "mcts:50",
+        "minimax:4",
+    )
 
 
 @pytest.mark.parametrize("game", ["ludo", "connect_four", "my_game:MyGame"])
