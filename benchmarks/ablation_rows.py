@@ -12,7 +12,7 @@ from sparring.config_files import build_config
 GAME: Final = "connect_four"
 NEVER: Final = 10**12
 HEADS: Final = ("dueling", "atoms", "noisy")  # what a preset says of the network and another network keeps
-LEAGUE: Final = {"self": 0.4, "snapshots": 0.4, "one_ply": 0.15, "random": 0.05}
+LEAGUE: Final = {"self": 0.3, "snapshots": 0.35, "minimax:4": 0.25, "one_ply": 0.1}
 QUIET: Final[Mapping[str, Any]] = {"eval_interval": NEVER, "eval_matches": 1, "checkpoint_interval": NEVER, "tensorboard": False}
 
 
@@ -39,6 +39,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "n_steps_3": Row({"n_steps": 3}, "targets look three plies ahead"),
     "prioritized": Row({"prioritized_replay": True}, "large errors are replayed more often"),
     "uniform_replay": Row({"prioritized_replay": False}, "all transitions are replayed alike"),
+    "samples_2": Row({"samples_per_insert": 2.0}, "two samples per transition, so that more plies are played"),
     "no_symmetry": Row({"symmetry_augmentation": False}, "positions as they were played, none mirrored"),
     "symmetry": Row({"symmetry_augmentation": True}, "half of the positions mirrored"),
     "constant_rate": Row({"learning_rate_schedule": "constant"}, "the learning rate stays"),
@@ -49,13 +50,18 @@ ROWS: Final[Mapping[str, Row]] = {
     "hard_target": Row({"tau": 1.0}, "the target network is replaced now and then", {"target_update_interval": 500}),
     "unclipped": Row({"clip_targets": False}, "targets may leave the range of returns"),
     "clipped": Row({"clip_targets": True}, "targets stay within the range of returns"),
+    "learn_from_agent": Row({"learn_from": "agent"}, "only the agent's own moves are learned from"),
+    "learn_from_all": Row({"learn_from": "all"}, "the opponents' moves are learned from, too"),
     "own_turn": Row({"bootstrap": "own_turn"}, "the next position is the same seat's"),
     "zero_sum": Row({"bootstrap": "zero_sum"}, "the next position is the next ply's, its sign turned"),
+    "self_play": Row({"opponents": {"self": 1.0}}, "nobody but itself"),
+    "no_search": Row({"opponents": {"self": 0.7, "snapshots": 0.1, "one_ply": 0.15, "random": 0.05}}, "no opponent looks ahead"),
     "league": Row({"opponents": LEAGUE}, "more snapshots, chosen as in the preset"),
     "league_newest": Row({"opponents": LEAGUE, "matchmaking": "self"}, "more snapshots, the newest only"),
     "league_uniform": Row({"opponents": LEAGUE, "matchmaking": "uniform"}, "more snapshots, all alike"),
     "league_pfsp": Row({"opponents": LEAGUE, "matchmaking": "pfsp"}, "more snapshots, those that it loses to (PFSP)"),
     "mlp": Row({"policy_kwargs": {"network": "mlp", "net_arch": [512, 512]}}, "layers of 512 units"),
+    "patches": Row({"policy_kwargs": {"network": "patches"}}, "a perceptron on each square of four by four cells"),
     "resnet": Row({"policy_kwargs": {"network": "resnet"}}, "convolutions: two residual blocks of 32 channels"),
 }
 

@@ -159,7 +159,7 @@ def test_later_sources_win(tmp_path: Path) -> None:
     assert config.learning_rate == 0.25  # the file, not the preset
     assert config.episodes_per_batch == preset.episodes_per_batch != TrainConfig().episodes_per_batch
     assert config.gamma == TrainConfig().gamma
-    assert config.policy_kwargs == PolicyKwargs(net_arch=preset.policy_kwargs.net_arch, dueling=True)
+    assert config.policy_kwargs == preset.policy_kwargs.model_copy(update={"dueling": True}) != PolicyKwargs(dueling=True)
 
 
 def test_opponents_are_replaced_as_a_whole() -> None:

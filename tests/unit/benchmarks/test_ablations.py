@@ -71,7 +71,7 @@ def test_every_row_of_every_preset_is_a_configuration_of_its_own(rows: Any, name
 
 def test_parts_are_switched_off_where_the_preset_has_them_and_on_where_it_has_not(preset: Any) -> None:
     configs, left_out = preset.plan("any", 0)
-    assert {"no_dueling", "no_averaging", "n_steps_1", "prioritized", "atoms_21", "own_turn", "resnet"} <= configs.keys()
+    assert {"no_dueling", "no_averaging", "n_steps_1", "prioritized", "atoms_21", "own_turn", "patches", "resnet"} <= configs.keys()
     assert {"dueling", "averaging", "n_steps_3", "uniform_replay", "atoms_1", "zero_sum", "mlp"} <= left_out.keys()
     assert left_out["averaging"] == "its settings are those of preset"
 
