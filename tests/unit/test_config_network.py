@@ -110,12 +110,13 @@ def test_what_stands_at_its_default_does_not_disturb() -> None:
 
 def test_another_network_begins_anew(tmp_path: Path) -> None:
     """The widths of a preset's perceptron are nothing to whoever asks for another network."""
-    assert build_config(preset="quick").policy_kwargs.net_arch != PolicyKwargs().net_arch
-    config = build_config(preset="quick", overrides={"policy_kwargs": {"network": "resnet", "blocks": 4}})
+    game = {"game": "tic_tac_toe"}
+    assert build_config(preset="quick", overrides=game).policy_kwargs.net_arch != PolicyKwargs().net_arch
+    config = build_config(preset="quick", overrides={**game, "policy_kwargs": {"network": "resnet", "blocks": 4}})
     assert config.policy_kwargs == PolicyKwargs(network="resnet", blocks=4)
     file = tmp_path / "run.toml"
     file.write_text('[policy_kwargs]\nnetwork = "resnet"\nchannels = 16\n')
-    config = build_config(preset="quick", config_file=file, overrides={"policy_kwargs": {"network": "resnet", "blocks": 4}})
+    config = build_config(preset="quick", config_file=file, overrides={**game, "policy_kwargs": {"network": "resnet", "blocks": 4}})
     assert config.policy_kwargs == PolicyKwargs(network="resnet", channels=16, blocks=4)
     assert build_config(config_file=file, overrides={"policy_kwargs": {"network": "mlp"}}).policy_kwargs == PolicyKwargs()
 

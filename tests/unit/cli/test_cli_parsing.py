@@ -93,7 +93,7 @@ def test_only_named_options_override_presets_and_files(tmp_path: Path) -> None:
         (["--policy-kwargs.net-arch"], "policy_kwargs.net_arch: got .*expected at least one entry"),
         (["--opponents", "self"], "opponents: got 'self', expected a table"),
         (["--opponents", "self=1", "self=2"], "opponents: got 'self=1 self=2', expected a table"),
-        (["--policy-kwargs.channels", "8"], "policy_kwargs.channels is nothing to network mlp: got 8"),
+        (["--preset", "none", "--policy-kwargs.channels", "8"], "policy_kwargs.channels is nothing to network mlp: got 8"),
         (["--policy-kwargs.network", "resnt"], "policy_kwargs.network: got 'resnt', .*did you mean 'resnet'"),
         (
             ["--policy-kwargs.network", "m:f", "--policy-kwargs.arguments", "width"],

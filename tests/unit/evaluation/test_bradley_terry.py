@@ -65,7 +65,7 @@ def test_a_chain_adds_up() -> None:
     assert ratings(wins, losses, zero=0, virtual_matches=0) == pytest.approx([0, 400, 800])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(1, 3), st.lists(st.floats(1, 60), min_size=12, max_size=12))
 def test_three_players_against_a_slow_ascent(others: int, counts: list[float]) -> None:
     pairs = [(0, 1), (0, 2), (1, 2), (1, 0), (2, 0), (2, 1)]
@@ -74,7 +74,7 @@ def test_three_players_against_a_slow_ascent(others: int, counts: list[float]) -
     assert ratings(wins, losses, zero=0, others=others, virtual_matches=0) == pytest.approx(expected, abs=1e-4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 500), min_size=20, max_size=20))
 def test_the_fit_expects_the_points_that_were_taken(counts: list[int]) -> None:
     """At the greatest likelihood each player's expected points are its points, virtual ones too: here for one-sided results as well."""
