@@ -146,9 +146,8 @@ class Patches(QNetwork):
     """Q-values of all actions from planes [C, H, W]: the same small perceptron sees every square patch, a second one all that it says.
 
     The first is a convolution without padding and then 1x1 convolutions ("network in network", Lin et al., ICLR 2014), worked out as
-    matrix products over patches that are gathered first: with the few planes of a board that is the fastest way on a CPU. It learns from
-    each position as many times as there are patches what a line of stones is worth, and takes a small part of the time; where a patch
-    lies is for the second perceptron to know.
+    matrix products over patches that are gathered first. From each position it learns as many times as there are patches what a line of
+    stones is worth; where a patch lies is for the second perceptron to know.
     """
 
     def __init__(
