@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from sparring.dqn.learner import LearnStats
 from sparring.duels import FORGETTING, Duels
 from sparring.evaluation import evaluate
 from sparring.games import spec_of
+from sparring.games.random import stream_key
 from sparring.monitor import Monitor
 from sparring.opponents.plan import AGENT
 from sparring.opponents.players import NetworkPlayer
@@ -23,6 +25,8 @@ from sparring.opponents.records import Record
 from sparring.opponents.scripted import yardsticks
 from sparring.runtime import Batch
 from sparring.watch import Alarm, Watch
+
+_YARDSTICKS: Final = 0x4556_414C_0004  # a part of stream keys: keeps evaluations during a run apart from all others
 
 
 class _Window:
@@ -49,6 +53,7 @@ class Progress:
         self._opponents = opponents
         self._duels = duels
         self._config = config
+        self._evaluation_seed = stream_key(config.seed, _YARDSTICKS)
         self._window = _Window()
         self._once: dict[str, float] = {}  # for the next report: of evaluations, the gate and warnings
         self.watch = Watch(spec_of(config.game).returns)
@@ -105,10 +110,13 @@ class Progress:
         self._once["selfplay/gate_score"] = score
 
     def evaluate(self, agent: DQNAgent) -> float:
-        """Play greedily against the yardsticks, from a stream of its own; the mean score over them."""
+        """Play greedily against the yardsticks, from the same openings each time; the mean score over them.
+
+        They are not those of `sparring evaluate --seed` with the run's seed: what is called the best here was chosen by its luck in these.
+        """
         player, game = NetworkPlayer("agent", agent.policy()), self._config.game
         names = yardsticks(game, [name for name, share in (self._config.opponents or {}).items() if share > 0.0])
-        opponents = evaluate(player, game, names, matches=self._config.eval_matches, seed=self._config.seed)["opponents"]
+        opponents = evaluate(player, game, names, matches=self._config.eval_matches, seed=self._evaluation_seed)["opponents"]
         for name, result in opponents.items():
             self._once[f"eval/win_rate/{name}"] = result["wins"] / result["matches"]
             self._once[f"eval/draw_rate/{name}"] = result["draws"] / result["matches"]

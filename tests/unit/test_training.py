@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sparring import progress
 from sparring.config_files import build_config
 from sparring.errors import ConfigurationError, FileFormatError, GameFault
+from sparring.evaluation import evaluate
 from sparring.runtime import InlineWorkers
 from sparring.training import faults_saved, resume, train
 
@@ -40,6 +43,21 @@ def test_a_run_cannot_end_before_what_was_played(tmp_path: Path) -> None:
         resume("run", runs_dir=str(tmp_path), overrides={"n_episodes": 1})
     assert (tmp_path / "run" / "config.toml").read_text() == before
     assert resume("run", runs_dir=str(tmp_path)).episodes >= 8
+
+
+def test_the_best_agent_is_not_chosen_by_the_openings_of_its_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sparring evaluate RUN --seed 5` would judge it by the very matches that made it the best; all evaluations of a run share theirs."""
+    seeds: list[int] = []
+
+    def seen(*args: Any, seed: int, **others: Any) -> dict[str, Any]:
+        seeds.append(seed)
+        return evaluate(*args, seed=seed, **others)
+
+    monkeypatch.setattr(progress, "evaluate", seen)
+    train(build_config(overrides={**TINY, "eval_interval": 3, "seed": 5, "runs_dir": str(tmp_path)}), console=False)
+    assert len(seeds) > 1
+    assert len(set(seeds)) == 1
+    assert seeds[0] != 5
 
 
 @pytest.mark.parametrize("rounds", [0, 1])
