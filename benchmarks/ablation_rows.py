@@ -60,7 +60,9 @@ ROWS: Final[Mapping[str, Row]] = {
     "league_newest": Row({"opponents": LEAGUE, "matchmaking": "self"}, "more snapshots, the newest only"),
     "league_uniform": Row({"opponents": LEAGUE, "matchmaking": "uniform"}, "more snapshots, all alike"),
     "league_pfsp": Row({"opponents": LEAGUE, "matchmaking": "pfsp"}, "more snapshots, those that it loses to (PFSP)"),
-    "mlp": Row({"policy_kwargs": {"network": "mlp", "net_arch": [512, 512]}}, "layers of 512 units"),
+    "relu": Row({"policy_kwargs": {"activation": "relu"}}, "units are relu(x)"),
+    "squared_relu": Row({"policy_kwargs": {"activation": "squared_relu"}}, "units are relu(x) squared"),
+    "mlp": Row({"policy_kwargs": {"network": "mlp", "net_arch": [512, 512], "activation": "squared_relu"}}, "two layers of 512 units"),
     "patches": Row({"policy_kwargs": {"network": "patches"}}, "a perceptron on each square of four by four cells"),
     "resnet": Row({"policy_kwargs": {"network": "resnet"}}, "convolutions: two residual blocks of 32 channels"),
 }

@@ -23,8 +23,8 @@ DEVICE_PATTERN: Final = r"^(auto|cpu|cuda(:(0|[1-9][0-9]?))?)$"  # torch wraps h
 NAME_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
 # What each network of ours takes of `PolicyKwargs`; one of the user's own takes `arguments`.
 NETWORK_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "mlp": ("net_arch", "dueling", "atoms", "noisy"),
-    "patches": ("patch_size", "patch_arch", "net_arch", "dueling", "atoms", "noisy"),
+    "mlp": ("net_arch", "activation", "dueling", "atoms", "noisy"),
+    "patches": ("patch_size", "patch_arch", "net_arch", "activation", "dueling", "atoms", "noisy"),
     "resnet": ("channels", "blocks", "dueling", "atoms", "noisy"),
 }
 
@@ -70,6 +70,8 @@ class PolicyKwargs(_Frozen):
     """Rows and columns of each patch of the board; patches."""
     patch_arch: Annotated[tuple[AtLeastOne, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = (64, 32)
     """Units of each layer that sees one patch; patches."""
+    activation: Literal["relu", "squared_relu"] = "relu"
+    """What is behind each hidden layer; squared_relu: the square of the ReLU; mlp, patches."""
     channels: AtLeastOne = 32
     """Channels of each convolution; resnet."""
     blocks: AtLeastOne = 2

@@ -90,7 +90,11 @@ def complaint(**overrides: Any) -> str:
         ("name", ".", "letters, digits"),
         ("name", "", "letters, digits"),
         ("runs_dir", "", "text that is not empty"),
-        ("policy_kwargs", 512, "a table of network, net_arch, patch_size, patch_arch, channels, blocks, dueling, atoms, noisy, arguments"),
+        (
+            "policy_kwargs",
+            512,
+            "a table of network, net_arch, patch_size, patch_arch, activation, channels, blocks, dueling, atoms, noisy, arguments",
+        ),
         ("opponents", "random", "a table of names and values"),
         ("opponents", {"random": -1.0}, "at least 0"),
     ],

@@ -31,15 +31,23 @@ def complaint(**kwargs: Any) -> str:
 @pytest.mark.parametrize(
     ("kwargs", "arguments"),
     [
-        ({}, {"net_arch": [256, 256], "dueling": False, "atoms": 1, "noisy": False}),
-        ({"net_arch": [8], "dueling": True}, {"net_arch": [8], "dueling": True, "atoms": 1, "noisy": False}),
+        ({}, {"net_arch": [256, 256], "activation": "relu", "dueling": False, "atoms": 1, "noisy": False}),
+        ({"net_arch": [8], "dueling": True}, {"net_arch": [8], "activation": "relu", "dueling": True, "atoms": 1, "noisy": False}),
         (
             {"network": "resnet", "blocks": 3, "atoms": 51, "noisy": True},
             {"channels": 32, "blocks": 3, "dueling": False, "atoms": 51, "noisy": True},
         ),
         (
             {"network": "patches", "patch_arch": [16]},
-            {"patch_size": 4, "patch_arch": [16], "net_arch": [256, 256], "dueling": False, "atoms": 1, "noisy": False},
+            {
+                "patch_size": 4,
+                "patch_arch": [16],
+                "net_arch": [256, 256],
+                "activation": "relu",
+                "dueling": False,
+                "atoms": 1,
+                "noisy": False,
+            },
         ),
         ({"network": "my.nets:Net"}, {}),
         ({"network": "my.nets:Net", "arguments": {"width": 8, "deep": True}}, {"width": 8, "deep": True}),
@@ -82,7 +90,7 @@ def test_what_names_no_network(name: str) -> None:
     [
         (
             {"channels": 64},
-            "policy_kwargs.channels is nothing to network mlp: got 64, expected net_arch, dueling, atoms, noisy at most; leave it",
+            "policy_kwargs.channels is nothing to network mlp: got 64, expected net_arch, activation, dueling, atoms, noisy at most",
         ),
         (
             {"network": "resnet", "net_arch": [8]},
@@ -138,6 +146,7 @@ def test_a_file_holds_only_what_counts() -> None:
     assert tomllib.loads(to_toml(TrainConfig()))["policy_kwargs"] == {
         "network": "mlp",
         "net_arch": [256, 256],
+        "activation": "relu",
         "dueling": False,
         "atoms": 1,
         "noisy": False,

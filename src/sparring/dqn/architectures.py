@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -25,10 +25,20 @@ HEAD_PLANES: Final = 16
 MOST_ATOMS: Final = 1_001
 
 
-def mlp(spec: GameSpec, *, net_arch: Sequence[int] = (256, 256), dueling: bool = False, atoms: int = 1, noisy: bool = False) -> nn.Module:
+def mlp(
+    spec: GameSpec,
+    *,
+    net_arch: Sequence[int] = (256, 256),
+    activation: str = "relu",
+    dueling: bool = False,
+    atoms: int = 1,
+    noisy: bool = False,
+) -> nn.Module:
     """A perceptron with hidden layers of `net_arch` units."""
     _check_units("net_arch of network mlp", net_arch)
-    return MLP(spec, net_arch=tuple(net_arch), head=_head(spec, dueling=dueling, atoms=atoms, noisy=noisy))
+    _check_activation("mlp", activation)
+    head = _head(spec, dueling=dueling, atoms=atoms, noisy=noisy)
+    return MLP(spec, net_arch=tuple(net_arch), activation=activation, head=head)
 
 
 def patches(
@@ -37,6 +47,7 @@ def patches(
     patch_size: int = 4,
     patch_arch: Sequence[int] = (64, 32),
     net_arch: Sequence[int] = (256, 256),
+    activation: str = "relu",
     dueling: bool = False,
     atoms: int = 1,
     noisy: bool = False,
@@ -47,8 +58,11 @@ def patches(
     _check_count("patch_size of network patches", patch_size, min(rows, columns))
     _check_units("patch_arch of network patches", patch_arch)
     _check_units("net_arch of network patches", net_arch)
+    _check_activation("patches", activation)
     head = _head(spec, dueling=dueling, atoms=atoms, noisy=noisy)
-    return Patches(spec, patch_size=patch_size, patch_arch=tuple(patch_arch), net_arch=tuple(net_arch), head=head)
+    return Patches(
+        spec, patch_size=patch_size, patch_arch=tuple(patch_arch), net_arch=tuple(net_arch), activation=activation, head=head
+    )  # fmt: skip
 
 
 def resnet(spec: GameSpec, *, channels: int = 32, blocks: int = 2, dueling: bool = False, atoms: int = 1, noisy: bool = False) -> nn.Module:
@@ -85,6 +99,13 @@ def _check_units(what: str, layers: Any) -> None:
         raise ConfigurationError(what, got=f"{layers!r:.60}", expected=f"1 to {MOST_LAYERS} numbers of units")
     for units in layers:
         _check_count(f"an entry of {what.split()[0]}", units)
+
+
+def _check_activation(network: str, activation: Any) -> None:
+    if activation not in ACTIVATIONS:
+        raise ConfigurationError(
+            f"activation of network {network}", got=f"{activation!r:.60}", expected=f"one of {', '.join(ACTIVATIONS)}"
+        )  # fmt: skip
 
 
 def _check_count(what: str, value: Any, most: int | None = None) -> None:
@@ -126,9 +147,9 @@ class QNetwork(nn.Module, ABC):
 class MLP(QNetwork):
     """Q-values of all actions from a flattened observation."""
 
-    def __init__(self, spec: GameSpec, *, net_arch: tuple[int, ...], head: Callable[[int], QHead]) -> None:
+    def __init__(self, spec: GameSpec, *, net_arch: tuple[int, ...], activation: str, head: Callable[[int], QHead]) -> None:
         super().__init__()
-        self.body = _perceptron(spec.observation_size, net_arch)
+        self.body = _perceptron(spec.observation_size, net_arch, ACTIVATIONS[activation])
         self.head = head(net_arch[-1])
 
     def hidden(self, observation: Tensor) -> Tensor:
@@ -151,7 +172,14 @@ class Patches(QNetwork):
     """
 
     def __init__(
-        self, spec: GameSpec, *, patch_size: int, patch_arch: tuple[int, ...], net_arch: tuple[int, ...], head: Callable[[int], QHead]
+        self,
+        spec: GameSpec,
+        *,
+        patch_size: int,
+        patch_arch: tuple[int, ...],
+        net_arch: tuple[int, ...],
+        activation: str,
+        head: Callable[[int], QHead],
     ) -> None:
         super().__init__()
         planes = spec.observation_shape[0]
@@ -160,8 +188,8 @@ class Patches(QNetwork):
         self.cells: Tensor  # [patches * C * side * side], which cell of the flattened observation is where
         self.register_buffer("cells", squares.permute(1, 2, 0, 3, 4).flatten(), persistent=False)
         self._patch_cells = planes * patch_size * patch_size
-        self.patch = _perceptron(self._patch_cells, patch_arch)
-        self.body = _perceptron(squares.shape[1] * squares.shape[2] * patch_arch[-1], net_arch)
+        self.patch = _perceptron(self._patch_cells, patch_arch, ACTIVATIONS[activation])
+        self.body = _perceptron(squares.shape[1] * squares.shape[2] * patch_arch[-1], net_arch, ACTIVATIONS[activation])
         self.head = head(net_arch[-1])
 
     def hidden(self, observation: Tensor) -> Tensor:
@@ -179,11 +207,21 @@ class Patches(QNetwork):
         return gathered.view(-1, self._patch_cells).to(_dtype(self.patch))
 
 
-def _perceptron(inputs: int, units: Sequence[int]) -> nn.Sequential:
-    """Linear layers of so many units, each with a ReLU behind it."""
+class SquaredReLU(nn.Module):
+    """`relu(x)^2` (So et al., "Primer", NeurIPS 2021): a unit of the next layer can ask for two things at once."""
+
+    def forward(self, units: Tensor) -> Tensor:
+        return functional.relu(units, inplace=True).square()
+
+
+ACTIVATIONS: Final[Mapping[str, type[nn.Module]]] = {"relu": nn.ReLU, "squared_relu": SquaredReLU}
+
+
+def _perceptron(inputs: int, units: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
+    """Linear layers of so many units, each with an `activation` behind it."""
     layers: list[nn.Module] = []
     for wide, narrow in itertools.pairwise((inputs, *units)):
-        layers += [nn.Linear(wide, narrow), nn.ReLU()]
+        layers += [nn.Linear(wide, narrow), activation()]
     return nn.Sequential(*layers)
 
 
@@ -204,6 +242,8 @@ def _fused(layers: nn.Sequential, units: Tensor) -> Tensor:
     for layer in layers:
         if isinstance(layer, nn.Linear):
             units = torch.ops.mkldnn._linear_pointwise(units, layer.weight, layer.bias, "relu", [], "")
+        elif isinstance(layer, SquaredReLU):
+            units = units.square_()
     return units
 
 

@@ -16,13 +16,15 @@ TIC_TAC_TOE = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [3, 2]})
 DUELING = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [3, 2], "dueling": True}))
 
 
-def test_a_plain_network_by_hand() -> None:
-    """Q = W2 relu(W1 relu(W0 x + b0) + b1) + b2, with x the flattened planes."""
-    network = build_network(TIC_TAC_TOE, seed=1)
+@pytest.mark.parametrize(("activation", "power"), [("relu", 1), ("squared_relu", 2)])
+def test_a_plain_network_by_hand(activation: str, power: int) -> None:
+    """Q = W2 f(W1 f(W0 x + b0) + b1) + b2, with x the flattened planes and f(x) = relu(x) ** power."""
+    spec = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [3, 2], "activation": activation}))
+    network = build_network(spec, seed=1)
     w = get_weights(network)
     observation = np.random.default_rng(0).integers(0, 2, (5, 2, 3, 3)).astype(np.int8)
-    hidden = np.maximum(0, observation.reshape(5, 18) @ w["body.0.weight"].T + w["body.0.bias"])
-    hidden = np.maximum(0, hidden @ w["body.2.weight"].T + w["body.2.bias"])
+    hidden = np.maximum(0, observation.reshape(5, 18) @ w["body.0.weight"].T + w["body.0.bias"]) ** power
+    hidden = np.maximum(0, hidden @ w["body.2.weight"].T + w["body.2.bias"]) ** power
     expected = hidden @ w["head.advantage.weight"].T + w["head.advantage.bias"]
     q = network(torch.from_numpy(observation))
     assert q.dtype == torch.float32

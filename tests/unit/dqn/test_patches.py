@@ -18,6 +18,7 @@ from sparring.games.spec import GameSpec
 
 TIC_TAC_TOE = PolicySpec("tic_tac_toe", NetworkSpec("patches", {"patch_size": 2, "patch_arch": [5, 3], "net_arch": [6]}))
 CONNECT_FOUR = PolicySpec("connect_four", NetworkSpec("patches", {"patch_arch": [7], "net_arch": [8, 4], "dueling": True}))
+SQUARED = PolicySpec("connect_four", NetworkSpec("patches", {"patch_arch": [7], "net_arch": [8, 4], "activation": "squared_relu"}))
 
 
 @pytest.fixture(autouse=True)
@@ -29,12 +30,12 @@ def boards(count: int, shape: tuple[int, ...], seed: int = 0) -> NDArray[np.int8
     return np.random.default_rng(seed).integers(0, 2, (count, *shape)).astype(np.int8)
 
 
-def slow_q_values(weights: dict[str, Any], board: NDArray[Any], side: int) -> NDArray[Any]:
-    """[A] from [C, H, W], one patch after another, row by row."""
+def slow_q_values(weights: dict[str, Any], board: NDArray[Any], side: int, power: int) -> NDArray[Any]:
+    """[A] from [C, H, W], one patch after another, row by row; units are `relu(x) ** power`."""
 
     def perceptron(name: str, x: NDArray[Any]) -> NDArray[Any]:
         for index in range(0, 2 * sum(key.startswith(f"{name}.") and key.endswith("weight") for key in weights), 2):
-            x = np.maximum(0, weights[f"{name}.{index}.weight"].astype(np.float64) @ x + weights[f"{name}.{index}.bias"])
+            x = np.maximum(0, weights[f"{name}.{index}.weight"].astype(np.float64) @ x + weights[f"{name}.{index}.bias"]) ** power
         return x
 
     _, rows, columns = board.shape
@@ -48,11 +49,11 @@ def slow_q_values(weights: dict[str, Any], board: NDArray[Any], side: int) -> ND
     return value + advantage - advantage.mean()
 
 
-@pytest.mark.parametrize(("spec", "side"), [(TIC_TAC_TOE, 2), (CONNECT_FOUR, 4)])
-def test_it_computes_what_its_definition_says(spec: PolicySpec, side: int) -> None:
+@pytest.mark.parametrize(("spec", "side", "power"), [(TIC_TAC_TOE, 2, 1), (CONNECT_FOUR, 4, 1), (SQUARED, 4, 2)])
+def test_it_computes_what_its_definition_says(spec: PolicySpec, side: int, power: int) -> None:
     network = build_network(spec, seed=3)
     batch = boards(4, spec_of(spec.game).observation_shape)
-    expected = [slow_q_values(get_weights(network), board, side) for board in batch]
+    expected = [slow_q_values(get_weights(network), board, side, power) for board in batch]
     q = network(torch.from_numpy(batch))
     assert q.dtype == torch.float32
     np.testing.assert_allclose(q.detach().numpy(), expected, rtol=1e-4, atol=1e-5)
@@ -94,6 +95,7 @@ def test_bfloat16_is_near_float32() -> None:
         ({"patch_arch": []}, rf"patch_arch of network patches: got \[\], expected 1 to {MOST_LAYERS} numbers of units"),
         ({"patch_arch": [8, "x"]}, "an entry of patch_arch: got 'x', expected a whole number of at least 1"),
         ({"net_arch": 8}, "net_arch of network patches: got 8"),
+        ({"activation": "tanh"}, "activation of network patches: got 'tanh', expected one of relu, squared_relu"),
     ],
 )
 def test_arguments_that_make_no_network(arguments: dict[str, Any], complaint: str) -> None:

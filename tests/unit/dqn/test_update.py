@@ -23,6 +23,7 @@ SETTINGS = LearnerSettings(
 NETWORKS = {
     "mlp": NetworkSpec("mlp", {"net_arch": [8, 8], "dueling": True}),
     "patches": NetworkSpec("patches", {"patch_size": 2, "patch_arch": [4], "net_arch": [8]}),
+    "squares": NetworkSpec("mlp", {"net_arch": [8, 8], "activation": "squared_relu"}),
     "resnet": NetworkSpec("resnet", {"channels": 4, "blocks": 2}),
 }
 
