@@ -90,7 +90,8 @@ def test_what_names_no_network(name: str) -> None:
     [
         (
             {"channels": 64},
-            "policy_kwargs.channels is nothing to network mlp: got 64, expected net_arch, activation, dueling, atoms, noisy at most",
+            "policy_kwargs.channels is nothing to network mlp: got 64, expected net_arch, activation, dueling, atoms, noisy at most; "
+            "leave it",
         ),
         (
             {"network": "resnet", "net_arch": [8]},

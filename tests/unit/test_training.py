@@ -1,4 +1,4 @@
-"""What `resume` says of a run that is not as it was left; whole runs are in tests/integration."""
+"""How a run chooses its best agent, and what `resume` says of one that is not as it was left; whole runs are in tests/integration."""
 
 from __future__ import annotations
 

@@ -36,9 +36,8 @@ def mlp(
 ) -> nn.Module:
     """A perceptron with hidden layers of `net_arch` units."""
     _check_units("net_arch of network mlp", net_arch)
-    _check_activation("mlp", activation)
-    head = _head(spec, dueling=dueling, atoms=atoms, noisy=noisy)
-    return MLP(spec, net_arch=tuple(net_arch), activation=activation, head=head)
+    unit, head = _activation("mlp", activation), _head(spec, dueling=dueling, atoms=atoms, noisy=noisy)
+    return MLP(spec, net_arch=tuple(net_arch), activation=unit, head=head)
 
 
 def patches(
@@ -58,11 +57,8 @@ def patches(
     _check_count("patch_size of network patches", patch_size, min(rows, columns))
     _check_units("patch_arch of network patches", patch_arch)
     _check_units("net_arch of network patches", net_arch)
-    _check_activation("patches", activation)
-    head = _head(spec, dueling=dueling, atoms=atoms, noisy=noisy)
-    return Patches(
-        spec, patch_size=patch_size, patch_arch=tuple(patch_arch), net_arch=tuple(net_arch), activation=activation, head=head
-    )  # fmt: skip
+    unit, head = _activation("patches", activation), _head(spec, dueling=dueling, atoms=atoms, noisy=noisy)
+    return Patches(spec, patch_size=patch_size, patch_arch=tuple(patch_arch), net_arch=tuple(net_arch), activation=unit, head=head)
 
 
 def resnet(spec: GameSpec, *, channels: int = 32, blocks: int = 2, dueling: bool = False, atoms: int = 1, noisy: bool = False) -> nn.Module:
@@ -101,11 +97,13 @@ def _check_units(what: str, layers: Any) -> None:
         _check_count(f"an entry of {what.split()[0]}", units)
 
 
-def _check_activation(network: str, activation: Any) -> None:
-    if activation not in ACTIVATIONS:
+def _activation(network: str, activation: Any) -> type[nn.Module]:
+    """What is behind each hidden layer; agent files may name anything."""
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
         raise ConfigurationError(
             f"activation of network {network}", got=f"{activation!r:.60}", expected=f"one of {', '.join(ACTIVATIONS)}"
         )  # fmt: skip
+    return ACTIVATIONS[activation]
 
 
 def _check_count(what: str, value: Any, most: int | None = None) -> None:
@@ -147,9 +145,9 @@ class QNetwork(nn.Module, ABC):
 class MLP(QNetwork):
     """Q-values of all actions from a flattened observation."""
 
-    def __init__(self, spec: GameSpec, *, net_arch: tuple[int, ...], activation: str, head: Callable[[int], QHead]) -> None:
+    def __init__(self, spec: GameSpec, *, net_arch: tuple[int, ...], activation: type[nn.Module], head: Callable[[int], QHead]) -> None:
         super().__init__()
-        self.body = _perceptron(spec.observation_size, net_arch, ACTIVATIONS[activation])
+        self.body = _perceptron(spec.observation_size, net_arch, activation)
         self.head = head(net_arch[-1])
 
     def hidden(self, observation: Tensor) -> Tensor:
@@ -178,7 +176,7 @@ class Patches(QNetwork):
         patch_size: int,
         patch_arch: tuple[int, ...],
         net_arch: tuple[int, ...],
-        activation: str,
+        activation: type[nn.Module],
         head: Callable[[int], QHead],
     ) -> None:
         super().__init__()
@@ -188,8 +186,8 @@ class Patches(QNetwork):
         self.cells: Tensor  # [patches * C * side * side], which cell of the flattened observation is where
         self.register_buffer("cells", squares.permute(1, 2, 0, 3, 4).flatten(), persistent=False)
         self._patch_cells = planes * patch_size * patch_size
-        self.patch = _perceptron(self._patch_cells, patch_arch, ACTIVATIONS[activation])
-        self.body = _perceptron(squares.shape[1] * squares.shape[2] * patch_arch[-1], net_arch, ACTIVATIONS[activation])
+        self.patch = _perceptron(self._patch_cells, patch_arch, activation)
+        self.body = _perceptron(squares.shape[1] * squares.shape[2] * patch_arch[-1], net_arch, activation)
         self.head = head(net_arch[-1])
 
     def hidden(self, observation: Tensor) -> Tensor:

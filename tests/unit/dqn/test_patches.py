@@ -96,6 +96,7 @@ def test_bfloat16_is_near_float32() -> None:
         ({"patch_arch": [8, "x"]}, "an entry of patch_arch: got 'x', expected a whole number of at least 1"),
         ({"net_arch": 8}, "net_arch of network patches: got 8"),
         ({"activation": "tanh"}, "activation of network patches: got 'tanh', expected one of relu, squared_relu"),
+        ({"activation": ["relu"]}, r"activation of network patches: got \['relu'\], expected one of relu"),
     ],
 )
 def test_arguments_that_make_no_network(arguments: dict[str, Any], complaint: str) -> None:
