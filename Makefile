@@ -10,7 +10,7 @@ train: $(STAMP)
 	$(BIN)/sparring train connect_four --preset quick
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -23,6 +23,7 @@ from sparring.replay import Replay, ReplayBuffer, UniformSampler, transition_dty
 from sparring.runtime import torch_threads
 
 _SECONDS: Final = 0.2  # of each measurement
+_SERIES: Final = 8  # updates in a row: of several threads one works ahead
 _ROWS: Final = 4_096
 
 
@@ -47,7 +48,7 @@ def measured_split(
         passes = _rate(partial(actor.q_values, positions))
         for count in [threads] if threads else [2**k for k in range(cpus.bit_length())]:
             learner = Learner(policy, replace(settings, threads=count), device=torch.device("cpu"), seed=0)
-            updates[count] = _rate(partial(learner.update, replay, 1))
+            updates[count] = _SERIES * _rate(partial(learner.update, replay, _SERIES))
     return best_split(cpus=cpus, plies_per_update=plies_per_update, plies_per_s=num_envs * passes, updates_per_s=updates)
 
 

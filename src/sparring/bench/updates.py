@@ -13,6 +13,7 @@ from sparring.bench.work import BATCH
 from sparring.dqn.launches import WARM_UPS, CudaGraphs
 from sparring.dqn.learner import UPDATES_PER_LAUNCH, LearnerSettings
 from sparring.dqn.networks import PolicySpec, build_network
+from sparring.dqn.precision import fast_float32
 from sparring.dqn.update import Adam, TensorMinibatch, Update
 from sparring.games import spec_of
 
@@ -37,7 +38,8 @@ def update_step(policy: PolicySpec, rows: NDArray[Any], settings: LearnerSetting
     update, minibatch = _update(policy, settings, place), _minibatch(rows, 0, settings, place)
 
     def step() -> int:
-        update.step(minibatch)
+        with fast_float32():
+            _step(update, minibatch)
         return 1
 
     return step
@@ -50,7 +52,7 @@ def launched_updates(policy: PolicySpec, rows: NDArray[Any], settings: LearnerSe
 
     def body() -> None:
         for minibatch in minibatches:
-            update.step(minibatch)
+            _step(update, minibatch)
         update.add_up()
 
     graphs = CudaGraphs(place)
@@ -63,6 +65,11 @@ def launched_updates(policy: PolicySpec, rows: NDArray[Any], settings: LearnerSe
         return len(minibatches)
 
     return step
+
+
+def _step(update: Update, minibatch: TensorMinibatch) -> None:
+    noise = torch.zeros(update.noise_size, device=minibatch.R.device)
+    update.step(minibatch, update.look(minibatch, noise), noise)
 
 
 def _update(policy: PolicySpec, settings: LearnerSettings, place: torch.device) -> Update:

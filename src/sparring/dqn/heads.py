@@ -46,10 +46,14 @@ class QHead(nn.Module):
         device = hidden.device.type
         with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
             hidden = hidden.to(torch.float32)
-            a: Tensor = self.advantage(hidden).unflatten(1, (-1, self.atoms))
             if self.value is None:
-                return a
-            v: Tensor = self.value(hidden).unsqueeze(1)
+                logits: Tensor = self.advantage(hidden).unflatten(1, (-1, self.atoms))
+                return logits
+            # One product for both, as each takes longer to ask for than to work out.
+            both = zip(_weight_and_bias(self.advantage), _weight_and_bias(self.value), strict=True)
+            weight, bias = (torch.cat(pair) for pair in both)
+            said = functional.linear(hidden, weight, bias).view(-1, len(bias) // self.atoms, self.atoms)
+            a, v = said[:, :-1], said[:, -1:]
             return v + a - a.mean(dim=1, keepdim=True)
 
     def noise(self) -> list[Tensor]:
@@ -79,9 +83,16 @@ class NoisyLinear(nn.Module):
 
     def forward(self, units: Tensor) -> Tensor:
         """[B, in] -> [B, out]."""
+        return functional.linear(units, *self.drawn())
+
+    def drawn(self) -> tuple[Tensor, Tensor]:
+        """(weight, bias) with the noise that there is."""
         into, out = _f(self.into), _f(self.out)
-        weight = self.weight + self.weight_sigma * out.unsqueeze(1) * into
-        return functional.linear(units, weight, self.bias + self.bias_sigma * out)
+        return self.weight + self.weight_sigma * out.unsqueeze(1) * into, self.bias + self.bias_sigma * out
+
+
+def _weight_and_bias(layer: nn.Linear | NoisyLinear) -> tuple[Tensor, Tensor]:
+    return layer.drawn() if isinstance(layer, NoisyLinear) else (layer.weight, layer.bias)
 
 
 def fill_noise(network: nn.Module, numbers: Tensor) -> None:

@@ -107,8 +107,7 @@ class Launches:
     def _updates(self, count: int) -> None:
         for number in range(count):
             indices, batch = self.replay.sample(self._numbers[number], self._beta)
-            if self._update.noise_size:
-                self._update.set_noise(self._noise[number])
-            surprise = self._update.step(batch)
+            noise = self._noise[number]
+            surprise = self._update.step(batch, self._update.look(batch, noise), noise)
             self.replay.update(indices, surprise, self._update.failed)
         self._update.add_up()  # within the recording, as what it adds up is overwritten by the next one

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from sparring.dqn.adam import Adam
 from sparring.dqn.averaging import RunningMean
 from sparring.dqn.launches import CudaGraphs, Launches
+from sparring.dqn.minibatches import Minibatches
 from sparring.dqn.networks import FlatWeights, PolicySpec, build_network, get_weights, set_weights
-from sparring.dqn.update import LearnerSettings, TensorMinibatch, Update
+from sparring.dqn.precision import fast_float32
+from sparring.dqn.update import LearnerSettings, Update
 from sparring.errors import NumericalError
 from sparring.games.random import stream_key
-from sparring.replay import Minibatch, Replay
+from sparring.replay import Replay
 from sparring.replay.device import DeviceReplay
 
 __all__ = ["LearnStats", "Learner", "LearnerSettings"]
@@ -48,9 +50,6 @@ class Learner:
     From a `Replay` updates are made one by one; from a `DeviceReplay` on the learner's device, several at a launch (`launches.py`).
     """
 
-    _batch: Minibatch  # the last one from `_source`
-    _tensors: TensorMinibatch
-
     def __init__(self, spec: PolicySpec, settings: LearnerSettings, *, device: torch.device, seed: int) -> None:
         self.settings = settings
         self.device = device
@@ -60,8 +59,8 @@ class Learner:
         self._update = Update(self.policy, self._target, self._optimizer, settings)
         self._mean = RunningMean(self._optimizer.weights, settings.averaging) if settings.averaging else None
         self._launches: Launches | None = None
-        self._source: Replay | None = None
         self._rng = np.random.default_rng(stream_key(seed, _SAMPLING))
+        self._minibatches = Minibatches(self._update, settings.batch_size, device, self._rng, ahead=settings.threads > 1)
         self.layout = FlatWeights(self.policy)
         self.updates = 0
 
@@ -79,7 +78,7 @@ class Learner:
             if isinstance(replay, DeviceReplay):
                 done += self._launch(replay, updates - done, beta)
             else:
-                self._update_once(replay, beta)
+                self._update_once(replay, beta, last=done + 1 == updates)
                 done += 1
         if not done:
             return LearnStats()
@@ -88,22 +87,17 @@ class Learner:
         self._check_weights()
         return LearnStats(done, *self._update.figures(done))
 
-    def _update_once(self, replay: Replay, beta: float) -> None:
-        if self._source is not replay:
-            self._source, self._batch = replay, replay.room(self.settings.batch_size)
-            self._tensors = TensorMinibatch.of(self._batch.rows, self._batch.weights, self.device)
-        replay.sample_into(self._batch, rng=self._rng, beta=beta)
-        if self.device.type != "cpu":  # where the tensors are not the arrays themselves
-            self._tensors = TensorMinibatch.of(self._batch.rows, self._batch.weights, self.device)
-        if self._update.noise_size:
-            numbers = self._rng.standard_normal(self._update.noise_size, np.float32)
-            self._update.set_noise(torch.from_numpy(numbers).to(self.device))
-        surprise = self._update.step(self._tensors)
+    def _update_once(self, replay: Replay, beta: float, *, last: bool) -> None:
+        moves = (self.updates + 1) % self.settings.target_update_interval == 0
+        with fast_float32():  # held here, as two threads would undo it for one another
+            ready = self._minibatches.take(replay, beta)
+            with self._minibatches.ahead(replay, beta, wanted=not (last or moves)):
+                surprise = self._update.step(ready.tensors, ready.looked, ready.noise)
         self.updates += 1
         if self._update.failed:  # costs nothing here: what the sampler is told has to be waited for anyway
             loss, norm = (figure.item() for figure in self._update.last)
             self._fail(f"loss {loss:.4g} and norm of the gradient {norm:.4g} are not finite")
-        replay.update(self._batch.indices, surprise.cpu().numpy())
+        replay.update(ready.batch.indices, surprise.cpu().numpy())
         self._follow(1)
 
     def _launch(self, replay: DeviceReplay, most: int, beta: float) -> int:
@@ -121,6 +115,7 @@ class Learner:
 
     def _fail(self, what: str) -> NoReturn:
         self.updates = self._optimizer.steps
+        self._minibatches.forget()
         raise NumericalError(f"update {self.updates + 1}: {what}; {_REMEDY}")
 
     def _check_weights(self) -> None:
@@ -162,6 +157,7 @@ class Learner:
         return {
             "updates": self.updates,
             "rng": self._rng.bit_generator.state,
+            "ahead": self._minibatches.get_state(),
             "policy": dict(get_weights(self.policy)),
             "target": dict(get_weights(self._target)),
             "optimizer": self._optimizer.get_state(),
@@ -172,6 +168,7 @@ class Learner:
         """Go on from what `get_state` returned."""
         self.updates = state["updates"]
         self._rng.bit_generator.state = state["rng"]
+        self._minibatches.set_state(state.get("ahead", {}))
         set_weights(self.policy, state["policy"])
         set_weights(self._target, state["target"])
         self._optimizer.set_state(state["optimizer"])

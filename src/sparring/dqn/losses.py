@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +22,14 @@ class Judged(NamedTuple):
     surprise: Tensor  # [B] how wrong the network was, for a prioritised replay
 
 
-Loss = Callable[[nn.Module, nn.Module, TensorMinibatch], Judged]
+class Loss(Protocol):
+    """Where a minibatch's targets come from, and how far a policy is from them."""
+
+    def look(self, target: nn.Module, batch: TensorMinibatch) -> Tensor:
+        """What the target network says of the next positions, [B, ...], without a gradient."""
+
+    def __call__(self, policy: nn.Module, batch: TensorMinibatch, looked: Tensor) -> Judged:
+        """The loss; `looked` is from `look`."""
 
 
 def loss_of(network: nn.Module, *, double_q: bool, returns: tuple[float, float] | None) -> Loss:
@@ -40,13 +46,17 @@ class Huber:
     double_q: bool
     returns: tuple[float, float] | None
 
-    def __call__(self, policy: nn.Module, target: nn.Module, batch: TensorMinibatch) -> Judged:
-        # First of the three: autocast keeps the weights that it casts, and without a gradient if none was asked for.
+    def look(self, target: nn.Module, batch: TensorMinibatch) -> Tensor:
+        """Q-values, [B, A]."""
+        with torch.no_grad():
+            return _infer(target, batch.next_observation)
+
+    def __call__(self, policy: nn.Module, batch: TensorMinibatch, looked: Tensor) -> Judged:
+        # First of the two: autocast keeps the weights that it casts, and without a gradient if none was asked for.
         q: Tensor = policy(batch.observation).to(torch.float32)
         with torch.no_grad():
-            q_target = _infer(target, batch.next_observation)
             q_online = _infer(policy, batch.next_observation) if self.double_q else None
-        targets = td_targets(q_target, q_online, batch.next_mask, batch.R, batch.discount, batch.sign, self.returns)
+        targets = td_targets(looked, q_online, batch.next_mask, batch.R, batch.discount, batch.sign, self.returns)
         errors = td_errors(q, batch.action, targets)
         loss = weighted_huber(errors, batch.weights)
         errors = errors.detach()
@@ -62,16 +72,20 @@ class Categorical:
 
     double_q: bool
 
-    def __call__(self, policy: nn.Module, target: nn.Module, batch: TensorMinibatch) -> Judged:
-        assert isinstance(policy, QNetwork)
+    def look(self, target: nn.Module, batch: TensorMinibatch) -> Tensor:
+        """Probabilities of the atoms, [B, A, N]."""
         assert isinstance(target, QNetwork)
+        with torch.no_grad():
+            return target.head.logits(target.infer_hidden(batch.next_observation)).softmax(dim=2)
+
+    def __call__(self, policy: nn.Module, batch: TensorMinibatch, looked: Tensor) -> Judged:
+        assert isinstance(policy, QNetwork)
         atoms = policy.head.support
         assert atoms is not None
         logits = policy.head.logits(policy.hidden(batch.observation))
         with torch.no_grad():
-            p_next = target.head.logits(target.infer_hidden(batch.next_observation)).softmax(dim=2)
-            q_next = policy.infer(batch.next_observation) if self.double_q else (p_next * atoms).sum(dim=2)
-        distribution = categorical_targets(p_next, q_next, batch.next_mask, batch.R, batch.discount, batch.sign, atoms)
+            q_next = policy.infer(batch.next_observation) if self.double_q else (looked * atoms).sum(dim=2)
+        distribution = categorical_targets(looked, q_next, batch.next_mask, batch.R, batch.discount, batch.sign, atoms)
         entropies = cross_entropies(logits, batch.action, distribution)
         loss = (batch.weights * entropies).mean()
         with torch.no_grad():

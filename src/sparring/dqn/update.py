@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +16,6 @@ from sparring.dqn.architectures import QNetwork
 from sparring.dqn.crew import Crew
 from sparring.dqn.heads import fill_noise, noise_size
 from sparring.dqn.losses import Judged, loss_of
-from sparring.dqn.precision import fast_float32
 from sparring.replay.tensors import Part, TensorMinibatch
 
 __all__ = ["Adam", "LearnerSettings", "TensorMinibatch", "Update"]
@@ -38,7 +37,7 @@ class LearnerSettings:
     returns: tuple[float, float] | None  # None: targets are not clipped
     bfloat16: bool  # matrix products only; weights, targets, loss and optimizer are float32
     averaging: float = 0.0  # decay per update of the running mean of the weights; 0: none
-    threads: int = 1  # that share out a minibatch, on a CPU
+    threads: int = 1  # on a CPU; of several one prepares the next minibatch, the others share out this one
 
 
 class Update:
@@ -68,8 +67,7 @@ class Update:
         device = optimizer.weights.device
         self.failed, self._scale = torch.zeros((), device=device), torch.ones((), device=device)
         self._poison = torch.zeros((), device=device)  # 0, or NaN from the first failure of a series on
-        self._crew = Crew(min(settings.threads, settings.batch_size))
-        self._split: tuple[TensorMinibatch, list[Part]] | None = None  # a minibatch and its parts
+        self._crew = Crew(max(1, min(settings.threads - 1, settings.batch_size)))
         self._sums = torch.zeros(5, dtype=torch.float64, device=device)
         self._kept: list[tuple[Tensor, ...]] = []
         self.refresh()
@@ -80,12 +78,26 @@ class Update:
         for tensor in (self._sums, self._poison, self.failed):
             tensor.zero_()
 
-    def step(self, batch: TensorMinibatch) -> Tensor:
-        """One update; returns how wrong the network was about each transition, [B] float32, as a prioritised replay wants to know it."""
-        if self._split is None or self._split[0] is not batch:  # on the CPU the same tensors are filled again and again
-            self._split = batch, batch.parts(self._crew.size)
-        with fast_float32():  # the last layers, in bfloat16 too
-            judged = self._crew.map(self._judge, self._split[1])
+    def look(self, batch: TensorMinibatch, noise: Tensor) -> Tensor:
+        """What a step with this minibatch has to know of the target network, which may not move before that step.
+
+        Nothing of it depends on the policy: a thread of its own may call this while another makes a step with another minibatch. `noise`
+        [noise_size] is that of `step`.
+        """
+        fill_noise(self._target, noise[len(noise) // 2 :])
+        with self._cast(batch):
+            return self._loss.look(self._target, batch)
+
+    def step(self, batch: TensorMinibatch, looked: Tensor, noise: Tensor) -> Tensor:
+        """One update; returns how wrong the network was about each transition, [B] float32, as a prioritised replay wants to know it.
+
+        `noise` [noise_size] are standard normal numbers for noisy layers, the first half for the policy, the others for the target. The
+        policy judges both positions of a transition with one noise, as Fortunato et al. (2018) do but for double DQN, where they draw a
+        third one for the choice of the next action.
+        """
+        fill_noise(self._policy, noise[: len(noise) // 2])
+        parts = batch.parts(self._crew.size)
+        judged = self._crew.map(self._judge, list(zip(parts, torch.split(looked, [len(part.R) for part, _ in parts]), strict=True)))
         with torch.no_grad():
             torch._foreach_copy_(self._gradients, judged[0][1])
             for _, gradients in judged[1:]:
@@ -99,14 +111,17 @@ class Update:
             self.add_up()
         return surprise
 
-    def _judge(self, part: Part) -> tuple[Judged, tuple[Tensor, ...]]:
+    def _judge(self, part: tuple[Part, Tensor]) -> tuple[Judged, tuple[Tensor, ...]]:
         """The loss of a part of a minibatch, as its share in the mean over the whole, and the gradient of that."""
-        batch, share = part
-        with torch.autocast(batch.R.device.type, torch.bfloat16) if self._autocast else nullcontext():
-            judged = self._loss(self._policy, self._target, batch)
+        (batch, share), looked = part
+        with self._cast(batch):
+            judged = self._loss(self._policy, batch, looked)
         loss = judged.loss if share == 1.0 else judged.loss * share
         gradients = torch.autograd.grad(loss, self._trained, allow_unused=True, materialize_grads=True)
         return judged._replace(loss=loss.detach()), gradients
+
+    def _cast(self, batch: TensorMinibatch) -> AbstractContextManager[object]:
+        return torch.autocast(batch.R.device.type, torch.bfloat16) if self._autocast else nullcontext()
 
     def _descend(self, loss: Tensor) -> Tensor:
         """Adam's step along the clipped gradient; returns the gradient's norm before clipping."""
@@ -123,16 +138,6 @@ class Update:
     def noise_size(self) -> int:
         """How many random numbers the noise of one step takes; 0 without noisy layers."""
         return 2 * noise_size(self._policy)
-
-    def set_noise(self, numbers: Tensor) -> None:
-        """New noise for the next step: standard normal `numbers` [noise_size], the first half for the policy, the others for the target.
-
-        The policy judges both positions of a transition with one noise, as Fortunato et al. (2018) do but for double DQN, where they draw
-        a third one for the choice of the next action.
-        """
-        half = len(numbers) // 2
-        fill_noise(self._policy, numbers[:half])
-        fill_noise(self._target, numbers[half:])
 
     def move_target(self, tau: float) -> None:
         """Move the target network's weights towards the policy's by the share `tau`."""

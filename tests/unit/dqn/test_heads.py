@@ -162,7 +162,8 @@ def test_the_surprise_of_a_distribution_is_the_divergence_from_its_target() -> N
         R=torch.tensor([0.0, 1.0]), discount=torch.tensor([1.0, 0.0]), sign=torch.tensor([1.0, 1.0]),
         version=torch.zeros(2, dtype=torch.int32), weights=torch.tensor([1.0, 0.5]),
     )  # fmt: skip
-    judged = Categorical(double_q=True)(policy, policy, batch)
+    loss = Categorical(double_q=True)
+    judged = loss(policy, batch, loss.look(policy, batch))
     assert judged.surprise.tolist() == pytest.approx([0.0, np.log(5)], abs=1e-6)
     assert judged.errors.tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
     assert judged.loss.item() == pytest.approx((np.log(5) + 0.5 * np.log(5)) / 2)

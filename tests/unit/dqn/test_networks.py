@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from sparring.config import NETWORK_OPTIONS, PolicyKwargs
+from sparring.dqn.architectures import SquaredReLU
 from sparring.dqn.networks import FACTORIES, FlatWeights, NetworkSpec, PolicySpec, build_network, check_fit, get_weights, set_weights
 from sparring.errors import ConfigurationError
 
@@ -161,3 +162,13 @@ def test_an_unknown_network_is_one_line() -> None:
         match="unknown network: got resnt, expected one of mlp, patches, resnet, or module:factory; did you mean 'resnet'",
     ):
         build_network(PolicySpec("tic_tac_toe", NetworkSpec("resnt")))
+
+
+def test_the_gradient_of_squared_relu_is_that_of_its_definition() -> None:
+    x = torch.tensor([-2.0, -0.5, 0.0, 0.25, 3.0], requires_grad=True)
+    seen = torch.tensor([1.0, -1.0, 2.0, -4.0, 0.5])
+    y = SquaredReLU()(x)
+    assert y.tolist() == [0.0, 0.0, 0.0, 0.0625, 9.0]
+    (gradient,) = torch.autograd.grad(y, x, seen)
+    assert gradient.tolist() == [0.0, 0.0, 0.0, -2.0, 3.0]
+    assert x.tolist() == [-2.0, -0.5, 0.0, 0.25, 3.0]

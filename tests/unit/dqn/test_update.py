@@ -65,6 +65,12 @@ def make(network: str = "mlp", **changes: Any) -> tuple[Update, nn.Module, nn.Mo
     return Update(policy, target, Adam(policy, 0.01), replace(SETTINGS, **changes)), policy, target
 
 
+def stepped(update: Update, batch: TensorMinibatch) -> Tensor:
+    """One update, without noise."""
+    noise = torch.zeros(0)
+    return update.step(batch, update.look(batch, noise), noise)
+
+
 def flat(network: nn.Module) -> Tensor:
     return torch.cat([parameter.detach().reshape(-1) for parameter in network.parameters()]).clone()
 
@@ -99,7 +105,7 @@ def test_steps_are_those_of_torch(network: str, max_grad_norm: float) -> None:
     expected = by_torch(policy, target, minibatches, replace(SETTINGS, max_grad_norm=max_grad_norm))
     update.begin()
     for one in minibatches:
-        errors = update.step(one)
+        errors = stepped(update, one)
     torch.testing.assert_close(errors, expected["errors"], rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(flat(policy), expected["weights"], rtol=1e-3, atol=1e-3)
     assert update.figures(70) == pytest.approx(expected["figures"], rel=1e-3, abs=1e-4)
@@ -112,7 +118,7 @@ def test_equal_inputs_equal_bits(network: str, bfloat16: bool) -> None:
     ends = []
     for _ in range(2):
         update, policy, _ = make(network, bfloat16=bfloat16)
-        errors = [update.step(batch(seed)).tolist() for seed in range(5)]
+        errors = [stepped(update, batch(seed)).tolist() for seed in range(5)]
         ends.append((errors, flat(policy).tolist()))
     assert ends[0] == ends[1]
 
@@ -122,7 +128,7 @@ def test_bfloat16_is_near_float32_and_all_that_stays_is_float32(network: str) ->
     errors, gradients = [], []
     for bfloat16 in (False, True):
         update, policy, _ = make(network, bfloat16=bfloat16)
-        errors.append(update.step(batch()))
+        errors.append(stepped(update, batch()))
         optimizer = update._optimizer
         gradients.append(optimizer.gradient)
         kept = [*policy.parameters(), *optimizer._moments, optimizer.weights, optimizer.gradient, errors[-1]]
@@ -136,17 +142,17 @@ def test_bfloat16_is_near_float32_and_all_that_stays_is_float32(network: str) ->
 def test_works_with_weights_that_were_set(network: str, bfloat16: bool) -> None:
     """What `refresh` and `move_target` are for: errors are those of an update that had these weights from the start."""
     update, policy, target = make(network, bfloat16=bfloat16)
-    update.step(batch(0))
+    stepped(update, batch(0))
     with torch.no_grad():
         for parameter in [*policy.parameters(), *target.parameters()]:
             parameter.mul_(0.5)
     update.refresh()
     fresh = Update(deepcopy(policy), deepcopy(target), Adam(deepcopy(policy), 0.01), replace(SETTINGS, bfloat16=bfloat16))
-    assert update.step(batch(1)).tolist() == fresh.step(batch(1)).tolist()
+    assert stepped(update, batch(1)).tolist() == stepped(fresh, batch(1)).tolist()
     update.move_target(1.0)
     assert torch.equal(flat(target), flat(policy))
     fresh = Update(deepcopy(policy), deepcopy(target), Adam(deepcopy(policy), 0.01), replace(SETTINGS, bfloat16=bfloat16))
-    assert update.step(batch(2)).tolist() == fresh.step(batch(2)).tolist()
+    assert stepped(update, batch(2)).tolist() == stepped(fresh, batch(2)).tolist()
 
 
 def test_the_target_moves_by_its_share() -> None:
@@ -161,17 +167,17 @@ def test_the_target_moves_by_its_share() -> None:
 def test_after_a_failure_the_weights_stay_until_the_next_series(bfloat16: bool) -> None:
     update, policy, _ = make(returns=None, bfloat16=bfloat16)
     update.begin()
-    update.step(batch(0))
+    stepped(update, batch(0))
     good = flat(policy)
     spoilt = batch(1)
     spoilt.R[3] = torch.inf  # an infinite loss; the gradient of the Huber loss is finite there
     for one in (spoilt, batch(2), batch(3)):
-        update.step(one)
+        stepped(update, one)
         assert update.failed
     assert torch.equal(flat(policy), good)
     update.begin()
     assert not update.failed
-    update.step(batch(2))
+    stepped(update, batch(2))
     assert not update.failed
     assert not torch.equal(flat(policy), good)
     assert all(np.isfinite(update.figures(1)))
@@ -184,14 +190,14 @@ def test_a_network_of_a_users_need_not_be_one_that_can_be_copied() -> None:
 
     policy, target = Lone(), Lone().requires_grad_(False)
     update = Update(policy, target, Adam(policy, 0.01), replace(SETTINGS, bfloat16=True))
-    assert torch.isfinite(update.step(batch())).all()
+    assert torch.isfinite(stepped(update, batch())).all()
 
 
 def test_what_does_not_learn_stays() -> None:
     update, policy, _ = make("odd")
     before = {name: value.detach().clone() for name, value in policy.named_parameters()}
     for seed in range(3):
-        update.step(batch(seed))
+        stepped(update, batch(seed))
     same = {name: torch.equal(before[name], value) for name, value in policy.named_parameters()}
     assert same == {"layer.weight": False, "layer.bias": False, "unused.weight": True, "unused.bias": True, "constant": True}
 
@@ -219,7 +225,7 @@ def test_threads_share_out_a_minibatch_and_make_the_same_step(network: str, thre
     for each in (alone, together):
         each.begin()
     minibatches = [batch(seed) for seed in range(3)]
-    surprises = [[each.step(one) for one in minibatches] for each in (alone, together)]
+    surprises = [[stepped(each, one) for one in minibatches] for each in (alone, together)]
     torch.testing.assert_close(torch.cat(surprises[0]), torch.cat(surprises[1]), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(flat(policy), flat(shared), rtol=1e-4, atol=1e-5)
     assert together.figures(3) == pytest.approx(alone.figures(3), rel=1e-4, abs=1e-6)
@@ -231,7 +237,7 @@ def test_the_same_number_of_threads_gives_the_same_bits() -> None:
         update, policy, _ = make("mlp", threads=2, bfloat16=True)
         update.begin()
         for seed in range(5):
-            update.step(batch(seed))
+            stepped(update, batch(seed))
         ends.append(flat(policy))
     assert torch.equal(*ends)
 
@@ -239,7 +245,7 @@ def test_the_same_number_of_threads_gives_the_same_bits() -> None:
 def test_what_a_thread_raises_is_raised_here() -> None:
     update, _, _ = make("mlp", threads=2)
     with pytest.raises(RuntimeError, match="index"):
-        update.step(replace(batch(), action=torch.full((B,), 99)))
+        stepped(update, replace(batch(), action=torch.full((B,), 99)))
 
 
 def test_parts_are_consecutive_rows_with_their_shares() -> None:
