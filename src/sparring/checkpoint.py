@@ -33,7 +33,7 @@ StateTree = dict[str, Any]
 """Nested dicts with str keys, and lists; leaves: np.ndarray, int (of any size), float, str, bool, None."""
 
 _STATE = "state.json"
-_FORMAT = 2
+_FORMAT = 3
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SCALARS = (int, float, str, bool, type(None))
 _SAFETENSORS = frozenset({"|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8"})

@@ -1,4 +1,4 @@
-"""Greedy matches between two sets of weights of a run: at the gate of the pool, and when forgetting is suspected."""
+"""Greedy matches between two sets of weights of a run: at the gate of the pool, when forgetting is suspected, and for the best agent."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from sparring.opponents.records import Record
 # First parts of keys: each makes streams of its own.
 GATE: Final = 1
 FORGETTING: Final = 2
+BEST: Final = 3
 
 _SAME: Final = 1e-6  # returns closer than this are equal: sums of the same rewards in another order differ by rounding
 

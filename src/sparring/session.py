@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sparring.assembly import Parts, pacing
 from sparring.config import TrainConfig
-from sparring.duels import GATE, Duels
+from sparring.duels import BEST, GATE, Duels
 from sparring.interrupts import Interrupts
 from sparring.monitor import Monitor
 from sparring.progress import Progress
@@ -33,7 +33,7 @@ class Session:
         self._duels = Duels(parts.rollout.policy, config.seed)
         self._gate = self._passes if config.gate == "win_rate" else None
         self._pacing = pacing(config, parts, workers, self._opponents)
-        self._best = -1.0
+        self._best: tuple[float, NDArray[np.float32]] | None = None  # score and weights of the agent that is kept
         self._evaluated_at = self._saved_at = 0  # updates
         self.progress = Progress(monitor, parts, self._opponents, self._duels, config)
 
@@ -118,12 +118,19 @@ class Session:
             self._evaluate()
 
     def _evaluate(self) -> None:
-        """Keep the agent with the highest mean score over the yardsticks, the later of equals."""
+        """Keep the agent if it does no worse than the best one so far, against the yardsticks and against that one taken together.
+
+        What beats its yardsticks nearly always may still get better, of which they show little.
+        """
         agent = self._parts.agent()
-        score = self.progress.evaluate(agent)
-        if score >= self._best:
-            self._best = score
+        score, weights = self.progress.evaluate(agent), self._parts.learner.evaluated_vector()
+        if self._best is None or score - self._best[0] + self._score_against(self._best[1], weights) >= 0.5:
+            self._best = score, weights
             agent.save(self._run.best_path)
+
+    def _score_against(self, best: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
+        players = self._duels.player("agent", weights), self._duels.player("best", best)
+        return self._duels.play(*players, matches=self._config.eval_matches, key=(BEST, self._parts.learner.updates)).score
 
     def _maybe_checkpoint(self) -> None:
         interval = self._config.checkpoint_interval
@@ -140,8 +147,9 @@ class Session:
         self._parts.agent().save(self._run.last_path)
 
     def _get_state(self) -> dict[str, Any]:
+        best = {} if self._best is None else {"score": self._best[0], "weights": self._best[1]}
         return {
-            "session": {"evaluated_at": self._evaluated_at, "saved_at": self._saved_at, "best": self._best},
+            "session": {"evaluated_at": self._evaluated_at, "saved_at": self._saved_at, "best": best},
             "watch": self.progress.watch.get_state(),
             "schedule": self._parts.schedule.get_state(),
             "learner": self._parts.learner.get_state(),
@@ -153,7 +161,8 @@ class Session:
 
     def _set_state(self, saved: dict[str, Any]) -> None:
         self._evaluated_at, self._saved_at = saved["session"]["evaluated_at"], saved["session"]["saved_at"]
-        self._best = saved["session"]["best"]
+        best = saved["session"]["best"]
+        self._best = (best["score"], best["weights"]) if best else None
         self.progress.watch.set_state(saved["watch"])
         self._parts.schedule.set_state(saved["schedule"])
         self._parts.learner.set_state(saved["learner"])

@@ -168,7 +168,7 @@ class Learner:
         """Go on from what `get_state` returned."""
         self.updates = state["updates"]
         self._rng.bit_generator.state = state["rng"]
-        self._minibatches.set_state(state.get("ahead", {}))
+        self._minibatches.set_state(state["ahead"])
         set_weights(self.policy, state["policy"])
         set_weights(self._target, state["target"])
         self._optimizer.set_state(state["optimizer"])
