@@ -3,10 +3,9 @@
     python benchmarks/ablations.py                                   all rows of the preset quick, three minutes each
     python benchmarks/ablations.py --preset strong --minutes 10 --row preset --row no_dueling
 
-A schedule needs its number of matches beforehand, so each row is played and learned for 25 seconds first, with a full replay, to see how
-many plies it gets through. A training that then takes a tenth more or less than asked for is made once more with so many matches fewer or
-more; the table says how long it took. Agents are judged greedily by the even rows of the solved positions, as far as moves differ in
-outcome there (the odd rows are for choosing hyperparameters), and by 1,000 matches against each of two scripted players.
+Exploration and learning rate follow the clock, where those of a run follow its matches, so that every row has the same time; what is left
+of its last round is learned, too, at a rate of zero. Agents are judged greedily by the even rows of the solved positions, as far as moves
+differ in outcome there (the odd rows are for choosing hyperparameters), and by 1,000 matches against each of two scripted players.
 
 Every row is kept in OUT/results.jsonl as soon as it is done, and is not trained again with the same settings and minutes unless `--again`
 is given: a table may be made in several sittings. OUT/table.md and OUT/table.png show all rows that there are.
@@ -18,33 +17,32 @@ import itertools
 import json
 import math
 import shutil
-import statistics
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
+from unittest import mock
 
 import torch
 import tyro
 from ablation_rows import GAME, NEVER, ROWS, plan, trained_with
 
-from sparring.bench.sessions import Pace, open_session
+from sparring import assembly
 from sparring.config import TrainConfig
 from sparring.errors import InputError, SparringError, nearest
 from sparring.evaluation import evaluate
 from sparring.evaluation import positions as solved
 from sparring.opponents.players import NetworkPlayer
+from sparring.schedule import Schedule, ScheduleSettings
 from sparring.training import TrainResult, train
 
 POSITIONS: Final = Path(__file__).parents[1] / "tests" / "data" / "connect_four" / "positions.csv"
 OPPONENTS: Final = ("one_ply", "minimax:4")
 MATCHES: Final = 1_000
 JUDGE_SEED: Final = 1  # every row meets the same openings
-WARM_UP: Final = 10.0  # seconds of calibration that do not count
-SLICE: Final = 12.0  # and those that do; settling takes a quarter more
-TOLERANCE: Final = 0.1  # of the wall time that was asked for
-TRIES: Final = 2  # to come that near
 
 Record = dict[str, Any]  # a line of results.jsonl
 
@@ -87,71 +85,44 @@ def main(settings: Settings) -> None:
 
 
 def trained_row(settings: Settings, name: str, config: TrainConfig) -> Record:
-    """Calibrate, train and judge one row; one that took much more or less time than asked for is trained again, the better one counts."""
+    """Train and judge one row."""
     print(f"{name}: {ROWS[name].why}", flush=True)
-    pace, asked = calibrated(config), 60.0 * settings.minutes
-    matches = plies_within(asked, pace, config) / (usual_length(settings) or pace.plies / pace.episodes)
-    tries: list[TrainResult] = []
-    while not tries or (len(tries) < TRIES and is_off(tries[-1].seconds, asked)):
-        tries.append(trained(settings, name, config, max(1, round(matches))))
-        matches *= asked / tries[-1].seconds
-    result = min(tries, key=lambda one: abs(math.log(one.seconds / asked)))
-    for other in tries:
-        if other is not result:
-            shutil.rmtree(other.run)
+    result = trained(settings, name, config)
     key = {"row": name, "why": ROWS[name].why, "preset": settings.preset, "minutes": settings.minutes, "settings": trained_with(config)}
     counts = {"matches": result.episodes, "plies": result.plies, "updates": result.updates, "seconds": result.seconds}
     return {**key, **counts, "agent": str(result.agent.relative_to(settings.out)), **judged(result)}
 
 
-def trained(settings: Settings, name: str, config: TrainConfig, matches: int) -> TrainResult:
+class ByTheClock(Schedule):
+    """A schedule that has come as far as the clock, from its first answer on: it ends after so many `seconds`."""
+
+    def __init__(self, settings: ScheduleSettings, *, seconds: float) -> None:
+        super().__init__(settings)
+        self._seconds = seconds
+        self._began: float | None = None
+
+    @property
+    def progress(self) -> float:
+        now = time.perf_counter()
+        self._began = now if self._began is None else self._began
+        return min(1.0, (now - self._began) / self._seconds)
+
+    @property
+    def finished(self) -> bool:
+        return self.progress == 1.0 and self.due == 0
+
+
+def trained(settings: Settings, name: str, config: TrainConfig) -> TrainResult:
     """One training; of its run, agents and metrics are kept. KeyboardInterrupt when Ctrl-C ended it early."""
     runs = settings.out / "runs"
     free = next(run for n in itertools.count(1) if not (runs / (run := f"{name}-{n}")).exists())
-    result = train(config.model_copy(update={"n_episodes": matches, "name": free, "runs_dir": str(runs)}), console=False)
+    with mock.patch.object(assembly, "Schedule", partial(ByTheClock, seconds=60.0 * settings.minutes)):
+        result = train(config.model_copy(update={"n_episodes": NEVER, "name": free, "runs_dir": str(runs)}), console=False)
     for checkpoint in (result.run / "checkpoints").iterdir():
         shutil.rmtree(checkpoint)  # the replay, mostly
     if result.interrupted:
         raise KeyboardInterrupt
-    print(f"    {result.episodes:,} matches in {result.seconds:.0f} s", flush=True)
     return result
-
-
-def is_off(seconds: float, asked: float) -> bool:
-    """Whether a training took much more or less time than asked for."""
-    return abs(seconds / asked - 1.0) > TOLERANCE
-
-
-def usual_length(settings: Settings) -> float | None:
-    """Plies of a match over whole trainings of so many minutes, the median of the rows so far: calibration sees beginners only."""
-    same = [one for one in read(settings) if (one["minutes"], one["preset"]) == (settings.minutes, settings.preset)]
-    return statistics.median(one["plies"] / one["matches"] for one in same) if same else None
-
-
-def calibrated(config: TrainConfig) -> Pace:
-    """The pace of a row with a full replay, some snapshots in the pool, and as much exploration as in the end."""
-    eps = config.exploration_final_eps
-    steady = {"n_episodes": NEVER, "exploration_initial_eps": eps, "snapshot_interval": 500, "gate": "schedule", "log_interval": 1e9}
-    with open_session({**config.model_dump(), **steady}) as session:
-        session.warm_up(WARM_UP)
-        return session.slice(SLICE)
-
-
-def plies_within(seconds: float, pace: Pace, config: TrainConfig) -> float:
-    """The plies of a run of `seconds` that begins with an empty replay, from the `pace` with a full one.
-
-    With a full replay a ply takes c seconds. Adaptive learning steps are fewer before, in proportion to the share x that is filled, but a
-    ply takes no less than the p seconds in which it is played: max(p, c x). Filling takes F plies, the first x F of them F times the
-    integral, p x as long as x <= p / c and (c x^2 + p^2 / c) / 2 from there on.
-    """
-    c = pace.seconds / pace.plies
-    if config.learning_steps_per_batch != "adaptive" or not pace.updates:
-        return seconds / c
-    p = min(c, pace.played / (pace.workers * pace.plies))
-    F = config.buffer_size * pace.plies * config.samples_per_insert / (pace.updates * config.batch_size)
-    t, corner = seconds / F, p * p / c
-    x = t / p if t <= corner else math.sqrt((2.0 * t - corner) / c)
-    return F * x if x < 1.0 else F + (seconds - F * (c + corner) / 2.0) / c
 
 
 def judged(result: TrainResult) -> dict[str, Any]:
@@ -190,7 +161,7 @@ def show(settings: Settings, found: Mapping[str, Record]) -> None:
     """The table on standard output and in OUT/table.md, the picture in OUT/table.png."""
     if not found:
         return
-    print("\n".join(table(settings, found)))
+    print("\n".join(table(found)))
     (settings.out / "table.md").write_text("\n".join(markdown(settings, found)) + "\n", encoding="utf-8")
     from sparring.plot.dots import save_dots  # matplotlib is an extra
 
@@ -201,7 +172,7 @@ def show(settings: Settings, found: Mapping[str, Record]) -> None:
     )  # fmt: skip
 
 
-def table(settings: Settings, found: Mapping[str, Record]) -> list[str]:
+def table(found: Mapping[str, Record]) -> list[str]:
     """At most 80 columns wide."""
     names = f"{'':17}{'even':>6}{'95 %':>13}{'odd':>7}" + "".join(f"{name:>10}" for name in OPPONENTS) + f"{'matches':>11}{'s':>6}"
     lines = ["value-preserving share where moves differ (even, odd rows); scores", names]
@@ -210,7 +181,7 @@ def table(settings: Settings, found: Mapping[str, Record]) -> list[str]:
         scores = "".join(f"{record['opponents'][other]['score']:10.3f}" for other in OPPONENTS)
         shares = f"{record['even']['value_preserving']:6.3f}{f'{low:.3f}-{high:.3f}':>13}{record['odd']['value_preserving']:7.3f}"
         lines.append(f"{name:17}{shares}{scores}{record['matches']:11,}{record['seconds']:6.0f}")
-    return lines + off_time(settings, found)
+    return lines
 
 
 def markdown(settings: Settings, found: Mapping[str, Record]) -> list[str]:
@@ -224,19 +195,12 @@ def markdown(settings: Settings, found: Mapping[str, Record]) -> list[str]:
         cells += [with_interval(one["score"], one["interval95"]) for one in (record["opponents"][other] for other in OPPONENTS)]
         cells += [f"{record[count]:,.0f}" for count in ("matches", "plies", "updates", "seconds")]
         lines.append(f"| {' | '.join(cells)} |")
-    return [*lines, "", *off_time(settings, found)]
+    return lines
 
 
 def with_interval(value: float, interval: list[float]) -> str:
     """As in "0.712 (0.690 to 0.733)"."""
     return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
-
-
-def off_time(settings: Settings, found: Mapping[str, Record]) -> list[str]:
-    """A line that names rows whose training took much more or less time than was asked for, if there are such."""
-    asked = 60.0 * settings.minutes
-    off = [name for name, record in found.items() if is_off(record["seconds"], asked)]
-    return [f"More than {TOLERANCE:.0%} off the {asked:.0f} s: {', '.join(off)}."] if off else []
 
 
 if __name__ == "__main__":

@@ -7,17 +7,16 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from sparring import assembly
 from sparring.config import TrainConfig
 from sparring.config_files import build_config, preset_names
 from sparring.errors import InputError
+from sparring.schedule import Schedule, ScheduleSettings
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
@@ -103,37 +102,6 @@ def test_length_place_and_name_of_a_run_do_not_tell_trainings_apart(rows: Any) -
     assert rows.trained_with(one) != rows.trained_with(one.model_copy(update={"seed": 1}))
 
 
-def pace(c: float, p: float, *, transitions_per_ply: float = 1.0) -> Any:
-    """A thousand plies of c seconds each, which two workers play in p seconds each; `ADAPTIVE` updates."""
-    updates = 1000 * transitions_per_ply * 2.0 / 100
-    return SimpleNamespace(seconds=1000 * c, plies=1000, updates=updates, played=2 * 1000 * p, workers=2, episodes=50)
-
-
-ADAPTIVE = {"learning_steps_per_batch": "adaptive", "samples_per_insert": 2.0, "batch_size": 100, "buffer_size": 1000}
-
-
-# With c = 4, p = 1 and F = 1000 plies until the replay is full: up to 250 plies take 1 s each; the next 500 take 1 to 3 s, 2 s on average;
-# the last 250 of the thousand 3.5 s; and from there on 4 s.
-@pytest.mark.parametrize(("seconds", "plies"), [(100, 100), (250, 250), (1250, 750), (2125, 1000), (6125, 2000)])
-def test_plies_of_a_training_by_hand(ablations: Any, seconds: float, plies: float) -> None:
-    config = build_config(overrides=ADAPTIVE)
-    assert ablations.plies_within(seconds, pace(4.0, 1.0), config) == pytest.approx(plies)
-    assert ablations.plies_within(2 * seconds, pace(4.0, 1.0, transitions_per_ply=0.5), config) == pytest.approx(2 * plies)
-    assert ablations.plies_within(seconds, pace(4.0, 1.0), build_config()) == pytest.approx(seconds / 4.0)  # as many updates from the start
-
-
-@given(st.floats(0.01, 10.0), st.floats(0.0, 1.2), st.floats(0.01, 4.0))
-def test_plies_of_a_training_are_those_whose_times_add_up_to_it(c: float, played: float, plies: float) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(BENCHMARKS)
-        import ablations
-    p = max(1e-6, played * c)
-    middles = (np.arange(20_000) + 0.5) / 20_000 * plies  # in fills of the replay
-    seconds = 1000 * float(np.maximum(min(p, c), c * np.minimum(1.0, middles)).mean()) * plies
-    got = ablations.plies_within(seconds, pace(c, p), build_config(overrides=ADAPTIVE))
-    assert got == pytest.approx(1000 * plies, rel=1e-3)
-
-
 def record(ablations: Any, name: str, config: TrainConfig, share: float, **changes: Any) -> dict[str, Any]:
     shares = {"value_preserving": share, "interval95": [share - 0.02, share + 0.02]}
     met = {other: {"score": 0.5, "interval95": [0.45, 0.55]} for other in ablations.OPPONENTS}
@@ -181,44 +149,59 @@ def test_a_table_of_several_sittings(ablations: Any, trained: list[str], tmp_pat
 
 def test_tables(ablations: Any) -> None:
     config = ablations.plan("quick", 0)[0]["preset"]
-    settings = ablations.Settings()
-    found = {"hard_target_500": record(ablations, "hard_target_500", config, 0.7126, seconds=200.0, matches=1_234_567)}
-    lines = ablations.table(settings, found)
-    assert lines[2] == "hard_target_500   0.713  0.693-0.733  0.713     0.500     0.500  1,234,567   200"
-    assert lines[3] == "More than 10% off the 180 s: hard_target_500."
+    found = {"hard_target_500": record(ablations, "hard_target_500", config, 0.7126, seconds=181.0, matches=1_234_567)}
+    lines = ablations.table(found)
+    assert lines[2] == "hard_target_500   0.713  0.693-0.733  0.713     0.500     0.500  1,234,567   181"
     assert max(map(len, lines)) <= 80
     shares = "0.713 (0.693 to 0.733) | 0.713 (0.693 to 0.733) | 0.500 (0.450 to 0.550) | 0.500 (0.450 to 0.550)"
-    assert f"| hard_target_500 | about hard_target_500 | {shares} | 1,234,567 | 6,000,000 | 29,000 | 200 |" in ablations.markdown(
-        settings, found
+    assert f"| hard_target_500 | about hard_target_500 | {shares} | 1,234,567 | 6,000,000 | 29,000 | 181 |" in ablations.markdown(
+        ablations.Settings(), found
     )
-    on_time = {"preset": record(ablations, "preset", config, 0.7, seconds=197.9)}
-    assert len(ablations.table(settings, on_time)) == 3
 
 
-def test_a_training_that_is_off_is_made_once_more(ablations: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """By calibration a match takes 20 plies of 2 ms, hence 4,500 in three minutes; in truth 40 plies, so that 2,250 fit."""
-    monkeypatch.setattr(ablations, "calibrated", lambda _: pace(0.002, 0.002))
-    monkeypatch.setattr(ablations, "judged", lambda _: {})
-    asked: list[int] = []
+SCHEDULE = ScheduleSettings(
+    n_episodes=10**12, learning_steps=6, samples_per_insert=1.0, batch_size=8, learning_starts=1, exploration_initial_eps=1.0,
+    exploration_final_eps=0.2, exploration_fraction=0.5, ladder=None, beta0=0.4, learning_rate=0.01, learning_rate_schedule="cosine",
+)  # fmt: skip
 
-    def train(config: TrainConfig, *, console: bool) -> Any:
-        asked.append(config.n_episodes)
-        run = Path(config.runs_dir) / str(config.name)
-        (run / "checkpoints" / "9").mkdir(parents=True)
-        matches = config.n_episodes
-        counts = {"episodes": matches, "plies": 40 * matches, "updates": 1, "seconds": 0.08 * matches}
-        return SimpleNamespace(run=run, agent=run / "last.safetensors", interrupted=False, **counts)
 
-    monkeypatch.setattr(ablations, "train", train)
-    settings = ablations.Settings(out=tmp_path)
-    config = ablations.plan("quick", 0)[0]["preset"]
-    done = ablations.trained_row(settings, "preset", config)
-    assert (asked, done["matches"], done["seconds"], done["agent"]) == ([4500, 2250], 2250, 180.0, "runs/preset-2/last.safetensors")
-    assert [run.name for run in (tmp_path / "runs").iterdir()] == ["preset-2"]
-    assert list((tmp_path / "runs" / "preset-2" / "checkpoints").iterdir()) == []
-    ablations.keep(tmp_path / "results.jsonl", done)
-    ablations.trained_row(settings, "resnet", config)
-    assert asked[2:] == [2250]  # matches of 40 plies, as those before
+def test_a_schedule_by_the_clock(ablations: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It begins when it is asked for the first time, and ends with the time and the updates that are due."""
+    now = 1000.0
+    monkeypatch.setattr(ablations.time, "perf_counter", lambda: now)
+    schedule = ablations.ByTheClock(SCHEDULE, seconds=180.0)
+    now = 2000.0
+    assert (schedule.progress, schedule.epsilon(0), schedule.learning_rate) == (0.0, 1.0, 0.01)
+    now = 2045.0
+    assert (schedule.progress, schedule.epsilon(0), schedule.beta) == pytest.approx((0.25, 0.6, 0.55))
+    now = 2090.0
+    assert (schedule.progress, schedule.learning_rate) == pytest.approx((0.5, 0.005))
+    schedule.receive(episodes=10**6, plies=1, transitions=1, stored=5, capacity=10)
+    assert schedule.due == 6
+    assert not schedule.finished
+    now = 2180.0
+    assert (schedule.progress, schedule.learning_rate) == pytest.approx((1.0, 0.0))
+    assert not schedule.finished
+    schedule.due = 0
+    assert schedule.finished
+    now = 3000.0
+    assert schedule.progress == 1.0
+
+
+def test_a_row_is_trained_for_its_time(ablations: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A real training of tic-tac-toe for half a second, of which the replay is not kept; another one has another place."""
+    monkeypatch.setattr(ablations, "judged", lambda _: {"even": 1})
+    small = {"game": "tic_tac_toe", "backend": "inline", "num_workers": 1, "learner_threads": 1, "device": "cpu", "eval_matches": 2}
+    config = build_config(overrides={**small, "policy_kwargs": {"net_arch": [8]}, "tensorboard": False})
+    settings = ablations.Settings(out=tmp_path, minutes=0.5 / 60.0)
+    for number in (1, 2):
+        done = ablations.trained_row(settings, "preset", config)
+        assert 0.5 <= done["seconds"] < 10.0
+        assert done["matches"] > 20
+        assert (done["agent"], done["even"], done["minutes"]) == (f"runs/preset-{number}/last.safetensors", 1, 0.5 / 60.0)
+        assert (tmp_path / done["agent"]).is_file()
+        assert list((tmp_path / "runs" / f"preset-{number}" / "checkpoints").iterdir()) == []
+    assert assembly.Schedule is Schedule
 
 
 @pytest.mark.parametrize(
