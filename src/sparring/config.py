@@ -235,7 +235,7 @@ class TrainConfig(_Frozen):
     eval_interval: AtLeastOne = 2_000
     """Updates between evaluations."""
     eval_matches: AtLeastOne = 200
-    """Matches against each scripted opponent per evaluation."""
+    """Matches against each scripted opponent, and against the best agent so far, per evaluation."""
     checkpoint_interval: AtLeastOne = 5_000
     """Updates between checkpoints."""
     log_interval: Positive = 5.0

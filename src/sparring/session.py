@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from sparring.monitor import Monitor
 from sparring.progress import Progress
 from sparring.run_directory import RunDirectory
 from sparring.runtime import Batch, Workers
+
+_ROUNDING: Final = 1e-9
 
 
 class Session:
@@ -124,7 +126,7 @@ class Session:
         """
         agent = self._parts.agent()
         score, weights = self.progress.evaluate(agent), self._parts.learner.evaluated_vector()
-        if self._best is None or score - self._best[0] + self._score_against(self._best[1], weights) >= 0.5:
+        if self._best is None or score - self._best[0] + self._score_against(self._best[1], weights) >= 0.5 - _ROUNDING:
             self._best = score, weights
             agent.save(self._run.best_path)
 

@@ -15,9 +15,7 @@ from sparring.progress import Progress
 from sparring.training import train
 
 
-def run_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: list[float], against_best: list[float]
-) -> tuple[int | None, list[Any]]:
+def run_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: list[float], against_best: list[float]) -> tuple[int, list[Any]]:
     """(which evaluation's agent was kept, the duels that were asked for), if evaluations and duels with the best one come out like this."""
     seen: list[bytes] = []
     duels: list[tuple[Any, ...]] = []

@@ -65,6 +65,17 @@ def test_stopped_between_rounds_and_within(mode: str, tmp_path: Path, whole: dic
     assert sorted(due) == [0, 1, 2, 3, 4, 5, 6]
 
 
+def test_stopped_with_a_minibatch_drawn_ahead(tmp_path: Path) -> None:
+    """Two threads of the learner: where a series of updates was stopped, what the second one had prepared is in the checkpoint."""
+    whole = train_until(NEVER, tmp_path, "whole", learner_threads=2)
+    ahead = []
+    for point in range(StopAfter.looked // 2, StopAfter.looked // 2 + 7):
+        name = f"stopped-{point}"
+        ahead.append(bool(saved(train_until(point, tmp_path, name, learner_threads=2))["learner"]["ahead"]))
+        assert figures(resume_until(NEVER, tmp_path, name)) == figures(whole)
+    assert ahead.count(True) >= 4
+
+
 @MODES
 def test_stopped_before_anything_has_happened(mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]) -> None:
     stopped = train_until(0, tmp_path, "stopped", mode=mode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -33,13 +34,24 @@ def learner_settings(policy: PolicySpec, precision: str, batch_size: int = BATCH
 
 
 def update_step(policy: PolicySpec, rows: NDArray[Any], settings: LearnerSettings) -> Callable[[], int]:
-    """A bare update on the CPU, with a minibatch that is in place already, the first `batch_size` of `rows`; answers 1."""
+    """A bare update on the CPU, with a minibatch that is in place already, the first `batch_size` of `rows`; answers 1.
+
+    With several threads one of them works ahead, as the learner's do.
+    """
     place = torch.device("cpu")
     update, minibatch = _update(policy, settings, place), _minibatch(rows, 0, settings, place)
+    thread = ThreadPoolExecutor(1) if settings.looks_ahead else None
+    noise = torch.zeros(update.noise_size)
+    looked = update.look(minibatch, noise)
 
     def step() -> int:
         with fast_float32():
-            _step(update, minibatch)
+            if thread is None:
+                _step(update, minibatch)
+            else:
+                looking = thread.submit(update.look, minibatch, noise)
+                update.step(minibatch, looked, noise)
+                looking.result()
         return 1
 
     return step

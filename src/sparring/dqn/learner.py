@@ -60,7 +60,7 @@ class Learner:
         self._mean = RunningMean(self._optimizer.weights, settings.averaging) if settings.averaging else None
         self._launches: Launches | None = None
         self._rng = np.random.default_rng(stream_key(seed, _SAMPLING))
-        self._minibatches = Minibatches(self._update, settings.batch_size, device, self._rng, ahead=settings.threads > 1)
+        self._minibatches = Minibatches(self._update, settings.batch_size, device, self._rng, ahead=settings.looks_ahead)
         self.layout = FlatWeights(self.policy)
         self.updates = 0
 
@@ -102,13 +102,15 @@ class Learner:
 
     def _launch(self, replay: DeviceReplay, most: int, beta: float) -> int:
         """Make `most` updates or fewer, up to the next move of the target; returns how many."""
+        self._minibatches.forget()  # of a run that has moved to this device
         if self._launches is None or self._launches.replay is not replay:
             size = min(UPDATES_PER_LAUNCH, self.settings.target_update_interval)
             recorder = CudaGraphs(self.device) if self.device.type == "cuda" else None
             self._launches = Launches(self._update, replay, batch_size=self.settings.batch_size, most=size, recorder=recorder)
         room = min(most, self.settings.target_update_interval - self.updates % self.settings.target_update_interval)
         count = self._launches.most if room >= self._launches.most else 1
-        self._launches.launch(count, rng=self._rng, beta=beta)
+        with fast_float32():
+            self._launches.launch(count, rng=self._rng, beta=beta)
         self.updates += count
         self._follow(count)
         return count

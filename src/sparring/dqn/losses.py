@@ -52,7 +52,6 @@ class Huber:
             return _infer(target, batch.next_observation)
 
     def __call__(self, policy: nn.Module, batch: TensorMinibatch, looked: Tensor) -> Judged:
-        # First of the two: autocast keeps the weights that it casts, and without a gradient if none was asked for.
         q: Tensor = policy(batch.observation).to(torch.float32)
         with torch.no_grad():
             q_online = _infer(policy, batch.next_observation) if self.double_q else None

@@ -36,8 +36,8 @@ def fast_float32() -> Iterator[None]:
 
     Torch hands them to MKL, which on AMD's processors uses half of the width of AVX-512. oneDNN, which multiplies matrices of bfloat16
     for torch anyway, uses all of it: twice as fast. Torch asks it for float32 only where bfloat16 is said to do, and oneDNN makes use of
-    that on processors with AMX alone; so on the others to say so is to choose the library. The setting is the process's: no other thread
-    should multiply matrices meanwhile.
+    that on processors with AMX alone; so on the others to say so is to choose the library. The setting is the process's: threads that
+    multiply matrices meanwhile do so in the same way, and whoever starts them should hold it until they are done.
     """
     matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = matmul.fp32_precision

@@ -37,7 +37,14 @@ class LearnerSettings:
     returns: tuple[float, float] | None  # None: targets are not clipped
     bfloat16: bool  # matrix products only; weights, targets, loss and optimizer are float32
     averaging: float = 0.0  # decay per update of the running mean of the weights; 0: none
-    threads: int = 1  # on a CPU; of several one prepares the next minibatch, the others share out this one
+    threads: int = 1  # on a CPU
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether one of the threads prepares the next minibatch while the others share out this one; there is no next one for a target
+        that moves with every update.
+        """
+        return self.threads > 1 and self.target_update_interval > 1
 
 
 class Update:
@@ -67,7 +74,7 @@ class Update:
         device = optimizer.weights.device
         self.failed, self._scale = torch.zeros((), device=device), torch.ones((), device=device)
         self._poison = torch.zeros((), device=device)  # 0, or NaN from the first failure of a series on
-        self._crew = Crew(max(1, min(settings.threads - 1, settings.batch_size)))
+        self._crew = Crew(min(settings.threads - settings.looks_ahead, settings.batch_size))
         self._sums = torch.zeros(5, dtype=torch.float64, device=device)
         self._kept: list[tuple[Tensor, ...]] = []
         self.refresh()
@@ -121,7 +128,8 @@ class Update:
         return judged._replace(loss=loss.detach()), gradients
 
     def _cast(self, batch: TensorMinibatch) -> AbstractContextManager[object]:
-        return torch.autocast(batch.R.device.type, torch.bfloat16) if self._autocast else nullcontext()
+        # Without the cache of weights that were cast, which all threads would share: one that looks would clear it for one that learns.
+        return torch.autocast(batch.R.device.type, torch.bfloat16, cache_enabled=False) if self._autocast else nullcontext()
 
     def _descend(self, loss: Tensor) -> Tensor:
         """Adam's step along the clipped gradient; returns the gradient's norm before clipping."""

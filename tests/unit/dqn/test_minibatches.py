@@ -19,7 +19,6 @@ from sparring.games import spec_of
 from sparring.replay import Minibatch, PrioritizedSampler, RandomSymmetry, Replay, ReplayBuffer
 
 CPU = torch.device("cpu")
-NOISY = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8], "noisy": True}))
 SETTINGS = LearnerSettings(
     batch_size=6, learning_rate=0.01, double_q=True, tau=1.0, target_update_interval=4, max_grad_norm=10.0, returns=None,
     bfloat16=False, threads=2,
@@ -46,9 +45,11 @@ class Told(Replay):
         self.order += "u"
 
 
-def learner(threads: int = 2, seed: int = 1) -> Learner:
+def learner(threads: int = 2, seed: int = 1, **changes: Any) -> Learner:
     torch.set_num_threads(1)
-    return Learner(NOISY, replace(SETTINGS, threads=threads), device=CPU, seed=seed)
+    atoms = changes.pop("atoms", 1)
+    policy = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8], "noisy": True, "atoms": atoms}))
+    return Learner(policy, replace(SETTINGS, threads=threads, **changes), device=CPU, seed=seed)
 
 
 def stop_after(updates: int) -> Callable[[], bool]:
@@ -64,11 +65,22 @@ def test_the_next_one_is_drawn_before_the_replay_hears_of_this_one(threads: int,
     assert replay.order == order.replace(" ", "")
 
 
-def test_drawn_ahead_or_not_each_minibatch_makes_the_same_update() -> None:
+def test_for_a_target_that_moves_with_every_update_nothing_is_drawn_ahead() -> None:
+    """All threads share out the minibatch then."""
+    replay, one = Told(), learner(target_update_interval=1, tau=0.1)
+    one.update(replay, 3)
+    assert replay.order == "sususu"
+    assert (one._update._crew.size, learner()._update._crew.size) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"double_q": False}, {"tau": 0.5}, {"bfloat16": True}, {"atoms": 5, "returns": (-1.0, 1.0)}], ids=str
+)
+def test_drawn_ahead_or_not_each_minibatch_makes_the_same_update(changes: dict[str, Any]) -> None:
     """Where nothing depends on errors; as threads share out none of it, the bits are the same."""
     ends = []
     for threads in (1, 2):
-        one, replay = learner(threads), Told()
+        one, replay = learner(threads, **changes), Told()
         replay.update = lambda indices, td_errors: None  # type: ignore[method-assign]
         stats = one.update(replay, 11, beta=0.5)
         ends.append((one.vector().tobytes(), stats, one.get_state()["rng"]))
@@ -93,7 +105,6 @@ def test_a_series_that_was_stopped_goes_on_bit_for_bit(done: int) -> None:
     other.update(other_replay, 3, between=stop_after(2))  # has drawn one of its own
     other.set_state(state)
     other_replay.set_state(replay_state)
-    assert all(np.array_equal(value, other.get_state()["ahead"][name]) for name, value in state["ahead"].items() if name != "rows")
     other.update(other_replay, 8 - done)
     assert other.vector().tobytes() == expected
 

@@ -217,7 +217,7 @@ def test_a_minibatch_from_rows_and_from_columns() -> None:
 
 
 @pytest.mark.parametrize("network", ["mlp", "patches", "resnet", "odd"])
-@pytest.mark.parametrize("threads", [2, 3, B, 5 * B])
+@pytest.mark.parametrize("threads", [2, 3, 4, B, 5 * B])
 def test_threads_share_out_a_minibatch_and_make_the_same_step(network: str, threads: int) -> None:
     """Parts of unequal size count by their size; the sums differ by rounding only."""
     alone, policy, _ = make(network)
@@ -234,7 +234,7 @@ def test_threads_share_out_a_minibatch_and_make_the_same_step(network: str, thre
 def test_the_same_number_of_threads_gives_the_same_bits() -> None:
     ends = []
     for _ in range(2):
-        update, policy, _ = make("mlp", threads=2, bfloat16=True)
+        update, policy, _ = make("mlp", threads=3, bfloat16=True)
         update.begin()
         for seed in range(5):
             stepped(update, batch(seed))
@@ -243,7 +243,7 @@ def test_the_same_number_of_threads_gives_the_same_bits() -> None:
 
 
 def test_what_a_thread_raises_is_raised_here() -> None:
-    update, _, _ = make("mlp", threads=2)
+    update, _, _ = make("mlp", threads=3)
     with pytest.raises(RuntimeError, match="index"):
         stepped(update, replace(batch(), action=torch.full((B,), 99)))
 
