@@ -42,8 +42,7 @@ class Minibatches:
         self._rng = rng
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner") if ahead else None
         self._replay: Replay | None = None
-        self._rooms: list[Minibatch] = []  # two, used in turn
-        self._tensors: list[TensorMinibatch] = []  # of these, where they share their memory
+        self._rooms: list[tuple[Minibatch, TensorMinibatch]] = []  # two, used in turn; on the CPU tensors are the arrays themselves
         self._next: Ready | None = None
         self._saved: dict[str, Any] = {}
 
@@ -85,30 +84,32 @@ class Minibatches:
     def _make_room(self, replay: Replay) -> None:
         if self._replay is not replay:
             self._replay, self._next = replay, None
-            self._rooms = [replay.room(self._batch_size) for _ in range(2)]
-            self._tensors = [self._sent(room) for room in self._rooms]
+            rooms = [replay.room(self._batch_size) for _ in range(2)]
+            self._rooms = [(room, self._sent(room)) for room in rooms]
 
     def _draw(self, replay: Replay, beta: float) -> Ready:
-        room = self._turn()
+        room = self._free_room()
         replay.sample_into(room, rng=self._rng, beta=beta)
-        return self._ready(room, self._rng.standard_normal(self._update.noise_size, np.float32))
+        return self._ready(self._rng.standard_normal(self._update.noise_size, np.float32))
 
     def _restored(self) -> Ready:
-        room, saved = self._turn(), self._saved
+        room, saved = self._free_room(), self._saved
         room.indices[:], room.weights[:] = saved["indices"], saved["weights"]
         for name, column in room.rows.items():
             column[:] = saved["rows"][name]
         self._saved = {}
-        return self._ready(room, saved["noise"])
+        return self._ready(saved["noise"])
 
-    def _turn(self) -> Minibatch:
-        """The room that is not in use."""
+    def _free_room(self) -> Minibatch:
+        """The room that is not in use, from now on the first one."""
         self._rooms.reverse()
-        self._tensors.reverse()
-        return self._rooms[0]
+        return self._rooms[0][0]
 
-    def _ready(self, room: Minibatch, numbers: NDArray[np.float32]) -> Ready:
-        tensors = self._tensors[0] if self._device.type == "cpu" else self._sent(room)
+    def _ready(self, numbers: NDArray[np.float32]) -> Ready:
+        """What is in the first room."""
+        room, tensors = self._rooms[0]
+        if self._device.type != "cpu":
+            tensors = self._sent(room)
         noise = torch.from_numpy(numbers).to(self._device)
         return Ready(room, tensors, self._update.look(tensors, noise), noise)
 

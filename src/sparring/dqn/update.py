@@ -41,9 +41,7 @@ class LearnerSettings:
 
     @property
     def looks_ahead(self) -> bool:
-        """Whether one of the threads prepares the next minibatch while the others share out this one; there is no next one for a target
-        that moves with every update.
-        """
+        """Whether one thread prepares the next minibatch, the others sharing out this one: not if the target moves with every update."""
         return self.threads > 1 and self.target_update_interval > 1
 
 
