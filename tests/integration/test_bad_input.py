@@ -79,6 +79,7 @@ def contents(folder: Path) -> dict[str, bytes | None]:
         (f"evaluate {CUT}", [CUT, "damaged"]),
         (f"evaluate {AGENT} --opponent rndom", ["unknown opponent", "rndom", "did you mean 'random'"]),
         (f"evaluate {AGENT} --matches 0", ["matches", "got 0", "at least 1"]),
+        (f"evaluate {AGENT} --opening-plies -1", ["opening_plies", "got -1", "at least 0"]),
         (f"evaluate {AGENT} --matches x", ["--matches", "got 'x'", "a whole number"]),
         (f"evaluate {AGENT} --opponnent random", ["unknown option", "did you mean '--opponent'"]),
         ("evaluate connect_four-2", ["no such agent", "'connect_four-2'", "did you mean 'connect_four-1'"]),

@@ -145,7 +145,8 @@ class Terminal:
     def leave(self, key: str) -> str:
         """All that was said by the end that `key` makes.
 
-        Python's input() sleeps through a Ctrl-C that comes between its prompt and its reading. A person who sees nothing happen presses again.
+        Python's input() sleeps through a Ctrl-C that comes between its prompt and its reading. A person who sees nothing happen
+        presses again.
         """
         with contextlib.suppress(OSError):  # what a terminal says when nobody has it open any more
             for _ in range(10):

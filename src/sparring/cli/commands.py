@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, Unio
 import tyro
 
 from sparring.bench import PARTS, check_parts, check_seconds
-from sparring.cli.parsing import Seed, WholeNumber, given_options, parse
+from sparring.cli.parsing import AutoNumber, Seed, WholeNumber, given_options, parse
 from sparring.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -102,6 +102,9 @@ class EvaluateForm:
     agent: Agent
     opponent: Annotated[Several, tyro.conf.arg(metavar="NAME", help=_OPPONENT_HELP)] = ()
     matches: Annotated[WholeNumber, tyro.conf.arg(help="Matches against each opponent.")] = 1000
+    opening_plies: Annotated[AutoNumber, tyro.conf.arg(help="Random plies with which matches begin; auto: 4, fewer in a short game.")] = (
+        None
+    )
     seed: Annotated[WholeNumber, tyro.conf.arg(help="Root of all randomness: same seed, same matches.")] = 0
     positions: Annotated[
         str | None,
@@ -135,7 +138,7 @@ def _evaluate(argv: Sequence[str], prog: str) -> int:
         figures["positions"] = judge_positions(found, Path(form.positions), form.opponent, rows=form.rows, seed=form.seed)
     plays = not form.exhaustive or bool(form.opponent) if form.positions is None else "--matches" in given_options(argv)
     if plays:
-        figures |= judge(found, form.opponent, matches=form.matches, seed=form.seed)
+        figures |= judge(found, form.opponent, matches=form.matches, seed=form.seed, opening_plies=form.opening_plies)
     if form.json:
         _print_json(figures)
     else:

@@ -24,14 +24,14 @@ def load_agent(found: FoundAgent) -> DQNAgent:
     return DQNAgent.load(found.path, game=found.game, network=found.network)
 
 
-def judge(found: FoundAgent, opponents: Sequence[str], *, matches: int, seed: int) -> dict[str, Any]:
+def judge(found: FoundAgent, opponents: Sequence[str], *, matches: int, seed: int, opening_plies: int | None = None) -> dict[str, Any]:
     """`{"opponents": {NAME: {"matches", "wins", ..., "score", "interval95", "seats"}}}` of the greedy agent.
 
     Without `opponents` it meets the yardsticks of its game.
     """
     agent = load_agent(found)
     player, game = NetworkPlayer("agent", agent.policy()), agent.spec.game
-    return evaluate(player, game, opponents or yardsticks(game), matches=matches, seed=seed)
+    return evaluate(player, game, opponents or yardsticks(game), matches=matches, seed=seed, opening_plies=opening_plies)
 
 
 def search_losses(found_agent: FoundAgent) -> dict[str, Any]:

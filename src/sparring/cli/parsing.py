@@ -93,24 +93,17 @@ def _whole_number(values: list[str]) -> int:
         raise ValueError(f"got {values[0]!r}, expected a whole number") from None
 
 
-WholeNumber = Annotated[
-    int,
-    PrimitiveConstructorSpec(
+def _number(absent: str = "") -> PrimitiveConstructorSpec[Any]:
+    """How a whole number is read and shown; with `absent` as what None, which only a default can be, is called."""
+    return PrimitiveConstructorSpec(
         nargs=1,
         metavar="INT",
         instance_from_str=_whole_number,
-        is_instance=lambda value: isinstance(value, int),
-        str_from_instance=lambda value: [str(value)],
-    ),
-]
+        is_instance=lambda value: isinstance(value, int) or (value is None and absent != ""),
+        str_from_instance=lambda value: [absent if value is None else str(value)],
+    )
 
-Seed = Annotated[
-    int | None,
-    PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="INT",
-        instance_from_str=_whole_number,
-        is_instance=lambda value: value is None or isinstance(value, int),
-        str_from_instance=lambda value: ["random" if value is None else str(value)],
-    ),
-]
+
+WholeNumber = Annotated[int, _number()]
+Seed = Annotated[int | None, _number("random")]
+AutoNumber = Annotated[int | None, _number("auto")]

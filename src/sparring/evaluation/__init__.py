@@ -26,17 +26,20 @@ __all__ = [
 ]
 
 
-def evaluate(agent_player: Player, game_name: str, opponents: Sequence[str], *, matches: int, seed: int) -> dict[str, Any]:
+def evaluate(
+    agent_player: Player, game_name: str, opponents: Sequence[str], *, matches: int, seed: int, opening_plies: int | None = None
+) -> dict[str, Any]:
     """`agent_player` against each of the scripted `opponents`: `{"opponents": {NAME: {"matches", "wins", …, "score", …}}}`.
 
-    An opponent takes all seats but the agent's. All opponents are met from the same openings (`openings.usual_plies`), so that their
-    figures compare.
+    An opponent takes all seats but the agent's. All opponents are met from the same openings of `opening_plies` random plies (None:
+    `openings.usual_plies`), so that their figures compare.
     """
     make_game, spec = partial(games.make, game_name), games.spec_of(game_name)
     yardsticks = {name: scripted_player(name, game_name) for name in opponents}  # all of them first: a misspelt name costs no match
+    plies = usual_plies(spec) if opening_plies is None else opening_plies
     scores = {}
     for name, opponent in yardsticks.items():
         players = [agent_player, *[opponent] * (spec.num_players - 1)]
-        table = play_matches(make_game, players, matches=matches, seed=seed, opening_plies=usual_plies(spec))
+        table = play_matches(make_game, players, matches=matches, seed=seed, opening_plies=plies)
         scores[name] = score_matches(table).as_dict()
     return {"opponents": scores}

@@ -114,6 +114,8 @@ def test_evaluate(result: TrainResult, capsys: pytest.CaptureFixture[str]) -> No
     assert figures["opponents"]["random"].keys() == {"matches", "wins", "draws", "losses", "score", "interval95", "seats"}
     assert main(["evaluate", run, "--opponent", "random", "--opponent", "one_ply", "--matches", "50", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == figures
+    assert main(["evaluate", run, "--opponent", "random", "--matches", "50", "--opening-plies", "0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["opponents"]["random"] != figures["opponents"]["random"]
     (result.run / "best.safetensors").write_bytes(result.agent.read_bytes())
     assert main(["evaluate", "tic_tac_toe-1", "--runs-dir", str(result.run.parent), "--exhaustive", "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)

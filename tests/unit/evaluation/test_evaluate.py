@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sparring import games
-from sparring.errors import ConfigurationError
+from sparring.errors import ConfigurationError, InputError
 from sparring.evaluation import evaluate, play_matches, score_matches
 from sparring.opponents.scripted import RandomPlayer, scripted_player
 
@@ -43,6 +43,16 @@ def test_the_shape_of_the_figures(game):
         assert result["interval95"][0] <= result["score"] <= result["interval95"][1]
     assert figures["opponents"]["random"]["score"] > 0.7
     assert 0.3 < figures["opponents"]["one_ply"]["score"] < 0.7
+
+
+def test_openings_have_as_many_plies_as_asked_for_or_the_usual_ones():
+    def figures(**asked):
+        return evaluate(scripted_player("one_ply"), "connect_four", ["random"], matches=60, seed=1, **asked)
+
+    assert figures() == figures(opening_plies=4)
+    assert figures() != figures(opening_plies=0)
+    with pytest.raises(InputError, match="opening_plies"):
+        figures(opening_plies=-1)
 
 
 def test_the_seed_decides():
