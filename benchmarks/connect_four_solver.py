@@ -1,9 +1,11 @@
 """How far an agent is from perfect play at Connect Four: it plays greedily against a solver, from both seats.
 
     python benchmarks/connect_four_solver.py runs/connect_four-1 --matches 12
-    python benchmarks/connect_four_solver.py runs/connect_four-1 --matches 12 --json
+    python benchmarks/connect_four_solver.py runs/connect_four-1 --opponent minimax:4 --opening-plies 4 --matches 500 --corrected-from 16
 
 The solver knows of every legal move whether it wins, draws or loses, and plays one of the best at random, however long it takes to win.
+With `--corrected-from` it stands behind the agent, which then loses nothing by what it does from so many stones on: the figures for some
+numbers of stones tell when its errors are made, and what perfect play could reach at all.
 
 It is the scheme of Pascal Pons, "Solving Connect 4: how to build a perfect AI" (blog.gamesolver.org), written anew: bitboards, negamax
 with a transposition table, windows of width one, moves that lose at once left out, the others in the order of the threats that they make
@@ -34,12 +36,14 @@ from sparring import games
 from sparring.atomic import write_file
 from sparring.cli.agents import find_agent
 from sparring.cli.judging import load_agent
+from sparring.dqn.policy import InferencePolicy
 from sparring.errors import FileFormatError, InputError, SparringError
-from sparring.evaluation import PlayedMatches, play_matches
+from sparring.evaluation import PlayedMatches, play_matches, score_matches
 from sparring.games import BatchedGame
-from sparring.opponents.players import NetworkPlayer, Player
+from sparring.opponents.scripted import scripted_player
 
 GAME: Final = "connect_four"
+PERFECT: Final = "perfect"
 ROWS: Final = 6
 COLUMNS: Final = 7
 MOVES: Final = range(COLUMNS)
@@ -249,7 +253,7 @@ def _read(cache: Path) -> dict[str, list[int]]:
 class PerfectPlayer:
     """Any move with the best outcome, with equal chances."""
 
-    name = "perfect"
+    name = PERFECT
 
     def __init__(self, solver: Solver) -> None:
         self._solver = solver
@@ -259,6 +263,31 @@ class PerfectPlayer:
         for j, slot in enumerate(slots.tolist()):
             choices = self._solver.best_columns(*(_stones(plane) for plane in game.observation[slot]))
             actions[j] = choices[int(uniforms[j, 1] * len(choices))]
+        return actions
+
+
+class CorrectedPlayer:
+    """The agent, but from so many `stones` on it keeps to the moves with the best outcome, and takes the one that it likes best.
+
+    `decisions` counts the moves made so, `corrected` those that would have been others.
+    """
+
+    name = "corrected"
+
+    def __init__(self, policy: InferencePolicy, solver: Solver, stones: int) -> None:
+        self._policy = policy
+        self._solver = solver
+        self._from = stones
+        self.decisions = self.corrected = 0
+
+    def act(self, game: BatchedGame, slots: NDArray[np.int64], uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
+        q = np.where(game.mask[slots], self._policy.q_values(game.observation[slots]), -np.inf)
+        actions: NDArray[np.int64] = np.argmax(q, axis=1)
+        for j in np.flatnonzero(game.plies[slots] >= self._from).tolist():
+            best = self._solver.best_columns(*(_stones(plane) for plane in game.observation[slots[j]]))
+            self.decisions += 1
+            self.corrected += actions[j] not in best
+            actions[j] = max(best, key=q[j].__getitem__)
         return actions
 
 
@@ -273,10 +302,16 @@ class Settings:
 
     agent: Annotated[str, tyro.conf.Positional]
     """An agent file, or a run's directory or name."""
+    opponent: str = PERFECT
+    """perfect: the solver; or a scripted player."""
     matches: int = 12
     """From each seat."""
+    opening_plies: int = 0
+    """Random plies with which matches begin."""
+    corrected_from: int | None = None
+    """Stones from which on the agent loses nothing, because the solver stands behind it; None: it plays as it is."""
     seed: int = 0
-    """Of the solver's choices among equals."""
+    """Of openings, and of choices among equals."""
     megabytes: int = 512
     """Size of the transposition table, rounded down to a power of two."""
     cache: Path | None = Path(".cache/connect_four_outcomes.json")
@@ -302,15 +337,28 @@ def main(settings: Settings) -> Mapping[str, Any]:
     if agent.spec.game != GAME:
         raise InputError("the solver knows one game", got=f"an agent for {agent.spec.game}", expected=GAME)
     solver = Solver(settings.megabytes, settings.cache)
-    players: list[Player] = [NetworkPlayer("agent", agent.policy()), PerfectPlayer(solver)]
+    opponent = PerfectPlayer(solver) if settings.opponent == PERFECT else scripted_player(settings.opponent, GAME)
+    stones = ROWS * COLUMNS if settings.corrected_from is None else settings.corrected_from
+    player = CorrectedPlayer(agent.policy(), solver, stones)
     begun = time.perf_counter()
-    table = play_matches(partial(games.make, GAME), players, matches=2 * settings.matches, seed=settings.seed, opening_plies=0)
+    table = play_matches(
+        partial(games.make, GAME),
+        [player, opponent],
+        matches=2 * settings.matches,
+        seed=settings.seed,
+        opening_plies=settings.opening_plies,
+    )
     seats = by_seat(table)
     for seat, counts in zip(("first", "second"), seats, strict=True):
         print(f"playing {seat}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
+    score = score_matches(table).score
+    print(f"score {score:.3f}")
+    if settings.corrected_from is not None:
+        print(f"from {stones} stones on {player.corrected:,} of {player.decisions:,} moves were corrected")
     nodes, seconds = int(solver.nodes[0]), time.perf_counter() - begun
     print(f"{nodes:,} positions in {seconds:.0f} s")
-    return {"agent": settings.agent, "opponent": "perfect", "matches": settings.matches, "seats": seats, "positions": nodes}
+    asked = {"agent": settings.agent, "opponent": settings.opponent, "matches": settings.matches, "corrected_from": settings.corrected_from}
+    return {**asked, "score": score, "seats": seats, "corrected": player.corrected, "positions": nodes}
 
 
 if __name__ == "__main__":

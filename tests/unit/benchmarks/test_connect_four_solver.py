@@ -77,6 +77,29 @@ def test_equally_good_moves_are_chosen_equally_often(solver: Any) -> None:
         assert np.bincount(actions, minlength=7)[choices].tolist() == [840 // len(choices)] * len(choices)
 
 
+def test_a_corrected_player_takes_of_the_best_moves_the_one_that_the_network_likes_best(solver: Any) -> None:
+    """Also a network that likes columns the less the farther right they are; before so many stones it is not corrected."""
+
+    class Policy:
+        def q_values(self, observation: np.ndarray) -> np.ndarray:
+            return np.tile(-np.arange(7.0), (len(observation), 1))
+
+    rows = [row for row in csv.DictReader(POSITIONS.read_text().splitlines()) if row["stones"] == "26"][:40]
+    game, slots = make("connect_four", len(rows)), np.arange(len(rows))
+    game.reset(slots, slots.astype(np.uint64))
+    for ply in range(26):
+        game.step(np.array([int(row["moves"][ply]) - 1 for row in rows]))
+    signs = [[np.sign(int(row[f"s{c}"])) if row[f"s{c}"] else -2 for c in range(1, 8)] for row in rows]
+    leftmost = [next(c for c in range(7) if outcome[c] > -2) for outcome in signs]
+    best = [outcome.index(max(outcome)) for outcome in signs]
+    assert best != leftmost
+    some = slots[::2]
+    player = solver.CorrectedPlayer(Policy(), solver.Solver(64), 26)
+    assert player.act(game, some, np.zeros((len(some), 2))).tolist() == best[::2]
+    assert (player.decisions, player.corrected) == (20, sum(one != other for one, other in zip(best[::2], leftmost[::2], strict=True)))
+    assert solver.CorrectedPlayer(Policy(), solver.Solver(1), 27).act(game, slots, np.zeros((40, 2))).tolist() == leftmost
+
+
 def test_early_outcomes_are_kept(solver: Any, tmp_path: Path) -> None:
     cache, rows = tmp_path / "deep" / "outcomes.json", csv.DictReader(POSITIONS.read_text().splitlines())
     [row, *_] = [row for row in rows if row["stones"] == "12" and int(row["best"]) < 0]
