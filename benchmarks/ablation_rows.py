@@ -39,6 +39,10 @@ ROWS: Final[Mapping[str, Row]] = {
     "n_steps_3": Row({"n_steps": 3}, "targets look three plies ahead"),
     "prioritized": Row({"prioritized_replay": True}, "large errors are replayed more often"),
     "uniform_replay": Row({"prioritized_replay": False}, "all transitions are replayed alike"),
+    "corrected": Row(
+        {"prioritized_replay_beta0": 0.4, "prioritized_replay_beta1": 1.0}, "what is replayed more often counts for less, in the end fully"
+    ),
+    "uncorrected": Row({"prioritized_replay_beta0": 0.0, "prioritized_replay_beta1": 0.0}, "what is replayed more often counts as much"),
     "samples_2": Row({"samples_per_insert": 2.0}, "two samples per transition, so that more plies are played"),
     "no_symmetry": Row({"symmetry_augmentation": False}, "positions as they were played, none mirrored"),
     "symmetry": Row({"symmetry_augmentation": True}, "half of the positions mirrored"),

@@ -251,6 +251,7 @@ def _schedule_settings(config: TrainConfig) -> ScheduleSettings:
         exploration_fraction=config.exploration_fraction,
         ladder=ladder if config.exploration == "ladder" else None,
         beta0=config.prioritized_replay_beta0,
+        beta1=config.prioritized_replay_beta1,
         learning_rate=config.learning_rate,
         learning_rate_schedule=config.learning_rate_schedule,
     )

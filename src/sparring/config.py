@@ -193,7 +193,9 @@ class TrainConfig(_Frozen):
     prioritized_replay_alpha: Fraction = 0.6
     """How much errors count in replay; 0: not at all."""
     prioritized_replay_beta0: Fraction = 0.4
-    """Correction for uneven replay at the start; it grows to 1."""
+    """Correction for uneven replay at the start."""
+    prioritized_replay_beta1: Fraction = 1.0
+    """The same in the end; a game without chance needs none."""
     prioritized_replay_eps: Positive = 1e-6
     """Added to every error, so that all can be replayed."""
     symmetry_augmentation: bool = True

@@ -34,6 +34,7 @@ class ScheduleSettings:
     exploration_fraction: float
     ladder: Ladder | None  # in place of the three above
     beta0: float
+    beta1: float
     learning_rate: float
     learning_rate_schedule: Literal["constant", "cosine"]
 
@@ -79,8 +80,13 @@ class Schedule:
 
     @property
     def beta(self) -> float:
-        """Exponent of the importance weights: linear from beta0 to 1 over the run (Schaul et al. 2016, section 3.4)."""
-        return self._settings.beta0 + self.progress * (1.0 - self._settings.beta0)
+        """Exponent of the importance weights: linear from beta0 to beta1, there 1, over the run (Schaul et al. 2016, section 3.4).
+
+        What is corrected is the mean of targets that differ by chance. Where all that follows a move is known there is one target, and to
+        have large errors count for more is no bias.
+        """
+        s = self._settings
+        return s.beta0 + self.progress * (s.beta1 - s.beta0)
 
     @property
     def learning_rate(self) -> float:

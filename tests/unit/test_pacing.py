@@ -25,6 +25,7 @@ SETTINGS = ScheduleSettings(
     exploration_fraction=1.0,
     ladder=None,
     beta0=0.4,
+    beta1=1.0,
     learning_rate=0.01,
     learning_rate_schedule="constant",
 )

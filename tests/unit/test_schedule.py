@@ -21,6 +21,7 @@ SETTINGS = ScheduleSettings(
     exploration_fraction=0.4,
     ladder=None,
     beta0=0.4,
+    beta1=1.0,
     learning_rate=0.01,
     learning_rate_schedule="constant",
 )
@@ -50,6 +51,7 @@ def test_epsilon_by_hand(episodes: int, expected: float) -> None:
 def test_beta_by_hand(episodes: int, expected: float) -> None:
     """0.4 + 0.6 * episodes / 1000, up to 1."""
     assert after(episodes).beta == pytest.approx(expected)
+    assert after(episodes, replace(SETTINGS, beta0=0.5, beta1=0.0)).beta == pytest.approx(0.5 * (1.0 - expected) / 0.6)
 
 
 @pytest.mark.parametrize(

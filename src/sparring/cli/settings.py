@@ -36,7 +36,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "replay": (
         "buffer_size", "learning_starts", "symmetry_augmentation", "prioritized_replay", "prioritized_replay_alpha",
-        "prioritized_replay_beta0", "prioritized_replay_eps",
+        "prioritized_replay_beta0", "prioritized_replay_beta1", "prioritized_replay_eps",
     ),
     "exploration": (
         "exploration", "exploration_initial_eps", "exploration_final_eps", "exploration_fraction", "exploration_ladder_eps",
