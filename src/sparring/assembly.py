@@ -231,7 +231,6 @@ def _rollout_settings(config: TrainConfig, policy: PolicySpec) -> RolloutSetting
         gamma=config.gamma,
         learn_from=config.learn_from,
         opponent_epsilon=config.opponent_epsilon,
-        opening_plies=config.opening_plies,
         bfloat16=config.actor_precision == "bfloat16",
     )
 

@@ -212,8 +212,6 @@ class TrainConfig(_Frozen):
     """Share of random moves of the first worker of a ladder, eps."""
     exploration_ladder_alpha: Share = 7.0
     """How far a ladder reaches: the last worker explores at eps to the power of 1 + alpha."""
-    opening_plies: NotNegative = 0
-    """Random plies with which a match begins, at most; as many as are drawn for it. Judged matches begin so, too."""
     opponents: dict[str, Share] | None = None
     """Whom the agent meets, as shares: self, snapshots, and scripted players (random, one_ply, minimax:4, mcts:200); auto: by the game."""
     opponent_epsilon: Fraction = 0.05

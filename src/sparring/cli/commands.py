@@ -102,9 +102,7 @@ class EvaluateForm:
     agent: Agent
     opponent: Annotated[Several, tyro.conf.arg(metavar="NAME", help=_OPPONENT_HELP)] = ()
     matches: Annotated[WholeNumber, tyro.conf.arg(help="Matches against each opponent.")] = 1000
-    opening_plies: Annotated[AutoNumber, tyro.conf.arg(help="Random plies with which matches begin; auto: 4, fewer in a short game.")] = (
-        None
-    )
+    opening_plies: Annotated[AutoNumber, tyro.conf.arg(help="Random plies that begin a match; auto: 4, fewer in a short game.")] = None
     seed: Annotated[WholeNumber, tyro.conf.arg(help="Root of all randomness: same seed, same matches.")] = 0
     positions: Annotated[
         str | None,

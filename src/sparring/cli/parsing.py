@@ -93,14 +93,14 @@ def _whole_number(values: list[str]) -> int:
         raise ValueError(f"got {values[0]!r}, expected a whole number") from None
 
 
-def _number(absent: str = "") -> PrimitiveConstructorSpec[Any]:
+def _number(absent: str | None = None) -> PrimitiveConstructorSpec[Any]:
     """How a whole number is read and shown; with `absent` as what None, which only a default can be, is called."""
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar="INT",
         instance_from_str=_whole_number,
-        is_instance=lambda value: isinstance(value, int) or (value is None and absent != ""),
-        str_from_instance=lambda value: [absent if value is None else str(value)],
+        is_instance=lambda value: isinstance(value, int) or (value is None and absent is not None),
+        str_from_instance=lambda value: [str(absent if value is None else value)],
     )
 
 

@@ -40,7 +40,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "exploration": (
         "exploration", "exploration_initial_eps", "exploration_final_eps", "exploration_fraction", "exploration_ladder_eps",
-        "exploration_ladder_alpha", "opening_plies",
+        "exploration_ladder_alpha",
     ),
     "opponent": (
         "opponents", "opponent_epsilon", "snapshot_interval", "max_snapshots", "max_opponents_per_worker", "matchmaking", "pfsp_weighting",

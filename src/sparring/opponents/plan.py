@@ -7,7 +7,6 @@ from typing import Final
 
 AGENT: Final = 0  # the id of the agent among players
 AGENT_NAME: Final = "self"
-OPENER: Final = -1  # the id of whoever plays the random plies with which matches may begin; sits nowhere
 
 
 @dataclass(frozen=True)

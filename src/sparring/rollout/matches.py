@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sparring.games import BatchedGame
 from sparring.games.random import PLAYERS, derive_keys, stream_key, uniforms
 from sparring.games.spec import StateTree
-from sparring.opponents.plan import AGENT, OPENER, Plan
+from sparring.opponents.plan import AGENT, Plan
 from sparring.opponents.records import result_dtype
 
 LearnFrom = Literal["agent", "all"]
@@ -50,11 +50,11 @@ def _pay(returns: Any, rewards: Any, terminated: Any, truncated: Any, ended: Any
 
 
 @njit(cache=True, nogil=True)
-def _find_movers(players: Any, seat: Any, plies: Any, opening: Any, movers: Any) -> Any:
+def _find_movers(players: Any, seat: Any, movers: Any) -> Any:
     """Fill `movers` [n] with who is to move in each slot; whether it is the same one everywhere."""
     alike = True
     for e in range(movers.shape[0]):
-        movers[e] = players[e, seat[e]] if plies[e] >= opening[e] else OPENER
+        movers[e] = players[e, seat[e]]
         alike &= movers[e] == movers[0]
     return alike
 
@@ -63,20 +63,17 @@ class MatchTable:
     """The matches of one worker's envs, one after another in each.
 
     Match m of env e has the key of (seed, worker, incarnation, e, m); its players are drawn from that key, kept to its end, and the
-    agent's seat moves on by one with each match, so that it plays every seat equally often. Its first plies, 0 to `opening_plies` with
-    equal chances, are the opener's.
+    agent's seat moves on by one with each match, so that it plays every seat equally often.
     """
 
-    def __init__(self, game: BatchedGame, *, seed: int, worker: int, incarnation: int, learn_from: LearnFrom, opening_plies: int) -> None:
+    def __init__(self, game: BatchedGame, *, seed: int, worker: int, incarnation: int, learn_from: LearnFrom) -> None:
         n, seats = game.num_slots, game.spec.num_players
         self._game = game
         self._base = np.uint64(stream_key(seed, worker, incarnation))
         self._learn_all = learn_from == "all"
-        self._most_opening = opening_plies
         self.number = np.full(n, -1, np.int64)
         self.keys = np.zeros(n, np.uint64)
         self.players = np.zeros((n, seats), np.int64)  # ids, AGENT for the newest weights
-        self.opening = np.zeros(n, np.int64)  # plies that the opener makes
         self.learns = np.zeros((n, seats), np.bool_)
         self.movers = np.zeros(n, np.int64)  # who is to move, after `find_movers`
         self._returns = np.zeros((n, seats), np.float32)
@@ -95,21 +92,13 @@ class MatchTable:
         keys = np.empty(len(slots), np.uint64)
         derive_keys(self._base, slots, self.number[slots], keys)
         self.keys[slots] = keys
-        draws = self._draws(keys)
-        self.opening[slots] = self._openings(draws)
+        draws = uniforms(keys, self._no_draws_yet[: len(slots)], PLAYERS, self.players.shape[1])
         _seat(slots, draws, self._edges, self._ids, self._learn_all, self.number, self.players, self.learns, self._returns)
         self._game.reset(slots, keys)
 
     def find_movers(self) -> bool:
         """Note in `movers` who is to move in each slot; whether it is the same player everywhere."""
-        return bool(_find_movers(self.players, self._game.seat, self._game.plies, self.opening, self.movers))
-
-    def _draws(self, keys: NDArray[np.uint64]) -> NDArray[np.float64]:
-        """[m, P + 1] in [0, 1): for the player of each seat, and for the length of the opening."""
-        return uniforms(keys, self._no_draws_yet[: len(keys)], PLAYERS, self.players.shape[1] + 1)
-
-    def _openings(self, draws: NDArray[np.float64]) -> NDArray[np.int64]:
-        return (draws[:, -1] * (self._most_opening + 1)).astype(np.int64)
+        return bool(_find_movers(self.players, self._game.seat, self.movers))
 
     def pay(self) -> NDArray[np.int64]:
         """Add what the last step paid; the slots whose matches it ended, a view that the next call writes on.
@@ -139,4 +128,3 @@ class MatchTable:
         self.number[...], self.keys[...] = state["number"], state["keys"]
         self.players[...], self.learns[...] = state["players"], state["learns"]
         self._returns[...] = state["returns"]
-        self.opening[:] = self._openings(self._draws(self.keys))

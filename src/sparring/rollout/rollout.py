@@ -17,10 +17,10 @@ from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.games import make
 from sparring.games.random import EXPLORATION, fill_uniforms, stream_key
-from sparring.opponents.plan import AGENT, AGENT_NAME, OPENER, Opponent
+from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.records import result_dtype
-from sparring.opponents.scripted import RandomPlayer, scripted_player
+from sparring.opponents.scripted import scripted_player
 from sparring.rollout.assembler import Bootstrap, TransitionAssembler
 from sparring.rollout.matches import LearnFrom, MatchTable
 from sparring.rollout.round import RoundCommand, RoundReport, WeightSource
@@ -42,7 +42,6 @@ class RolloutSettings:
     gamma: float
     learn_from: LearnFrom
     opponent_epsilon: float
-    opening_plies: int = 0  # random plies with which a match begins, at most
     bfloat16: bool = False  # matrix products of the agent and of snapshots
     block: int = 1024  # transitions handed on at a time
 
@@ -54,16 +53,13 @@ class Rollout:
         self._settings = settings
         self._weights = weights
         self._game = make(settings.policy.game, settings.num_envs)
-        self._matches = MatchTable(
-            self._game, seed=settings.seed, worker=worker, incarnation=incarnation,
-            learn_from=settings.learn_from, opening_plies=settings.opening_plies,
-        )  # fmt: skip
+        self._matches = MatchTable(self._game, seed=settings.seed, worker=worker, incarnation=incarnation, learn_from=settings.learn_from)
         self._assembler = TransitionAssembler(
             self._game, bootstrap=settings.bootstrap, n_steps=settings.n_steps, gamma=settings.gamma, block=settings.block
         )
         self._agent = NetworkPlayer(AGENT_NAME, InferencePolicy(settings.policy, bfloat16=settings.bfloat16))
         self._opponents: dict[int, Opponent] = {}
-        self._players: dict[int, Player] = {AGENT: self._agent, OPENER: RandomPlayer()}
+        self._players: dict[int, Player] = {AGENT: self._agent}
         self._spare: list[InferencePolicy] = []  # of snapshots that were forgotten: to make a network takes longer than to fill it
         self._place = worker, incarnation
         self._surplus = 0

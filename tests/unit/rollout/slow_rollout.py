@@ -42,7 +42,6 @@ class Env:
     matches: int = 0
     key: int = 0
     players: tuple[int, ...] = ()
-    opening: int = 0
     returns: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     record: Match | None = None
 
@@ -83,11 +82,10 @@ class SlowRollout:
         derive_keys(np.uint64(self.base), np.array([env.number]), np.array([env.matches]), out)
         env.key = int(out[0])
         seats = env.game.spec.num_players
-        draws = uniforms(out, FIRST, PLAYERS, seats + 1)[0].tolist()
         env.players = tuple(
-            AGENT if seat == (env.number + env.matches) % seats else _drawn(plan, uniform) for seat, uniform in enumerate(draws[:seats])
+            AGENT if seat == (env.number + env.matches) % seats else _drawn(plan, uniform)
+            for seat, uniform in enumerate(uniforms(out, FIRST, PLAYERS, seats)[0])
         )
-        env.opening = int(draws[seats] * (self.settings.opening_plies + 1))
         learns = tuple(self.settings.learn_from == "all" or player == AGENT for player in env.players)
         env.record = Match(env.number, learns)
         self.matches.append(env.record)
@@ -113,8 +111,6 @@ class SlowRollout:
 
     def _choice(self, env: Env, player: int, command: RoundCommand) -> int:
         uniform = uniforms(np.array([env.key], np.uint64), env.game.plies, EXPLORATION, 2)
-        if env.game.plies[0] < env.opening:
-            return int(scripted_player("random").act(env.game, FIRST, uniform)[0])
         if player != AGENT and self.known[player].slot is None:
             return int(scripted_player(self.known[player].name).act(env.game, FIRST, uniform)[0])
         slot = None if player == AGENT else self.known[player].slot

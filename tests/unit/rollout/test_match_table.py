@@ -5,10 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from sparring.games.spec import GameSpec
-from sparring.opponents.plan import AGENT, OPENER, Opponent, Plan
+from sparring.opponents.plan import AGENT, Opponent, Plan
 from sparring.rollout.matches import MatchTable
 
-SELF_PLAY = Plan((Opponent(AGENT, "self"),), (1.0,))
 PLAN = Plan((Opponent(AGENT, "self"), Opponent(1, "random"), Opponent(1003, "snapshot:3", 0)), (0.5, 0.25, 0.25))
 
 
@@ -31,9 +30,9 @@ class Payer:
         self.begun += zip(slots.tolist(), keys.tolist(), strict=True)
 
 
-def table(game: Payer, learn_from: str = "agent", opening_plies: int = 0, **place: int) -> MatchTable:
+def table(game: Payer, learn_from: str = "agent", **place: int) -> MatchTable:
     named = {"seed": 1, "worker": 2, "incarnation": 3, **place}
-    return MatchTable(game, learn_from=learn_from, opening_plies=opening_plies, **named)  # type: ignore[arg-type]
+    return MatchTable(game, learn_from=learn_from, **named)  # type: ignore[arg-type]
 
 
 def every(game: Payer) -> NDArray[np.int64]:
@@ -127,32 +126,9 @@ def test_keys_are_different_for_every_match_and_follow_from_their_place() -> Non
     assert len(set(keys)) == 4 * 32
 
 
-def test_openings_of_every_length_are_equally_frequent_whoever_plays() -> None:
-    game = Payer(8_000, 2)
-    matches, without = table(game, opening_plies=3), table(game)
-    for each in (matches, without):
-        each.begin(every(game), PLAN)
-    assert matches.players.tolist() == without.players.tolist()
-    assert without.opening.tolist() == [0] * 8_000
-    np.testing.assert_allclose(np.bincount(matches.opening) / 8_000, [0.25] * 4, atol=0.02)
-    agents = matches.players[:, 0] == AGENT
-    assert matches.opening[agents].mean() == pytest.approx(matches.opening[~agents].mean(), abs=0.08)
-
-
-def test_the_opener_moves_until_an_opening_is_over() -> None:
-    game = Payer(64, 2)
-    matches = table(game, opening_plies=2)
-    matches.begin(every(game), SELF_PLAY)
-    assert set(matches.opening.tolist()) == {0, 1, 2}
-    for ply in range(3):
-        game.plies[:] = ply
-        matches.find_movers()
-        assert (matches.movers == OPENER).tolist() == (matches.opening > ply).tolist()
-
-
 def test_a_restored_table_goes_on() -> None:
     first_game, second_game = Payer(6, 2), Payer(6, 2)
-    first, second = table(first_game, opening_plies=5), table(second_game, opening_plies=5)
+    first, second = table(first_game), table(second_game)
     first.begin(every(first_game), PLAN)
     first_game.rewards[:] = 2
     first.pay()
@@ -168,5 +144,4 @@ def test_a_restored_table_goes_on() -> None:
     second.begin(np.array([0]), PLAN)
     for name, value in first.get_state().items():
         np.testing.assert_array_equal(value, second.get_state()[name], err_msg=name)
-    assert first.opening.tolist() == second.opening.tolist()
     assert second.results(np.array([0, 1, 2]))["returns"].tolist() == [[0, 0], [0, 0], [2, 2]]

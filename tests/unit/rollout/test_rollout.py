@@ -74,8 +74,6 @@ SETTINGS = [
     settings_for(bootstrap="own_turn", n_steps=2),
     settings_for(bootstrap="own_turn", learn_from="all", num_envs=1),
     settings_for("connect_four", num_envs=3, n_steps=2),
-    settings_for(opening_plies=3),
-    settings_for("connect_four", num_envs=3, learn_from="all", opening_plies=12),
 ]
 
 
