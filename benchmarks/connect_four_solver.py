@@ -3,8 +3,9 @@
     python benchmarks/connect_four_solver.py runs/connect_four-1 --matches 12
     python benchmarks/connect_four_solver.py runs/connect_four-1 --opponent minimax:4 --opening-plies 4 --matches 500 --corrected-from 16
 
-The solver knows of every legal move whether it wins, draws or loses, and plays one of the best at random, however long it takes to win.
-With `--corrected-from` it stands behind the agent, which then loses nothing by what it does from so many stones on: the figures for some
+The solver knows of every legal move whether it wins, draws or loses. The perfect opponent is `minimax:8`, corrected by it from some stones
+on (`--perfect-from`; before that, positions take minutes): whoever is lost may play anything, and should at least make it hard. With
+`--corrected-from` the solver stands behind the agent, which then loses nothing by what it does from so many stones on: the figures for some
 numbers of stones tell when its errors are made, and what perfect play could reach at all.
 
 It is the scheme of Pascal Pons, "Solving Connect 4: how to build a perfect AI" (blog.gamesolver.org), written anew: bitboards, negamax
@@ -13,7 +14,7 @@ and then from the centre outwards. What differs: only signs are asked for, so th
 table is a pair of entries, one of which is kept while it took more work than what comes; positions count as one with their mirror images
 while there are few stones.
 
-Early positions take minutes, and are kept in a file from one call to the next (`--cache`).
+Early positions are kept in a file from one call to the next (`--cache`).
 """
 
 from __future__ import annotations
@@ -36,14 +37,15 @@ from sparring import games
 from sparring.atomic import write_file
 from sparring.cli.agents import find_agent
 from sparring.cli.judging import load_agent
-from sparring.dqn.policy import InferencePolicy
 from sparring.errors import FileFormatError, InputError, SparringError
 from sparring.evaluation import PlayedMatches, play_matches, score_matches
 from sparring.games import BatchedGame
+from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.scripted import scripted_player
 
 GAME: Final = "connect_four"
 PERFECT: Final = "perfect"
+ADVISER: Final = "minimax:8"  # whose moves the perfect opponent makes where the outcome allows it: it puts a loss off, and sees a trap
 ROWS: Final = 6
 COLUMNS: Final = 7
 MOVES: Final = range(COLUMNS)
@@ -250,44 +252,27 @@ def _read(cache: Path) -> dict[str, list[int]]:
     return known
 
 
-class PerfectPlayer:
-    """Any move with the best outcome, with equal chances."""
-
-    name = PERFECT
-
-    def __init__(self, solver: Solver) -> None:
-        self._solver = solver
-
-    def act(self, game: BatchedGame, slots: NDArray[np.int64], uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
-        actions = np.empty(len(slots), np.int64)
-        for j, slot in enumerate(slots.tolist()):
-            choices = self._solver.best_columns(*(_stones(plane) for plane in game.observation[slot]))
-            actions[j] = choices[int(uniforms[j, 1] * len(choices))]
-        return actions
-
-
 class CorrectedPlayer:
-    """The agent, but from so many `stones` on it keeps to the moves with the best outcome, and takes the one that it likes best.
+    """Another player, but from so many `stones` on only with moves of the best outcome: its own where it is one, else any of them.
 
-    `decisions` counts the moves made so, `corrected` those that would have been others.
+    `decisions` counts the moves made so, `corrected` those that were others than its own.
     """
 
-    name = "corrected"
-
-    def __init__(self, policy: InferencePolicy, solver: Solver, stones: int) -> None:
-        self._policy = policy
+    def __init__(self, player: Player, solver: Solver, stones: int, name: str = "corrected") -> None:
+        self.name = name
+        self._player = player
         self._solver = solver
         self._from = stones
         self.decisions = self.corrected = 0
 
     def act(self, game: BatchedGame, slots: NDArray[np.int64], uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
-        q = np.where(game.mask[slots], self._policy.q_values(game.observation[slots]), -np.inf)
-        actions: NDArray[np.int64] = np.argmax(q, axis=1)
+        actions = self._player.act(game, slots, uniforms)
         for j in np.flatnonzero(game.plies[slots] >= self._from).tolist():
             best = self._solver.best_columns(*(_stones(plane) for plane in game.observation[slots[j]]))
             self.decisions += 1
-            self.corrected += actions[j] not in best
-            actions[j] = max(best, key=q[j].__getitem__)
+            if actions[j] not in best:
+                self.corrected += 1
+                actions[j] = best[int(uniforms[j, 0] * len(best))]  # with the other number players choose among equals
         return actions
 
 
@@ -303,7 +288,9 @@ class Settings:
     agent: Annotated[str, tyro.conf.Positional]
     """An agent file, or a run's directory or name."""
     opponent: str = PERFECT
-    """perfect: the solver; or a scripted player."""
+    """perfect: `minimax:8`, and from `perfect_from` stones on the solver behind it; or a scripted player."""
+    perfect_from: int = 8
+    """Stones from which on the perfect opponent keeps to moves with the best outcome; 0: always, which takes hours."""
     matches: int = 12
     """From each seat."""
     opening_plies: int = 0
@@ -337,9 +324,11 @@ def main(settings: Settings) -> Mapping[str, Any]:
     if agent.spec.game != GAME:
         raise InputError("the solver knows one game", got=f"an agent for {agent.spec.game}", expected=GAME)
     solver = Solver(settings.megabytes, settings.cache)
-    opponent = PerfectPlayer(solver) if settings.opponent == PERFECT else scripted_player(settings.opponent, GAME)
+    opponent: Player = scripted_player(ADVISER if settings.opponent == PERFECT else settings.opponent, GAME)
+    if settings.opponent == PERFECT:
+        opponent = CorrectedPlayer(opponent, solver, settings.perfect_from, PERFECT)
     stones = ROWS * COLUMNS if settings.corrected_from is None else settings.corrected_from
-    player = CorrectedPlayer(agent.policy(), solver, stones)
+    player = CorrectedPlayer(NetworkPlayer("agent", agent.policy()), solver, stones)
     begun = time.perf_counter()
     table = play_matches(
         partial(games.make, GAME),
@@ -357,7 +346,8 @@ def main(settings: Settings) -> Mapping[str, Any]:
         print(f"from {stones} stones on {player.corrected:,} of {player.decisions:,} moves were corrected")
     nodes, seconds = int(solver.nodes[0]), time.perf_counter() - begun
     print(f"{nodes:,} positions in {seconds:.0f} s")
-    asked = {"agent": settings.agent, "opponent": settings.opponent, "matches": settings.matches, "corrected_from": settings.corrected_from}
+    asked = {"agent": settings.agent, "opponent": settings.opponent, "matches": settings.matches}
+    asked |= {"perfect_from": settings.perfect_from, "corrected_from": settings.corrected_from}
     return {**asked, "score": score, "seats": seats, "corrected": player.corrected, "positions": nodes}
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from sparring.errors import FileFormatError
-from sparring.games import make
+from sparring.games import BatchedGame, make
+from sparring.opponents.scripted import RandomPlayer
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 POSITIONS = Path(__file__).parents[2] / "data" / "connect_four" / "positions.csv"
@@ -48,13 +49,14 @@ def test_outcomes_of_solved_positions(solver: Any) -> None:
         assert [solver.Solver(1).best_columns(*stones(row["moves"])) for row in late[::50]] == best[::50]
 
 
-def test_perfect_players_keep_the_outcome(solver: Any) -> None:
+def test_corrected_players_keep_the_outcome(solver: Any) -> None:
     rows = [row for row in csv.DictReader(POSITIONS.read_text().splitlines()) if int(row["stones"]) == 22]
     game, slots = make("connect_four", len(rows)), np.arange(len(rows))
     game.reset(slots, slots.astype(np.uint64))
     for ply in range(22):
         game.step(np.array([int(row["moves"][ply]) - 1 for row in rows]))
-    player, rng, returns = solver.PerfectPlayer(solver.Solver(64)), np.random.default_rng(0), np.zeros((len(rows), 2))
+    player = solver.CorrectedPlayer(RandomPlayer(), solver.Solver(64), 22)
+    rng, returns = np.random.default_rng(0), np.zeros((len(rows), 2))
     while len(going := np.flatnonzero(~game.terminated)):
         actions = np.full(len(rows), -1)
         actions[going] = player.act(game, going, rng.random((len(going), 2)))
@@ -63,41 +65,34 @@ def test_perfect_players_keep_the_outcome(solver: Any) -> None:
     assert returns[:, 0].tolist() == [np.sign(int(row["best"])) for row in rows]  # seat 0 moves after 22 stones
 
 
-def test_equally_good_moves_are_chosen_equally_often(solver: Any) -> None:
-    """Nothing but the outcome counts: neither how long a win takes, nor how long a loss can be put off."""
-    for row in [row for row in csv.DictReader(POSITIONS.read_text().splitlines()) if row["stones"] == "24"][:20]:
-        game = make("connect_four", 1)
-        game.reset(np.zeros(1, np.int64), np.zeros(1, np.uint64))
-        for column in row["moves"]:
-            game.step(np.array([int(column) - 1]))
-        signs = [np.sign(int(row[f"s{c}"])) if row[f"s{c}"] else -2 for c in range(1, 8)]
-        choices = [column for column in range(7) if signs[column] == max(signs)]
-        draws = np.stack([np.zeros(840), (np.arange(840) + 0.5) / 840], axis=1)
-        actions = solver.PerfectPlayer(solver.Solver(1)).act(game, np.zeros(840, np.int64), draws)
-        assert np.bincount(actions, minlength=7)[choices].tolist() == [840 // len(choices)] * len(choices)
-
-
-def test_a_corrected_player_takes_of_the_best_moves_the_one_that_the_network_likes_best(solver: Any) -> None:
-    """Also a network that likes columns the less the farther right they are; before so many stones it is not corrected."""
-
-    class Policy:
-        def q_values(self, observation: np.ndarray) -> np.ndarray:
-            return np.tile(-np.arange(7.0), (len(observation), 1))
-
+def test_a_corrected_player_makes_its_own_move_where_it_is_one_of_the_best_and_else_any_of_them(solver: Any) -> None:
+    """Neither how long a win takes counts, nor how long a loss can be put off; before so many stones all is allowed."""
     rows = [row for row in csv.DictReader(POSITIONS.read_text().splitlines()) if row["stones"] == "26"][:40]
     game, slots = make("connect_four", len(rows)), np.arange(len(rows))
     game.reset(slots, slots.astype(np.uint64))
     for ply in range(26):
         game.step(np.array([int(row["moves"][ply]) - 1 for row in rows]))
     signs = [[np.sign(int(row[f"s{c}"])) if row[f"s{c}"] else -2 for c in range(1, 8)] for row in rows]
+    best = [[column for column in range(7) if outcome[column] == max(outcome)] for outcome in signs]
     leftmost = [next(c for c in range(7) if outcome[c] > -2) for outcome in signs]
-    best = [outcome.index(max(outcome)) for outcome in signs]
-    assert best != leftmost
+    kept = [own in good for own, good in zip(leftmost, best, strict=True)]
+    assert 0 < sum(kept) < 40
+
+    class Leftmost:
+        name = "leftmost"
+
+        def act(self, game: BatchedGame, slots: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+            return np.argmax(game.mask[slots], axis=1)
+
+    player = solver.CorrectedPlayer(Leftmost(), solver.Solver(64), 26)
+    for row in slots:
+        draws = np.stack([(np.arange(420) + 0.5) / 420, np.zeros(420)], axis=1)
+        counts = np.bincount(player.act(game, np.full(420, row), draws), minlength=7)
+        expected = [leftmost[row]] if kept[row] else best[row]
+        assert counts[expected].tolist() == [420 // len(expected)] * len(expected)
+    assert (player.decisions, player.corrected) == (420 * 40, 420 * (40 - sum(kept)))
     some = slots[::2]
-    player = solver.CorrectedPlayer(Policy(), solver.Solver(64), 26)
-    assert player.act(game, some, np.zeros((len(some), 2))).tolist() == best[::2]
-    assert (player.decisions, player.corrected) == (20, sum(one != other for one, other in zip(best[::2], leftmost[::2], strict=True)))
-    assert solver.CorrectedPlayer(Policy(), solver.Solver(1), 27).act(game, slots, np.zeros((40, 2))).tolist() == leftmost
+    assert solver.CorrectedPlayer(Leftmost(), solver.Solver(1), 27).act(game, some, np.zeros((20, 2))).tolist() == leftmost[::2]
 
 
 def test_early_outcomes_are_kept(solver: Any, tmp_path: Path) -> None:
