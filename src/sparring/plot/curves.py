@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 from numpy.typing import ArrayLike
@@ -35,7 +34,8 @@ def save_learning(path: Path, run: str, metrics: Metrics) -> None:
     """How the network learned: loss, mean Q-value, TD error, gradient norm, learning rate and exploration over plies."""
     done = (("matches", "rollout/episodes"), ("updates", "train/n_updates"))
     note = ", ".join(f"{count:,.0f} {what}" for what, tag in done if (count := metrics.last(tag)) is not None)
-    with style.picture(path, 14.0, 7.4, f"{run}: learning", note) as figure:
+    keys = [_key("smoothed", style.BLUE), _key("each report", style.BLUE, alpha=style.FAINT, linewidth=1.2)]
+    with style.picture(path, 14.0, 7.4, f"{run}: learning", note, keys) as figure:
         for tag, axes in zip(LEARNING.values(), style.panels(figure, list(LEARNING), 3, metrics.plies), strict=True):
             series = metrics.series(tag)
             if tag in _SET_BY_US:
@@ -50,7 +50,6 @@ def save_learning(path: Path, run: str, metrics: Metrics) -> None:
                 axes.set_ylim(bottom=0.0)
             if not len(series):
                 axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color=style.GREY)
-        _legend(figure, [_key("smoothed", style.BLUE), _key("each report", style.BLUE, alpha=style.FAINT, linewidth=1.2)])
 
 
 def save_opponents(path: Path, run: str, metrics: Metrics) -> None:
@@ -62,7 +61,9 @@ def save_opponents(path: Path, run: str, metrics: Metrics) -> None:
     rows = -(-len(shown) // columns)
     note = "at the right of a name: the share won when the agent was last evaluated"
     note += f"; {len(names) - len(shown)} more opponents are not shown" if len(names) > len(shown) else ""
-    with style.picture(path, 2.0 + 4.0 * max(2, columns), 0.6 + 3.3 * rows, f"{run}: matches won", note) as figure:
+    drawn = [_key("drawn, greedy", style.ORANGE, linestyle="--", marker="s")] if draws else []
+    keys = [_key("won, greedy", style.BLUE, marker="o"), *drawn, _key("won, exploring", style.SKY)]
+    with style.picture(path, 2.0 + 4.0 * max(2, columns), 0.6 + 3.3 * rows, f"{run}: matches won", note, keys) as figure:
         for name, axes in zip(shown, style.panels(figure, shown, columns, metrics.plies, share_y=True), strict=True):
             _noisy(axes, metrics.series(ROLLOUT_WINS + name), style.SKY)
             if name in draws:
@@ -72,15 +73,12 @@ def save_opponents(path: Path, run: str, metrics: Metrics) -> None:
         first = figure.axes[0]
         first.set_ylim(-0.02, 1.02)
         first.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-        drawn = [_key("drawn, greedy", style.ORANGE, linestyle="--", marker="s")] if draws else []
-        _legend(figure, [_key("won, greedy", style.BLUE, marker="o"), *drawn, _key("won, exploring", style.SKY)])
 
 
 def save_rating(path: Path, run: str, metrics: Metrics) -> None:
     """The agent's rating with two standard deviations to either side, and below it how many snapshots the pool held."""
     mu, sigma, pool = (metrics.series(f"selfplay/{tag}") for tag in ("rating_mu", "rating_sigma", "pool_size"))
     with style.picture(path, 11.0, 6.2, f"{run}: rating", "band: two standard deviations to either side") as figure:
-        style.below_header(figure)
         grid = figure.add_gridspec(2, 1, height_ratios=(3, 1))
         above = figure.add_subplot(grid[0])
         below = figure.add_subplot(grid[1], sharex=above)
@@ -165,8 +163,3 @@ def _say_last(axes: Axes, share: float | None, colour: str) -> None:
 
 def _key(label: str, colour: str, **look: Any) -> Line2D:
     return Line2D([], [], color=colour, label=label, **look)
-
-
-def _legend(figure: Figure, keys: list[Line2D]) -> None:
-    """In the header, where no data are."""
-    figure.legend(handles=keys, loc="upper right", ncols=len(keys), bbox_to_anchor=(0.995, 1.0), handlelength=1.8, columnspacing=1.4)

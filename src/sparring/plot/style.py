@@ -17,6 +17,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
 from sparring.atomic import write_file
@@ -28,7 +29,8 @@ DASHES: Final = ("-", "--", ":")  # the palette once in each
 GREY: Final = "#5A5A5A"
 FAINT: Final = 0.28  # opacity of raw values behind a smoothed line
 TEXT: Final = 13.0  # points
-HEADER: Final = 0.85  # inches above the axes, for title, note and legend
+HEADER: Final = 0.85  # inches above the axes, for title and note
+_KEYS: Final = 0.32  # inches for the row of keys
 MARGIN: Final = 0.25  # inches
 _DPI: Final = 150
 _LOOK: Final[dict[Any, Any]] = {
@@ -53,18 +55,25 @@ _LOOK: Final[dict[Any, Any]] = {
 
 
 @contextmanager
-def picture(path: Path, width: float, height: float, title: str, note: str) -> Iterator[Figure]:
-    """A figure of `width` x `height` inches under a header with title and note; written to `path` when the block ends, whole or not at all.
+def picture(path: Path, width: float, height: float, title: str, note: str, keys: Sequence[Line2D] = ()) -> Iterator[Figure]:
+    """A figure of `width` x `height` inches under a header with title, note and `keys` to the lines, each in a row of its own.
 
-    InputError if it cannot be written.
+    Axes of a grid are laid out by themselves below the header. Written to `path` when the block ends, whole or not at all; InputError if
+    it cannot be written.
     """
-    total = height + HEADER
+    header = HEADER + (_KEYS if keys else 0.0)
+    total = height + header
     with matplotlib.rc_context(_LOOK):
         figure = Figure(figsize=(width, total))
         FigureCanvasAgg(figure)
         figure.text(MARGIN / width, 1 - 0.16 / total, title, fontsize=18, fontweight="bold", va="top")
         figure.text(MARGIN / width, 1 - 0.50 / total, note, fontsize=TEXT, color=GREY, va="top")
+        if keys:
+            place = MARGIN / width, 1 - HEADER / total
+            figure.legend(handles=list(keys), loc="upper left", ncols=len(keys), bbox_to_anchor=place, borderpad=0.0, borderaxespad=0.0)
         yield figure
+        if any(axes.get_subplotspec() for axes in figure.axes):
+            figure.set_layout_engine("constrained", rect=(0.01, 0.01, 0.98, 1 - header / total - 0.01), wspace=0.04, hspace=0.05)
         data = io.BytesIO()
         figure.savefig(data, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
     try:
@@ -75,7 +84,6 @@ def picture(path: Path, width: float, height: float, title: str, note: str) -> I
 
 def panels(figure: Figure, names: Sequence[str], columns: int, plies: float, *, share_y: bool = False) -> list[Axes]:
     """One titled panel for each name over the first `plies` plies, row by row, `columns` in a row."""
-    below_header(figure)
     rows = -(-len(names) // columns)
     grid = figure.add_gridspec(rows, columns)
     made: list[Axes] = []
@@ -88,12 +96,6 @@ def panels(figure: Figure, names: Sequence[str], columns: int, plies: float, *, 
         axes.tick_params(labelleft=not share_y or place % columns == 0)
         made.append(axes)
     return made
-
-
-def below_header(figure: Figure) -> None:
-    """Lay out axes by themselves in what the header leaves."""
-    height = figure.get_size_inches()[1]
-    figure.set_layout_engine("constrained", rect=(0.01, 0.01, 0.98, 1 - HEADER / height - 0.01), wspace=0.04, hspace=0.05)
 
 
 def over_plies(axes: Axes, plies: float, *, label: bool = True) -> None:

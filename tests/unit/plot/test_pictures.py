@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +57,7 @@ def test_learning(tmp_path: Path, figures: list[Figure]) -> None:
         for k in (1, 2, 3)
     ]
     save_learning(tmp_path / "learning.png", "my-run", Metrics(reports))
-    assert size(tmp_path / "learning.png") == (2100, 1237)
+    assert size(tmp_path / "learning.png") == (2100, 1285)
     assert (tmp_path / "learning.png").stat().st_size > 30_000
     panels = {axes.get_title(loc="left"): axes for axes in figures[0].axes}
     assert list(panels) == ["Loss", "Mean Q-value", "TD error", "Gradient norm", "Learning rate", "Exploration (epsilon)"]
@@ -90,6 +91,19 @@ def test_opponents(tmp_path: Path, figures: list[Figure]) -> None:
     assert lines(random, style.SKY)[0] == [(100, 0.5), (200, 0.7), (300, 0.9)]
     assert (lines(self_play, style.BLUE), lines(self_play, style.SKY)[0]) == ([[]], [(100, 0.4)])
     assert [text.get_text() for text in figures[0].legends[0].get_texts()] == ["won, greedy", "drawn, greedy", "won, exploring"]
+
+
+def test_the_header_leaves_room_for_the_name_of_a_run(tmp_path: Path, figures: list[Figure]) -> None:
+    """Title, note and keys are in rows of their own, above all panels."""
+    report = {"plies": 100, "rollout/win_rate/random": 0.5, "eval/win_rate/random": 0.6, "eval/draw_rate/random": 0.1, "train/loss": 1.0}
+    save_opponents(tmp_path / "opponents.png", "connect_four-a-name-that-is-rather-long", Metrics([report]))
+    save_learning(tmp_path / "learning.png", "connect_four-a-name-that-is-rather-long", Metrics([report]))
+    for figure in figures:
+        figure.canvas.draw()
+        boxes = [artist.get_window_extent() for artist in (*figure.texts, figure.legends[0])]
+        boxes.append(figure.axes[0].get_tightbbox())
+        assert all(above.y0 >= below.y1 for above, below in itertools.pairwise(boxes))
+        assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
 
 
 def test_of_many_opponents_some_are_left_out_and_draws_are_shown_only_if_there_are_any(tmp_path: Path, figures: list[Figure]) -> None:
