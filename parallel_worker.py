@@ -1,4 +1,6 @@
-"""What a worker is made of: a policy without optimizer or buffer, and one call that plays matches with it."""
+"""What a worker is made of: a policy without optimizer or buffer, and one call that plays matches
+with it.
+"""
 
 from sparring import InferencePolicy, rollout_worker
 

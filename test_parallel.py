@@ -1,7 +1,10 @@
-"""A short parallel run that says what it checked: `python test_parallel.py`, exit status 0 if everything held.
+"""A short parallel run that says what it checked: `python test_parallel.py`, exit status 0 if
+everything held.
 
-Two worker processes play Connect Four and the learner learns from them; then the same run is made once more inside this process, which
-has to give the same weights, bit for bit. Takes well under a minute.
+Two worker processes play Connect Four and the learner learns from them; then the same run is made
+once more inside this process, which has to give the same weights, bit for bit. Takes well under a
+minute.
+
 """
 
 from __future__ import annotations
@@ -14,10 +17,10 @@ import numpy as np
 
 from parallel_worker import InferencePolicy
 from policy_dqn import DQNAgent
-from sparring.config_files import build_config
+from sparring.config.sources import build_config
 from sparring.errors import SparringError
 from sparring.games import make
-from sparring.run_directory import RunDirectory
+from sparring.storage.run_directory import RunDirectory
 from sparring.training import TrainResult, train
 
 EPISODES = 400
@@ -49,7 +52,10 @@ def matches_begun(path: Path) -> list[int]:
     """How many matches each worker has begun, from the run's last checkpoint."""
     with RunDirectory.open(path.parent, path.name) as directory:
         workers = directory.load_checkpoint()["workers"]
-    return [int(np.sum(workers[str(worker)]["body"]["matches"]["number"] + 1)) for worker in range(WORKERS)]
+    return [
+        int(np.sum(workers[str(worker)]["body"]["matches"]["number"] + 1))
+        for worker in range(WORKERS)
+    ]
 
 
 def predicts_legal_move(path: Path) -> bool:
@@ -66,16 +72,32 @@ def main() -> None:
     """All checks, in the order in which a run makes them possible."""
     with tempfile.TemporaryDirectory() as runs_dir:
         result = run(runs_dir, "processes")
-        check(result.workers_replaced == 0, f"{WORKERS} worker processes answered, and none of them failed")
-        check(result.episodes >= EPISODES, f"{result.episodes} matches received, {result.plies} plies")
+        check(
+            result.workers_replaced == 0,
+            f"{WORKERS} worker processes answered, and none of them failed",
+        )
+        check(
+            result.episodes >= EPISODES, f"{result.episodes} matches received, {result.plies} plies"
+        )
         begun = matches_begun(result.run)
         check(min(begun) >= EPISODES // WORKERS, f"every worker contributed: matches begun {begun}")
         check(result.updates > 0, f"{result.updates} updates made from what they played")
-        before, after = InferencePolicy(result.trained.spec).get_weights(), result.trained.get_weights()
-        check(all(not np.array_equal(before[name], after[name]) for name in after), "all weights changed")
-        check(all(np.isfinite(weights).all() for weights in after.values()), "all weights are finite")
+        before, after = (
+            InferencePolicy(result.trained.spec).get_weights(),
+            result.trained.get_weights(),
+        )
+        check(
+            all(not np.array_equal(before[name], after[name]) for name in after),
+            "all weights changed",
+        )
+        check(
+            all(np.isfinite(weights).all() for weights in after.values()), "all weights are finite"
+        )
         check(predicts_legal_move(result.agent), "the agent file loads and predicts a legal move")
-        check(run(runs_dir, "inline").sha256 == result.sha256, f"the same run inside one process gives the same agent {result.sha256[:12]}")
+        check(
+            run(runs_dir, "inline").sha256 == result.sha256,
+            f"the same run inside one process gives the same agent {result.sha256[:12]}",
+        )
 
 
 if __name__ == "__main__":

@@ -6,19 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sparring.config import TrainConfig
-from sparring.config_files import build_config
+from sparring.config.schema import TrainConfig
+from sparring.config.sources import build_config
 
 GAME: Final = "connect_four"
 NEVER: Final = 10**12
-HEADS: Final = ("dueling", "atoms", "noisy")  # what a preset says of the network and another network keeps
+HEADS: Final = (
+    "dueling",
+    "atoms",
+    "noisy",
+)  # what a preset says of the network and another network keeps
 LEAGUE: Final = {"self": 0.3, "snapshots": 0.35, "minimax:4": 0.25, "one_ply": 0.1}
-QUIET: Final[Mapping[str, Any]] = {"eval_interval": NEVER, "eval_matches": 1, "checkpoint_interval": NEVER, "tensorboard": False}
+QUIET: Final[Mapping[str, Any]] = {
+    "eval_interval": NEVER,
+    "eval_matches": 1,
+    "checkpoint_interval": NEVER,
+    "tensorboard": False,
+}
 
 
 @dataclass(frozen=True)
 class Row:
-    """`part` is what is changed; a row whose part the preset has already is left out. `also` is what has to go with the change."""
+    """`part` is what is changed; a row whose part the preset has already is left out. `also` is
+    what has to go with the change.
+    """
 
     part: Mapping[str, Any]
     why: str
@@ -30,50 +41,98 @@ ROWS: Final[Mapping[str, Row]] = {
     "plain_dqn": Row({"double_q": False}, "the target network chooses the next action itself"),
     "double_dqn": Row({"double_q": True}, "the online network chooses the next action"),
     "no_dueling": Row({"policy_kwargs": {"dueling": False}}, "one head for the actions"),
-    "dueling": Row({"policy_kwargs": {"dueling": True}}, "heads for the state and for each action's advantage"),
+    "dueling": Row(
+        {"policy_kwargs": {"dueling": True}}, "heads for the state and for each action's advantage"
+    ),
     "atoms_1": Row({"policy_kwargs": {"atoms": 1}}, "the mean of returns"),
-    "atoms_21": Row({"policy_kwargs": {"atoms": 21}}, "the distribution of returns, on 21 values (C51)"),
-    "noisy": Row({"policy_kwargs": {"noisy": True}}, "noisy layers explore, not epsilon", {"exploration_final_eps": 0.0}),
-    "epsilon": Row({"policy_kwargs": {"noisy": False}}, "epsilon explores, not noisy layers", {"exploration_final_eps": 0.2}),
+    "atoms_21": Row(
+        {"policy_kwargs": {"atoms": 21}}, "the distribution of returns, on 21 values (C51)"
+    ),
+    "noisy": Row(
+        {"policy_kwargs": {"noisy": True}},
+        "noisy layers explore, not epsilon",
+        {"exploration_final_eps": 0.0},
+    ),
+    "epsilon": Row(
+        {"policy_kwargs": {"noisy": False}},
+        "epsilon explores, not noisy layers",
+        {"exploration_final_eps": 0.2},
+    ),
     "n_steps_1": Row({"n_steps": 1}, "targets look one ply ahead"),
     "n_steps_3": Row({"n_steps": 3}, "targets look three plies ahead"),
     "prioritized": Row({"prioritized_replay": True}, "large errors are replayed more often"),
     "uniform_replay": Row({"prioritized_replay": False}, "all transitions are replayed alike"),
     "corrected": Row(
-        {"prioritized_replay_beta0": 0.4, "prioritized_replay_beta1": 1.0}, "what is replayed more often counts for less, in the end fully"
+        {"prioritized_replay_beta0": 0.4, "prioritized_replay_beta1": 1.0},
+        "what is replayed more often counts for less, in the end fully",
     ),
-    "uncorrected": Row({"prioritized_replay_beta0": 0.0, "prioritized_replay_beta1": 0.0}, "what is replayed more often counts as much"),
-    "samples_2": Row({"samples_per_insert": 2.0}, "two samples per transition, so that more plies are played"),
-    "no_symmetry": Row({"symmetry_augmentation": False}, "positions as they were played, none mirrored"),
+    "uncorrected": Row(
+        {"prioritized_replay_beta0": 0.0, "prioritized_replay_beta1": 0.0},
+        "what is replayed more often counts as much",
+    ),
+    "samples_2": Row(
+        {"samples_per_insert": 2.0}, "two samples per transition, so that more plies are played"
+    ),
+    "no_symmetry": Row(
+        {"symmetry_augmentation": False}, "positions as they were played, none mirrored"
+    ),
     "symmetry": Row({"symmetry_augmentation": True}, "half of the positions mirrored"),
     "constant_rate": Row({"learning_rate_schedule": "constant"}, "the learning rate stays"),
     "cosine_rate": Row({"learning_rate_schedule": "cosine"}, "the learning rate falls to zero"),
     "no_averaging": Row({"weight_averaging": 0.0}, "the newest weights are judged"),
     "averaging": Row({"weight_averaging": 0.999}, "a running mean of the weights is judged"),
-    "soft_target": Row({"tau": 0.005}, "the target network follows at every update", {"target_update_interval": 1}),
-    "hard_target": Row({"tau": 1.0}, "the target network is replaced now and then", {"target_update_interval": 500}),
+    "soft_target": Row(
+        {"tau": 0.005}, "the target network follows at every update", {"target_update_interval": 1}
+    ),
+    "hard_target": Row(
+        {"tau": 1.0}, "the target network is replaced now and then", {"target_update_interval": 500}
+    ),
     "unclipped": Row({"clip_targets": False}, "targets may leave the range of returns"),
     "clipped": Row({"clip_targets": True}, "targets stay within the range of returns"),
     "learn_from_agent": Row({"learn_from": "agent"}, "only the agent's own moves are learned from"),
     "learn_from_all": Row({"learn_from": "all"}, "the opponents' moves are learned from, too"),
     "own_turn": Row({"bootstrap": "own_turn"}, "the next position is the same seat's"),
-    "zero_sum": Row({"bootstrap": "zero_sum"}, "the next position is the next ply's, its sign turned"),
+    "zero_sum": Row(
+        {"bootstrap": "zero_sum"}, "the next position is the next ply's, its sign turned"
+    ),
     "self_play": Row({"opponents": {"self": 1.0}}, "nobody but itself"),
-    "no_search": Row({"opponents": {"self": 0.7, "snapshots": 0.1, "one_ply": 0.15, "random": 0.05}}, "no opponent looks ahead"),
+    "no_search": Row(
+        {"opponents": {"self": 0.7, "snapshots": 0.1, "one_ply": 0.15, "random": 0.05}},
+        "no opponent looks ahead",
+    ),
     "league": Row({"opponents": LEAGUE}, "more snapshots, chosen as in the preset"),
-    "league_newest": Row({"opponents": LEAGUE, "matchmaking": "self"}, "more snapshots, the newest only"),
-    "league_uniform": Row({"opponents": LEAGUE, "matchmaking": "uniform"}, "more snapshots, all alike"),
-    "league_pfsp": Row({"opponents": LEAGUE, "matchmaking": "pfsp"}, "more snapshots, those that it loses to (PFSP)"),
+    "league_newest": Row(
+        {"opponents": LEAGUE, "matchmaking": "self"}, "more snapshots, the newest only"
+    ),
+    "league_uniform": Row(
+        {"opponents": LEAGUE, "matchmaking": "uniform"}, "more snapshots, all alike"
+    ),
+    "league_pfsp": Row(
+        {"opponents": LEAGUE, "matchmaking": "pfsp"},
+        "more snapshots, those that it loses to (PFSP)",
+    ),
     "relu": Row({"policy_kwargs": {"activation": "relu"}}, "units are relu(x)"),
-    "squared_relu": Row({"policy_kwargs": {"activation": "squared_relu"}}, "units are relu(x) squared"),
-    "mlp": Row({"policy_kwargs": {"network": "mlp", "net_arch": [512, 512], "activation": "squared_relu"}}, "two layers of 512 units"),
-    "patches": Row({"policy_kwargs": {"network": "patches"}}, "a perceptron on each square of four by four cells"),
-    "resnet": Row({"policy_kwargs": {"network": "resnet"}}, "convolutions: two residual blocks of 32 channels"),
+    "squared_relu": Row(
+        {"policy_kwargs": {"activation": "squared_relu"}}, "units are relu(x) squared"
+    ),
+    "mlp": Row(
+        {"policy_kwargs": {"network": "mlp", "net_arch": [512, 512], "activation": "squared_relu"}},
+        "two layers of 512 units",
+    ),
+    "patches": Row(
+        {"policy_kwargs": {"network": "patches"}},
+        "a perceptron on each square of four by four cells",
+    ),
+    "resnet": Row(
+        {"policy_kwargs": {"network": "resnet"}}, "convolutions: two residual blocks of 32 channels"
+    ),
 }
 
 
 def plan(preset: str, seed: int) -> tuple[dict[str, TrainConfig], dict[str, str]]:
-    """(the configurations of rows, why other rows are left out), both by name; every configuration is another training."""
+    """(the configurations of rows, why other rows are left out), both by name; every configuration
+    is another training.
+    """
     configs: dict[str, TrainConfig] = {}
     left_out: dict[str, str] = {}
     base = configuration(preset, seed, {})
@@ -81,7 +140,9 @@ def plan(preset: str, seed: int) -> tuple[dict[str, TrainConfig], dict[str, str]
         config = configuration(preset, seed, row.part)
         if trained_with(config) != trained_with(base):
             config = configuration(preset, seed, {**row.part, **row.also})
-        if same := [other for other, known in configs.items() if trained_with(known) == trained_with(config)]:
+        if same := [
+            other for other, known in configs.items() if trained_with(known) == trained_with(config)
+        ]:
             left_out[name] = f"its settings are those of {same[0]}"
         else:
             configs[name] = config
@@ -89,14 +150,29 @@ def plan(preset: str, seed: int) -> tuple[dict[str, TrainConfig], dict[str, str]
 
 
 def configuration(preset: str, seed: int, changes: Mapping[str, Any]) -> TrainConfig:
-    """The preset with `changes`; another network keeps the preset's heads, which a change of network would reset."""
+    """The preset with `changes`; another network keeps the preset's heads, which a change of
+    network would reset.
+    """
     network = build_config(preset=preset, overrides={"game": GAME}).policy_kwargs
     heads = {name: getattr(network, name) for name in HEADS}
-    policy = {"policy_kwargs": {**heads, **changes["policy_kwargs"]}} if "policy_kwargs" in changes else {}
-    return build_config(preset=preset, overrides={**QUIET, "game": GAME, "seed": seed, **changes, **policy})
+    policy = (
+        {"policy_kwargs": {**heads, **changes["policy_kwargs"]}}
+        if "policy_kwargs" in changes
+        else {}
+    )
+    return build_config(
+        preset=preset, overrides={**QUIET, "game": GAME, "seed": seed, **changes, **policy}
+    )
 
 
 def trained_with(config: TrainConfig) -> dict[str, Any]:
-    """What decides about a training but its length: settings that differ from their defaults, so that new ones do not count."""
-    values = config.model_dump(mode="json", exclude_defaults=True, exclude={"n_episodes", "name", "runs_dir", *QUIET})
-    return {**values, "bootstrap": config.bootstrap or "zero_sum"}  # what "auto" comes to in Connect Four
+    """What decides about a training but its length: settings that differ from their defaults, so
+    that new ones do not count.
+    """
+    values = config.model_dump(
+        mode="json", exclude_defaults=True, exclude={"n_episodes", "name", "runs_dir", *QUIET}
+    )
+    return {
+        **values,
+        "bootstrap": config.bootstrap or "zero_sum",
+    }  # what "auto" comes to in Connect Four

@@ -1,14 +1,18 @@
-"""What each part of a Connect Four preset is worth: one training a row, each with one part changed, all for the same wall time.
+"""What each part of a Connect Four preset is worth: one training a row, each with one part changed,
+all for the same wall time.
 
     python benchmarks/ablations.py                                   all rows of the preset quick, three minutes each
     python benchmarks/ablations.py --preset strong --minutes 10 --row preset --row no_dueling
 
-Exploration and learning rate follow the clock, where those of a run follow its matches, so that every row has the same time; what is left
-of its last round is learned, too, at a rate of zero. Agents are judged greedily by the even rows of the solved positions, as far as moves
-differ in outcome there (the odd rows are for choosing hyperparameters), and by 1,000 matches against each of two scripted players.
+Exploration and learning rate follow the clock, where those of a run follow its matches, so that
+every row has the same time; what is left of its last round is learned, too, at a rate of zero.
+Agents are judged greedily by the even rows of the solved positions, as far as moves differ in
+outcome there (the odd rows are for choosing hyperparameters), and by 1,000 matches against each of
+two scripted players.
 
-Every row is kept in OUT/results.jsonl as soon as it is done, and is not trained again with the same settings and minutes unless `--again`
-is given: a table may be made in several sittings. OUT/table.md and OUT/table.png show all rows that there are.
+Every row is kept in OUT/results.jsonl as soon as it is done, and is not trained again with the same
+settings and minutes unless `--again` is given: a table may be made in several sittings.
+OUT/table.md and OUT/table.png show all rows that there are.
 """
 
 from __future__ import annotations
@@ -30,14 +34,13 @@ import torch
 import tyro
 from ablation_rows import GAME, NEVER, ROWS, plan, trained_with
 
-from sparring import assembly
-from sparring.config import TrainConfig
+from sparring.config.schema import TrainConfig
 from sparring.errors import InputError, SparringError, nearest
 from sparring.evaluation import evaluate
-from sparring.evaluation import positions as solved
+from sparring.evaluation import solved_positions as solved
 from sparring.opponents.players import NetworkPlayer
-from sparring.schedule import Schedule, ScheduleSettings
-from sparring.training import TrainResult, train
+from sparring.training import TrainResult, assembly, train
+from sparring.training.schedule import Schedule, ScheduleSettings
 
 POSITIONS: Final = Path(__file__).parents[1] / "tests" / "data" / "connect_four" / "positions.csv"
 OPPONENTS: Final = ("one_ply", "minimax:4")
@@ -71,7 +74,12 @@ def main(settings: Settings) -> None:
         raise InputError("--minutes", got=settings.minutes, expected="a positive number")
     for name in settings.row:
         if name not in ROWS:
-            raise InputError("unknown row", got=repr(name), expected=f"one of {', '.join(ROWS)}", remedy=nearest(name, ROWS))
+            raise InputError(
+                "unknown row",
+                got=repr(name),
+                expected=f"one of {', '.join(ROWS)}",
+                remedy=nearest(name, ROWS),
+            )
     torch.set_num_threads(1)
     configs, left_out = plan(settings.preset, settings.seed)
     for name in settings.row or ROWS:
@@ -88,13 +96,26 @@ def trained_row(settings: Settings, name: str, config: TrainConfig) -> Record:
     """Train and judge one row."""
     print(f"{name}: {ROWS[name].why}", flush=True)
     result = trained(settings, name, config)
-    key = {"row": name, "why": ROWS[name].why, "preset": settings.preset, "minutes": settings.minutes, "settings": trained_with(config)}
-    counts = {"matches": result.episodes, "plies": result.plies, "updates": result.updates, "seconds": result.seconds}
+    key = {
+        "row": name,
+        "why": ROWS[name].why,
+        "preset": settings.preset,
+        "minutes": settings.minutes,
+        "settings": trained_with(config),
+    }
+    counts = {
+        "matches": result.episodes,
+        "plies": result.plies,
+        "updates": result.updates,
+        "seconds": result.seconds,
+    }
     return {**key, **counts, "agent": str(result.agent.relative_to(settings.out)), **judged(result)}
 
 
 class ByTheClock(Schedule):
-    """A schedule that has come as far as the clock, from its first answer on: it ends after so many `seconds`."""
+    """A schedule that has come as far as the clock, from its first answer on: it ends after so many
+    `seconds`.
+    """
 
     def __init__(self, settings: ScheduleSettings, *, seconds: float) -> None:
         super().__init__(settings)
@@ -113,11 +134,18 @@ class ByTheClock(Schedule):
 
 
 def trained(settings: Settings, name: str, config: TrainConfig) -> TrainResult:
-    """One training; of its run, agents and metrics are kept. KeyboardInterrupt when Ctrl-C ended it early."""
+    """One training; of its run, agents and metrics are kept. KeyboardInterrupt when Ctrl-C ended it
+    early.
+    """
     runs = settings.out / "runs"
     free = next(run for n in itertools.count(1) if not (runs / (run := f"{name}-{n}")).exists())
-    with mock.patch.object(assembly, "Schedule", partial(ByTheClock, seconds=60.0 * settings.minutes)):
-        result = train(config.model_copy(update={"n_episodes": NEVER, "name": free, "runs_dir": str(runs)}), console=False)
+    with mock.patch.object(
+        assembly, "Schedule", partial(ByTheClock, seconds=60.0 * settings.minutes)
+    ):
+        result = train(
+            config.model_copy(update={"n_episodes": NEVER, "name": free, "runs_dir": str(runs)}),
+            console=False,
+        )
     for checkpoint in (result.run / "checkpoints").iterdir():
         shutil.rmtree(checkpoint)  # the replay, mostly
     if result.interrupted:
@@ -132,7 +160,9 @@ def judged(result: TrainResult) -> dict[str, Any]:
     rows: solved.Rows
     for rows in ("even", "odd"):
         positions = solved.load_positions(POSITIONS, rows)
-        shares[rows] = solved.judge(player, positions, solved.lay_out(positions), seed=JUDGE_SEED).matters.as_dict()
+        shares[rows] = solved.judge(
+            player, positions, solved.lay_out(positions), seed=JUDGE_SEED
+        ).matters.as_dict()
     return {**shares, **evaluate(player, GAME, OPPONENTS, matches=MATCHES, seed=JUDGE_SEED)}
 
 
@@ -146,13 +176,22 @@ def keep(path: Path, record: Record) -> None:
 def read(settings: Settings) -> list[Record]:
     """All lines of OUT/results.jsonl."""
     path = settings.out / "results.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    return (
+        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        if path.exists()
+        else []
+    )
 
 
 def results(settings: Settings, configs: Mapping[str, TrainConfig]) -> dict[str, Record]:
     """The newest result of each row that there is one of, the best agent first."""
-    newest = {json.dumps([one["minutes"], one["settings"]], sort_keys=True): one for one in read(settings)}
-    keys = {name: json.dumps([settings.minutes, trained_with(config)], sort_keys=True) for name, config in configs.items()}
+    newest = {
+        json.dumps([one["minutes"], one["settings"]], sort_keys=True): one for one in read(settings)
+    }
+    keys = {
+        name: json.dumps([settings.minutes, trained_with(config)], sort_keys=True)
+        for name, config in configs.items()
+    }
     found = {name: newest[key] for name, key in keys.items() if key in newest}
     return dict(sorted(found.items(), key=lambda item: -item[1]["even"]["value_preserving"]))
 
@@ -162,7 +201,9 @@ def show(settings: Settings, found: Mapping[str, Record]) -> None:
     if not found:
         return
     print("\n".join(table(found)))
-    (settings.out / "table.md").write_text("\n".join(markdown(settings, found)) + "\n", encoding="utf-8")
+    (settings.out / "table.md").write_text(
+        "\n".join(markdown(settings, found)) + "\n", encoding="utf-8"
+    )
     from sparring.plot.dots import save_dots  # matplotlib is an extra
 
     even = [record["even"] for record in found.values()]
@@ -174,7 +215,11 @@ def show(settings: Settings, found: Mapping[str, Record]) -> None:
 
 def table(found: Mapping[str, Record]) -> list[str]:
     """At most 80 columns wide."""
-    names = f"{'':17}{'even':>6}{'95 %':>13}{'odd':>7}" + "".join(f"{name:>10}" for name in OPPONENTS) + f"{'matches':>11}{'s':>6}"
+    names = (
+        f"{'':17}{'even':>6}{'95 %':>13}{'odd':>7}"
+        + "".join(f"{name:>10}" for name in OPPONENTS)
+        + f"{'matches':>11}{'s':>6}"
+    )
     lines = ["value-preserving share where moves differ (even, odd rows); scores", names]
     for name, record in found.items():
         low, high = record["even"]["interval95"]
@@ -186,13 +231,32 @@ def table(found: Mapping[str, Record]) -> list[str]:
 
 def markdown(settings: Settings, found: Mapping[str, Record]) -> list[str]:
     """The same as a table for GitHub, with more columns."""
-    names = ["row", "what is different", "even rows", "odd rows", *OPPONENTS, "matches", "plies", "updates", "s"]
-    lines = [f"Connect Four, preset {settings.preset}, {settings.minutes:g} minutes a row, seed {settings.seed}.", ""]
+    names = [
+        "row",
+        "what is different",
+        "even rows",
+        "odd rows",
+        *OPPONENTS,
+        "matches",
+        "plies",
+        "updates",
+        "s",
+    ]
+    lines = [
+        f"Connect Four, preset {settings.preset}, {settings.minutes:g} minutes a row, seed {settings.seed}.",
+        "",
+    ]
     lines += [f"| {' | '.join(names)} |", f"|---|---|{'---:|' * (len(names) - 2)}"]
     for name, record in found.items():
         cells = [name, record["why"]]
-        cells += [with_interval(record[rows]["value_preserving"], record[rows]["interval95"]) for rows in ("even", "odd")]
-        cells += [with_interval(one["score"], one["interval95"]) for one in (record["opponents"][other] for other in OPPONENTS)]
+        cells += [
+            with_interval(record[rows]["value_preserving"], record[rows]["interval95"])
+            for rows in ("even", "odd")
+        ]
+        cells += [
+            with_interval(one["score"], one["interval95"])
+            for one in (record["opponents"][other] for other in OPPONENTS)
+        ]
         cells += [f"{record[count]:,.0f}" for count in ("matches", "plies", "updates", "seconds")]
         lines.append(f"| {' | '.join(cells)} |")
     return lines

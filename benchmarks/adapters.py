@@ -1,12 +1,15 @@
-"""Random play of adapted games through the batched protocol, beside the same play in the library's own loop.
+"""Random play of adapted games through the batched protocol, beside the same play in the library's
+own loop.
 
     python benchmarks/adapters.py                                   all games, about two minutes on an idle core
     python benchmarks/adapters.py --games openspiel:chess --json
 
-Both sides do the same work for each ply: the position, the mover's observation as a float or integer array, the mask as an array, and a
-uniformly random legal action; new matches begin at once. Ours plays 256 matches side by side. OpenSpiel's loop asks a state for
-`observation_tensor` and `legal_actions_mask`, and samples chance; PettingZoo's is `agent_iter` and `last`. Both run on one thread of this
-process, in turn, and rates are medians per second of processor time, which other programs disturb less than the clock's.
+Both sides do the same work for each ply: the position, the mover's observation as a float or
+integer array, the mask as an array, and a uniformly random legal action; new matches begin at once.
+Ours plays 256 matches side by side. OpenSpiel's loop asks a state for `observation_tensor` and
+`legal_actions_mask`, and samples chance; PettingZoo's is `agent_iter` and `last`. Both run on one
+thread of this process, in turn, and rates are medians per second of processor time, which other
+programs disturb less than the clock's.
 """
 
 from __future__ import annotations
@@ -26,11 +29,16 @@ import pettingzoo
 import pyspiel
 import tyro
 
-from sparring.bench.random_play import random_play
+from sparring.bench.games import random_play
 from sparring.games.names import GameName, parse
 
 SLOTS: Final = 256
-OURS: Final = ("max_plies", "chance", "hidden_information", "zero_sum")  # arguments that are not the library's
+OURS: Final = (
+    "max_plies",
+    "chance",
+    "hidden_information",
+    "zero_sum",
+)  # arguments that are not the library's
 
 GAMES: Final = (
     "openspiel:tic_tac_toe",
@@ -76,22 +84,33 @@ def main(settings: Settings) -> None:
     print(f"{'plies/s':44}{'ours':>12}{'original':>12}{'ratio':>8}")
     for name in settings.games:
         ours, original = compared(settings, parse(name))
-        report[name] = {"ours": round(ours, 1), "original": round(original, 1), "ratio": round(ours / original, 3)}
+        report[name] = {
+            "ours": round(ours, 1),
+            "original": round(original, 1),
+            "ratio": round(ours / original, 3),
+        }
         print(f"{name:44}{ours:>12,.0f}{original:>12,.0f}{ours / original:>8.2f}", flush=True)
     if settings.json:
         print(json.dumps(report))
 
 
 def compared(settings: Settings, name: GameName) -> tuple[float, float]:
-    """(ours, the library's own) in plies a second; the sides take turns, so that both see the same machine."""
-    sides = random_play(str(name), SLOTS), (openspiel_loop if name.scheme == "openspiel" else pettingzoo_loop)(name)
+    """(ours, the library's own) in plies a second; the sides take turns, so that both see the same
+    machine.
+    """
+    sides = (
+        random_play(str(name), SLOTS),
+        (openspiel_loop if name.scheme == "openspiel" else pettingzoo_loop)(name),
+    )
     rates: list[list[float]] = [[], []]
     for step in (*sides, *(side for _ in range(settings.runs) for side in sides)):
         done, begun = 0, time.process_time()
         while time.process_time() - begun < settings.seconds:
             done += step()
         rates[sides.index(step)].append(done / (time.process_time() - begun))
-    ours, original = (statistics.median(measured[1:]) for measured in rates)  # the first one is for caches
+    ours, original = (
+        statistics.median(measured[1:]) for measured in rates
+    )  # the first one is for caches
     return ours, original
 
 

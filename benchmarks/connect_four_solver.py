@@ -1,18 +1,23 @@
-"""How far an agent is from perfect play at Connect Four: it plays greedily against a solver, from both seats.
+"""How far an agent is from perfect play at Connect Four: it plays greedily against a solver, from
+both seats.
 
     python benchmarks/connect_four_solver.py runs/connect_four-1 --matches 12
     python benchmarks/connect_four_solver.py runs/connect_four-1 --opponent minimax:4 --opening-plies 4 --matches 500 --corrected-from 16
 
-The solver knows of every legal move whether it wins, draws or loses. The perfect opponent is `minimax:8`, corrected by it from some stones
-on (`--perfect-from`; before that, positions take minutes): whoever is lost may play anything, and should at least make it hard. With
-`--corrected-from` the solver stands behind the agent, which then loses nothing by what it does from so many stones on: the figures for some
-numbers of stones tell when its errors are made, and what perfect play could reach at all.
+The solver knows of every legal move whether it wins, draws or loses. The perfect opponent is
+`minimax:8`, corrected by it from some stones on (`--perfect-from`; before that, positions take
+minutes): whoever is lost may play anything, and should at least make it hard. With
+`--corrected-from` the solver stands behind the agent, which then loses nothing by what it does from
+so many stones on: the figures for some numbers of stones tell when its errors are made, and what
+perfect play could reach at all.
 
-It is the scheme of Pascal Pons, "Solving Connect 4: how to build a perfect AI" (blog.gamesolver.org), written anew: bitboards, negamax
-with a transposition table, windows of width one, moves that lose at once left out, the others in the order of the threats that they make
-and then from the centre outwards. What differs: only signs are asked for, so that every window is a yes-or-no question; a place of the
-table is a pair of entries, one of which is kept while it took more work than what comes; positions count as one with their mirror images
-while there are few stones.
+It is the scheme of Pascal Pons, "Solving Connect 4: how to build a perfect AI"
+(blog.gamesolver.org), written anew: bitboards, negamax with a transposition table, windows of width
+one, moves that lose at once left out, the others in the order of the threats that they make and
+then from the centre outwards. What differs: only signs are asked for, so that every window is a
+yes-or-no question; a place of the table is a pair of entries, one of which is kept while it took
+more work than what comes; positions count as one with their mirror images while there are few
+stones.
 
 Early positions are kept in a file from one call to the next (`--cache`).
 """
@@ -34,18 +39,20 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sparring import games
-from sparring.atomic import write_file
 from sparring.cli.agents import find_agent
-from sparring.cli.judging import load_agent
+from sparring.cli.evaluate import load_agent
 from sparring.errors import FileFormatError, InputError, SparringError
 from sparring.evaluation import PlayedMatches, play_matches, score_matches
 from sparring.games import BatchedGame
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.scripted import scripted_player
+from sparring.storage.atomic import write_file
 
 GAME: Final = "connect_four"
 PERFECT: Final = "perfect"
-ADVISER: Final = "minimax:8"  # whose moves the perfect opponent makes where the outcome allows it: it puts a loss off, and sees a trap
+# whose moves the perfect opponent makes where the outcome allows it: it puts a loss off, and sees a
+# trap
+ADVISER: Final = "minimax:8"
 ROWS: Final = 6
 COLUMNS: Final = 7
 MOVES: Final = range(COLUMNS)
@@ -53,7 +60,9 @@ CACHED_STONES: Final = 12  # results with at most so many stones are kept in the
 
 _ZERO, _ONE, _FLAGS, _WORK = (np.uint64(number) for number in (0, 1, 15, 31))
 _ABOVE_FLAGS, _ABOVE_WORK, _ABOVE = (np.uint64(bits) for bits in (4, 9, 56))
-_STEPS: Final = tuple((np.uint64(d), np.uint64(2 * d), np.uint64(3 * d)) for d in (ROWS, ROWS + 1, ROWS + 2))
+_STEPS: Final = tuple(
+    (np.uint64(d), np.uint64(2 * d), np.uint64(3 * d)) for d in (ROWS, ROWS + 1, ROWS + 2)
+)
 _UP: Final = tuple(np.uint64(d) for d in (1, 2, 3))
 _COLUMN: Final = np.array([((1 << ROWS) - 1) << (ROWS + 1) * c for c in MOVES], np.uint64)
 _BOTTOM: Final = np.uint64(sum(1 << (ROWS + 1) * c for c in MOVES))
@@ -64,7 +73,8 @@ _SEVEN_BITS: Final = np.uint64(127)
 _HASH: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIRRORED_STONES: Final = 16  # mirror images are looked for with fewer stones than this
 
-# A table entry: key, 49 bits << 9 | logarithm of the nodes it took, 5 bits << 4 | what is known: >= 1, < 1, >= 0, < 0, a bit each.
+# A table entry: key, 49 bits << 9 | logarithm of the nodes it took, 5 bits << 4 | what is known: >=
+# 1, < 1, >= 0, < 0, a bit each.
 
 
 @njit(cache=True)
@@ -118,7 +128,9 @@ def _sound_moves(mover: Any, taken: Any) -> Any:
 
 @njit(cache=True)
 def _sort_moves(mover: Any, taken: Any, sound: Any, row: Any, moves: Any) -> Any:
-    """Put the sound cells into `moves[row]`, with the number of threats that each makes above them, most first; how many there are."""
+    """Put the sound cells into `moves[row]`, with the number of threats that each makes above them,
+    most first; how many there are.
+    """
     number = 0
     for c in _CENTRE_FIRST:
         cell = sound & _COLUMN[c]
@@ -134,8 +146,11 @@ def _sort_moves(mover: Any, taken: Any, sound: Any, row: Any, moves: Any) -> Any
 
 
 @njit(cache=True)
-def _reaches(table: Any, moves: Any, nodes: Any, mover: Any, taken: Any, stones: Any, least: Any) -> Any:
-    """Whether the mover, who cannot win at once, gets at least `least` (0: a draw, 1: a win); 1 or 0.
+def _reaches(
+    table: Any, moves: Any, nodes: Any, mover: Any, taken: Any, stones: Any, least: Any
+) -> Any:
+    """Whether the mover, who cannot win at once, gets at least `least` (0: a draw, 1: a win); 1 or
+    0.
 
     `table` is uint64 [2^k], `moves` uint64 [42, 7] is to work in, `nodes` [1] counts positions.
     """
@@ -156,23 +171,33 @@ def _reaches(table: Any, moves: Any, nodes: Any, mover: Any, taken: Any, stones:
     for k in range(_sort_moves(mover, taken, sound, stones, moves)):
         if answer == 0:
             cell = moves[stones, k] & _BOARD
-            answer = 1 - _reaches(table, moves, nodes, taken ^ mover, taken | cell, stones + 1, 1 - least)
+            answer = 1 - _reaches(
+                table, moves, nodes, taken ^ mover, taken | cell, stones + 1, 1 - least
+            )
     _store(table, place, key, least, answer, nodes[0] - before)
     return answer
 
 
 @njit(cache=True)
 def _store(table: Any, place: Any, key: Any, least: Any, answer: Any, work: Any) -> None:
-    """Note an answer that took so much `work`: in the first entry if that took no more, else in the second."""
+    """Note an answer that took so much `work`: in the first entry if that took no more, else in the
+    second.
+    """
     logarithm = np.uint64(0)
     while work > 1:
         work >>= 1
         logarithm += _ONE
-    flags = np.uint64((10 if answer else 1) if least else (8 if answer else 5))  # a win is no loss, and a loss no win
+    flags = np.uint64(
+        (10 if answer else 1) if least else (8 if answer else 5)
+    )  # a win is no loss, and a loss no win
     for at in (place, place + 1):
         if table[at] >> _ABOVE_WORK == key:
             flags |= table[at] & _FLAGS
-            table[at] = key << _ABOVE_WORK | max(logarithm, (table[at] >> _ABOVE_FLAGS) & _WORK) << _ABOVE_FLAGS | flags
+            table[at] = (
+                key << _ABOVE_WORK
+                | max(logarithm, (table[at] >> _ABOVE_FLAGS) & _WORK) << _ABOVE_FLAGS
+                | flags
+            )
             return
     if (table[place] >> _ABOVE_FLAGS) & _WORK <= logarithm:
         table[place + 1] = table[place]
@@ -183,9 +208,11 @@ def _store(table: Any, place: Any, key: Any, least: Any, answer: Any, work: Any)
 
 
 class Solver:
-    """Outcomes of positions, by a table of `megabytes` and what `cache`, a file or None, remembers of early ones.
+    """Outcomes of positions, by a table of `megabytes` and what `cache`, a file or None, remembers
+    of early ones.
 
-    A position is the stones of its mover and of the other, bits 7 * column + row; nobody has four yet.
+    A position is the stones of its mover and of the other, bits 7 * column + row; nobody has four
+    yet.
     """
 
     def __init__(self, megabytes: float = 512, cache: Path | None = None) -> None:
@@ -195,18 +222,34 @@ class Solver:
         self._moves = np.zeros((ROWS * COLUMNS, COLUMNS), np.uint64)
         self.nodes = np.zeros(1, np.int64)  # positions looked at
         self._cache = cache
-        self._known: dict[str, list[int]] = {} if cache is None or not cache.exists() else _read(cache)  # least and most, by key
+        self._known: dict[str, list[int]] = (
+            {} if cache is None or not cache.exists() else _read(cache)
+        )  # least and most, by key
 
     def outcomes(self, mover: int, other: int) -> list[int | None]:
-        """[7] what each column leads to for the mover: 1 a win, 0 a draw, -1 a loss, None where it is full."""
+        """[7] what each column leads to for the mover: 1 a win, 0 a draw, -1 a loss, None where it
+        is full.
+        """
         after = [self._after(mover, other, column) for column in MOVES]
-        return [None if mine is None else 1 if mine == 0 else -self.value(other, mine) for mine in after]
+        return [
+            None if mine is None else 1 if mine == 0 else -self.value(other, mine) for mine in after
+        ]
 
     def best_columns(self, mover: int, other: int) -> list[int]:
-        """The columns with the best outcome; asks no more than it takes to know them, which is half as much in the beginning."""
-        after = {column: mine for column in MOVES if (mine := self._after(mover, other, column)) is not None}
+        """The columns with the best outcome; asks no more than it takes to know them, which is half
+        as much in the beginning.
+        """
+        after = {
+            column: mine
+            for column in MOVES
+            if (mine := self._after(mover, other, column)) is not None
+        }
         for hoped in (1, 0):
-            best = [column for column, mine in after.items() if mine == 0 or not self.reaches(other, mine, 1 - hoped)]
+            best = [
+                column
+                for column, mine in after.items()
+                if mine == 0 or not self.reaches(other, mine, 1 - hoped)
+            ]
             if best:
                 return best
         return list(after)
@@ -246,39 +289,55 @@ class Solver:
 
 def _read(cache: Path) -> dict[str, list[int]]:
     try:
-        known: dict[str, list[int]] = {name: [low, high] for name, (low, high) in json.loads(cache.read_text()).items()}
+        known: dict[str, list[int]] = {
+            name: [low, high] for name, (low, high) in json.loads(cache.read_text()).items()
+        }
     except (ValueError, AttributeError, TypeError):
-        raise FileFormatError(f"{cache} holds no outcomes of Connect Four; delete it, or name another file") from None
+        raise FileFormatError(
+            f"{cache} holds no outcomes of Connect Four; delete it, or name another file"
+        ) from None
     return known
 
 
 class CorrectedPlayer:
-    """Another player, but from so many `stones` on only with moves of the best outcome: its own where it is one, else any of them.
+    """Another player, but from so many `stones` on only with moves of the best outcome: its own
+    where it is one, else any of them.
 
     `decisions` counts the moves made so, `corrected` those that were others than its own.
     """
 
-    def __init__(self, player: Player, solver: Solver, stones: int, name: str = "corrected") -> None:
+    def __init__(
+        self, player: Player, solver: Solver, stones: int, name: str = "corrected"
+    ) -> None:
         self.name = name
         self._player = player
         self._solver = solver
         self._from = stones
         self.decisions = self.corrected = 0
 
-    def act(self, game: BatchedGame, slots: NDArray[np.int64], uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
+    def act(
+        self, game: BatchedGame, slots: NDArray[np.int64], uniforms: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
         actions = self._player.act(game, slots, uniforms)
         for j in np.flatnonzero(game.plies[slots] >= self._from).tolist():
-            best = self._solver.best_columns(*(_stones(plane) for plane in game.observation[slots[j]]))
+            best = self._solver.best_columns(
+                *(_stones(plane) for plane in game.observation[slots[j]])
+            )
             self.decisions += 1
             if actions[j] not in best:
                 self.corrected += 1
-                actions[j] = best[int(uniforms[j, 0] * len(best))]  # with the other number players choose among equals
+                actions[j] = best[
+                    int(uniforms[j, 0] * len(best))
+                ]  # with the other number players choose among equals
         return actions
 
 
 def _stones(plane: NDArray[np.int8]) -> int:
     """A plane [6, 7] of an observation as bits."""
-    return sum(1 << (ROWS + 1) * int(column) + int(row) for row, column in zip(*np.nonzero(plane), strict=True))
+    return sum(
+        1 << (ROWS + 1) * int(column) + int(row)
+        for row, column in zip(*np.nonzero(plane), strict=True)
+    )
 
 
 @dataclass(frozen=True)
@@ -322,9 +381,13 @@ def main(settings: Settings) -> Mapping[str, Any]:
     """Play the matches; what came of them."""
     agent = load_agent(find_agent(settings.agent, "runs"))
     if agent.spec.game != GAME:
-        raise InputError("the solver knows one game", got=f"an agent for {agent.spec.game}", expected=GAME)
+        raise InputError(
+            "the solver knows one game", got=f"an agent for {agent.spec.game}", expected=GAME
+        )
     solver = Solver(settings.megabytes, settings.cache)
-    opponent: Player = scripted_player(ADVISER if settings.opponent == PERFECT else settings.opponent, GAME)
+    opponent: Player = scripted_player(
+        ADVISER if settings.opponent == PERFECT else settings.opponent, GAME
+    )
     if settings.opponent == PERFECT:
         opponent = CorrectedPlayer(opponent, solver, settings.perfect_from, PERFECT)
     stones = ROWS * COLUMNS if settings.corrected_from is None else settings.corrected_from
@@ -339,16 +402,26 @@ def main(settings: Settings) -> Mapping[str, Any]:
     )
     seats = by_seat(table)
     for seat, counts in zip(("first", "second"), seats, strict=True):
-        print(f"playing {seat}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
+        print(
+            f"playing {seat}: " + ", ".join(f"{number} {name}" for name, number in counts.items())
+        )
     score = score_matches(table).score
     print(f"score {score:.3f}")
     if settings.corrected_from is not None:
-        print(f"from {stones} stones on {player.corrected:,} of {player.decisions:,} moves were corrected")
+        print(
+            f"from {stones} stones on {player.corrected:,} of {player.decisions:,} moves were corrected"
+        )
     nodes, seconds = int(solver.nodes[0]), time.perf_counter() - begun
     print(f"{nodes:,} positions in {seconds:.0f} s")
     asked = {"agent": settings.agent, "opponent": settings.opponent, "matches": settings.matches}
     asked |= {"perfect_from": settings.perfect_from, "corrected_from": settings.corrected_from}
-    return {**asked, "score": score, "seats": seats, "corrected": player.corrected, "positions": nodes}
+    return {
+        **asked,
+        "score": score,
+        "seats": seats,
+        "corrected": player.corrected,
+        "positions": nodes,
+    }
 
 
 if __name__ == "__main__":

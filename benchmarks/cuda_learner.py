@@ -1,14 +1,17 @@
-"""Updates a second of the learner on a GPU, beside a loop of recorded bare updates on minibatches that are in place.
+"""Updates a second of the learner on a GPU, beside a loop of recorded bare updates on minibatches
+that are in place.
 
     python benchmarks/cuda_learner.py                    about a minute
     python benchmarks/cuda_learner.py --seconds 5 --device cuda:1
 
-The MLP 2 x 256 for Connect Four and minibatches of 256 out of 200,000 transitions, uniform and by priority, in float32 and bfloat16. Both
-sides make 8 updates at a launch; the learner's also draws, picks, relabels and weighs its minibatches, updates priorities, keeps figures,
-and moves the target. Both run in turn, and rates are medians of 5 turns. It asks for 5,000 updates a second in float32 with uniform
-sampling, and for 0.8 of the bare rate.
+The MLP 2 x 256 for Connect Four and minibatches of 256 out of 200,000 transitions, uniform and by
+priority, in float32 and bfloat16. Both sides make 8 updates at a launch; the learner's also draws,
+picks, relabels and weighs its minibatches, updates priorities, keeps figures, and moves the target.
+Both run in turn, and rates are medians of 5 turns. It asks for 5,000 updates a second in float32
+with uniform sampling, and for 0.8 of the bare rate.
 
-Its figures are open: nothing of this has run on a GPU yet. The code is tested on the CPU, where the launches run step by step.
+Its figures are open: nothing of this has run on a GPU yet. The code is tested on the CPU, where the
+launches run step by step.
 """
 
 from __future__ import annotations
@@ -25,13 +28,12 @@ import torch
 import tyro
 from numpy.typing import NDArray
 
-from sparring.bench.updates import launched_updates, learner_settings
+from sparring.bench.learner import launched_updates, learner_settings
 from sparring.bench.work import MLP
 from sparring.dqn.learner import UPDATES_PER_LAUNCH, Learner, LearnerSettings
 from sparring.games import spec_of
 from sparring.replay import RandomSymmetry, transition_dtype
-from sparring.replay.device import DeviceReplay
-from sparring.replay.device_samplers import DevicePrioritized, DeviceUniform
+from sparring.replay.cuda import DevicePrioritized, DeviceReplay, DeviceUniform
 
 STORED: Final = 200_000
 SERIES: Final = 1_000  # updates a call of the learner
@@ -57,11 +59,25 @@ def main(seconds: float = 2.0, device: str = "cuda") -> int:
     for precision in ("float32", "bfloat16"):
         for prioritized in (False, True):
             settings = learner_settings(MLP, precision)
-            ours, bare = learner(settings, rows, place, prioritized=prioritized), series(launched_updates(MLP, rows, settings, device))
-            cases[f"{precision}_{'prioritized' if prioritized else 'uniform'}"] = compared({"learner": ours, "bare": bare}, seconds, place)
+            ours, bare = (
+                learner(settings, rows, place, prioritized=prioritized),
+                series(launched_updates(MLP, rows, settings, device)),
+            )
+            cases[f"{precision}_{'prioritized' if prioritized else 'uniform'}"] = compared(
+                {"learner": ours, "bare": bare}, seconds, place
+            )
     asked = cases["float32_uniform"]
     met = {"rate": asked["learner"] >= LEAST_RATE, "ratio": asked["ratio"] >= LEAST_RATIO}
-    print(json.dumps({"device": torch.cuda.get_device_name(place), "torch": torch.__version__, "cases": cases, "met": met}))
+    print(
+        json.dumps(
+            {
+                "device": torch.cuda.get_device_name(place),
+                "torch": torch.__version__,
+                "cases": cases,
+                "met": met,
+            }
+        )
+    )
     return 0
 
 
@@ -76,7 +92,9 @@ def random_rows(count: int) -> NDArray[Any]:
     return rows
 
 
-def learner(settings: LearnerSettings, rows: NDArray[Any], place: torch.device, *, prioritized: bool) -> Callable[[], int]:
+def learner(
+    settings: LearnerSettings, rows: NDArray[Any], place: torch.device, *, prioritized: bool
+) -> Callable[[], int]:
     """A series of updates from a full replay on the device; answers how many."""
     made = Learner(MLP, settings, device=place, seed=0)
     sampler = DevicePrioritized(len(rows), 0.6, 1e-6, place) if prioritized else DeviceUniform()
@@ -86,12 +104,18 @@ def learner(settings: LearnerSettings, rows: NDArray[Any], place: torch.device, 
 
 
 def series(launch: Callable[[], int]) -> Callable[[], int]:
-    """As many launches, one behind the other, as a series of the learner's updates takes; answers how many updates."""
+    """As many launches, one behind the other, as a series of the learner's updates takes; answers
+    how many updates.
+    """
     return lambda: sum(launch() for _ in range(SERIES // UPDATES_PER_LAUNCH))
 
 
-def compared(sides: dict[str, Callable[[], int]], seconds: float, place: torch.device) -> dict[str, float]:
-    """Median updates a second of each side, in turns, and the first one's share of the second one's."""
+def compared(
+    sides: dict[str, Callable[[], int]], seconds: float, place: torch.device
+) -> dict[str, float]:
+    """Median updates a second of each side, in turns, and the first one's share of the second
+    one's.
+    """
     rates: dict[str, list[float]] = {name: [] for name in sides}
     for side in sides.values():
         side()

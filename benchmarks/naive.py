@@ -1,16 +1,20 @@
-"""Ludo for two, trained the way the system did that Sparring succeeds, to show what the way of Sparring is worth on the same machine.
+"""Ludo for two, trained the way the system did that Sparring succeeds, to show what the way of
+Sparring is worth on the same machine.
 
     python benchmarks/naive.py --seconds 20
     python benchmarks/naive.py --seconds 20 --workers 2 --json
 
-A pool of worker processes plays one match at a time and asks the network for one state at a time. Rounds block: every worker plays
-`episodes_per_batch` matches of the agent against itself, epsilon-greedily, and sends pickled trajectories back; then the main process
-learns, one update of 64 transitions a match, while the workers wait, and sends the weights as a dictionary of arrays to all of them.
-The replay is a deque of transitions. Each process has one torch thread: without that the old way is several times slower.
+A pool of worker processes plays one match at a time and asks the network for one state at a time.
+Rounds block: every worker plays `episodes_per_batch` matches of the agent against itself,
+epsilon-greedily, and sends pickled trajectories back; then the main process learns, one update of
+64 transitions a match, while the workers wait, and sends the weights as a dictionary of arrays to
+all of them. The replay is a deque of transitions. Each process has one torch thread: without that
+the old way is several times slower.
 
-It is given a fair chance. Ludo is the compiled one of Sparring, the network an MLP of 233 thousand parameters, the optimizer is fused,
-and the defaults are those with which it is fastest on two cores. Start-up and the first rounds do not count. With `--json` the last line
-is one object: {"plies_per_s", "episodes_per_min", "updates_per_s", "workers", "plies_per_match"}.
+It is given a fair chance. Ludo is the compiled one of Sparring, the network an MLP of 233 thousand
+parameters, the optimizer is fused, and the defaults are those with which it is fastest on two
+cores. Start-up and the first rounds do not count. With `--json` the last line is one object:
+{"plies_per_s", "episodes_per_min", "updates_per_s", "workers", "plies_per_match"}.
 """
 
 from __future__ import annotations
@@ -47,7 +51,9 @@ Array = NDArray[Any]
 Weights = dict[str, Array]
 Step = tuple[Array, Array, int, float]  # observation, mask of legal actions, action, reward
 Trajectory = list[Step]  # the decisions of one seat in one match
-Transition = tuple[Array, int, float, Array, Array, float]  # observation, action, reward, next observation, next mask, 1 if it goes on
+Transition = tuple[
+    Array, int, float, Array, Array, float
+]  # observation, action, reward, next observation, next mask, 1 if it goes on
 
 
 @dataclass(frozen=True)
@@ -78,11 +84,17 @@ class Actor:
         game.reset(slot, self.rng.integers(2**63, size=1, dtype=np.uint64))
         seats: list[Trajectory] = [[] for _ in range(game.spec.num_players)]
         while not (game.terminated[0] or game.truncated[0]):
-            seat, observation, mask = int(game.seat[0]), game.observation[0].copy(), game.mask[0].copy()
+            seat, observation, mask = (
+                int(game.seat[0]),
+                game.observation[0].copy(),
+                game.mask[0].copy(),
+            )
             action[0] = self.choose(observation, mask)
             game.step(action)
             seats[seat].append((observation, mask, int(action[0]), 0.0))
-        for trajectory, paid in zip(seats, game.rewards[0], strict=True):  # Ludo pays at the end only
+        for trajectory, paid in zip(
+            seats, game.rewards[0], strict=True
+        ):  # Ludo pays at the end only
             if trajectory:
                 trajectory[-1] = (*trajectory[-1][:3], float(paid))
         return seats, int(game.plies[0])
@@ -104,9 +116,13 @@ def start_worker() -> None:
 
 
 def play(order: tuple[Weights, int]) -> tuple[list[Trajectory], int]:
-    """One worker's part of a round: take over the weights, play so many matches; all trajectories, and the plies."""
+    """One worker's part of a round: take over the weights, play so many matches; all trajectories,
+    and the plies.
+    """
     weights, matches = order
-    ACTOR.network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    ACTOR.network.load_state_dict(
+        {name: torch.from_numpy(value) for name, value in weights.items()}
+    )
     trajectories, plies = [], 0
     for _ in range(matches):
         seats, length = ACTOR.match()
@@ -138,7 +154,9 @@ class Learner:
     def update(self) -> None:
         """One gradient step on `BATCH` transitions."""
         columns = zip(*random.sample(self.replay, BATCH), strict=True)
-        observation, action, reward, following, mask, goes_on = (torch.from_numpy(np.stack(column)) for column in columns)
+        observation, action, reward, following, mask, goes_on = (
+            torch.from_numpy(np.stack(column)) for column in columns
+        )
         goal = self.targets(reward.float(), following, mask, goes_on.float())
         chosen = self.policy(observation).gather(1, action[:, None])[:, 0]
         loss = nn.functional.huber_loss(chosen, goal)
@@ -150,7 +168,9 @@ class Learner:
             self.target.load_state_dict(self.policy.state_dict())
 
     def targets(self, reward: Tensor, following: Tensor, mask: Tensor, goes_on: Tensor) -> Tensor:
-        """Double DQN: the policy chooses the best legal action, the target network says what it is worth. [B]"""
+        """Double DQN: the policy chooses the best legal action, the target network says what it is
+        worth. [B]
+        """
         with torch.no_grad():
             best = self.policy(following).masked_fill(~mask, -torch.inf).argmax(1, keepdim=True)
             value: Tensor = self.target(following).gather(1, best)[:, 0]
@@ -189,7 +209,11 @@ def main(settings: Settings) -> None:
         "workers": settings.workers,
         "plies_per_match": round(plies / matches, 1),
     }
-    print(json.dumps(result) if settings.json else "\n".join(f"{name:18}{value:>12,}" for name, value in result.items()))
+    print(
+        json.dumps(result)
+        if settings.json
+        else "\n".join(f"{name:18}{value:>12,}" for name, value in result.items())
+    )
 
 
 ACTOR: Actor  # of this worker process; `start_worker` makes it

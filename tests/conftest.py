@@ -1,4 +1,6 @@
-"""No example of a property fails by the clock: how long one takes is a matter of what else the machine does."""
+"""No example of a property fails by the clock: how long one takes is a matter of what else the
+machine does.
+"""
 
 from __future__ import annotations
 

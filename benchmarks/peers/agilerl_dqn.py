@@ -2,12 +2,14 @@
 
     echo '{"plies_per_update": 64, "threads": 1, "seconds": 10}' | python agilerl_dqn.py
 
-The form is that of AgileRL's tutorial (pettingzoo/dqn_curriculum.py): one match at a time, one state per `get_action`, transitions of both
-seats in one replay, and each seat's next state is its own next turn.
+The form is that of AgileRL's tutorial (pettingzoo/dqn_curriculum.py): one match at a time, one
+state per `get_action`, transitions of both seats in one replay, and each seat's next state is its
+own next turn.
 
-Deviations, all of which make it faster: no evolution (a population of one), an MLP without layer normalisation for the tutorial's
-convolutions, no mirrored copies, no reward shaped in Python after each ply, and one call of `add` for a whole match. The agent plays both
-seats; the tutorial's opponent is a frozen copy, which costs as much. Epsilon stays as it is.
+Deviations, all of which make it faster: no evolution (a population of one), an MLP without layer
+normalisation for the tutorial's convolutions, no mirrored copies, no reward shaped in Python after
+each ply, and one call of `add` for a whole match. The agent plays both seats; the tutorial's
+opponent is a frozen copy, which costs as much. Epsilon stays as it is.
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ class SelfPlay:
         observation, _, ended, cut, _ = self._environment.last()
         while not (ended or cut):
             state = _flat(observation)
-            action = int(self._agent.get_action(state, EPSILON, observation["action_mask"][None])[0])
+            action = int(
+                self._agent.get_action(state, EPSILON, observation["action_mask"][None])[0]
+            )
             self._environment.step(action)
             observation, _, ended, cut, _ = self._environment.last()
             states.append(state)
@@ -67,10 +71,14 @@ class SelfPlay:
             if self.plies_per_update and self.plies % self.plies_per_update == 0:
                 self._agent.learn(self._replay.sample(BATCH))
         mover = (len(actions) - 1) % 2
-        self._store(states, actions, self._environment.rewards[f"player_{mover}"], _flat(observation))
+        self._store(
+            states, actions, self._environment.rewards[f"player_{mover}"], _flat(observation)
+        )
 
     def _store(self, states: list[State], actions: list[int], paid: float, end: State) -> None:
-        """Every decision of a match; the last of each seat ends, and pays the last mover `paid` and the other one as much less."""
+        """Every decision of a match; the last of each seat ends, and pays the last mover `paid` and
+        the other one as much less.
+        """
         plies = len(actions)
         reward, done = np.zeros(plies, np.float32), np.zeros(plies, np.float32)
         reward[-1], reward[-2], done[-2:] = paid, -paid, 1.0

@@ -1,15 +1,18 @@
-"""Sparring beside two other libraries on the same work and the same two cores: Connect Four against itself, MLP 2x256, minibatches of 256.
+"""Sparring beside two other libraries on the same work and the same two cores: Connect Four against
+itself, MLP 2x256, minibatches of 256.
 
     benchmarks/peers/install_openspiel.sh ENVIRONMENTS/openspiel
     benchmarks/peers/install_agilerl.sh ENVIRONMENTS/agilerl
     python benchmarks/peers/compare.py --openspiel ENVIRONMENTS/openspiel --agilerl ENVIRONMENTS/agilerl
 
-All sides are started first and fill their replays. Then short turns find out how each is fastest on two cores: the peers with one torch
-thread or two, Sparring with which mode and workers. Then the sides take turns, one working while the others are stopped, so that all see
-the same machine; figures are medians over the turns, and ratios are of one run. About a quarter of an hour.
+All sides are started first and fill their replays. Then short turns find out how each is fastest on
+two cores: the peers with one torch thread or two, Sparring with which mode and workers. Then the
+sides take turns, one working while the others are stopped, so that all see the same machine;
+figures are medians over the turns, and ratios are of one run. About a quarter of an hour.
 
-With `--json` the last line is {"machine", "versions": {SIDE: {...}}, CASE: {"ratio", "floor", "sides": {SIDE: {"plies_per_s",
-"updates_per_s", "spread": [min, max], "way"}}}}; `ratio` is Sparring's plies per second over those of the faster peer.
+With `--json` the last line is {"machine", "versions": {SIDE: {...}}, CASE: {"ratio", "floor",
+"sides": {SIDE: {"plies_per_s", "updates_per_s", "spread": [min, max], "way"}}}}; `ratio` is
+Sparring's plies per second over those of the faster peer.
 """
 
 from __future__ import annotations
@@ -68,12 +71,17 @@ def main(settings: Settings) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         sides: list[Side] = [
             stack.enter_context(Sparring(folder, settings.precision)),
-            stack.enter_context(Peer("open_spiel", settings.openspiel.absolute(), "openspiel_dqn.py")),
+            stack.enter_context(
+                Peer("open_spiel", settings.openspiel.absolute(), "openspiel_dqn.py")
+            ),
             stack.enter_context(Peer("agilerl", settings.agilerl.absolute(), "agilerl_dqn.py")),
         ]
         for side in sides:
             print(side.name, side.versions, flush=True)
-        report: Table = {"machine": machine(), "versions": {side.name: side.versions for side in sides}}
+        report: Table = {
+            "machine": machine(),
+            "versions": {side.name: side.versions for side in sides},
+        }
         for case in CASES:
             report[case.name] = compared(sides, case, settings)
             print_case(case, report[case.name])
@@ -84,16 +92,27 @@ def main(settings: Settings) -> None:
 def compared(sides: Sequence[Side], case: Case, settings: Settings) -> Table:
     """One case: how each side is fastest, and then how fast all are in turn."""
     ways = {side.name: fastest(side, case, settings.trial_seconds) for side in sides}
-    rounds = [{side.name: side.turn(case, ways[side.name], settings.seconds) for side in sides} for _ in range(settings.turns)]
-    figures = {side.name: entry([turns[side.name] for turns in rounds], ways[side.name]) for side in sides}
+    rounds = [
+        {side.name: side.turn(case, ways[side.name], settings.seconds) for side in sides}
+        for _ in range(settings.turns)
+    ]
+    figures = {
+        side.name: entry([turns[side.name] for turns in rounds], ways[side.name]) for side in sides
+    }
     best_peer = max(figures[side.name]["plies_per_s"] for side in sides[1:])
-    return {"ratio": round(figures[sides[0].name]["plies_per_s"] / best_peer, 2), "floor": case.floor, "sides": figures}
+    return {
+        "ratio": round(figures[sides[0].name]["plies_per_s"] / best_peer, 2),
+        "floor": case.floor,
+        "sides": figures,
+    }
 
 
 def fastest(side: Side, case: Case, seconds: float) -> Way:
     """The way in which the side gets most plies done; they take turns, too."""
     ways = side.ways(case)
-    trials = [{way: side.turn(case, way, seconds).plies_per_s for way in ways} for _ in range(TRIALS)]
+    trials = [
+        {way: side.turn(case, way, seconds).plies_per_s for way in ways} for _ in range(TRIALS)
+    ]
     best = max(ways, key=lambda way: statistics.median(trial[way] for trial in trials))
     side.keep(case, best)
     return best
@@ -110,7 +129,9 @@ def entry(turns: Sequence[Figures], way: Way) -> Table:
 
 
 def print_case(case: Case, table: Mapping[str, Any]) -> None:
-    learning = f"one update per {case.plies_per_update:,} plies" if case.plies_per_update else "no updates"
+    learning = (
+        f"one update per {case.plies_per_update:,} plies" if case.plies_per_update else "no updates"
+    )
     wanted = f" (wanted: {case.floor:g})" if case.floor else ""
     print(f"\n{case.name}: {learning}; Sparring / the faster peer: {table['ratio']:.1f}{wanted}")
     for name, side in table["sides"].items():
@@ -123,7 +144,11 @@ def machine() -> dict[str, Any]:
     listing = Path("/proc/cpuinfo")
     lines = listing.read_text().splitlines() if listing.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {"cpu": models[0] if models else platform.machine(), "cores": CORES, "python": platform.python_version()}
+    return {
+        "cpu": models[0] if models else platform.machine(),
+        "cores": CORES,
+        "python": platform.python_version(),
+    }
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
     echo '{"plies_per_update": 64, "threads": 1, "seconds": 10}' | python openspiel_dqn.py
 
-The form is that of OpenSpiel's own example (breakthrough_dqn.py): one agent for each seat, each with its own network and replay, one match
-at a time through `rl_environment`, one state per forward pass.
+The form is that of OpenSpiel's own example (breakthrough_dqn.py): one agent for each seat, each
+with its own network and replay, one match at a time through `rl_environment`, one state per forward
+pass.
 
-Deviations: `learn` is called from here, in turn for the two agents, because the agents' own period counts the steps that end a match too,
-and would give an update every 53 plies for 64. Adam instead of plain gradient descent. Epsilon stays as it is.
+Deviations: `learn` is called from here, in turn for the two agents, because the agents' own period
+counts the steps that end a match too, and would give an update every 53 plies for 64. Adam instead
+of plain gradient descent. Epsilon stays as it is.
 """
 
 from __future__ import annotations
@@ -42,8 +44,13 @@ class SelfPlay:
             agent.step(time_step)
 
     def fill(self) -> None:
-        """Play until both replays are full: sampling costs the more, the more there is to sample from."""
-        while any(agent.replay_buffer is None or len(agent.replay_buffer) < REPLAY for agent in self._agents):
+        """Play until both replays are full: sampling costs the more, the more there is to sample
+        from.
+        """
+        while any(
+            agent.replay_buffer is None or len(agent.replay_buffer) < REPLAY
+            for agent in self._agents
+        ):
             self.play_match()
 
 

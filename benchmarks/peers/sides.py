@@ -1,4 +1,6 @@
-"""What the comparison asks of each side, and the peers as sides: processes that work only when it is their turn."""
+"""What the comparison asks of each side, and the peers as sides: processes that work only when it
+is their turn.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class Figures:
 
 
 class Side(Protocol):
-    """One library, which can do the work in some ways, such as on 1 thread or 2; which one is the fastest is found out first."""
+    """One library, which can do the work in some ways, such as on 1 thread or 2; which one is the
+    fastest is found out first.
+    """
 
     name: str
     versions: dict[str, str]
@@ -54,7 +58,9 @@ class Peer:
         self.name = name
         self.versions: dict[str, str] = {}
         command = [str(environment / "bin" / "python"), str(HERE / driver)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=no_gpu())
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=no_gpu()
+        )
 
     def __enter__(self) -> Self:
         """Its first word comes when its replay is full."""
@@ -72,7 +78,11 @@ class Peer:
         return tuple(THREADS)
 
     def turn(self, case: Case, way: str, seconds: float) -> Figures:
-        order = {"plies_per_update": case.plies_per_update, "threads": THREADS[way], "seconds": seconds}
+        order = {
+            "plies_per_update": case.plies_per_update,
+            "threads": THREADS[way],
+            "seconds": seconds,
+        }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
@@ -86,7 +96,9 @@ class Peer:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"the driver of {self.name} ended with exit status {self._process.wait()}")
+            raise SystemExit(
+                f"the driver of {self.name} ended with exit status {self._process.wait()}"
+            )
         answer: dict[str, Any] = json.loads(line)
         return answer
 

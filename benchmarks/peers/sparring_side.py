@@ -1,7 +1,8 @@
-"""Sparring as a side: the command `sparring train`, as people use it, in a process that is stopped by signal between its turns.
+"""Sparring as a side: the command `sparring train`, as people use it, in a process that is stopped
+by signal between its turns.
 
-What a run did in a turn is read from its `metrics.jsonl`, between the first report after the warm-up and the last one of the turn, so
-that neither its start nor its pauses count.
+What a run did in a turn is read from its `metrics.jsonl`, between the first report after the
+warm-up and the last one of the turn, so that neither its start nor its pauses count.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ class Sparring:
     def turn(self, case: Case, way: str, seconds: float) -> Figures:
         if (case, way) not in self._runs:
             name = f"run_{len(self._runs)}"
-            self._runs[case, way] = _Run(self._folder, name, _config(case.plies_per_update, WAYS[way], self._precision))
+            self._runs[case, way] = _Run(
+                self._folder, name, _config(case.plies_per_update, WAYS[way], self._precision)
+            )
             self._runs[case, way].fill()
         return self._runs[case, way].turn(seconds)
 
@@ -81,16 +84,29 @@ class Sparring:
 
 
 class _Run:
-    """One `sparring train` that goes on until it is killed; it and its workers are one process group."""
+    """One `sparring train` that goes on until it is killed; it and its workers are one process
+    group.
+    """
 
     def __init__(self, folder: Path, name: str, config: str) -> None:
         path = folder / f"{name}.toml"
         path.write_text(config)
         self._metrics = folder / name / "metrics.jsonl"
-        command = [sys.executable, "-c", "import sys; from sparring.cli import main; sys.exit(main())", "train", "connect_four"]
+        command = [
+            sys.executable,
+            "-c",
+            "import sys; from sparring.cli import main; sys.exit(main())",
+            "train",
+            "connect_four",
+        ]
         options = ["--config", str(path), "--runs-dir", str(folder), "--name", name]
         self._process = subprocess.Popen(
-            [*command, *options], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True, env=no_gpu()
+            [*command, *options],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            env=no_gpu(),
         )
 
     def kill(self) -> None:
@@ -101,38 +117,55 @@ class _Run:
             self._process.wait()
 
     def fill(self) -> None:
-        """Wait until the replay is full, from where on updates come as often as they should; then stop."""
+        """Wait until the replay is full, from where on updates come as often as they should; then
+        stop.
+        """
         deadline = time.monotonic() + START_SECONDS
         while not any(report["replay/fill"] == 1.0 for report in self._reports()):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"sparring train ended, or did not fill its replay within {START_SECONDS:.0f} s")
+                raise SystemExit(
+                    f"sparring train ended, or did not fill its replay within {START_SECONDS:.0f} s"
+                )
             time.sleep(0.2)
         os.killpg(self._process.pid, signal.SIGSTOP)
 
     def turn(self, seconds: float) -> Figures:
-        """Go on for that long, and on a busy machine for longer, until there are two reports to compare."""
+        """Go on for that long, and on a busy machine for longer, until there are two reports to
+        compare.
+        """
         begun = time.time()
         os.killpg(self._process.pid, signal.SIGCONT)
         time.sleep(WARM_UP + seconds)
         while len(reports := self._reports(since=begun + WARM_UP)) < 2:
             if self._process.poll() is not None or time.time() > begun + SILENCE_SECONDS:
-                raise SystemExit(f"sparring train ended, or had nothing to report for {SILENCE_SECONDS:.0f} s")
+                raise SystemExit(
+                    f"sparring train ended, or had nothing to report for {SILENCE_SECONDS:.0f} s"
+                )
             time.sleep(0.2)
         os.killpg(self._process.pid, signal.SIGSTOP)
         first, last = reports[0], reports[-1]
         passed = last["wall_time"] - first["wall_time"]
-        return Figures((last["plies"] - first["plies"]) / passed, (last["train/n_updates"] - first["train/n_updates"]) / passed)
+        return Figures(
+            (last["plies"] - first["plies"]) / passed,
+            (last["train/n_updates"] - first["train/n_updates"]) / passed,
+        )
 
     def _reports(self, since: float = 0.0) -> list[dict[str, Any]]:
         """Those that were written in full, from a time in seconds since 1970 on."""
         if not self._metrics.exists():
             return []
-        reports = [json.loads(line) for line in self._metrics.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        reports = [
+            json.loads(line)
+            for line in self._metrics.read_text().splitlines(keepends=True)
+            if line.endswith("\n")
+        ]
         return [report for report in reports if report["wall_time"] >= since]
 
 
 def _config(plies_per_update: int | None, way: Way, precision: Precision) -> str:
-    """The agent against itself, so that each ply yields one transition; no mirrored positions, as the peers have none."""
+    """The agent against itself, so that each ply yields one transition; no mirrored positions, as
+    the peers have none.
+    """
     return f"""
         n_episodes = {NEVER}
         mode = "{way.mode}"

@@ -4,9 +4,10 @@ A driver reads orders from standard input, one JSON object a line, and answers e
 
     {"plies_per_update": 64, "threads": 1, "seconds": 10}  ->  {"plies_per_s": 5400.0, "updates_per_s": 84.4, ...}
 
-`plies_per_update` null means play without learning. Its first line, once it can play steadily, says what it is. Between two orders it
-waits, so that the sides of a comparison disturb one another as little as possible, and what it takes to start counts for none of them.
-An update is a step of a torch optimizer, counted by a hook and not by what the library says of itself.
+`plies_per_update` null means play without learning. Its first line, once it can play steadily, says
+what it is. Between two orders it waits, so that the sides of a comparison disturb one another as
+little as possible, and what it takes to start counts for none of them. An update is a step of a
+torch optimizer, counted by a hook and not by what the library says of itself.
 
 This file runs in the environments of the peers, where nothing of Sparring is installed.
 """
@@ -49,7 +50,12 @@ def serve(side: Side, versions: Mapping[str, str]) -> None:
         torch.set_num_threads(order["threads"])
         side.plies_per_update = order["plies_per_update"]
         _play(side, min(WARM_UP, order["seconds"]))
-        plies, updates, cpu, begun = side.plies, steps.count, time.process_time(), time.perf_counter()
+        plies, updates, cpu, begun = (
+            side.plies,
+            steps.count,
+            time.process_time(),
+            time.perf_counter(),
+        )
         _play(side, order["seconds"])
         seconds = time.perf_counter() - begun
         figures = {

@@ -3,7 +3,8 @@
     from sparring import train_dqn
     agent = train_dqn("connect_four", n_episodes=100_000)
 
-Names are imported when they are first used: a command that only prints a list should not wait for torch.
+Names are imported when they are first used: a command that only prints a list should not wait for
+torch.
 """
 
 from __future__ import annotations
@@ -22,7 +23,16 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["DQNAgent", "InferencePolicy", "NetworkSpec", "PolicySpec", "SparringError", "Trajectory", "rollout_worker", "train_dqn"]
+__all__ = [
+    "DQNAgent",
+    "InferencePolicy",
+    "NetworkSpec",
+    "PolicySpec",
+    "SparringError",
+    "Trajectory",
+    "rollout_worker",
+    "train_dqn",
+]
 
 _HOMES = {
     "DQNAgent": "sparring.dqn.agent",

@@ -1,7 +1,8 @@
 """The one tree of errors that Sparring raises on purpose.
 
-Every message is one line and says what is wrong, what was got, what was expected, and how to mend it. `exit_status` is what the
-command line answers with: 2 for input that the caller can correct, 1 for anything that went wrong while running.
+Every message is one line and says what is wrong, what was got, what was expected, and how to mend
+it. `exit_status` is what the command line answers with: 2 for input that the caller can correct, 1
+for anything that went wrong while running.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ class InputError(SparringError, ValueError):
 
     exit_status = 2
 
-    def __init__(self, what: str, *, got: object = None, expected: str = "", remedy: str = "") -> None:
+    def __init__(
+        self, what: str, *, got: object = None, expected: str = "", remedy: str = ""
+    ) -> None:
         parts = [what]
         if got is not None:
             parts.append(f"got {got if isinstance(got, str) else repr(got)}")
@@ -45,7 +48,9 @@ class GameError(SparringError):
 
 
 class GameFault(GameError):
-    """A game raised an exception or gave what is no number, in one match; `record` says in which (`games/faults.py`)."""
+    """A game raised an exception or gave what is no number, in one match; `record` says in which
+    (`games/faults.py`).
+    """
 
     def __init__(self, message: str, record: Mapping[str, Any]) -> None:
         super().__init__(message)
@@ -60,7 +65,9 @@ class IllegalAction(GameError, ValueError):
 
 
 class NumericalError(SparringError, ArithmeticError):
-    """A loss, gradient or weight is not finite; the weights that it would have spoilt were neither published nor saved."""
+    """A loss, gradient or weight is not finite; the weights that it would have spoilt were neither
+    published nor saved.
+    """
 
 
 class WorkerError(SparringError):

@@ -1,4 +1,6 @@
-"""Games of other libraries keep the contract, as far as random matches show: every check, on few matches of each."""
+"""Games of other libraries keep the contract, as far as random matches show: every check, on few
+matches of each.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,15 @@ from functools import partial
 
 import pytest
 
+from sparring.conformance import check
 from sparring.games import make
-from sparring.games.conformance import check
 
 OPENSPIEL = [
-    "tic_tac_toe", "connect_four", "othello", "hex(board_size=4)", "breakthrough(rows=5,columns=4)", "go(board_size=5)",  # boards
+    # boards
+    "tic_tac_toe", "connect_four", "othello", "hex(board_size=4)", "breakthrough(rows=5,columns=4)", "go(board_size=5)",
     "backgammon", "pig(players=3,winscore=15)",  # dice
-    "kuhn_poker", "kuhn_poker(players=3)", "leduc_poker", "liars_dice", "euchre",  # hidden cards; euchre has information states only
+    # hidden cards; euchre has information states only
+    "kuhn_poker", "kuhn_poker(players=3)", "leduc_poker", "liars_dice", "euchre",
     "dark_hex", "hanabi", "turn_based_simultaneous_game(game=goofspiel(num_cards=4))",
 ]  # fmt: skip
 PETTINGZOO = [

@@ -9,7 +9,7 @@ import pytest
 from broken_batches import Crashes, Toe, declares
 from broken_shows import OneView
 
-from sparring.games.conformance import check
+from sparring.conformance import check
 
 BROKEN = [*broken_batches.BROKEN, *broken_shows.BROKEN, *broken_races.BROKEN]
 
@@ -23,7 +23,9 @@ def test_the_unbroken_game_has_no_findings(factory):
 @pytest.mark.parametrize(("factory", "name", "what"), BROKEN, ids=[what for _, _, what in BROKEN])
 def test_a_broken_game_is_found_out(factory, name, what):
     report = check(factory)
-    found = [finding for finding in report.findings if (finding.check, finding.what) == (name, what)]
+    found = [
+        finding for finding in report.findings if (finding.check, finding.what) == (name, what)
+    ]
     assert len(found) == 1, str(report)
     text = str(found[0])
     assert text.startswith(f"{name}: {what}: got ")
@@ -39,7 +41,9 @@ def test_one_game_for_all_is_found_out():
 
 def test_an_exception_is_quoted_on_one_line_with_its_place():
     [finding] = check(Crashes).findings
-    assert str(finding).startswith("play: the game raises an exception: got RuntimeError: board on fire (broken_batches.py, line ")
+    assert str(finding).startswith(
+        "play: the game raises an exception: got RuntimeError: board on fire (broken_batches.py, line "
+    )
 
 
 def test_seats_that_see_alike_are_no_mistake_where_that_is_declared():

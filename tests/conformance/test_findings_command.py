@@ -12,7 +12,10 @@ from sparring.cli import main
 def test_a_correct_game(capsys):
     assert main(["check-game", "broken_elsewhere:Talkative"]) == 0
     said = capsys.readouterr().out
-    assert "broken_elsewhere:Talkative: no findings\n37 kinds of mistake looked for in 256 matches, " in said
+    assert (
+        "broken_elsewhere:Talkative: no findings\n37 kinds of mistake looked for in 256 matches, "
+        in said
+    )
 
 
 def test_findings_are_laid_out_for_people(capsys):
@@ -30,7 +33,11 @@ def test_findings_are_laid_out_for_people(capsys):
 
 
 @pytest.mark.parametrize(
-    "name", ["broken_matches:DividesByZero", *(f"broken_keepers:{name}" for name in ("GlobalGenerator", "EmptyCopy", "BoardOfTheClass"))]
+    "name",
+    [
+        "broken_matches:DividesByZero",
+        *(f"broken_keepers:{name}" for name in ("GlobalGenerator", "EmptyCopy", "BoardOfTheClass")),
+    ],
 )
 def test_no_line_is_too_wide(name, capsys):
     assert main(["check-game", name]) == 1
@@ -42,10 +49,16 @@ def test_no_line_is_too_wide(name, capsys):
 def test_json_is_all_there_is_on_standard_output(capsys):
     assert main(["check-game", "broken_matches:DividesByZero", "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
-    assert (told["game"], told["passed"], told["matches"]) == ("broken_matches:DividesByZero", False, 16)
+    assert (told["game"], told["passed"], told["matches"]) == (
+        "broken_matches:DividesByZero",
+        False,
+        16,
+    )
     [finding] = told["findings"]
     assert finding["check"] == "exceptions"
-    assert finding["got"].startswith("ZeroDivisionError: division by zero (broken_matches.py, line ")
+    assert finding["got"].startswith(
+        "ZeroDivisionError: division by zero (broken_matches.py, line "
+    )
     assert len(told["kinds"]) + told["kinds_left"] == 37
 
 

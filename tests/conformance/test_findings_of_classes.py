@@ -10,13 +10,14 @@ import broken_matches
 import pytest
 from broken_matches import BreaksRarely, Lists, LockedDice, Strip
 
+from sparring.conformance import check
 from sparring.games import make
-from sparring.games.conformance import check
 
 NUM_CHECKS = 36
 BROKEN = [*broken_matches.BROKEN, *broken_keepers.BROKEN]
 
-# The mistakes that people make, by what is said of them; one more, that no worker can make the game, is in test_findings_of_workers.py.
+# The mistakes that people make, by what is said of them; one more, that no worker can make the
+# game, is in test_findings_of_workers.py.
 MISTAKES = {
     "mask of wrong length": "the mask has another length",
     "no legal move in a live match": "a match that goes on has no legal action",
@@ -50,10 +51,14 @@ def test_a_correct_game_has_no_findings(cls):
     assert report.left == 0
 
 
-@pytest.mark.parametrize(("cls", "name", "what", "remedy"), BROKEN, ids=[cls.__name__ for cls, _, _, _ in BROKEN])
+@pytest.mark.parametrize(
+    ("cls", "name", "what", "remedy"), BROKEN, ids=[cls.__name__ for cls, _, _, _ in BROKEN]
+)
 def test_a_broken_game_has_this_one_finding(cls, name, what, remedy):
     report = checked(cls)
-    assert [(finding.check, finding.what) for finding in report.findings] == [(name, what)], str(report)
+    assert [(finding.check, finding.what) for finding in report.findings] == [(name, what)], str(
+        report
+    )
     [finding] = report.findings
     assert remedy in finding.remedy
     assert "\n" not in str(finding)
@@ -61,7 +66,9 @@ def test_a_broken_game_has_this_one_finding(cls, name, what, remedy):
 
 
 def test_a_fault_in_one_match_of_many_is_told_like_any_other():
-    """It does not come up in the matches that are played one by one, but in those that are played side by side."""
+    """It does not come up in the matches that are played one by one, but in those that are played
+    side by side.
+    """
     report = checked(BreaksRarely)
     [finding] = report.findings
     assert (finding.check, finding.what) == ("play", "step raises an exception")
@@ -74,4 +81,7 @@ def test_every_mistake_that_people_make_is_shown():
     shown = {what for _, _, what, _ in BROKEN} | {what for _, _, what in broken_batches.BROKEN}
     assert set(MISTAKES.values()) <= shown
     assert len(MISTAKES) >= 15
-    assert len({name for _, name, _, _ in BROKEN} | {name for _, name, _ in broken_batches.BROKEN}) >= 30  # kinds, as reports count them
+    assert (
+        len({name for _, name, _, _ in BROKEN} | {name for _, name, _ in broken_batches.BROKEN})
+        >= 30
+    )  # kinds, as reports count them

@@ -1,4 +1,6 @@
-"""Compiled rules are compared with plain Python, and matches that are too long for a check are cut short."""
+"""Compiled rules are compared with plain Python, and matches that are too long for a check are cut
+short.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +9,35 @@ from functools import partial
 import numpy as np
 import pytest
 
+from sparring import conformance
+from sparring.conformance import check
 from sparring.errors import ConfigurationError
-from sparring.games import GameSpec, conformance
-from sparring.games.compiled import CompiledGame
-from sparring.games.conformance import check
-from sparring.games.looped import LoopedGame
+from sparring.games import GameSpec
+from sparring.games.compiled.game import CompiledGame
+from sparring.games.python.game import LoopedGame
 
 
 @pytest.mark.parametrize(
     ("rules", "got", "remedy"),
     [
-        ("stray_rules", "IndexError: index 3 is out of bounds for axis 0 with size 3 (stray_rules.py, line 13)", "line 13: compiled, it"),
-        ("narrow_rules", "(narrow_rules.py, line 11)", "look at narrow_rules.py, line 11: make whole numbers"),
+        (
+            "stray_rules",
+            "IndexError: index 3 is out of bounds for axis 0 with size 3 (stray_rules.py, line 13)",
+            "line 13: compiled, it",
+        ),
+        (
+            "narrow_rules",
+            "(narrow_rules.py, line 11)",
+            "look at narrow_rules.py, line 11: make whole numbers",
+        ),
     ],
 )
 def test_compiled_rules_that_do_something_else_are_found_out(rules, got, remedy):
     [finding] = check(partial(CompiledGame, rules), matches=32).findings
-    assert (finding.check, finding.what) == ("plain Python", "compiled rules do something else than plain Python")
+    assert (finding.check, finding.what) == (
+        "plain Python",
+        "compiled rules do something else than plain Python",
+    )
     assert got in finding.got
     assert remedy in finding.remedy
 
@@ -32,7 +46,13 @@ class Endless:
     """A match that only the ply limit ends, of `length` plies."""
 
     def __init__(self, length=10_000):
-        self.spec = GameSpec(num_players=2, num_actions=1, observation_shape=(2,), observation_dtype="int8", max_plies=length)
+        self.spec = GameSpec(
+            num_players=2,
+            num_actions=1,
+            observation_shape=(2,),
+            observation_dtype="int8",
+            max_plies=length,
+        )
 
     def reset(self, rng):
         self.seat = 0
@@ -48,7 +68,9 @@ class Endless:
         return None, False
 
 
-@pytest.mark.parametrize(("name", "limit"), [("_MAX_STEPS", 20), ("_MAX_BYTES", 4 * 20 * (8 + 2 + 1 + 8 + 1 + 1 + 8))])
+@pytest.mark.parametrize(
+    ("name", "limit"), [("_MAX_STEPS", 20), ("_MAX_BYTES", 4 * 20 * (8 + 2 + 1 + 8 + 1 + 1 + 8))]
+)
 def test_long_matches_are_cut_short_and_that_is_said(monkeypatch, name, limit):
     monkeypatch.setattr(conformance, name, limit)
     report = check(partial(LoopedGame, "endless", Endless), matches=4)
@@ -89,5 +111,8 @@ class Hungry(Endless):
 @pytest.mark.parametrize("during", ["__init__", "step", "copy"])
 def test_want_of_memory_is_no_finding(during):
     game = type("Hungry", (Hungry,), {"during": during})
-    with pytest.raises(ConfigurationError, match=r"more memory than there is: got MemoryError .*a lot, expected room for 2 matches"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"more memory than there is: got MemoryError .*a lot, expected room for 2 matches",
+    ):
         check(partial(LoopedGame, "hungry", game), matches=2)

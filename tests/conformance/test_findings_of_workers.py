@@ -9,15 +9,17 @@ from functools import partial
 import pytest
 from broken_matches import Strip
 
+from sparring.conformance import check
 from sparring.games import make
-from sparring.games.conformance import check
 
 
 def checked(name):
     return check(partial(make, name), name, matches=32)
 
 
-@pytest.mark.parametrize("name", ["broken_matches:Strip", "broken_elsewhere:Talkative", "tic_tac_toe"])
+@pytest.mark.parametrize(
+    "name", ["broken_matches:Strip", "broken_elsewhere:Talkative", "tic_tac_toe"]
+)
 def test_a_correct_game_is_the_same_elsewhere(name):
     report = checked(name)
     assert report.passed, str(report)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import race_rules
 
+from sparring.conformance import check
+from sparring.conformance.recordings import record
 from sparring.games import make, names
-from sparring.games.compiled import CompiledGame
-from sparring.games.conformance import check
-from sparring.games.conformance.traces import record
-from sparring.games.random import CHANCE, purpose_key
+from sparring.games.compiled.game import CompiledGame
+from sparring.games.rng import CHANCE, purpose_key
 
 NUM_CHECKS = 26
 
@@ -27,26 +27,40 @@ def test_built_in_games_conform(name):
 
 @pytest.mark.parametrize("interpreted", [False, True])
 def test_a_race_conforms(interpreted):
-    report = check(lambda num_slots: CompiledGame("race_rules", num_slots, interpreted=interpreted), matches=128)
+    report = check(
+        lambda num_slots: CompiledGame("race_rules", num_slots, interpreted=interpreted),
+        matches=128,
+    )
     assert report.passed, str(report)
     assert report.matches == 128
 
 
 def test_a_race_is_what_its_rules_say():
-    """Against rules called one by one in plain Python: chance from the match's key, extra turns, three rewards, cut at ten plies."""
+    """Against rules called one by one in plain Python: chance from the match's key, extra turns,
+    three rewards, cut at ten plies.
+    """
     n = 300
     game = CompiledGame("race_rules", n)
     keys = np.random.default_rng(5).integers(2**64, size=n, dtype=np.uint64)
     trace = record(game, keys, np.random.default_rng(6))
     for slot in range(n):
-        state, stream = np.zeros(1, race_rules.STATE)[0], np.array([purpose_key(keys[slot], CHANCE), 0], np.uint64)
+        state, stream = (
+            np.zeros(1, race_rules.STATE)[0],
+            np.array([purpose_key(keys[slot], CHANCE), 0], np.uint64),
+        )
         race_rules.start(state, stream)
         ended, plies = False, 0
-        for frame, actions, after in zip(trace.frames, trace.actions, trace.frames[1:], strict=False):
+        for frame, actions, after in zip(
+            trace.frames, trace.actions, trace.frames[1:], strict=False
+        ):
             if ended or plies == 10:
                 assert actions[slot] == -1
                 continue
-            observation, mask, rewards = np.zeros(3, np.float32), np.zeros(2, bool), np.zeros(3, np.float32)
+            observation, mask, rewards = (
+                np.zeros(3, np.float32),
+                np.zeros(2, bool),
+                np.zeros(3, np.float32),
+            )
             race_rules.observe(state, observation)
             race_rules.legal(state, mask)
             assert frame["seat"][slot] == state["seat"]
@@ -61,5 +75,7 @@ def test_a_race_is_what_its_rules_say():
     assert last["terminated"].sum() > 50
     assert last["truncated"].sum() > 50
     assert last["mask"][last["truncated"]].any(axis=1).all()
-    assert np.any(np.diff([frame["seat"][:20] for frame in trace.frames[:4]], axis=0) == 0)  # extra turns
+    assert np.any(
+        np.diff([frame["seat"][:20] for frame in trace.frames[:4]], axis=0) == 0
+    )  # extra turns
     assert set(trace.frames[0]["seat"].tolist()) == {0, 1, 2}

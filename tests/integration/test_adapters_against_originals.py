@@ -1,7 +1,9 @@
-"""Random matches of adapted games, ply by ply beside the library itself, driven as its own documentation drives it.
+"""Random matches of adapted games, ply by ply beside the library itself, driven as its own
+documentation drives it.
 
-OpenSpiel: a state that is stepped through the same moves and the same outcomes of chance. PettingZoo: `agent_iter` and `last`, whose
-rewards are added up agent by agent until the last agent has heard of the end.
+OpenSpiel: a state that is stepped through the same moves and the same outcomes of chance.
+PettingZoo: `agent_iter` and `last`, whose rewards are added up agent by agent until the last agent
+has heard of the end.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sparring.conformance.recordings import record
 from sparring.games import make
-from sparring.games.conformance.traces import record
 from sparring.games.names import parse
 
 MATCHES = 32
@@ -28,7 +30,9 @@ def paid(trace, match):
 
 
 def follow_openspiel(original, chosen, trace, match):
-    """Play the nodes `chosen` by seats and chance on a fresh state, and compare each decision with the trace; returns the plies."""
+    """Play the nodes `chosen` by seats and chance on a fresh state, and compare each decision with
+    the trace; returns the plies.
+    """
     state, ply, before = original.new_initial_state(), 0, None
     for node in chosen:
         if state.is_chance_node():
@@ -69,14 +73,18 @@ def test_matches_are_openspiels(name):
     game, trace = played(f"openspiel:{name}", matches, seed=1)
     original = pyspiel.load_game(name)
     for match in range(matches):
-        nodes = game._matches[match]._state.full_history()  # with the outcomes of chance, which the game has drawn for itself
+        nodes = game._matches[
+            match
+        ]._state.full_history()  # with the outcomes of chance, which the game has drawn for itself
         follow_openspiel(original, nodes, trace, match)
     if matches == MATCHES and name != "hanabi":  # where random players always score 0
         assert len({tuple(paid(trace, match)) for match in range(matches)}) > 1
 
 
 def follow_pettingzoo(env, seed, trace, match):
-    """Play the trace's actions in PettingZoo's own loop; returns {agent: all that `last` told it of rewards} and whether it was cut."""
+    """Play the trace's actions in PettingZoo's own loop; returns {agent: all that `last` told it of
+    rewards} and whether it was cut.
+    """
     env.reset(seed=seed)
     totals, ply = dict.fromkeys(env.possible_agents, 0.0), 0
     for agent in env.agent_iter():
@@ -90,7 +98,10 @@ def follow_pettingzoo(env, seed, trace, match):
         assert env.possible_agents[frame["seat"][match]] == agent
         assert np.array_equal(frame["mask"][match], observation["action_mask"])
         seen = observation["observation"]
-        assert np.array_equal(frame["observation"][match], np.moveaxis(seen, -1, 0) if seen.ndim == 3 else seen.astype(np.float32))
+        assert np.array_equal(
+            frame["observation"][match],
+            np.moveaxis(seen, -1, 0) if seen.ndim == 3 else seen.astype(np.float32),
+        )
         if frame["truncated"][match]:
             return totals, True
         env.step(int(trace.actions[ply][match]))
@@ -113,7 +124,11 @@ def test_matches_are_pettingzoos(name, matches):
     pettingzoo = pytest.importorskip("pettingzoo")
     game, trace = played(f"pettingzoo:classic/{name}", matches, seed=2)
     parsed = parse(f"pettingzoo:classic/{name}")
-    env = pettingzoo.make("aec", parsed.target, **{key: value for key, value in parsed.arguments.items() if key != "max_plies"})
+    env = pettingzoo.make(
+        "aec",
+        parsed.target,
+        **{key: value for key, value in parsed.arguments.items() if key != "max_plies"},
+    )
     cuts = 0
     for match in range(matches):
         totals, cut = follow_pettingzoo(env, game._matches[match]._seed, trace, match)

@@ -1,4 +1,6 @@
-"""Runs in which nobody waits: no two are alike, but each reaches its end, makes the updates that were asked for, and can be stopped."""
+"""Runs in which nobody waits: no two are alike, but each reaches its end, makes the updates that
+were asked for, and can be stopped.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,19 @@ import pytest
 from stopped_runs import NEVER, StopAfter, figures, resume_until, saved, train_until
 from trial_runs import trial
 
-from sparring.assembly import assemble, resolved
-from sparring.progress import Progress
 from sparring.rollout.round import RoundCommand
 from sparring.runtime import Batch, InlineWorkers
-from sparring.schedule import Schedule
 from sparring.training import TrainResult, train
+from sparring.training.assembly import assemble, resolved
+from sparring.training.metrics import Progress
+from sparring.training.schedule import Schedule
 
 BACKENDS = pytest.mark.parametrize("backend", ["inline", "processes"])
 ASYNC: dict[str, Any] = {"mode": "async", "num_workers": 3, "max_weight_lag": 2}
-STEPS = [{"learning_steps_per_batch": 6}, {"learning_steps_per_batch": "adaptive", "samples_per_insert": 1.5}]
+STEPS = [
+    {"learning_steps_per_batch": 6},
+    {"learning_steps_per_batch": "adaptive", "samples_per_insert": 1.5},
+]
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +46,9 @@ def earned(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     def watched(schedule: Schedule, **got: Any) -> None:
         begun = got["stored"] >= 100
         adaptive = schedule._settings.learning_steps == "adaptive"
-        parts.append(begun * (got["transitions"] * 1.5 * got["stored"] / 700 / 16 if adaptive else 6 / 3))
+        parts.append(
+            begun * (got["transitions"] * 1.5 * got["stored"] / 700 / 16 if adaptive else 6 / 3)
+        )
         receive(schedule, **got)
 
     monkeypatch.setattr(Schedule, "receive", watched)
@@ -68,22 +75,30 @@ def test_a_run_reaches_its_end_with_the_updates_that_were_asked_for(
     assert_complete(result, earned)
     state = saved(result)
     assert len(earned) == 3 * state["schedule"]["round"]
-    met = [name for name, record in state["opponents"]["records"].items() if sum(record.values()) > 0]
+    met = [
+        name for name, record in state["opponents"]["records"].items() if sum(record.values()) > 0
+    ]
     assert {"random", "one_ply"} < set(met)
     assert any(name.startswith("snapshot:") for name in met)
 
 
 @BACKENDS
 @pytest.mark.parametrize("steps", STEPS, ids=["steps", "adaptive"])
-def test_a_stopped_run_goes_on(backend: str, steps: dict[str, Any], tmp_path: Path, earned: list[float]) -> None:
-    """Again and again: within the updates of a round, and between rounds. Nothing that was played is lost or counted twice."""
+def test_a_stopped_run_goes_on(
+    backend: str, steps: dict[str, Any], tmp_path: Path, earned: list[float]
+) -> None:
+    """Again and again: within the updates of a round, and between rounds. Nothing that was played
+    is lost or counted twice.
+    """
     result = train_until(25, tmp_path, "run", backend=backend, **ASYNC, **steps)
     stops = 0
     while result.interrupted:
         stops += 1
         state = saved(result)
         assert state["schedule"]["episodes"] == result.episodes
-        assert state["pacing"]["told"] == len(earned), "whatever was started was finished and taken in"
+        assert state["pacing"]["told"] == len(earned), (
+            "whatever was started was finished and taken in"
+        )
         before = result
         result = resume_until(19 + stops, tmp_path, "run")
         assert result.updates > before.updates
@@ -93,7 +108,9 @@ def test_a_stopped_run_goes_on(backend: str, steps: dict[str, Any], tmp_path: Pa
 
 
 @BACKENDS
-def test_stopped_before_anything_has_happened(backend: str, tmp_path: Path, earned: list[float]) -> None:
+def test_stopped_before_anything_has_happened(
+    backend: str, tmp_path: Path, earned: list[float]
+) -> None:
     stopped = train_until(0, tmp_path, "run", backend=backend, **ASYNC)
     assert (stopped.episodes, stopped.updates) == (0, 0)
     assert_complete(resume_until(NEVER, tmp_path, "run"), earned)
@@ -101,7 +118,9 @@ def test_stopped_before_anything_has_happened(backend: str, tmp_path: Path, earn
 
 @BACKENDS
 def test_checkpoints_on_the_way(backend: str, tmp_path: Path, earned: list[float]) -> None:
-    """Each takes in all that is in flight, so that more can be due than a round is worth; it is made up for."""
+    """Each takes in all that is in flight, so that more can be due than a round is worth; it is
+    made up for.
+    """
     result = train_until(NEVER, tmp_path, "run", backend=backend, checkpoint_interval=7, **ASYNC)
     assert_complete(result, earned)
     assert len(earned) > 3 * saved(result)["schedule"]["round"]
@@ -118,19 +137,26 @@ def test_a_finished_run_is_made_longer(tmp_path: Path) -> None:
 
 def test_inline_it_is_as_alike_as_any(tmp_path: Path) -> None:
     """With nobody to be faster or slower, the debugger's backend gives the same agent again."""
-    first, second, other = (train_until(NEVER, tmp_path, name, seed=seed, **ASYNC) for name, seed in (("a", 3), ("b", 3), ("c", 4)))
+    first, second, other = (
+        train_until(NEVER, tmp_path, name, seed=seed, **ASYNC)
+        for name, seed in (("a", 3), ("b", 3), ("c", 4))
+    )
     assert figures(first) == figures(second)
     assert figures(first) != figures(other)
 
 
 @BACKENDS
-def test_weights_that_played_are_no_further_behind_than_they_may_be(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_played_are_no_further_behind_than_they_may_be(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     behind: list[int] = []
     received = Progress.received
 
     def watched(progress: Progress, batch: Batch, records: Any, version: int) -> None:
         """The newest row of a batch was played with the weights that its part was started with."""
-        behind.append(version - max((int(block["version"].max()) for block in batch.blocks), default=version))
+        behind.append(
+            version - max((int(block["version"].max()) for block in batch.blocks), default=version)
+        )
         received(progress, batch, records, version)
 
     monkeypatch.setattr(Progress, "received", watched)
@@ -140,9 +166,16 @@ def test_weights_that_played_are_no_further_behind_than_they_may_be(backend: str
 
 
 @pytest.mark.parametrize(
-    ("mode", "words"), [("sync", "; sync\n"), ("overlap", "; overlap\n"), ("async", "; async, no two runs are alike\n")]
+    ("mode", "words"),
+    [
+        ("sync", "; sync\n"),
+        ("overlap", "; overlap\n"),
+        ("async", "; async, no two runs are alike\n"),
+    ],
 )
-def test_the_opening_lines_say_which_mode_it_is(mode: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_opening_lines_say_which_mode_it_is(
+    mode: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train(trial(tmp_path, mode=mode, n_episodes=10, backend="inline"))
     said = capsys.readouterr().out
     assert words in said
@@ -150,8 +183,16 @@ def test_the_opening_lines_say_which_mode_it_is(mode: str, words: str, tmp_path:
 
 
 def test_a_balance_that_is_measured(tmp_path: Path) -> None:
-    """Where it is told how many updates a transition is worth, and not how many workers there should be."""
-    open_ended = trial(tmp_path, mode="async", num_workers=None, learner_threads=None, learning_steps_per_batch="adaptive")
+    """Where it is told how many updates a transition is worth, and not how many workers there
+    should be.
+    """
+    open_ended = trial(
+        tmp_path,
+        mode="async",
+        num_workers=None,
+        learner_threads=None,
+        learning_steps_per_batch="adaptive",
+    )
     config = resolved(open_ended)
     assert config.num_workers is not None
     assert config.num_workers >= 1
@@ -165,7 +206,9 @@ def test_a_balance_that_is_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["sync", "overlap", "async"])
-def test_each_worker_of_a_ladder_keeps_its_rate(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_worker_of_a_ladder_keeps_its_rate(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: set[tuple[int, float]] = set()
     start = InlineWorkers.start
 
@@ -174,10 +217,19 @@ def test_each_worker_of_a_ladder_keeps_its_rate(mode: str, tmp_path: Path, monke
         start(workers, worker, command)
 
     monkeypatch.setattr(InlineWorkers, "start", watched)
-    options = {"exploration": "ladder", "exploration_ladder_eps": 0.5, "exploration_ladder_alpha": 4.0, "num_workers": 3}
+    options = {
+        "exploration": "ladder",
+        "exploration_ladder_eps": 0.5,
+        "exploration_ladder_alpha": 4.0,
+        "num_workers": 3,
+    }
     result = train_until(NEVER, tmp_path, "run", mode=mode, **options)
     assert told == {(0, 0.5), (1, 0.125), (2, 0.03125)}
     reports = [json.loads(line) for line in (result.run / "metrics.jsonl").read_text().splitlines()]
-    rates = [report["rollout/exploration_rate"] for report in reports if "rollout/exploration_rate" in report]
+    rates = [
+        report["rollout/exploration_rate"]
+        for report in reports
+        if "rollout/exploration_rate" in report
+    ]
     assert rates
     assert rates == pytest.approx([0.21875] * len(rates)), "the mean over the workers"

@@ -25,10 +25,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with files that some command lines name."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / CONFIG).write_text("batch_size = 32\nlearning_rat = 0.1\n")
-    DQNAgent(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}))).save(tmp_path / AGENT)
+    DQNAgent(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}))).save(
+        tmp_path / AGENT
+    )
     (tmp_path / NOISE).write_bytes(random.Random(0).randbytes(5000))
     (tmp_path / CUT).write_bytes((tmp_path / AGENT).read_bytes()[:-7])
-    record = {"game": "pig:Pig", "key": 1, "actions": [0], "during": "step", "cause": "KeyError: 6", "traceback": ""}
+    record = {
+        "game": "pig:Pig",
+        "key": 1,
+        "actions": [0],
+        "during": "step",
+        "cause": "KeyError: 6",
+        "traceback": "",
+    }
     save_fault(Path("faults"), GameFault("game pig:Pig raised KeyError", record))
     (tmp_path / "runs" / "connect_four-1" / "checkpoints").mkdir(parents=True)
     return tmp_path
@@ -103,7 +112,9 @@ def contents(folder: Path) -> dict[str, bytes | None]:
         ("", ["no command", "train, resume, evaluate, tournament, play, plot, replay,"]),
     ],
 )  # fmt: skip
-def test_one_line_exit_2_and_nothing_written(folder: Path, capsys: pytest.CaptureFixture[str], command: str, words: list[str]) -> None:
+def test_one_line_exit_2_and_nothing_written(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: str, words: list[str]
+) -> None:
     before = contents(folder)
     status = main(command.split())
     said = capsys.readouterr()

@@ -9,14 +9,18 @@ import pytest
 from trial_runs import trial
 
 from sparring.dqn.agent import DQNAgent
-from sparring.duels import BEST, Duels
 from sparring.opponents.records import Record
-from sparring.progress import Progress
 from sparring.training import train
+from sparring.training.evaluator import BEST, Duels
+from sparring.training.metrics import Progress
 
 
-def run_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: list[float], against_best: list[float]) -> tuple[int, list[Any]]:
-    """(which evaluation's agent was kept, the duels that were asked for), if evaluations and duels with the best one come out like this."""
+def run_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: list[float], against_best: list[float]
+) -> tuple[int, list[Any]]:
+    """(which evaluation's agent was kept, the duels that were asked for), if evaluations and duels
+    with the best one come out like this.
+    """
     seen: list[bytes] = []
     duels: list[tuple[Any, ...]] = []
     results = iter(against_best)
@@ -26,13 +30,22 @@ def run_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: list[float
         return scores[len(seen) - 1]
 
     def play(self: Duels, one: Any, other: Any, *, matches: int, key: tuple[int, ...]) -> Record:
-        duels.append((one.policy.vector().tobytes(), other.policy.vector().tobytes(), matches, key[0]))
+        duels.append(
+            (one.policy.vector().tobytes(), other.policy.vector().tobytes(), matches, key[0])
+        )
         wins = round(100 * next(results))
         return Record(wins=wins, losses=100 - wins)
 
     monkeypatch.setattr(Progress, "evaluate", evaluate)
     monkeypatch.setattr(Duels, "play", play)
-    config = trial(tmp_path, name="run", backend="inline", n_episodes=160, eval_interval=20, weight_averaging=0.9)
+    config = trial(
+        tmp_path,
+        name="run",
+        backend="inline",
+        n_episodes=160,
+        eval_interval=20,
+        weight_averaging=0.9,
+    )
     result = train(config, console=False)
     assert len(seen) == len(scores)
     for one, _, matches, key in duels:
@@ -47,17 +60,27 @@ def run_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: list[float
         ([0.5, 0.6, 0.7], [0.5, 0.5], 2),
         ([0.7, 0.6, 0.7], [0.5, 0.5], 2),  # the later of equals
         ([0.7, 0.6, 0.6], [0.5, 0.5], 0),
-        ([0.7, 0.6, 0.6], [0.7, 0.5], 2),  # the second beats the first by more than the yardsticks hold against it
+        (
+            [0.7, 0.6, 0.6],
+            [0.7, 0.5],
+            2,
+        ),  # the second beats the first by more than the yardsticks hold against it
         ([0.7, 0.6, 0.5], [0.7, 0.5], 1),
         ([0.7, 0.8, 0.8], [0.3, 0.3], 0),  # and the other way round
     ],
 )
 def test_yardsticks_and_matches_with_the_best_one_count_alike(
-    scores: list[float], against_best: list[float], kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scores: list[float],
+    against_best: list[float],
+    kept: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # The run has four evaluations; the last one is lost to everybody.
     assert run_with(tmp_path, monkeypatch, [*scores, 0.0], [*against_best, 0.0])[0] == kept
 
 
-def test_each_agent_meets_the_best_one_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_agent_meets_the_best_one_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert run_with(tmp_path, monkeypatch, [0.7, 0.6, 0.8, 0.7], [0.5, 0.5, 0.5]) == (2, [0, 0, 2])

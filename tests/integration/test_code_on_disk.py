@@ -30,7 +30,13 @@ def test_ludo_for_two_and_for_four(tmp_path: Path) -> None:
 
     def play(*names: str) -> list[str]:
         environment = {**os.environ, "SPARRING_CACHE_DIR": str(tmp_path)}
-        done = subprocess.run([sys.executable, "-c", PLAY, *names], capture_output=True, text=True, timeout=200, env=environment)
+        done = subprocess.run(
+            [sys.executable, "-c", PLAY, *names],
+            capture_output=True,
+            text=True,
+            timeout=200,
+            env=environment,
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
 

@@ -1,4 +1,6 @@
-"""Same seed, same agent, stopped or not, in games with dice and four players, of another library, and of a user's own."""
+"""Same seed, same agent, stopped or not, in games with dice and four players, of another library,
+and of a user's own.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,12 @@ import pytest
 from stopped_runs import NEVER, StopAfter, figures, resume_until, saved, train_until
 
 # Ludo and the adapters' games need smaller runs: their matches are longer, or slower.
-SHORT: dict[str, Any] = {"n_episodes": 90, "learning_steps_per_batch": 4, "snapshot_interval": 20, "eval_matches": 4}
+SHORT: dict[str, Any] = {
+    "n_episodes": 90,
+    "learning_steps_per_batch": 4,
+    "snapshot_interval": 20,
+    "eval_matches": 4,
+}
 SHARES = {"self": 0.3, "snapshots": 0.4, "random": 0.3}
 GAMES: dict[str, dict[str, Any]] = {
     "ludo(num_players=4)": {
@@ -27,8 +34,6 @@ MODES = ("sync", "overlap")
 
 @pytest.fixture(autouse=True)
 def _ready(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for folder in (Path(__file__).parent, Path(__file__).parents[1] / "conformance"):  # as if on PYTHONPATH, for workers too
-        monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setattr("sparring.training.Interrupts", StopAfter)
     StopAfter.looks = NEVER
     yield
@@ -46,7 +51,11 @@ def test_processes_play_what_the_main_process_would(game: str, mode: str, tmp_pa
     assert processes.agent.read_bytes() == inline.agent.read_bytes()
     assert processes.workers_replaced == 0
     assert figures(train_until(NEVER, tmp_path, "other", seed=4, **options)) != figures(inline)
-    met = {name for name, record in saved(inline)["opponents"]["records"].items() if sum(record.values()) > 0}
+    met = {
+        name
+        for name, record in saved(inline)["opponents"]["records"].items()
+        if sum(record.values()) > 0
+    }
     assert any(name.startswith("snapshot:") for name in met)
     assert met >= GAMES[game]["opponents"].keys() - {"self", "snapshots"}
 
@@ -61,7 +70,9 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(game: str, mode: str, tmp_path: 
     for backend, point in (("inline", looks // 3), ("processes", 2 * looks // 3)):
         stopped = train_until(point, tmp_path, backend, **{**options, "backend": backend})
         assert stopped.interrupted
-        assert saved(stopped)["workers"]["1"]["body"]["game"]["plies"].any(), "some matches are under way"
+        assert saved(stopped)["workers"]["1"]["body"]["game"]["plies"].any(), (
+            "some matches are under way"
+        )
         assert figures(resume_until(NEVER, tmp_path, backend)) == figures(whole)
 
 
@@ -69,4 +80,6 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(game: str, mode: str, tmp_path: 
 def test_spawned_workers_find_a_game_of_ones_own(tmp_path: Path) -> None:
     options = {"game": "dice_game:Pig", **GAMES["dice_game:Pig"], "num_workers": 1}
     inline = train_until(NEVER, tmp_path, "inline", **options)
-    assert figures(train_until(NEVER, tmp_path, "spawn", backend="processes", start_method="spawn", **options)) == figures(inline)
+    assert figures(
+        train_until(NEVER, tmp_path, "spawn", backend="processes", start_method="spawn", **options)
+    ) == figures(inline)

@@ -1,4 +1,6 @@
-"""What README and docs tell people to type is typed here, in order, in an empty directory; only lengths and hardware are cut down."""
+"""What README and docs tell people to type is typed here, in order, in an empty directory; only
+lengths and hardware are cut down.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +16,27 @@ import pytest
 from trial_runs import COMMAND
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")))
+PAGES = sorted(
+    str(path.relative_to(ROOT)) for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))
+)
 
 # What takes minutes, or hardware that a test cannot count on.
 SMALLER = {"--n-episodes": "150", "--num-workers": "1", "--device": "cpu"}
-NOT_TYPED = ("git ", "make ", "pip ", "python ")  # getting and installing it, which the continuous integration does
+NOT_TYPED = (
+    "git ",
+    "make ",
+    "pip ",
+    "python ",
+)  # getting and installing it, which the continuous integration does
 
 
 def fences(page: str) -> Iterator[tuple[str, str, str]]:
     """Language, text and the paragraph before each block of a page."""
-    parts = re.split(r"^```(\w*)\n(.*?)^```\n", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    parts = re.split(
+        r"^```(\w*)\n(.*?)^```\n",
+        (ROOT / page).read_text(encoding="utf-8"),
+        flags=re.DOTALL | re.MULTILINE,
+    )
     for i in range(1, len(parts), 3):
         yield parts[i], parts[i + 1], parts[i - 1].strip().split("\n\n")[-1]
 
@@ -37,7 +50,9 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 def shortened(words: list[str]) -> list[str]:
-    """The same command with fewer matches, one worker, and on the CPU; of the benchmark one part, in short slices."""
+    """The same command with fewer matches, one worker, and on the CPU; of the benchmark one part,
+    in short slices.
+    """
     words = [str(ROOT / word) if word.startswith("tests/data/") else word for word in words]
     if words[0] == "bench":
         return [*words, "--part", "games", "--seconds", "0.02"]
@@ -45,12 +60,23 @@ def shortened(words: list[str]) -> list[str]:
         return words
     kept = [word for i, word in enumerate(words) if not {word, words[i - 1]} & SMALLER.keys()]
     smaller = {**SMALLER, "--n-episodes": "400"} if words[0] == "resume" else SMALLER
-    return kept + [word for option, value in smaller.items() if words[0] == "train" or option == "--n-episodes" for word in (option, value)]
+    return kept + [
+        word
+        for option, value in smaller.items()
+        if words[0] == "train" or option == "--n-episodes"
+        for word in (option, value)
+    ]
 
 
 def type_in(arguments: list[str], folder: Path) -> None:
     done = subprocess.run(
-        arguments, cwd=folder, input="quit\n", capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        arguments,
+        cwd=folder,
+        input="quit\n",
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, (arguments, done.stdout, done.stderr)
 
@@ -60,7 +86,9 @@ def type_in(arguments: list[str], folder: Path) -> None:
 def test_everything_that_a_page_says(page: str, tmp_path: Path) -> None:
     for language, text, before in fences(page):
         if language == "python":
-            code = text.replace("n_episodes=100_000", "n_episodes=100").replace("n_episodes=5_000", "n_episodes=100")
+            code = text.replace("n_episodes=100_000", "n_episodes=100").replace(
+                "n_episodes=5_000", "n_episodes=100"
+            )
             named = re.findall(r"`(\w+\.py)`", before)
             name = named[-1] if named else "script.py"
             (tmp_path / name).write_text(code, encoding="utf-8")
@@ -72,5 +100,11 @@ def test_everything_that_a_page_says(page: str, tmp_path: Path) -> None:
 
 def test_the_pages_are_found() -> None:
     assert {"README.md", "docs/your-game.md", "docs/games/ludo.md"} <= set(PAGES)
-    typed = {" ".join(words[:1]) for page in PAGES for language, text, _ in fences(page) if not language for words in commands(text)}
+    typed = {
+        " ".join(words[:1])
+        for page in PAGES
+        for language, text, _ in fences(page)
+        if not language
+        for words in commands(text)
+    }
     assert typed >= {"train", "resume", "evaluate", "play", "games", "check-game"}

@@ -1,4 +1,6 @@
-"""What a run survives: the end of a worker, of the main process, and Ctrl-C. All through the command line, as people run it."""
+"""What a run survives: the end of a worker, of the main process, and Ctrl-C. All through the
+command line, as people run it.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,18 @@ import psutil
 import pytest
 from trial_runs import start, still_there, trial, wait_until, workers_of
 
-from sparring.config import TrainConfig
-from sparring.run_directory import RunDirectory
+from sparring.config.schema import TrainConfig
+from sparring.storage.run_directory import RunDirectory
 from sparring.training import resume, train
 
 pytestmark = pytest.mark.slow
 
-LONG = {"n_episodes": 2_400, "checkpoint_interval": 100, "eval_interval": 10_000, "log_interval": 0.5}
+LONG = {
+    "n_episodes": 2_400,
+    "checkpoint_interval": 100,
+    "eval_interval": 10_000,
+    "log_interval": 0.5,
+}
 
 
 def run_of(config: TrainConfig) -> Path:
@@ -32,7 +39,9 @@ def has_checkpoint(config: TrainConfig) -> bool:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> str:
     """SHA-256 of the agent of the run that nothing happens to."""
-    return train(trial(tmp_path_factory.mktemp("runs"), backend="inline", **LONG), console=False).sha256
+    return train(
+        trial(tmp_path_factory.mktemp("runs"), backend="inline", **LONG), console=False
+    ).sha256
 
 
 @pytest.mark.parametrize("mode", ["overlap", "async"])
@@ -50,7 +59,9 @@ def test_a_killed_worker_is_replaced_and_the_run_completes(mode: str, tmp_path: 
     assert Path(answer["agent"]).is_file()
 
 
-def test_a_killed_main_process_leaves_nothing_but_a_checkpoint(tmp_path: Path, uninterrupted: str) -> None:
+def test_a_killed_main_process_leaves_nothing_but_a_checkpoint(
+    tmp_path: Path, uninterrupted: str
+) -> None:
     config = trial(tmp_path, name="run", **LONG)
     with start(config) as main:
         wait_until(lambda: has_checkpoint(config))

@@ -1,4 +1,5 @@
-"""What a game that raises does to a run: one line, one file, the match played again, and the run gone on with once the game is mended.
+"""What a game that raises does to a run: one line, one file, the match played again, and the run
+gone on with once the game is mended.
 
 All through the command line, with the game in a module on PYTHONPATH.
 """
@@ -71,7 +72,9 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of the game, which the processes of this test import as `counting`."""
     (tmp_path / "games").mkdir()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "games"))
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # of two versions within a second Python would take the first
+    monkeypatch.setenv(
+        "PYTHONDONTWRITEBYTECODE", "1"
+    )  # of two versions within a second Python would take the first
     return tmp_path / "games" / "counting.py"
 
 
@@ -84,8 +87,12 @@ def mend(module: Path) -> None:
 
 
 def run(folder: Path, **changes: Any) -> tuple[int, list[str]]:
-    """Exit status and lines of `sparring train`; waits for all processes of the run, as they share its output."""
-    config = trial(folder, **{"game": "counting:Count", "name": "run", "checkpoint_interval": 12, **changes})
+    """Exit status and lines of `sparring train`; waits for all processes of the run, as they share
+    its output.
+    """
+    config = trial(
+        folder, **{"game": "counting:Count", "name": "run", "checkpoint_interval": 12, **changes}
+    )
     with start(config) as process:
         said, _ = process.communicate(timeout=120)
     return process.returncode, said.splitlines()
@@ -93,7 +100,13 @@ def run(folder: Path, **changes: Any) -> tuple[int, list[str]]:
 
 def sparring(*arguments: str) -> tuple[int, str]:
     """Exit status and everything that a command says."""
-    done = subprocess.run([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
     return done.returncode, done.stdout
 
 
@@ -110,22 +123,46 @@ def fault(folder: Path, number: int = 1) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("place", "how", "during", "said"),
     [
-        ("reset", RAISE, "reset", "raised LookupError in reset (counting.py, line 18): the count is lost"),
-        ("step", RAISE, "step", "raised LookupError in step (counting.py, line 33): the count is lost"),
-        ("observe", "seen[0] = np.nan", "observe", "breaks the contract of games in observe (counting.py, line 23): got NaN or infinity"),
+        (
+            "reset",
+            RAISE,
+            "reset",
+            "raised LookupError in reset (counting.py, line 18): the count is lost",
+        ),
+        (
+            "step",
+            RAISE,
+            "step",
+            "raised LookupError in step (counting.py, line 33): the count is lost",
+        ),
+        (
+            "observe",
+            "seen[0] = np.nan",
+            "observe",
+            "breaks the contract of games in observe (counting.py, line 23): got NaN or infinity",
+        ),
     ],
 )
-def test_one_line_one_file_and_the_match_again(place: str, how: str, during: str, said: str, module: Path, tmp_path: Path) -> None:
+def test_one_line_one_file_and_the_match_again(
+    place: str, how: str, during: str, said: str, module: Path, tmp_path: Path
+) -> None:
     break_in(module, place, how)
     status, lines = run(tmp_path)
     assert status == 1, lines
     assert lines[-1].startswith(f"sparring: game counting:Count {said}")
-    assert not [line for line in lines if "Traceback" in line or "failed" in line], "no successor would fare better"
+    assert not [line for line in lines if "Traceback" in line or "failed" in line], (
+        "no successor would fare better"
+    )
     assert [path.name for path in (tmp_path / "run" / "faults").iterdir()] == ["1.json"]
     kept = fault(tmp_path)
     assert (kept["game"], kept["during"]) == ("counting:Count", during)
     again = replay_of(lines[-1])
-    assert again == ["replay", str(tmp_path / "run" / "faults" / "1.json"), "--game", "counting:Count"]
+    assert again == [
+        "replay",
+        str(tmp_path / "run" / "faults" / "1.json"),
+        "--game",
+        "counting:Count",
+    ]
     status, shown = sparring(*again)
     assert status == 1, shown
     assert shown.count("say one") + shown.count("say two") == len(kept["actions"])
@@ -157,13 +194,19 @@ def test_inline_and_processes_meet_the_same_fault(module: Path, tmp_path: Path) 
 
 def test_a_fault_in_an_evaluation(module: Path, tmp_path: Path) -> None:
     """The main process plays nothing else."""
-    module.write_text(SOUND.replace("mover, self.seat", f"if parent_process() is None: {RAISE}\n        mover, self.seat"))
+    module.write_text(
+        SOUND.replace(
+            "mover, self.seat", f"if parent_process() is None: {RAISE}\n        mover, self.seat"
+        )
+    )
     status, lines = run(tmp_path, eval_interval=30)
     assert status == 1, lines
     assert "raised LookupError in step" in lines[-1]
     assert replay_of(lines[-1])
     assert fault(tmp_path)["during"] == "step"
-    assert (tmp_path / "run" / "checkpoints" / "12").is_dir(), "the run had been going on for a while"
+    assert (tmp_path / "run" / "checkpoints" / "12").is_dir(), (
+        "the run had been going on for a while"
+    )
 
 
 @pytest.fixture
@@ -172,19 +215,28 @@ def never_broken(module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     mend(module)
     monkeypatch.syspath_prepend(module.parent)
     (tmp_path / "sound").mkdir()
-    return train(trial(tmp_path / "sound", game="counting:Count", name="run", backend="inline"), console=False)
+    return train(
+        trial(tmp_path / "sound", game="counting:Count", name="run", backend="inline"),
+        console=False,
+    )
 
 
-def test_the_run_goes_on_once_the_game_is_mended(module: Path, tmp_path: Path, never_broken: TrainResult) -> None:
+def test_the_run_goes_on_once_the_game_is_mended(
+    module: Path, tmp_path: Path, never_broken: TrainResult
+) -> None:
     """It is as if the game had never been broken: the same weights."""
     break_in(module, "step")
     status, lines = run(tmp_path)
     assert status == 1, lines
     status, shown = sparring("resume", str(tmp_path / "run"))
     assert status == 1, shown
-    assert replay_of(shown.splitlines()[-1])[1] == str(tmp_path / "run" / "faults" / "2.json"), "not mended: it is met again"
+    assert replay_of(shown.splitlines()[-1])[1] == str(tmp_path / "run" / "faults" / "2.json"), (
+        "not mended: it is met again"
+    )
     first, second = fault(tmp_path, 1), fault(tmp_path, 2)
-    assert [first[part] for part in ("key", "actions", "cause")] == [second[part] for part in ("key", "actions", "cause")]
+    assert [first[part] for part in ("key", "actions", "cause")] == [
+        second[part] for part in ("key", "actions", "cause")
+    ]
     mend(module)
     status, shown = sparring("resume", str(tmp_path / "run"), "--json")
     assert status == 0, shown
@@ -194,11 +246,17 @@ def test_the_run_goes_on_once_the_game_is_mended(module: Path, tmp_path: Path, n
 
 
 def test_a_game_that_never_ends_by_itself(module: Path, tmp_path: Path) -> None:
-    module.write_text(SOUND.replace("self.said += 1 + action", "self.said = (self.said + 1 + action) % 8"))
+    module.write_text(
+        SOUND.replace("self.said += 1 + action", "self.said = (self.said + 1 + action) % 8")
+    )
     status, lines = run(tmp_path)
     assert status == 0, lines
     assert not (tmp_path / "run" / "faults").exists()
-    reports = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    lengths = [report["rollout/ep_len_mean"] for report in reports if "rollout/ep_len_mean" in report]
+    reports = [
+        json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    ]
+    lengths = [
+        report["rollout/ep_len_mean"] for report in reports if "rollout/ep_len_mean" in report
+    ]
     assert lengths
     assert set(lengths) == {12.0}, "every match is cut at the limit"

@@ -1,12 +1,14 @@
-"""10,000 random matches of each game, ply by ply beside OpenSpiel's: legal actions, mover, position, rewards, end."""
+"""10,000 random matches of each game, ply by ply beside OpenSpiel's: legal actions, mover,
+position, rewards, end.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from sparring.conformance.recordings import Trace, record
 from sparring.games import make
-from sparring.games.conformance.traces import Trace, record
 
 pyspiel = pytest.importorskip("pyspiel")
 
@@ -15,7 +17,9 @@ BATCH = 1_000
 
 
 def planes(text, shape, upwards):
-    """(marks of seat 0, marks of seat 1), from a board as OpenSpiel prints it: x belongs to seat 0, and rows go down."""
+    """(marks of seat 0, marks of seat 1), from a board as OpenSpiel prints it: x belongs to seat 0,
+    and rows go down.
+    """
     cells = np.frombuffer(text.replace("\n", "").encode(), np.uint8).reshape(shape)
     cells = cells[::-1] if upwards else cells
     return np.stack([cells == ord("x"), cells == ord("o")])
@@ -24,7 +28,9 @@ def planes(text, shape, upwards):
 def compare(trace: Trace, match: int, game, shape, upwards):
     """Play one match of the trace with OpenSpiel; returns its number of plies."""
     theirs = game.new_initial_state()
-    for ply, (frame, actions, after) in enumerate(zip(trace.frames, trace.actions, trace.frames[1:], strict=False)):
+    for ply, (frame, actions, after) in enumerate(
+        zip(trace.frames, trace.actions, trace.frames[1:], strict=False)
+    ):
         seat = theirs.current_player()
         assert frame["seat"][match] == seat
         assert np.flatnonzero(frame["mask"][match]).tolist() == theirs.legal_actions()
@@ -52,6 +58,8 @@ def test_random_matches_are_openspiels(name, shape, upwards, seed, fewest, most)
         results += np.sum([frame["rewards"][:, 0] for frame in trace.frames], axis=0).tolist()
         assert not trace.frames[-1]["truncated"].any()
     assert len(lengths) == MATCHES
-    assert min(lengths) == fewest  # the seeds reach the shortest and the longest matches, and every result
+    assert (
+        min(lengths) == fewest
+    )  # the seeds reach the shortest and the longest matches, and every result
     assert max(lengths) == most
     assert set(results) == {-1, 0, 1}

@@ -1,4 +1,6 @@
-"""`evaluate --positions` and `tournament` as people call them: figures, tables of 80 columns, bad input."""
+"""`evaluate --positions` and `tournament` as people call them: figures, tables of 80 columns, bad
+input.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,15 @@ BESIDE = ["random", "one_ply", "minimax:2", "minimax:4", "minimax:6", "minimax:8
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with untrained agents and a hundred solved positions."""
     monkeypatch.chdir(tmp_path)
-    for name, game in (("four", "connect_four"), ("five", "connect_four"), ("toe", "tic_tac_toe"), ("ludo", "ludo(num_players=4)")):
-        DQNAgent(PolicySpec(game, NetworkSpec("mlp", {"net_arch": [8]}))).save(tmp_path / f"{name}.safetensors")
+    for name, game in (
+        ("four", "connect_four"),
+        ("five", "connect_four"),
+        ("toe", "tic_tac_toe"),
+        ("ludo", "ludo(num_players=4)"),
+    ):
+        DQNAgent(PolicySpec(game, NetworkSpec("mlp", {"net_arch": [8]}))).save(
+            tmp_path / f"{name}.safetensors"
+        )
     names, *rows = SOLVED.read_text().splitlines()
     lines = [names, *rows[::50]]
     Path("solved.csv").write_text("\n".join(lines) + "\n")
@@ -59,44 +68,91 @@ def test_positions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         low, high = judged["all"]["interval95"]
         assert 0 <= low < judged["all"]["value_preserving"] < high <= 1
         assert sum(split["all"]["n"] for split in judged["by_stones"].values()) == 100
-    one_ply, minimax = found["positions"]["one_ply"]["matters"], found["positions"]["minimax:4"]["matters"]
+    one_ply, minimax = (
+        found["positions"]["one_ply"]["matters"],
+        found["positions"]["minimax:4"]["matters"],
+    )
     assert one_ply["value_preserving"] < minimax["value_preserving"]
     assert figures(capsys, *command) == found
-    odd, even = (figures(capsys, *command, "--rows", rows)["positions"]["agent"]["all"] for rows in ("odd", "even"))
+    odd, even = (
+        figures(capsys, *command, "--rows", rows)["positions"]["agent"]["all"]
+        for rows in ("odd", "even")
+    )
     assert (odd["n"], even["n"]) == (50, 50)
-    assert (odd["exact"] + even["exact"]) / 2 == pytest.approx(found["positions"]["agent"]["all"]["exact"])
+    assert (odd["exact"] + even["exact"]) / 2 == pytest.approx(
+        found["positions"]["agent"]["all"]["exact"]
+    )
 
 
-def test_positions_for_people_and_matches_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ("evaluate", "four.safetensors", "--positions", "solved.csv", "--opponent", "random", "--opponent", "minimax:2")
+def test_positions_for_people_and_matches_too(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = (
+        "evaluate",
+        "four.safetensors",
+        "--positions",
+        "solved.csv",
+        "--opponent",
+        "random",
+        "--opponent",
+        "minimax:2",
+    )
     told = said(capsys, *command, "--matches", "20")
-    for words in ("against", "100 solved positions", "where it matters", "exactly best", "0-11", "minimax:2"):
+    for words in (
+        "against",
+        "100 solved positions",
+        "where it matters",
+        "exactly best",
+        "0-11",
+        "minimax:2",
+    ):
         assert words in told
     assert "…" not in told
     assert "one_ply" not in told
     judged = figures(capsys, *command)["positions"]
     assert list(judged) == ["agent", "random", "minimax:2"]
-    report.print_evaluation({"positions": {"mcts:100000": judged["agent"]}})  # as long as names can be
+    report.print_evaluation(
+        {"positions": {"mcts:100000": judged["agent"]}}
+    )  # as long as names can be
     told = capsys.readouterr().out
     assert "…" not in told
     assert max(map(len, told.splitlines())) <= 80
 
 
 def test_searching_opponents_in_matches(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ("evaluate", "four.safetensors", "--opponent", "minimax:4", "--opponent", "mcts:100", "--matches", "10")
+    command = (
+        "evaluate",
+        "four.safetensors",
+        "--opponent",
+        "minimax:4",
+        "--opponent",
+        "mcts:100",
+        "--matches",
+        "10",
+    )
     found = figures(capsys, *command)["opponents"]
     assert list(found) == ["minimax:4", "mcts:100"]
     assert found["minimax:4"]["score"] < 0.3  # an untrained network
 
 
 def test_a_tournament_of_agents(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ("tournament", "four.safetensors", "five.safetensors", "--opponent", "one_ply", "--matches", "21")
+    command = (
+        "tournament",
+        "four.safetensors",
+        "five.safetensors",
+        "--opponent",
+        "one_ply",
+        "--matches",
+        "21",
+    )
     found = figures(capsys, *command)
     assert (found["game"], found["matches"]) == ("connect_four", 22)
     assert found["agents"] == {"four": "four.safetensors", "five": "five.safetensors"}
     names = [player["name"] for player in found["players"]]
     assert sorted(names) == ["five", "four", "one_ply", "random"]
-    assert [player["rating"] for player in found["players"]] == sorted((player["rating"] for player in found["players"]), reverse=True)
+    assert [player["rating"] for player in found["players"]] == sorted(
+        (player["rating"] for player in found["players"]), reverse=True
+    )
     assert found["players"][names.index("random")] | {"score": 0} == {
         "name": "random", "rating": 0.0, "interval95": [0.0, 0.0], "settled": True, "score": 0,
     }  # fmt: skip
@@ -106,7 +162,11 @@ def test_a_tournament_of_agents(folder: Path, capsys: pytest.CaptureFixture[str]
         assert payoff["scores"][i][i] is payoff["interval95"][i][i] is None
         for j in set(range(4)) - {i}:
             assert payoff["scores"][i][j] + payoff["scores"][j][i] == pytest.approx(1)
-            assert payoff["interval95"][i][j][0] <= payoff["scores"][i][j] <= payoff["interval95"][i][j][1]
+            assert (
+                payoff["interval95"][i][j][0]
+                <= payoff["scores"][i][j]
+                <= payoff["interval95"][i][j][1]
+            )
     assert figures(capsys, *command) == found
     told = said(capsys, *command)
     for words in ("player", "rating", "connect_four, 22 matches a pair", "   1   -"):
@@ -114,15 +174,21 @@ def test_a_tournament_of_agents(folder: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_four_seats(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = said(capsys, "tournament", "ludo.safetensors", "--opponent", "ludo:racer", "--matches", "8")
+    told = said(
+        capsys, "tournament", "ludo.safetensors", "--opponent", "ludo:racer", "--matches", "8"
+    )
     assert "Rows have one seat, columns the other 3; equals score 0.25." in told
 
 
-def test_long_names_and_many_players_stay_within_80_columns(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_names_and_many_players_stay_within_80_columns(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     agents = [f"{'an-agent-with-a-long-name-' * 3}{i}.safetensors" for i in range(19)]
     for agent in agents:
         DQNAgent(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [4]}))).save(agent)
-    assert "Score of the row against the column" in said(capsys, "tournament", *agents[:18], "--opponent", "random", "--matches", "2")
+    assert "Score of the row against the column" in said(
+        capsys, "tournament", *agents[:18], "--opponent", "random", "--matches", "2"
+    )
     told = said(capsys, "tournament", *agents, "--opponent", "random", "--matches", "2")
     assert "The scores of 20 players do not fit here" in told
     assert all(f"…t-with-a-long-name-{i} " in told for i in range(10))
@@ -132,7 +198,15 @@ def test_long_names_and_many_players_stay_within_80_columns(folder: Path, capsys
 def test_snapshots_of_a_run_and_a_picture(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train(trial(folder / "runs", name="mine"))
     capsys.readouterr()
-    command = ("tournament", "mine", "toe.safetensors", "runs/mine/last.safetensors", "--snapshots", "--matches", "10")
+    command = (
+        "tournament",
+        "mine",
+        "toe.safetensors",
+        "runs/mine/last.safetensors",
+        "--snapshots",
+        "--matches",
+        "10",
+    )
     found = figures(capsys, *command, "--picture", "who.png")
     names = {player["name"] for player in found["players"]}
     snapshots = {name for name in names if "/snapshot:" in name}
@@ -146,25 +220,57 @@ def test_snapshots_of_a_run_and_a_picture(folder: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("evaluate four.safetensors --positions absent.csv", ["absent.csv cannot be read", "No such file"]),
-        ("evaluate four.safetensors --positions short.csv", ["short.csv has no column s2", "moves, stones, s1", "s7, best"]),
-        ("evaluate four.safetensors --positions illegal.csv", ["row 3 of illegal.csv: move 7 is illegal", "column 1", "one of 2, 3"]),
-        ("evaluate toe.safetensors --positions solved.csv", ["another game", "tic_tac_toe", "expected connect_four"]),
-        ("evaluate four.safetensors --positions solved.csv --opponent minimx:4", ["unknown opponent", "minimx:4"]),
-        ("evaluate four.safetensors --positions solved.csv --rows some", ["--rows", "'some'", "all", "odd", "even"]),
+        (
+            "evaluate four.safetensors --positions absent.csv",
+            ["absent.csv cannot be read", "No such file"],
+        ),
+        (
+            "evaluate four.safetensors --positions short.csv",
+            ["short.csv has no column s2", "moves, stones, s1", "s7, best"],
+        ),
+        (
+            "evaluate four.safetensors --positions illegal.csv",
+            ["row 3 of illegal.csv: move 7 is illegal", "column 1", "one of 2, 3"],
+        ),
+        (
+            "evaluate toe.safetensors --positions solved.csv",
+            ["another game", "tic_tac_toe", "expected connect_four"],
+        ),
+        (
+            "evaluate four.safetensors --positions solved.csv --opponent minimx:4",
+            ["unknown opponent", "minimx:4"],
+        ),
+        (
+            "evaluate four.safetensors --positions solved.csv --rows some",
+            ["--rows", "'some'", "all", "odd", "even"],
+        ),
         ("evaluate four.safetensors --rows odd", ["--rows", "got odd", "--positions FILE"]),
         ("tournament", ["AGENT is missing"]),
-        ("tournament four.safetensors toe.safetensors", ["different games", "four of connect_four, toe of tic_tac_toe"]),
+        (
+            "tournament four.safetensors toe.safetensors",
+            ["different games", "four of connect_four, toe of tic_tac_toe"],
+        ),
         ("tournament four.safetensors four.safetensors", ["more than once", "four.safetensors"]),
         ("tournament four.safetensors nobody", ["no such agent", "'nobody'"]),
         ("tournament four.safetensors --opponent rndom", ["unknown opponent", "rndom"]),
         ("tournament four.safetensors --matches 0", ["matches", "got 0", "at least 1"]),
-        ("tournament four.safetensors --snapshots", ["--snapshots", "got four.safetensors", "a run with a checkpoint"]),
-        ("tournament four.safetensors --picture who.jpg", ["--picture", "got who.jpg", "ends in .png"]),
-        ("tournament four.safetensors --picture absent/who.png", ["--picture", "got absent/who.png", "a folder that is there"]),
+        (
+            "tournament four.safetensors --snapshots",
+            ["--snapshots", "got four.safetensors", "a run with a checkpoint"],
+        ),
+        (
+            "tournament four.safetensors --picture who.jpg",
+            ["--picture", "got who.jpg", "ends in .png"],
+        ),
+        (
+            "tournament four.safetensors --picture absent/who.png",
+            ["--picture", "got absent/who.png", "a folder that is there"],
+        ),
     ],
 )
-def test_bad_input(folder: Path, capsys: pytest.CaptureFixture[str], command: str, words: list[str]) -> None:
+def test_bad_input(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: str, words: list[str]
+) -> None:
     before = sorted(folder.rglob("*"))
     assert main(command.split()) == 2
     told = capsys.readouterr()
@@ -175,11 +281,15 @@ def test_bad_input(folder: Path, capsys: pytest.CaptureFixture[str], command: st
     assert sorted(folder.rglob("*")) == before
 
 
-def test_without_matplotlib_nothing_is_played(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_nothing_is_played(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for module in [name for name in sys.modules if name.startswith("sparring.plot")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setattr("sparring.cli.competing.play_tournament", lambda *_, **__: pytest.fail("played"))
+    monkeypatch.setattr(
+        "sparring.cli.tournament.play_tournament", lambda *_, **__: pytest.fail("played")
+    )
     assert main(["tournament", "four.safetensors", "--picture", "who.png"]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert "pip install 'sparring[plot]'" in line

@@ -1,7 +1,9 @@
-"""A run that is killed while it saves: the newest acknowledged checkpoint loads, whatever the moment.
+"""A run that is killed while it saves: the newest acknowledged checkpoint loads, whatever the
+moment.
 
-Kills at random moments of a tight loop (SPARRING_KILLS of them, 20 if not set), and one kill at every single step that a save takes on the
-file system. The children import no torch, so that a kill costs a fraction of a second.
+Kills at random moments of a tight loop (SPARRING_KILLS of them, 20 if not set), and one kill at
+every single step that a save takes on the file system. The children import no torch, so that a kill
+costs a fraction of a second.
 """
 
 from __future__ import annotations
@@ -15,14 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from sparring.run_directory import RunDirectory
+from sparring.storage.run_directory import RunDirectory
 
 KILLS = int(os.environ.get("SPARRING_KILLS", "20"))
 
 TREE = """
 import sys
 import numpy as np
-from sparring.run_directory import RunDirectory
+from sparring.storage.run_directory import RunDirectory
 
 def tree(n, size):
     rows = np.empty(size, np.dtype([("observation", "i1", (2, 6, 7)), ("R", "f4"), ("sign", "i1")], align=True))
@@ -103,9 +105,13 @@ def child_environment() -> dict[str, str]:
 
 
 def kill_while_saving(root: Path, start: int, delay: float) -> int:
-    """Start the child, kill it `delay` seconds after its first save, and return the newest number that it acknowledged."""
+    """Start the child, kill it `delay` seconds after its first save, and return the newest number
+    that it acknowledged.
+    """
     command = [sys.executable, "-c", TREE + LOOP, str(root), str(start)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=child_environment()) as child:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=child_environment()
+    ) as child:
         assert child.stdout is not None
         assert child.stderr is not None
         first = child.stdout.readline()
@@ -132,7 +138,9 @@ def test_kills_at_random_moments(tmp_path: Path) -> None:
 @pytest.mark.parametrize("new", [3, 2], ids=["new number", "same number again"])
 def test_a_kill_at_every_step(new: int, tmp_path: Path) -> None:
     command = [sys.executable, "-c", TREE + EVERY_STEP, str(tmp_path / "runs"), str(new)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, env=child_environment(), check=False)
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env=child_environment(), check=False
+    )
     assert result.returncode == 0, result.stderr
     outcomes = [int(line.split()[1]) for line in result.stdout.splitlines()]
     assert outcomes == sorted(outcomes), "once the new one is there it stays"

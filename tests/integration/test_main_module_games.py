@@ -1,4 +1,6 @@
-"""Games and networks that are defined in the main script, as real scripts: with its guard, without, and where the script is no file."""
+"""Games and networks that are defined in the main script, as real scripts: with its guard, without,
+and where the script is no file.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,13 @@ def guarded(code: str) -> str:
 def python(folder: Path, *arguments: str, stdin: str = "") -> tuple[int, str]:
     """Exit status and everything that was said."""
     done = subprocess.run(
-        [sys.executable, *arguments], input=stdin, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120
+        [sys.executable, *arguments],
+        input=stdin,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
     )
     return done.returncode, done.stdout
 
@@ -81,7 +89,9 @@ def script(folder: Path, text: str) -> str:
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
 def test_a_guarded_script(start_method: str, tmp_path: Path) -> None:
-    status, said = python(tmp_path, script(tmp_path, GAME + guarded(call(more=f"start_method={start_method!r}"))))
+    status, said = python(
+        tmp_path, script(tmp_path, GAME + guarded(call(more=f"start_method={start_method!r}")))
+    )
     assert status == 0, said
     assert said.count("trained __main__:Count") == 1
     assert "failed" not in said
@@ -140,9 +150,15 @@ def test_where_no_worker_can_get_at_the_class(way: str, tmp_path: Path) -> None:
     elif way == "notebook":
         status, said = python(tmp_path, "-c", NOTEBOOK, GAME, call())
     else:
-        status, said = python(tmp_path, "-c", code) if way == "-c" else python(tmp_path, "-", stdin=code)
+        status, said = (
+            python(tmp_path, "-c", code) if way == "-c" else python(tmp_path, "-", stdin=code)
+        )
     assert status == 1, said
-    [line] = [line for line in said.splitlines() if "ConfigurationError" in line and "cannot import" in line]
+    [line] = [
+        line
+        for line in said.splitlines()
+        if "ConfigurationError" in line and "cannot import" in line
+    ]
     assert "worker processes cannot import Count" in line
     assert 'put it in a file and import it from there, or use backend="inline"' in line
     assert not (tmp_path / "runs").exists()
@@ -160,7 +176,10 @@ def test_a_class_that_only_the_main_process_has(tmp_path: Path) -> None:
     assert status == 1, said
     line = said.splitlines()[-1]
     assert line.startswith("sparring.errors.ConfigurationError: worker ")
-    assert "cannot make what the main process could make: __main__ has no such game: got 'Count'" in line
+    assert (
+        "cannot make what the main process could make: __main__ has no such game: got 'Count'"
+        in line
+    )
     assert "failed" not in said, "no successor would find it"
 
 
@@ -168,7 +187,9 @@ def test_a_class_that_only_the_main_process_has(tmp_path: Path) -> None:
 def test_a_fault_of_a_game_in_the_script(file: str, tmp_path: Path) -> None:
     """The match is played again by the script's name, where that is one."""
     (tmp_path / "sub").mkdir()
-    (tmp_path / file).write_text(GAME.replace("self.total += 1 + action", "self.total += 1 // 0") + guarded(call()))
+    (tmp_path / file).write_text(
+        GAME.replace("self.total += 1 + action", "self.total += 1 // 0") + guarded(call())
+    )
     status, said = python(tmp_path, file)
     assert status == 1, said
     line = said.splitlines()[-1]
@@ -177,7 +198,9 @@ def test_a_fault_of_a_game_in_the_script(file: str, tmp_path: Path) -> None:
     path = "runs/run/faults/1.json"
     assert (tmp_path / path).is_file()
     if file == "script.py":
-        assert line.endswith(f"mend it; the match is saved: sparring replay {path} --game script:Count")
+        assert line.endswith(
+            f"mend it; the match is saved: sparring replay {path} --game script:Count"
+        )
         status, said = python(tmp_path, *COMMAND[1:], "replay", path, "--game", "script:Count")
         assert "It goes wrong again: game script:Count raised ZeroDivisionError" in said
     else:

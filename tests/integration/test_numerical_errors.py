@@ -1,4 +1,6 @@
-"""Trainings that blow up: they end with one line, and neither workers nor files ever get weights that are no numbers."""
+"""Trainings that blow up: they end with one line, and neither workers nor files ever get weights
+that are no numbers.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from safetensors.numpy import load_file
 from trial_runs import trial
 
 from sparring.errors import NumericalError
-from sparring.run_directory import RunDirectory
 from sparring.runtime.weights import WeightStore
+from sparring.storage.run_directory import RunDirectory
 from sparring.training import resume, train
 
 RICH = """
@@ -92,14 +94,27 @@ def different(vectors: list[np.ndarray]) -> int:
 
 
 def ends(runs_dir: Path, **changes: Any) -> str:
-    """The one line with which such a training ends; asserts that no file holds a weight that is not finite."""
-    settings = {"name": "run", "backend": "inline", "num_workers": 1, "checkpoint_interval": 6, "eval_interval": 6, **changes}
+    """The one line with which such a training ends; asserts that no file holds a weight that is not
+    finite.
+    """
+    settings = {
+        "name": "run",
+        "backend": "inline",
+        "num_workers": 1,
+        "checkpoint_interval": 6,
+        "eval_interval": 6,
+        **changes,
+    }
     with pytest.raises(NumericalError) as caught:
         train(trial(runs_dir, **settings), console=False)
     [line] = str(caught.value).splitlines()
     for path in (runs_dir / "run").rglob("*.safetensors"):
         if path.name != "replay.safetensors":  # what was played, and no weights
-            assert all(np.isfinite(array).all() for array in load_file(path).values() if array.dtype.kind == "f"), path
+            assert all(
+                np.isfinite(array).all()
+                for array in load_file(path).values()
+                if array.dtype.kind == "f"
+            ), path
     return line
 
 
@@ -111,18 +126,31 @@ def test_a_learning_rate_beyond_all_bounds(tmp_path: Path, published: list[np.nd
 
 
 @pytest.mark.parametrize(("rate", "norm"), [(1e30, "inf"), (1e39, "nan")])
-def test_weights_that_overflow_at_the_end_of_a_series(rate: float, norm: str, tmp_path: Path, published: list[np.ndarray]) -> None:
+def test_weights_that_overflow_at_the_end_of_a_series(
+    rate: float, norm: str, tmp_path: Path, published: list[np.ndarray]
+) -> None:
     """Nothing was wrong with the loss: it is the step that goes too far, and 1e39 beyond float32."""
     line = ends(tmp_path, learning_rate=rate, learning_steps_per_batch=1)
-    assert line.startswith(f"update 1: norm of the weights {norm} is not finite; learning_rate is too high")
+    assert line.startswith(
+        f"update 1: norm of the weights {norm} is not finite; learning_rate is too high"
+    )
     assert different(published) == 1
     assert not list((tmp_path / "run" / "checkpoints").iterdir())
 
 
 @pytest.mark.parametrize("prioritized", [False, True])
-def test_rewards_that_overflow(prioritized: bool, tmp_path: Path, published: list[np.ndarray]) -> None:
-    """Each is a number, and so is each error; their sum is not. The run was sound for a while, and what it saved then remains."""
-    line = ends(tmp_path, game="rich:Rich(pays=1e38,poor=130)", batch_size=64, prioritized_replay=prioritized)
+def test_rewards_that_overflow(
+    prioritized: bool, tmp_path: Path, published: list[np.ndarray]
+) -> None:
+    """Each is a number, and so is each error; their sum is not. The run was sound for a while, and
+    what it saved then remains.
+    """
+    line = ends(
+        tmp_path,
+        game="rich:Rich(pays=1e38,poor=130)",
+        batch_size=64,
+        prioritized_replay=prioritized,
+    )
     assert "loss inf" in line
     assert "rewards are too large" in line
     assert different(published) > 3
@@ -130,7 +158,9 @@ def test_rewards_that_overflow(prioritized: bool, tmp_path: Path, published: lis
         saved = run.load_checkpoint()
     assert 0 < saved["learner"]["updates"] < 240
     assert (tmp_path / "run" / "best.safetensors").is_file()
-    with pytest.raises(NumericalError, match="rewards are too large"):  # played on from there: the same thing once more
+    with pytest.raises(
+        NumericalError, match="rewards are too large"
+    ):  # played on from there: the same thing once more
         resume("run", runs_dir=str(tmp_path), console=False)
 
 

@@ -17,7 +17,7 @@ from trial_runs import COMMAND
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec, build_network
 from sparring.opponents.pool import OpponentManager
-from sparring.run_directory import RunDirectory
+from sparring.storage.run_directory import RunDirectory
 
 pytestmark = pytest.mark.slow
 
@@ -62,23 +62,49 @@ def agent(game: str, path: Path) -> Path:
 
 def play(arguments: list[str], folder: Path, *lines: str) -> subprocess.CompletedProcess[str]:
     typed = "".join(f"{line}\n" for line in lines)
-    return subprocess.run([*COMMAND, "play", *arguments], input=typed, capture_output=True, text=True, timeout=100, cwd=folder)
+    return subprocess.run(
+        [*COMMAND, "play", *arguments],
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        cwd=folder,
+    )
 
 
 def prompts(output: str) -> list[str]:
-    return [line for line in output.splitlines() if line.startswith(("your move", "another match?"))]
+    return [
+        line for line in output.splitlines() if line.startswith(("your move", "another match?"))
+    ]
 
 
 @pytest.mark.parametrize("game", ["connect_four", "tic_tac_toe", "ludo", "ludo(num_players=4)"])
 def test_a_whole_match_by_piped_lines(game: str, tmp_path: Path) -> None:
-    """Every number that could be a move, again and again: most are not, and none of that ends the match before its end."""
-    lines = [str(action) for _ in range(500) for action in range(4 if game.startswith("ludo") else 9)]
-    done = play([str(agent(game, tmp_path / "it.safetensors")), "--opponent", "random", "--seed", "7"], tmp_path, "77", "values", *lines)
+    """Every number that could be a move, again and again: most are not, and none of that ends the
+    match before its end.
+    """
+    lines = [
+        str(action) for _ in range(500) for action in range(4 if game.startswith("ludo") else 9)
+    ]
+    done = play(
+        [str(agent(game, tmp_path / "it.safetensors")), "--opponent", "random", "--seed", "7"],
+        tmp_path,
+        "77",
+        "values",
+        *lines,
+    )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"{game} against random, seed 7; help lists what you can type.\nYou have seat 0 (")
-    assert "your move: 77\nthis move is not legal here: got 77, expected a legal one (0" in done.stdout.replace(" (Enter: 0)", "")
+    assert done.stdout.startswith(
+        f"{game} against random, seed 7; help lists what you can type.\nYou have seat 0 ("
+    )
+    assert (
+        "your move: 77\nthis move is not legal here: got 77, expected a legal one (0"
+        in done.stdout.replace(" (Enter: 0)", "")
+    )
     assert "\nWhat the agent expects seat 0 to be paid from here on (* the best):\n" in done.stdout
-    assert re.search(r"\n(You win|random wins|A draw|seat \d \(random\) wins)\. Paid: seat 0 ", done.stdout)
+    assert re.search(
+        r"\n(You win|random wins|A draw|seat \d \(random\) wins)\. Paid: seat 0 ", done.stdout
+    )
     assert "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
     assert prompts(done.stdout)[-1] == "another match? (yes, no, or a command)"
@@ -89,7 +115,15 @@ def test_a_game_of_ones_own_by_its_text(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "pile_game.py").write_text(PILE)
     monkeypatch.syspath_prepend(tmp_path)
     path = str(agent("pile_game:Pile", tmp_path / "pile.safetensors"))
-    done = play([path, "--game", "pile_game:Pile"], tmp_path, "take three", "take two", "back", "Take Two", "quit")
+    done = play(
+        [path, "--game", "pile_game:Pile"],
+        tmp_path,
+        "take three",
+        "take two",
+        "back",
+        "Take Two",
+        "quit",
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "\n5 on the pile\n  0  take one\n  1  take two\n" in done.stdout
     assert "not understood: got 'take three', expected a move (0-1)" in done.stdout
@@ -100,7 +134,9 @@ def test_a_game_of_ones_own_by_its_text(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_snapshot_of_a_run_that_is_training(tmp_path: Path) -> None:
-    with RunDirectory.create(tmp_path / "runs", "mine", "tic_tac_toe") as run:  # the lock is held until the end of the block
+    with RunDirectory.create(
+        tmp_path / "runs", "mine", "tic_tac_toe"
+    ) as run:  # the lock is held until the end of the block
         path = agent("tic_tac_toe", run.best_path)
         policy = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}))
         layout = FlatWeights(build_network(policy))
@@ -115,8 +151,13 @@ def test_a_snapshot_of_a_run_that_is_training(tmp_path: Path) -> None:
         for name in ("mine", str(path)):
             done = play([name, "--opponent", "snapshot:3"], tmp_path, *lines)
             assert (done.returncode, done.stderr) == (0, "")
-            assert "snapshot:3 plays 0\n" in done.stdout  # all values are 0, and the first of the best is taken
-            assert "There is:\n  agent\n  snapshot:2\n  snapshot:3\n  random\n  one_ply\n" in done.stdout
+            assert (
+                "snapshot:3 plays 0\n" in done.stdout
+            )  # all values are 0, and the first of the best is taken
+            assert (
+                "There is:\n  agent\n  snapshot:2\n  snapshot:3\n  random\n  one_ply\n"
+                in done.stdout
+            )
             assert "You play against snapshot:2 from now on." in done.stdout
             assert "unknown opponent: got 'snapshot:1'" in done.stdout
 
@@ -132,7 +173,8 @@ class Terminal:
             [*COMMAND, "play", str(path), "--seed", "1"],
             stdin=its, stdout=its, stderr=its, cwd=path.parent, start_new_session=True,
             env={**inherited, "TERM": "xterm-256color", **environment},
-            preexec_fn=lambda: os.close(os.open(os.ttyname(its), os.O_RDWR)),  # its controlling terminal, from which Ctrl-C comes
+            # its controlling terminal, from which Ctrl-C comes
+            preexec_fn=lambda: os.close(os.open(os.ttyname(its), os.O_RDWR)),
         )  # fmt: skip
         os.close(its)
 
@@ -145,8 +187,8 @@ class Terminal:
     def leave(self, key: str) -> str:
         """All that was said by the end that `key` makes.
 
-        Python's input() sleeps through a Ctrl-C that comes between its prompt and its reading. A person who sees nothing happen
-        presses again.
+        Python's input() sleeps through a Ctrl-C that comes between its prompt and its reading. A
+        person who sees nothing happen presses again.
         """
         with contextlib.suppress(OSError):  # what a terminal says when nobody has it open any more
             for _ in range(10):
@@ -188,7 +230,9 @@ def test_leaving_a_terminal(key: str, status: int, last: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
-def test_colours_only_where_they_are_wanted(environment: dict[str, str], coloured: bool, tmp_path: Path) -> None:
+def test_colours_only_where_they_are_wanted(
+    environment: dict[str, str], coloured: bool, tmp_path: Path
+) -> None:
     terminal = Terminal(agent("ludo", tmp_path / "it.safetensors"), **environment)
     try:
         said = terminal.read_until("your move").partition("your move")[0]

@@ -11,7 +11,7 @@ import pytest
 from trial_runs import trial
 
 from sparring.cli import main
-from sparring.run_directory import RunDirectory
+from sparring.storage.run_directory import RunDirectory
 from sparring.training import train
 
 pytestmark = pytest.mark.slow
@@ -22,25 +22,49 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(trial(tmp_path_factory.mktemp("runs"), name="short", backend="inline")).run
 
 
-def test_all_pictures_of_a_run_that_somebody_has_locked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_pictures_of_a_run_that_somebody_has_locked(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     with RunDirectory.open(run.parent, run.name):
-        assert main(["plot", run.name, "--runs-dir", str(run.parent), "--out", str(tmp_path / "a" / "b"), "--json"]) == 0
+        assert (
+            main(
+                [
+                    "plot",
+                    run.name,
+                    "--runs-dir",
+                    str(run.parent),
+                    "--out",
+                    str(tmp_path / "a" / "b"),
+                    "--json",
+                ]
+            )
+            == 0
+        )
     said = capsys.readouterr()
     [line] = said.out.splitlines()
     figures = json.loads(line)
     assert figures["run"] == str(run)
-    assert figures["pictures"].keys() | figures["skipped"].keys() == {"learning", "opponents", "rating", "payoff"}
+    assert figures["pictures"].keys() | figures["skipped"].keys() == {
+        "learning",
+        "opponents",
+        "rating",
+        "payoff",
+    }
     assert figures["pictures"].keys() >= {"learning", "opponents", "payoff"}
     for name, path in figures["pictures"].items():
         assert path == str(tmp_path / "a" / "b" / f"{name}.png")
         assert Path(path).stat().st_size > 20_000
         assert f"{name}: {path}\n" in said.err
-    after = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "lock"}
+    after = {
+        path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "lock"
+    }
     assert after == {path: data for path, data in before.items() if path.name != "lock"}
 
 
-def test_what_is_missing_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_missing_is_said_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A run that has just begun: one report, and no agent."""
     young = tmp_path / "young"
     (young / "checkpoints").mkdir(parents=True)
@@ -57,7 +81,13 @@ def test_what_is_missing_is_said_in_a_line(tmp_path: Path, capsys: pytest.Captur
 
 def test_no_matplotlib(run: Path) -> None:
     code = "import sys; sys.modules['matplotlib'] = None; from sparring.cli import main; sys.exit(main(sys.argv[1:]))"
-    done = subprocess.run([sys.executable, "-c", code, "plot", str(run)], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "plot", str(run)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("sparring: pictures need a library that is not here")
     assert "pip install 'sparring[plot]'" in done.stderr

@@ -1,4 +1,6 @@
-"""A run that is stopped and resumed, wherever and however often, ends with the weights of one that never stopped."""
+"""A run that is stopped and resumed, wherever and however often, ends with the weights of one that
+never stopped.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[
 
 
 @MODES
-def test_stopped_at_random_points(mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]) -> None:
+def test_stopped_at_random_points(
+    mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]
+) -> None:
     uninterrupted, looks = whole[mode]
     for point in random.Random(20260101).sample(range(looks), 3):
         name = f"stopped-{point}"
@@ -51,8 +55,12 @@ def test_stopped_at_random_points(mode: str, tmp_path: Path, whole: dict[str, tu
 
 
 @MODES
-def test_stopped_between_rounds_and_within(mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]) -> None:
-    """Each of the looks of one whole round in the middle of the run: before the round, and before each of its six updates."""
+def test_stopped_between_rounds_and_within(
+    mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]
+) -> None:
+    """Each of the looks of one whole round in the middle of the run: before the round, and before
+    each of its six updates.
+    """
     uninterrupted, looks = whole[mode]
     due = []
     for point in range(looks // 2, looks // 2 + 7):
@@ -60,31 +68,43 @@ def test_stopped_between_rounds_and_within(mode: str, tmp_path: Path, whole: dic
         state = saved(train_until(point, tmp_path, name, mode=mode))
         due.append(state["schedule"]["due"])
         assert (state["pacing"]["pending"] is not None) == (mode == "overlap")
-        assert (state["workers"]["0"]["body"]["matches"]["players"] >= 1_000).any(), "a snapshot is a player of a match under way"
-        assert figures(resume_until(NEVER, tmp_path, name)) == figures(uninterrupted), f"{due[-1]} updates were due"
+        assert (state["workers"]["0"]["body"]["matches"]["players"] >= 1_000).any(), (
+            "a snapshot is a player of a match under way"
+        )
+        assert figures(resume_until(NEVER, tmp_path, name)) == figures(uninterrupted), (
+            f"{due[-1]} updates were due"
+        )
     assert sorted(due) == [0, 1, 2, 3, 4, 5, 6]
 
 
 def test_stopped_with_a_minibatch_drawn_ahead(tmp_path: Path) -> None:
-    """Two threads of the learner: where a series of updates was stopped, what the second one had prepared is in the checkpoint."""
+    """Two threads of the learner: where a series of updates was stopped, what the second one had
+    prepared is in the checkpoint.
+    """
     whole = train_until(NEVER, tmp_path, "whole", learner_threads=2)
     ahead = []
     for point in range(StopAfter.looked // 2, StopAfter.looked // 2 + 7):
         name = f"stopped-{point}"
-        ahead.append(bool(saved(train_until(point, tmp_path, name, learner_threads=2))["learner"]["ahead"]))
+        ahead.append(
+            bool(saved(train_until(point, tmp_path, name, learner_threads=2))["learner"]["ahead"])
+        )
         assert figures(resume_until(NEVER, tmp_path, name)) == figures(whole)
     assert ahead.count(True) >= 4
 
 
 @MODES
-def test_stopped_before_anything_has_happened(mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]) -> None:
+def test_stopped_before_anything_has_happened(
+    mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]
+) -> None:
     stopped = train_until(0, tmp_path, "stopped", mode=mode)
     assert (stopped.episodes, stopped.updates) == (0, 0)
     assert figures(resume_until(NEVER, tmp_path, "stopped")) == figures(whole[mode][0])
 
 
 @MODES
-def test_stopped_again_and_again(mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]) -> None:
+def test_stopped_again_and_again(
+    mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]
+) -> None:
     result = train_until(30, tmp_path, "stopped", mode=mode)
     stops = 0
     while result.interrupted:
@@ -96,7 +116,9 @@ def test_stopped_again_and_again(mode: str, tmp_path: Path, whole: dict[str, tup
 
 @MODES
 @pytest.mark.slow
-def test_processes_go_on_where_they_were(mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]) -> None:
+def test_processes_go_on_where_they_were(
+    mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]
+) -> None:
     uninterrupted, looks = whole[mode]
     stopped = train_until(2 * looks // 3, tmp_path, "stopped", mode=mode, backend="processes")
     matches = saved(stopped)["workers"]["1"]["body"]
@@ -106,17 +128,27 @@ def test_processes_go_on_where_they_were(mode: str, tmp_path: Path, whole: dict[
 
 
 @MODES
-def test_checkpoints_on_the_way_change_nothing(mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]) -> None:
-    result = train_until(NEVER, tmp_path, "often", mode=mode, checkpoint_interval=7, eval_interval=1_000)
+def test_checkpoints_on_the_way_change_nothing(
+    mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]
+) -> None:
+    result = train_until(
+        NEVER, tmp_path, "often", mode=mode, checkpoint_interval=7, eval_interval=1_000
+    )
     assert figures(result) == figures(whole[mode][0])
     assert len(list((result.run / "checkpoints").iterdir())) == 2
 
 
 @MODES
-def test_a_checkpoint_on_the_way_is_gone_on_from(mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]) -> None:
-    """As after a kill: the newest checkpoint is not from the end, and what came after it is done again."""
+def test_a_checkpoint_on_the_way_is_gone_on_from(
+    mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]
+) -> None:
+    """As after a kill: the newest checkpoint is not from the end, and what came after it is done
+    again.
+    """
     result = train_until(NEVER, tmp_path, "killed", mode=mode, checkpoint_interval=30)
-    newest, earlier = sorted((result.run / "checkpoints").iterdir(), key=lambda path: -int(path.name))
+    newest, earlier = sorted(
+        (result.run / "checkpoints").iterdir(), key=lambda path: -int(path.name)
+    )
     for path in newest.iterdir():
         path.unlink()
     newest.rmdir()
@@ -126,8 +158,15 @@ def test_a_checkpoint_on_the_way_is_gone_on_from(mode: str, tmp_path: Path, whol
 
 @MODES
 def test_a_finished_run_is_made_longer(mode: str, tmp_path: Path) -> None:
-    """Where nothing depends on how much of the run is over, it does not matter when its length was decided."""
-    steady = {"mode": mode, "exploration_initial_eps": 0.2, "exploration_final_eps": 0.2, "prioritized_replay": False}
+    """Where nothing depends on how much of the run is over, it does not matter when its length was
+    decided.
+    """
+    steady = {
+        "mode": mode,
+        "exploration_initial_eps": 0.2,
+        "exploration_final_eps": 0.2,
+        "prioritized_replay": False,
+    }
     wanted = train_until(NEVER, tmp_path, "long", n_episodes=240, **steady)
     short = train_until(NEVER, tmp_path, "short", n_episodes=120, **steady)
     assert short.episodes < wanted.episodes
@@ -151,7 +190,9 @@ def test_a_ladder_goes_on(mode: str, tmp_path: Path) -> None:
 
 @MODES
 def test_matchmaking_by_results_and_a_gate_go_on(mode: str, tmp_path: Path) -> None:
-    """Whom the agent meets depends on its records, and who joins the pool on matches at the gate: both are as they would have been."""
+    """Whom the agent meets depends on its records, and who joins the pool on matches at the gate:
+    both are as they would have been.
+    """
     options = {
         "mode": mode, "matchmaking": "pfsp", "gate": "win_rate", "gate_score": 0.55, "gate_matches": 10, "snapshot_interval": 20,
         "max_snapshots": 2, "max_opponents_per_worker": 3, "eval_interval": 15,
@@ -169,27 +210,42 @@ def test_matchmaking_by_results_and_a_gate_go_on(mode: str, tmp_path: Path) -> N
         assert (score, weights.tobytes()) == (expected["score"], expected["weights"].tobytes())
         for part in ("pool", "records", "recent", "greedy", "ratings"):
             assert again["opponents"][part] == kept["opponents"][part], part
-    joined = {name for name in kept["opponents"]["ratings"]["ratings"] if name.startswith("snapshot:")}
+    joined = {
+        name for name in kept["opponents"]["ratings"]["ratings"] if name.startswith("snapshot:")
+    }
     tried = kept["opponents"]["taken"]
     assert 2 < len(joined) < tried, "some were refused, and one had to leave"
-    gates = [json.loads(line).get("selfplay/gate_score") for line in (whole.run / "metrics.jsonl").read_text().splitlines()]
+    gates = [
+        json.loads(line).get("selfplay/gate_score")
+        for line in (whole.run / "metrics.jsonl").read_text().splitlines()
+    ]
     assert any(score is not None and score < 0.55 for score in gates)
 
 
 def test_the_age_of_weights_is_told_before_anything_is_played_again(tmp_path: Path) -> None:
-    """The rest of a round's updates comes first: it, too, is made with the weights of the checkpoint as the newest."""
+    """The rest of a round's updates comes first: it, too, is made with the weights of the
+    checkpoint as the newest.
+    """
     options = {"mode": "sync", "log_interval": 1e-9}
     whole = train_until(NEVER, tmp_path, "whole", **options)
     point = next(
-        p for p in range(StopAfter.looked // 2, NEVER) if saved(train_until(p, tmp_path, f"{p}", **options))["schedule"]["due"] > 0
+        p
+        for p in range(StopAfter.looked // 2, NEVER)
+        if saved(train_until(p, tmp_path, f"{p}", **options))["schedule"]["due"] > 0
     )
     told = len((tmp_path / f"{point}" / "metrics.jsonl").read_text().splitlines())
     resumed = resume_until(NEVER, tmp_path, f"{point}")
     lines = (resumed.run / "metrics.jsonl").read_text().splitlines()[told:]
     ages = [json.loads(line)["train/weight_age"] for line in lines if "train/weight_age" in line]
-    before = [json.loads(line) for line in (whole.run / "metrics.jsonl").read_text().splitlines() if "train/weight_age" in line]
+    before = [
+        json.loads(line)
+        for line in (whole.run / "metrics.jsonl").read_text().splitlines()
+        if "train/weight_age" in line
+    ]
     assert len(ages) > 3
-    assert all(1.0 <= age <= max(report["train/weight_age"] for report in before) + 1.0 for age in ages)
+    assert all(
+        1.0 <= age <= max(report["train/weight_age"] for report in before) + 1.0 for age in ages
+    )
 
 
 def test_train_dqn_says_how_to_go_on(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""A run whose agent is spoilt half-way says so on the console and in its metrics; one that is left alone says nothing."""
+"""A run whose agent is spoilt half-way says so on the console and in its metrics; one that is left
+alone says nothing.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def warnings_of(run: Path) -> dict[str, list[float]]:
 
 
 @pytest.mark.slow
-def test_a_spoilt_agent_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_spoilt_agent_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     real = Learner.update
 
     def spoil(self: Learner, *arguments: Any, **options: Any) -> LearnStats:
@@ -40,8 +44,16 @@ def test_a_spoilt_agent_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         stats = real(self, *arguments, **options)
         if self.updates >= 500:
             names = [name for name, _ in self.policy.named_parameters()]
-            weights = {name: parameter.detach().numpy().copy() for name, parameter in self.policy.named_parameters()}
-            self.set_weights({name: -abs(weights[name]) if name == names[-2] else weights[name] for name in names})
+            weights = {
+                name: parameter.detach().numpy().copy()
+                for name, parameter in self.policy.named_parameters()
+            }
+            self.set_weights(
+                {
+                    name: -abs(weights[name]) if name == names[-2] else weights[name]
+                    for name in names
+                }
+            )
         return stats
 
     monkeypatch.setattr(Learner, "update", spoil)
@@ -58,7 +70,9 @@ def test_a_spoilt_agent_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.slow
-def test_an_agent_that_learns_is_left_in_peace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_agent_that_learns_is_left_in_peace(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     result = train(trial(tmp_path, **LEARNS))
     assert warnings_of(result.run) == {}
     assert "warning: " not in capsys.readouterr().out

@@ -1,4 +1,6 @@
-"""Every way in which people call `train_dqn` from the root of a checkout, all side by side; and `python test_parallel.py`."""
+"""Every way in which people call `train_dqn` from the root of a checkout, all side by side; and
+`python test_parallel.py`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 from trial_runs import wait_until, workers_of
 
-from sparring.run_directory import RunDirectory
+from sparring.storage.run_directory import RunDirectory
 
 pytestmark = pytest.mark.slow
 
@@ -25,8 +27,15 @@ print("".join(output.get("text", "") for cell in book.cells for output in cell.o
 
 
 def environment() -> dict[str, str]:
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])  # as if the checkout were the folder that we are in
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    path = os.pathsep.join(
+        [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    )  # as if the checkout were the folder that we are in
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "OMP_NUM_THREADS": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
 
 
 def launch(arguments: list[str], folder: Path, stdin: str | None = None) -> subprocess.Popen[str]:
@@ -49,12 +58,16 @@ def launch(arguments: list[str], folder: Path, stdin: str | None = None) -> subp
 
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, tuple[int, str]]]:
-    """Six calls at the same time in one folder: the folder, and by way of calling the exit status and what was said."""
+    """Six calls at the same time in one folder: the folder, and by way of calling the exit status
+    and what was said.
+    """
     folder = tmp_path_factory.mktemp("six")
     call, spawned = CALL.format(more=""), CALL.format(more=", start_method='spawn'")
     for name, script in (("script", call), ("spawning", spawned)):
         (folder / f"{name}.py").write_text(script.replace("; ", "\n"))
-    (folder / "guarded.py").write_text("if __name__ == '__main__':\n    " + call.replace("; ", "\n    "))
+    (folder / "guarded.py").write_text(
+        "if __name__ == '__main__':\n    " + call.replace("; ", "\n    ")
+    )
     running = {
         "an unguarded script": launch(["script.py"], folder),
         "an unguarded script that spawns": launch(["spawning.py"], folder),
@@ -72,7 +85,14 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, tup
 
 @pytest.mark.parametrize(
     "way",
-    ["an unguarded script", "an unguarded script that spawns", "a guarded script", "python -c", "standard input", "a notebook"],
+    [
+        "an unguarded script",
+        "an unguarded script that spawns",
+        "a guarded script",
+        "python -c",
+        "standard input",
+        "a notebook",
+    ],
 )
 def test_train_dqn_is_called_from(way: str, calls: tuple[Path, dict[str, tuple[int, str]]]) -> None:
     status, said = calls[1][way]
@@ -82,13 +102,19 @@ def test_train_dqn_is_called_from(way: str, calls: tuple[Path, dict[str, tuple[i
     assert "failed" not in said
 
 
-def test_a_notebook_is_served_with_plain_lines(calls: tuple[Path, dict[str, tuple[int, str]]]) -> None:
+def test_a_notebook_is_served_with_plain_lines(
+    calls: tuple[Path, dict[str, tuple[int, str]]],
+) -> None:
     assert "\x1b" not in calls[1]["a notebook"][1]
 
 
-def test_six_side_by_side_get_six_run_directories(calls: tuple[Path, dict[str, tuple[int, str]]]) -> None:
+def test_six_side_by_side_get_six_run_directories(
+    calls: tuple[Path, dict[str, tuple[int, str]]],
+) -> None:
     runs = calls[0] / "runs"
-    assert {path.name for path in runs.iterdir()} == {f"connect_four-{number}" for number in range(1, 7)}
+    assert {path.name for path in runs.iterdir()} == {
+        f"connect_four-{number}" for number in range(1, 7)
+    }
     agents = set()
     for path in runs.iterdir():
         with RunDirectory.open(runs, path.name) as run:

@@ -1,4 +1,5 @@
-"""What bfloat16 changes of the moves that workers choose: on solved positions, where neighbouring moves can differ by little.
+"""What bfloat16 changes of the moves that workers choose: on solved positions, where neighbouring
+moves can differ by little.
 
     0.143   any two moves, by chance, if all seven columns are open
     0.990   FLOOR
@@ -18,7 +19,7 @@ import pytest
 from numpy.typing import NDArray
 from short_runs import SHORT
 
-from sparring.config_files import build_config
+from sparring.config.sources import build_config
 from sparring.dqn.policy import InferencePolicy
 from sparring.games import make
 from sparring.training import train
@@ -39,12 +40,28 @@ def solved_positions() -> tuple[NDArray[Any], NDArray[np.bool_]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy_kwargs", [{"net_arch": [128, 128]}, {"network": "resnet", "channels": 16}], ids=["mlp", "resnet"])
-def test_bfloat16_and_float32_agree_on_the_greedy_move(policy_kwargs: dict[str, Any], tmp_path: Path) -> None:
-    changes = {"game": "connect_four", "policy_kwargs": policy_kwargs, "actor_precision": "bfloat16", "runs_dir": str(tmp_path)}
+@pytest.mark.parametrize(
+    "policy_kwargs",
+    [{"net_arch": [128, 128]}, {"network": "resnet", "channels": 16}],
+    ids=["mlp", "resnet"],
+)
+def test_bfloat16_and_float32_agree_on_the_greedy_move(
+    policy_kwargs: dict[str, Any], tmp_path: Path
+) -> None:
+    changes = {
+        "game": "connect_four",
+        "policy_kwargs": policy_kwargs,
+        "actor_precision": "bfloat16",
+        "runs_dir": str(tmp_path),
+    }
     agent = train(build_config(overrides={**SHORT, **changes}), console=False).trained
     observation, mask = solved_positions()
-    exact, coarse = (InferencePolicy(agent.spec, agent.get_weights(), bfloat16=bfloat16) for bfloat16 in (False, True))
-    moves = [policy.act(observation, mask, np.zeros((len(mask), 2)), 0.0) for policy in (exact, coarse)]
+    exact, coarse = (
+        InferencePolicy(agent.spec, agent.get_weights(), bfloat16=bfloat16)
+        for bfloat16 in (False, True)
+    )
+    moves = [
+        policy.act(observation, mask, np.zeros((len(mask), 2)), 0.0) for policy in (exact, coarse)
+    ]
     assert (exact.q_values(observation) != coarse.q_values(observation)).any()
     assert np.mean(moves[0] == moves[1]) >= FLOOR

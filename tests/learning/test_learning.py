@@ -1,11 +1,13 @@
-"""Whether the parts learn together: short runs of tic-tac-toe, judged by greedy play against uniformly random moves from the empty board.
+"""Whether the parts learn together: short runs of tic-tac-toe, judged by greedy play against
+uniformly random moves from the empty board.
 
     0.500   random moves, exactly; networks before training got 0.38 to 0.65
     0.920   FLOOR
     0.980   CEILING, the best that any player can reach (exact, by working back from all ends)
 
-Over seeds 0, 1 and 2 the runs below reached 0.948 to 0.983. With the target broken on purpose they stayed under the floor: without
-bootstrapping 0.65 to 0.89, with the sign of the next value turned 0.50 to 0.79, with rewards turned 0.07 to 0.25.
+Over seeds 0, 1 and 2 the runs below reached 0.948 to 0.983. With the target broken on purpose they
+stayed under the floor: without bootstrapping 0.65 to 0.89, with the sign of the next value turned
+0.50 to 0.79, with rewards turned 0.07 to 0.25.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Any
 import pytest
 from short_runs import SHORT
 
-from sparring.config_files import build_config
+from sparring.config.sources import build_config
 from sparring.dqn.networks import NetworkSpec, PolicySpec, build_network, get_weights
 from sparring.dqn.policy import InferencePolicy
 from sparring.evaluation import play_matches, score_matches
@@ -33,7 +35,11 @@ MATCHES = 400  # of which a standard error is 0.01 near the ceiling
 def score(policy: InferencePolicy) -> float:
     """Mean result against random moves, a draw counting a half, both seats alike."""
     players = [NetworkPlayer("agent", policy), RandomPlayer()]
-    return score_matches(play_matches(partial(make, "tic_tac_toe"), players, matches=MATCHES, seed=0, opening_plies=0)).score
+    return score_matches(
+        play_matches(
+            partial(make, "tic_tac_toe"), players, matches=MATCHES, seed=0, opening_plies=0
+        )
+    ).score
 
 
 @pytest.mark.slow
@@ -42,17 +48,29 @@ def score(policy: InferencePolicy) -> float:
     [
         {"bootstrap": "zero_sum"},
         {"bootstrap": "own_turn"},
-        {"prioritized_replay": True, "n_steps": 2, "policy_kwargs": {"net_arch": [128], "dueling": True}},
+        {
+            "prioritized_replay": True,
+            "n_steps": 2,
+            "policy_kwargs": {"net_arch": [128], "dueling": True},
+        },
     ],
     ids=["zero_sum", "own_turn", "prioritised, two steps, dueling"],
 )
 def test_a_short_run_beats_random_moves(changes: dict[str, Any], tmp_path: Path) -> None:
-    result = train(build_config(overrides={**SHORT, "game": "tic_tac_toe", **changes, "runs_dir": str(tmp_path)}), console=False)
+    result = train(
+        build_config(
+            overrides={**SHORT, "game": "tic_tac_toe", **changes, "runs_dir": str(tmp_path)}
+        ),
+        console=False,
+    )
     assert not result.interrupted
     assert FLOOR < score(result.trained.policy()) <= CEILING + 0.02
 
 
 def test_networks_before_training_are_far_below_the_floor() -> None:
     spec = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [128]}))
-    scores = [score(InferencePolicy(spec, get_weights(build_network(spec, seed=seed)))) for seed in range(8)]
+    scores = [
+        score(InferencePolicy(spec, get_weights(build_network(spec, seed=seed))))
+        for seed in range(8)
+    ]
     assert max(scores) < 0.75

@@ -1,50 +1,315 @@
-"""Games of PettingZoo, of its AEC kind: `pettingzoo:classic/chess-v6`, `pettingzoo:classic/go-v5(board_size=9,max_plies=200)`.
+"""Games of PettingZoo, of its AEC kind: `pettingzoo:classic/chess-v6`,
+`pettingzoo:classic/go-v5(board_size=9,max_plies=200)`.
 
-Arguments are those of the environment, and ours: `max_plies`, and `chance`, `hidden_information` and `zero_sum`, of which PettingZoo says
-nothing. They are known here for most of `classic/`; of any other game the most is assumed (chance, hidden information, not zero-sum), which
-is always right, but rules out `bootstrap="zero_sum"`.
+Arguments are those of the environment, and ours: `max_plies`, and `chance`, `hidden_information`
+and `zero_sum`, of which PettingZoo says nothing. They are known here for most of `classic/`; of any
+other game the most is assumed (chance, hidden information, not zero-sum), which is always right,
+but rules out `bootstrap="zero_sum"`.
 
 How they are read:
 
 - Seats are numbered as in `possible_agents`.
-- A ply pays each seat what `rewards` holds after that very step. `last()` gives an agent the sum since its own last turn, so that a
-  loser hears of its loss at a step in which it is dead already; nothing here is added up, and the steps of dead agents are no plies.
-- Masks are looked for in `observation["action_mask"]`, then in `infos[agent]["action_mask"]`. No illegal action reaches the environment,
-  whose answer would be -1 for the mover, 0 for all others, and the end.
-- The environment draws its own chance: it is seeded in `reset` by a number from the match's stream, below 2**31 since some take no more.
-- Boards of PettingZoo are rows x columns x planes; here planes come first, as in all other games. Floats become float32. Where all seats
-  always see the same, the observer's seat is appended (`views.py`); in games other than `classic/` unless an observation says whose it is.
-- An environment that truncates a match by itself ends it: what comes after counts as 0. `max_plies`, 1000 unless given, cuts properly.
+- A ply pays each seat what `rewards` holds after that very step. `last()` gives an agent the sum
+  since its own last turn, so that a loser hears of its loss at a step in which it is dead already;
+  nothing here is added up, and the steps of dead agents are no plies.
+- Masks are looked for in `observation["action_mask"]`, then in `infos[agent]["action_mask"]`. No
+  illegal action reaches the environment, whose answer would be -1 for the mover, 0 for all others,
+  and the end.
+- The environment draws its own chance: it is seeded in `reset` by a number from the match's stream,
+  below 2**31 since some take no more.
+- Boards of PettingZoo are rows x columns x planes; here planes come first, as in all other games.
+  Floats become float32. Where all seats always see the same, the observer's seat is appended
+  (`views.py`); in games other than `classic/` unless an observation says whose it is.
+- An environment that truncates a match by itself ends it: what comes after counts as 0.
+  `max_plies`, 1000 unless given, cuts properly.
 
-Refused: agents that move at the same time, no masks, actions that are not numbered from 0 and alike for all agents.
+Refused: agents that move at the same time, no masks, actions that are not numbered from 0 and alike
+for all agents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.adapters.common import misfit
-from sparring.adapters.pettingzoo_copies import duplicate
-from sparring.adapters.pettingzoo_rules import Rules
-from sparring.errors import ConfigurationError
-from sparring.games.looped import LoopedGame
+from sparring.adapters import imported, misfit, take_flag, take_max_plies
+from sparring.adapters.pettingzoo_copies import duplicate, duplicates_well
+from sparring.adapters.seat_planes import Comparison, Views
+from sparring.errors import ConfigurationError, nearest
 from sparring.games.names import GameName
-from sparring.games.spec import BatchedGame
+from sparring.games.python.game import LoopedGame
+from sparring.games.spec import BatchedGame, GameSpec
+
+# What the matches of one PettingZoo game share: how its environments are made and read, and the
+# spec that follows.
+
+
+pettingzoo: Final = imported("pettingzoo", "pettingzoo")
+_wrappers: Final = imported("pettingzoo.utils.wrappers", "pettingzoo")
+_RegistryError: Final = imported(
+    "pettingzoo.env_registry.exceptions", "pettingzoo"
+).PettingZooRegistryError
+_Discrete: Final = imported("gymnasium.spaces", "pettingzoo").Discrete
+
+_LONGEST: Final = 1000  # plies of a match, unless the name says otherwise
+_PROBES: Final = 8  # random matches in which the observations of the seats are compared
+_LONGEST_PROBE: Final = 12  # plies of one of them
+_IDLE_WRAPPERS: Final = (
+    _wrappers.OrderEnforcingWrapper,
+    _wrappers.AssertOutOfBoundsWrapper,
+    _wrappers.TerminateIllegalWrapper,
+)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What PettingZoo does not say of its games."""
+
+    chance: bool = False
+    hidden_information: bool = False
+    zero_sum: bool = True
+    max_plies: int = _LONGEST
+    returns: tuple[float, float] | None = None
+
+
+_BOARD: Final = _Facts(returns=(-1.0, 1.0))
+_CARDS: Final = _Facts(chance=True, hidden_information=True)
+_UNKNOWN: Final = _Facts(chance=True, hidden_information=True, zero_sum=False)
+_KNOWN: Final = {
+    "classic/chess": _BOARD,
+    "classic/connect_four": _Facts(returns=(-1.0, 1.0), max_plies=42),
+    "classic/go": _BOARD,
+    "classic/leduc_holdem": _CARDS,
+    "classic/texas_holdem": _CARDS,
+    "classic/texas_holdem_no_limit": _CARDS,
+    "classic/tictactoe": _Facts(returns=(-1.0, 1.0), max_plies=9),
+}
+
+
+class Rules:
+    """One game of PettingZoo: its `agents` in the order of their seats, and what it declares in our
+    words.
+    """
+
+    def __init__(self, name: GameName) -> None:
+        facts = _facts(name)
+        self._name, self._arguments = name, dict(name.arguments)
+        chance = take_flag(name, self._arguments, "chance", facts.chance)
+        hidden_information = take_flag(
+            name, self._arguments, "hidden_information", facts.hidden_information
+        )
+        zero_sum = take_flag(name, self._arguments, "zero_sum", facts.zero_sum)
+        max_plies = take_max_plies(name, self._arguments, facts.max_plies)
+        env = self.new_env()
+        num_actions = _num_actions(name, env)
+        self.agents: list[Any] = list(env.possible_agents)
+        self._seats = {agent: seat for seat, agent in enumerate(self.agents)}
+        self.claim = _claim_of_the_board(env)
+        env.reset(seed=0)
+        self._mask_within = _mask_within(name, env)
+        shape, self._dtype = self._shape_and_dtype(env)
+        compared = self._compared(env)
+        # Those of `classic/` show the observer's own things first; of others it takes a sure sign.
+        says_whose = (
+            compared.differ() if name.target.startswith("classic/") else compared.name_the_seat()
+        )
+        self._views = Views(shape, self._dtype, len(self.agents), append=not says_whose)
+        self.duplicates = duplicates_well(env, self.look)
+        self.spec = GameSpec(
+            num_players=len(self.agents),
+            num_actions=num_actions,
+            observation_shape=self._views.shape,
+            observation_dtype=self._dtype.name,
+            max_plies=max_plies,
+            chance=chance,
+            hidden_information=hidden_information,
+            zero_sum=zero_sum,
+            returns=facts.returns,
+        )
+
+    def new_env(self) -> Any:
+        """An environment without those outermost wrappers that do nothing as long as all actions
+        are legal and in turn.
+        """
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what PettingZoo's own code does to Gymnasium
+                env = pettingzoo.make("aec", self._name.target, **self._arguments)
+        except Exception as error:
+            got = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise ConfigurationError(f"PettingZoo cannot make {self._name}", got=got) from None
+        while type(env) in _IDLE_WRAPPERS:
+            env = env.env
+        return env
+
+    def look(self, env: Any) -> tuple[int, NDArray[Any], NDArray[np.bool_]]:
+        """(who moves, what it observes as the environment shows it, what it may do [A])."""
+        agent = env.agent_selection
+        seen = env.observe(agent)
+        mask = (seen if self._mask_within else env.infos[agent])["action_mask"]
+        return self._seats[agent], _array(seen), np.asarray(mask) != 0
+
+    def seen_by(self, env: Any, seat: int) -> NDArray[Any]:
+        """What that seat observes as the environment shows it."""
+        return _array(env.observe(self.agents[seat]))
+
+    def observation(self, seen: NDArray[Any], seat: int) -> NDArray[Any]:
+        """[*observation_shape] of what the environment has shown to that seat, in an array that the
+        next call for it overwrites.
+        """
+        np.copyto(
+            self._views.own[seat],
+            seen.transpose(2, 0, 1) if seen.ndim == 3 else seen,
+            casting="same_kind",
+        )
+        return self._views.full[seat]
+
+    def text(self, env: Any) -> str:
+        """Who moves, and the environment's own text where it has one, else what the mover observes.
+
+        A board of few planes is drawn with the numbers of the planes that are set.
+        """
+        seat, seen, _ = self.look(env)
+        head = f"{self.agents[seat]} to move"
+        if "ansi" in env.metadata.get("render_modes", ()):
+            return f"{head}\n{_rendered(env.unwrapped)}"
+        if seen.ndim != 3 or seen.shape[2] > 9 or np.any((seen != 0).sum(axis=2) > 1):
+            return f"{head}\n{seen}"
+        numbers = ((seen != 0) * np.arange(1, seen.shape[2] + 1)).sum(axis=2)
+        return "\n".join(
+            [head, *("".join(".123456789"[number] for number in row) for row in numbers)]
+        )
+
+    def _shape_and_dtype(self, env: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Of all seats' observations, planes first."""
+        arrays = [self.seen_by(env, seat) for seat in range(len(self.agents))]
+        shape, dtype = arrays[0].shape, arrays[0].dtype
+        if (
+            any(array.shape != shape or array.dtype != dtype for array in arrays)
+            or not shape
+            or dtype.kind not in "biuf"
+        ):
+            got = " and ".join(dict.fromkeys(f"{array.dtype} {array.shape}" for array in arrays))
+            raise misfit(
+                self._name,
+                f"observations of {got}",
+                "arrays of numbers, of one shape and type for all agents",
+            )
+        return (shape[2], shape[0], shape[1]) if len(shape) == 3 else shape, np.dtype(
+            np.float32
+        ) if dtype.kind == "f" else dtype
+
+    def _compared(self, env: Any) -> Comparison:
+        """What all agents observe in random matches, the same ones each time."""
+        rng, comparison = np.random.Generator(np.random.PCG64(0)), Comparison()
+        for seed in range(_PROBES):
+            env.reset(seed=seed)
+            for _ in range(_LONGEST_PROBE):
+                comparison.add(
+                    np.stack([self.seen_by(env, seat).ravel() for seat in range(len(self.agents))])
+                )
+                env.step(int(rng.choice(np.flatnonzero(self.look(env)[2]))))
+                if any(env.terminations.values()) or any(env.truncations.values()):
+                    break
+        return comparison
+
+
+def _facts(name: GameName) -> _Facts:
+    """What is known of the game; `ConfigurationError` where PettingZoo has none of that name."""
+    try:
+        found = pettingzoo.spec("aec", name.target)
+    except _RegistryError:
+        remedy = (
+            nearest(name.target, pettingzoo.aec_registry)
+            or "pettingzoo.pprint_registry() lists them"
+        )
+        raise ConfigurationError(
+            "PettingZoo has no such game", got=repr(name.target), remedy=remedy
+        ) from None
+    return _KNOWN.get(f"{found.namespace}/{found.name}", _UNKNOWN)
+
+
+def _num_actions(name: GameName, env: Any) -> int:
+    """How many actions each agent has; refuses agents that move at the same time, and other kinds
+    of actions.
+    """
+    if env.metadata.get("is_parallelizable", False):
+        raise misfit(name, "agents that move at the same time", "one agent to move at a time")
+    spaces = [env.action_space(agent) for agent in env.possible_agents]
+    if not all(
+        isinstance(space, _Discrete) and space.start == 0 and space.n == spaces[0].n
+        for space in spaces
+    ):
+        got = " and ".join(dict.fromkeys(map(str, spaces)))
+        raise misfit(name, f"actions in {got}", "Discrete(n), the same for all agents")
+    return int(spaces[0].n)
+
+
+def _mask_within(name: GameName, env: Any) -> bool:
+    """Whether masks come with the observations (True) or with the infos (False)."""
+    agent = env.agent_selection
+    seen = env.observe(agent)
+    if isinstance(seen, dict) and "action_mask" in seen:
+        return True
+    if "action_mask" not in env.infos[agent]:
+        raise misfit(name, "no action_mask", "the legal actions, in the observation or in infos")
+    return False
+
+
+def _array(seen: Any) -> NDArray[Any]:
+    """The observation without the mask beside it."""
+    return np.asarray(seen["observation"] if isinstance(seen, dict) else seen)
+
+
+def _rendered(env: Any) -> str:
+    """The position in letters; the mode is changed for this once, since some environments draw each
+    step in the mode they are made with.
+    """
+    mode, env.render_mode = env.render_mode, "ansi"
+    try:
+        return str(env.render())
+    finally:
+        env.render_mode = mode
+
+
+def _claim_of_the_board(env: Any) -> Callable[[], None]:
+    """What has to be called before each move: in Go, whose board PettingZoo keeps in a module, that
+    of another size made since goes.
+    """
+    inner = env.unwrapped
+    if not hasattr(inner, "_overwrite_go_global_variables"):
+        return lambda: None
+    board, size = sys.modules["pettingzoo.classic.go.go_base"], inner._N
+
+    def claim() -> None:
+        if board.N != size:  # noqa: SIM300
+            inner._overwrite_go_global_variables(size)
+
+    return claim
 
 
 def make(name: GameName, num_slots: int) -> BatchedGame:
-    """The game of that name; `ConfigurationError` where PettingZoo has none, or where it does not fit."""
+    """The game of that name; `ConfigurationError` where PettingZoo has none, or where it does not
+    fit.
+    """
     try:
         rules = Rules(name)
     except ConfigurationError:
         raise
     except Exception as error:  # anything, from an environment that somebody wrote
         got = f"{type(error).__name__} when it was tried out: {' '.join(str(error).split())}"
-        raise misfit(name, got, "an environment that keeps PettingZoo's contract", "pettingzoo.test.api_test says more") from error
+        raise misfit(
+            name,
+            got,
+            "an environment that keeps PettingZoo's contract",
+            "pettingzoo.test.api_test says more",
+        ) from error
     return LoopedGame(str(name), lambda: PettingZooMatch(rules), num_slots)
 
 
@@ -102,11 +367,15 @@ class PettingZooMatch:
         self._look()
 
     def _look(self) -> None:
-        """Who moves, what it sees and what it may do; asked once, since environments build it all anew each time."""
+        """Who moves, what it sees and what it may do; asked once, since environments build it all
+        anew each time.
+        """
         self.seat, self._seen, self._legal = self._rules.look(self._env)
 
     def _pass_the_dead(self) -> bool:
-        """Take the dead agents' empty steps, which come before the next turn; whether nobody is left."""
+        """Take the dead agents' empty steps, which come before the next turn; whether nobody is
+        left.
+        """
         env = self._env
         while env.agents:
             agent = env.agent_selection

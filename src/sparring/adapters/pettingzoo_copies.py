@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sparring.adapters.common import imported
+from sparring.adapters import imported
 
 _AECEnv: Final = imported("pettingzoo", "pettingzoo").AECEnv
 _Space: Final = imported("gymnasium", "pettingzoo").Space
@@ -19,13 +19,16 @@ Look = Callable[[Any], tuple[int, Any, Any]]  # of an environment: seat, observa
 def duplicate(env: Any) -> Any:
     """An environment that goes on from here by itself.
 
-    `copy.deepcopy` will not do: it makes most of PettingZoo's environments anew from their arguments (`EzPickle`), with no match in them.
+    `copy.deepcopy` will not do: it makes most of PettingZoo's environments anew from their
+    arguments (`EzPickle`), with no match in them.
     """
     return _duplicated(env, {})
 
 
 def duplicates_well(env: Any, look: Look) -> bool:
-    """Whether copies see the same, go on alike, and leave `env` alone; tried out from ply to ply of a short match."""
+    """Whether copies see the same, go on alike, and leave `env` alone; tried out from ply to ply of
+    a short match.
+    """
     rng = np.random.Generator(np.random.PCG64(0))
     env.reset(seed=0)
     for _ in range(8):
@@ -36,7 +39,9 @@ def duplicates_well(env: Any, look: Look) -> bool:
             same_here = _alike(before, look(twin))
             twin.step(action)
             left_alone = _alike(before, look(env))
-        except Exception:  # whatever an attribute raises that cannot be copied, or a copy that lacks something
+        except (
+            Exception
+        ):  # whatever an attribute raises that cannot be copied, or a copy that lacks something
             return False
         env.step(action)
         if not (same_here and left_alone and _standing(env) == _standing(twin)):
@@ -58,7 +63,11 @@ def _duplicated(env: Any, memo: dict[int, Any]) -> Any:
     new = object.__new__(type(env))
     memo[id(env)] = new
     for value in vars(env).values():  # spaces are large and never change: copies share them
-        memo.update((id(space), space) for space in (value.values() if isinstance(value, dict) else [value]) if isinstance(space, _Space))
+        memo.update(
+            (id(space), space)
+            for space in (value.values() if isinstance(value, dict) else [value])
+            if isinstance(space, _Space)
+        )
     for name, value in vars(env).items():
         within = isinstance(value, _AECEnv) and id(value) not in memo
         new.__dict__[name] = _duplicated(value, memo) if within else copy.deepcopy(value, memo)

@@ -1,6 +1,7 @@
 """`sparring bench`: how fast this machine does each thing, and which share of its limit is reached.
 
-A part is a module of this room with a function `measure`; it is imported when it is run, so that the names are known without torch.
+A part is a module of this room with a function `measure`; it is imported when it is run, so that
+the names are known without torch.
 """
 
 from __future__ import annotations
@@ -21,10 +22,17 @@ PARTS: Final = ("games", "actor", "transport", "replay", "learner", "whole", "wo
 
 
 def check_parts(asked: Sequence[str]) -> tuple[str, ...]:
-    """The parts to run, in the usual order: those that are asked for, or all. Raises `InputError` for one that is not there."""
+    """The parts to run, in the usual order: those that are asked for, or all. Raises `InputError`
+    for one that is not there.
+    """
     for name in asked:
         if name not in PARTS:
-            raise InputError("unknown part", got=repr(name), expected=f"one of {', '.join(PARTS)}", remedy=nearest(name, PARTS))
+            raise InputError(
+                "unknown part",
+                got=repr(name),
+                expected=f"one of {', '.join(PARTS)}",
+                remedy=nearest(name, PARTS),
+            )
     return tuple(part for part in PARTS if part in asked or not asked)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
+
+import numpy as np
 
 from sparring import games
 from sparring.bench.measure import Cases, Settings, Side, case, repeated, turns
-from sparring.bench.random_play import random_play
 from sparring.errors import ConfigurationError
+from sparring.games.rng import EXPLORATION, uniforms
+from sparring.opponents.scripted import RandomPlayer
 
 SLOTS: Final = (256, 1024)  # matches side by side, of a built-in game
 ADAPTED_SLOTS: Final = 256
@@ -23,9 +26,15 @@ _SHARE: Final = 0.3  # of a slice: many sides, and none has a partner to be comp
 
 
 def measure(settings: Settings) -> Cases:
-    """Every built-in game, for each number of its players, and some of each library that is installed."""
+    """Every built-in game, for each number of its players, and some of each library that is
+    installed.
+    """
     seconds = settings.shorter(_SHARE).seconds
-    sides = {f"{name}_{slots}": repeated(random_play(name, slots), seconds) for name in _built_in() for slots in SLOTS}
+    sides = {
+        f"{name}_{slots}": repeated(random_play(name, slots), seconds)
+        for name in _built_in()
+        for slots in SLOTS
+    }
     sides |= _adapted(settings, seconds)
     rates = turns(sides, settings.slices)
     return {name: case(rates[name], "plies/s") for name in sides}
@@ -46,3 +55,24 @@ def _adapted(settings: Settings, seconds: float) -> dict[str, Side]:
         except ConfigurationError as error:
             settings.note(f"games: {name} is left out: {error}")
     return sides
+
+
+# Random play through the batched protocol.
+
+
+def random_play(name: str, num_slots: int) -> Callable[[], int]:
+    """One tick of all matches under the scripted random player, and how many plies that is; slots
+    begin anew at once.
+    """
+    game, player, slots = games.make(name, num_slots), RandomPlayer(), np.arange(num_slots)
+    keys = np.arange(num_slots, dtype=np.uint64)
+    game.reset(slots, keys)
+
+    def step() -> int:
+        game.step(player.act(game, slots, uniforms(keys, game.plies, EXPLORATION, 2)))
+        ended = np.flatnonzero(game.terminated | game.truncated)
+        keys[ended] += np.uint64(num_slots)
+        game.reset(ended, keys[ended])
+        return num_slots
+
+    return step

@@ -1,24 +1,34 @@
-"""Updates a second as a run makes them, beside the bare update on a minibatch that is in place already.
+"""Updates a second as a run makes them, beside the bare update on a minibatch that is in place
+already.
 
-What the ratio leaves over is sampling, moving the minibatch to the network's device, priorities, figures and checks.
+What the ratio leaves over is sampling, moving the minibatch to the network's device, priorities,
+figures and checks.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sparring.assembly import assemble, resolved
 from sparring.bench.measure import Case, Cases, Settings, case, repeated, turns
 from sparring.bench.sessions import CONNECT_FOUR, LEARNING_BINDS, QUIET, open_session
-from sparring.bench.updates import launched_updates, learner_settings, update_step
-from sparring.bench.work import MLP, PRECISIONS, transitions
-from sparring.config_files import build_config
-from sparring.resolve import available_cpus
+from sparring.bench.work import BATCH, MLP, PRECISIONS, transitions
+from sparring.config.sources import build_config
+from sparring.config.system import available_cpus
+from sparring.dqn.cuda_graphs import WARM_UPS, CudaGraphs
+from sparring.dqn.kernels import fast_float32
+from sparring.dqn.learner import UPDATES_PER_LAUNCH, LearnerSettings
+from sparring.dqn.networks import PolicySpec, build_network
+from sparring.dqn.update import Adam, TensorMinibatch, Update
+from sparring.games import spec_of
+from sparring.training.assembly import assemble, resolved
 
 _STORED: Final = 50_000  # transitions in the replay
 _SERIES: Final = 40  # updates a call of the learner
@@ -27,7 +37,9 @@ _CUDA_FLOOR: Final = 0.80  # of several updates at a launch
 
 
 def measure(settings: Settings) -> Cases:
-    """The MLP 2 x 256 for Connect Four and minibatches of 256, on one thread of the CPU; on a GPU if there is one."""
+    """The MLP 2 x 256 for Connect Four and minibatches of 256, on one thread of the CPU; on a GPU
+    if there is one.
+    """
     rows = transitions(MLP, _STORED)[:_STORED]
     cases: Cases = {}
     for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
@@ -35,7 +47,9 @@ def measure(settings: Settings) -> Cases:
             for prioritized in (False, True):
                 name = f"{device}_{precision}_{'prioritized' if prioritized else 'uniform'}"
                 settings.say(f"learner: {name}")
-                cases[name] = _alone(settings, rows, device=device, precision=precision, prioritized=prioritized)
+                cases[name] = _alone(
+                    settings, rows, device=device, precision=precision, prioritized=prioritized
+                )
     if available_cpus() > 1:
         settings.say("learner: while a worker plays on another core")
         cases["in_training"] = _in_training(settings, rows)
@@ -44,7 +58,9 @@ def measure(settings: Settings) -> Cases:
     return cases
 
 
-def _alone(settings: Settings, rows: NDArray[Any], *, device: str, precision: str, prioritized: bool) -> Case:
+def _alone(
+    settings: Settings, rows: NDArray[Any], *, device: str, precision: str, prioritized: bool
+) -> Case:
     """`Learner.update` on a full replay, with nothing else going on."""
     config = resolved(
         build_config(
@@ -70,18 +86,27 @@ def _alone(settings: Settings, rows: NDArray[Any], *, device: str, precision: st
         bare, clock, floor = update_step(MLP, rows, plain), time.thread_time, _FLOOR
     else:
         bare, clock, floor = launched_updates(MLP, rows, plain, device), _device_clock, _CUDA_FLOOR
-    sides = {"update": repeated(update, settings.seconds, clock), "bare": repeated(bare, settings.seconds, clock)}
+    sides = {
+        "update": repeated(update, settings.seconds, clock),
+        "bare": repeated(bare, settings.seconds, clock),
+    }
     rates = turns(sides, settings.slices)
     return case(rates["update"], "updates/s", limits=rates["bare"], floor=floor)
 
 
 def _in_training(settings: Settings, rows: NDArray[Any]) -> Case:
-    """Updates by the clock of a run where learning binds, while its only worker plays, and waits, on another core."""
+    """Updates by the clock of a run where learning binds, while its only worker plays, and waits,
+    on another core.
+    """
     hardware = {"num_workers": 1, "learner_threads": 1, "mode": "overlap"}
     with open_session({**LEARNING_BINDS, **hardware}) as session:
         session.warm_up(settings.seconds)
         precision = session.config.learner_precision or "float32"
-        bare = repeated(update_step(MLP, rows, learner_settings(MLP, precision)), settings.seconds, time.perf_counter)
+        bare = repeated(
+            update_step(MLP, rows, learner_settings(MLP, precision)),
+            settings.seconds,
+            time.perf_counter,
+        )
         waits: list[float] = []
 
         def train() -> float:
@@ -98,3 +123,99 @@ def _device_clock() -> float:
     """Seconds, once the device has done all that it was given."""
     torch.cuda.synchronize()
     return time.perf_counter()
+
+
+# Bare updates: the step that no learner can do without, on minibatches that are in place already.
+
+
+def learner_settings(
+    policy: PolicySpec, precision: str, batch_size: int = BATCH
+) -> LearnerSettings:
+    """The settings of an update as a run has them by default."""
+    return LearnerSettings(
+        batch_size=batch_size,
+        learning_rate=1e-3,
+        double_q=True,
+        tau=1.0,
+        target_update_interval=500,
+        max_grad_norm=10.0,
+        returns=spec_of(policy.game).returns,
+        bfloat16=precision == "bfloat16",
+    )
+
+
+def update_step(
+    policy: PolicySpec, rows: NDArray[Any], settings: LearnerSettings
+) -> Callable[[], int]:
+    """A bare update on the CPU, with a minibatch that is in place already, the first `batch_size`
+    of `rows`; answers 1.
+
+    With several threads one of them works ahead, as the learner's do.
+    """
+    place = torch.device("cpu")
+    update, minibatch = _update(policy, settings, place), _minibatch(rows, 0, settings, place)
+    thread = ThreadPoolExecutor(1) if settings.looks_ahead else None
+    noise = torch.zeros(update.noise_size)
+    looked = update.look(minibatch, noise)
+
+    def step() -> int:
+        with fast_float32():
+            if thread is None:
+                _step(update, minibatch)
+            else:
+                looking = thread.submit(update.look, minibatch, noise)
+                update.step(minibatch, looked, noise)
+                looking.result()
+        return 1
+
+    return step
+
+
+def launched_updates(
+    policy: PolicySpec, rows: NDArray[Any], settings: LearnerSettings, device: str
+) -> Callable[[], int]:
+    """As many bare updates on a GPU as the learner makes at a launch, recorded on minibatches that
+    stay there; answers how many.
+    """
+    place = torch.device(device)
+    update, minibatches = (
+        _update(policy, settings, place),
+        [_minibatch(rows, k, settings, place) for k in range(UPDATES_PER_LAUNCH)],
+    )
+
+    def body() -> None:
+        for minibatch in minibatches:
+            _step(update, minibatch)
+        update.add_up()
+
+    graphs = CudaGraphs(place)
+    for _ in range(WARM_UPS):
+        graphs.warm_up(body)
+    launch = graphs.record(body)
+
+    def step() -> int:
+        launch()
+        return len(minibatches)
+
+    return step
+
+
+def _step(update: Update, minibatch: TensorMinibatch) -> None:
+    noise = torch.zeros(update.noise_size, device=minibatch.R.device)
+    update.step(minibatch, update.look(minibatch, noise), noise)
+
+
+def _update(policy: PolicySpec, settings: LearnerSettings, place: torch.device) -> Update:
+    network, target = (
+        build_network(policy).to(place),
+        build_network(policy).to(place).requires_grad_(False),
+    )
+    return Update(network, target, Adam(network, settings.learning_rate), settings)
+
+
+def _minibatch(
+    rows: NDArray[Any], number: int, settings: LearnerSettings, place: torch.device
+) -> TensorMinibatch:
+    begin = number * settings.batch_size
+    ones = np.ones(settings.batch_size, np.float32)
+    return TensorMinibatch.of(rows[begin : begin + settings.batch_size].copy(), ones, place)

@@ -12,23 +12,34 @@ from typing import Any, Final
 
 import torch
 
-from sparring.dqn.precision import has_bfloat16
-from sparring.resolve import available_cpus, available_memory, cpu_quota
+from sparring.config.system import available_cpus, available_memory, cpu_quota
+from sparring.dqn.kernels import has_bfloat16
 
 CPU_LIST: Final = Path("/proc/cpuinfo")
 CPU_TIMES: Final = Path("/proc/stat")
 _LIBRARIES: Final = ("torch", "numpy", "numba")
-_FLAGS: Final = ("avx2", "avx512_f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_tile")  # as torch calls what its kernels look for
+_FLAGS: Final = (
+    "avx2",
+    "avx512_f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_bf16",
+    "amx_tile",
+)  # as torch calls what its kernels look for
 _GLANCE: Final = 0.3  # seconds
 
 
 def machine() -> dict[str, Any]:
-    """The figures that rates depend on, and the load of the machine at this moment, while we do nothing."""
+    """The figures that rates depend on, and the load of the machine at this moment, while we do
+    nothing.
+    """
     quota, memory = cpu_quota(), available_memory()
     has = torch.cpu.get_capabilities()
     return {
         "cpu": cpu_model(),
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpus": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "quota": None if math.isinf(quota) else round(quota, 2),
         "usable_cpus": available_cpus(),
         "simd": torch.backends.cpu.get_cpu_capability(),
@@ -52,7 +63,9 @@ def cpu_model(listing: Path = CPU_LIST) -> str:
 
 
 def busy_share(times: Path = CPU_TIMES, seconds: float = _GLANCE) -> float | None:
-    """Share of the time of all CPUs that went to programs, or was taken by the host, during `seconds`; None where it cannot be told."""
+    """Share of the time of all CPUs that went to programs, or was taken by the host, during
+    `seconds`; None where it cannot be told.
+    """
     if not times.exists():
         return None
     before = _idle_and_all(times)
@@ -62,6 +75,8 @@ def busy_share(times: Path = CPU_TIMES, seconds: float = _GLANCE) -> float | Non
 
 
 def _idle_and_all(times: Path) -> tuple[int, int]:
-    """Ticks of all CPUs since the start: idle ones (waiting for disks, too), and all. The last two columns are parts of the first two."""
+    """Ticks of all CPUs since the start: idle ones (waiting for disks, too), and all. The last two
+    columns are parts of the first two.
+    """
     ticks = [int(word) for word in times.read_text(encoding="utf-8").split("\n", 1)[0].split()[1:9]]
     return ticks[3] + ticks[4], sum(ticks)

@@ -1,8 +1,9 @@
 """Measuring by turns, and what a case comes to.
 
-The sides of a comparison take turns, A B A B ..., in slices of about a second, so that all of them see the same machine, however busy
-it is. The ratio of a case is the median over the turns of the ratio within each turn: what disturbs one turn disturbs both of its sides,
-and drops out, while the ratio of two medians would set slices against each other that were measured at different times.
+The sides of a comparison take turns, A B A B ..., in slices of about a second, so that all of them
+see the same machine, however busy it is. The ratio of a case is the median over the turns of the
+ratio within each turn: what disturbs one turn disturbs both of its sides, and drops out, while the
+ratio of two medians would set slices against each other that were measured at different times.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from typing import Any, Final
 Side = Callable[[], float]  # measures one slice and returns its rate
 Figures = Mapping[str, Any]
 
-_BURST: Final = 0.05  # of a slice, between two looks at the clock: a look takes as long as some of the shortest steps
+# of a slice, between two looks at the clock: a look takes as long as some of the shortest steps
+_BURST: Final = 0.05
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`seconds` is the length of a slice, `slices` how many each side gets; `say` tells what is done now, `note` what has to be known."""
+    """`seconds` is the length of a slice, `slices` how many each side gets; `say` tells what is
+    done now, `note` what has to be known.
+    """
 
     seconds: float = 1.0
     slices: int = 5
@@ -39,9 +43,10 @@ class Settings:
 class Case:
     """One line of the report: medians over the slices, and the smallest and largest rate.
 
-    `ratio` says what share of `limit` is reached; where less is better (times, memory) it is `limit / rate`, so that it has to reach its
-    `floor` in every case. `limit` and `ratio` are None where nothing bounds the case, `floor` where it only informs. `also` are further
-    figures: plain numbers and words.
+    `ratio` says what share of `limit` is reached; where less is better (times, memory) it is `limit
+    / rate`, so that it has to reach its `floor` in every case. `limit` and `ratio` are None where
+    nothing bounds the case, `floor` where it only informs. `also` are further figures: plain
+    numbers and words.
     """
 
     rate: float
@@ -69,25 +74,34 @@ class Case:
             "spread": [rounded(bound) for bound in self.spread],
             "runs": self.runs,
         }
-        return {**figures, "also": {name: rounded(value) for name, value in self.also.items()}} if self.also else figures
+        return (
+            {**figures, "also": {name: rounded(value) for name, value in self.also.items()}}
+            if self.also
+            else figures
+        )
 
 
 Cases = dict[str, Case]
 
 
 def rounded(value: Any) -> Any:
-    """A number with four significant figures, or all those before the point; anything else as it is."""
+    """A number with four significant figures, or all those before the point; anything else as it
+    is.
+    """
     if not isinstance(value, float) or value == 0.0 or not math.isfinite(value):
         return value
     digits = 3 - math.floor(math.log10(abs(value)))
     return round(value, digits) if digits > 0 else round(value)
 
 
-def repeated(step: Callable[[], int], seconds: float, clock: Callable[[], float] = time.thread_time) -> Side:
+def repeated(
+    step: Callable[[], int], seconds: float, clock: Callable[[], float] = time.thread_time
+) -> Side:
     """The side that calls `step`, which says how much it did, for `seconds`; rates are per second.
 
-    By default a second is one of this thread's processor time, which other programs disturb less than the clock's; a step that waits, or
-    works on several threads, needs `time.perf_counter`. The first call, with its compilation and cold caches, is made here.
+    By default a second is one of this thread's processor time, which other programs disturb less
+    than the clock's; a step that waits, or works on several threads, needs `time.perf_counter`. The
+    first call, with its compilation and cold caches, is made here.
     """
     step()
 
@@ -106,7 +120,9 @@ def repeated(step: Callable[[], int], seconds: float, clock: Callable[[], float]
 
 
 def turns(sides: Mapping[str, Side], slices: int) -> dict[str, list[float]]:
-    """The rates of all sides, in order of the turns; every side is measured once a turn, in the order in which they are given."""
+    """The rates of all sides, in order of the turns; every side is measured once a turn, in the
+    order in which they are given.
+    """
     rates: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(slices):
         for name, side in sides.items():
@@ -123,13 +139,19 @@ def case(
     less_is_better: bool = False,
     also: Figures | None = None,
 ) -> Case:
-    """The case of one side's `rates`, by turn; `limits` are those of the same turns, or one number that was not measured."""
+    """The case of one side's `rates`, by turn; `limits` are those of the same turns, or one number
+    that was not measured.
+    """
     bounds = [limits] * len(rates) if isinstance(limits, int | float) else limits
     ratio = None
     if bounds is not None:
-        pairs = zip(bounds, rates, strict=True) if less_is_better else zip(rates, bounds, strict=True)
+        pairs = (
+            zip(bounds, rates, strict=True) if less_is_better else zip(rates, bounds, strict=True)
+        )
         # A cost that is lost in the noise can come out as nothing or less; it is within any limit.
-        ratio = statistics.median(above / below if below > 0 else math.inf for above, below in pairs)
+        ratio = statistics.median(
+            above / below if below > 0 else math.inf for above, below in pairs
+        )
         ratio = min(ratio, 1e6)  # JSON has no infinity
     return Case(
         rate=statistics.median(rates),
@@ -143,7 +165,14 @@ def case(
     )
 
 
-def compared(settings: Settings, work: Callable[[], int], bare: Callable[[], int], unit: str, *, floor: float | None = None) -> Case:
+def compared(
+    settings: Settings,
+    work: Callable[[], int],
+    bare: Callable[[], int],
+    unit: str,
+    *,
+    floor: float | None = None,
+) -> Case:
     """The case of one step of work and the bare one that bounds it, on this thread, in turns."""
     sides = {"work": repeated(work, settings.seconds), "bare": repeated(bare, settings.seconds)}
     rates = turns(sides, settings.slices)

@@ -1,4 +1,6 @@
-"""Our Ludo training beside the same training the old way, which `benchmarks/naive.py` runs: it is there in a checkout only."""
+"""Our Ludo training beside the same training the old way, which `benchmarks/naive.py` runs: it is
+there in a checkout only.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from sparring.bench.measure import Cases, Settings, case
-from sparring.bench.pieces import BarePieces, useful_threads
 from sparring.bench.sessions import LUDO
-from sparring.bench.whole import fastest
+from sparring.bench.whole import BarePieces, fastest, useful_threads
 from sparring.errors import SparringError
 
 SCRIPT: Final = Path(__file__).parents[3] / "benchmarks" / "naive.py"
@@ -22,7 +23,9 @@ _LONGER: Final = 2.0  # slices, beside the settings'
 def measure(settings: Settings) -> Cases:
     """Matches, plies and updates of both, in turns; what is called the limit is the old way's rate."""
     if not SCRIPT.is_file():
-        settings.note("naive: left out: benchmarks/naive.py comes with a checkout of the project only")
+        settings.note(
+            "naive: left out: benchmarks/naive.py comes with a checkout of the project only"
+        )
         return {}
     try:
         return _compared(settings)
@@ -37,7 +40,10 @@ def _compared(settings: Settings) -> Cases:
     theirs: list[tuple[float, ...]] = []
     with ExitStack() as stack:
         threads = useful_threads(BarePieces({**LUDO, "mode": "sync"}, settings.seconds).speeds()[1])
-        trials = {mode: fastest(settings, stack, "ludo", {**LUDO, "mode": mode}, threads) for mode in ("overlap", "async")}
+        trials = {
+            mode: fastest(settings, stack, "ludo", {**LUDO, "mode": mode}, threads)
+            for mode in ("overlap", "async")
+        }
         mode, session = max(trials.items(), key=lambda trial: trial[1].slice(seconds).plies_per_s)
         for turn in range(settings.slices):
             settings.say(f"naive: turn {turn + 1} of {settings.slices}")
@@ -48,7 +54,10 @@ def _compared(settings: Settings) -> Cases:
     also = {"mode": mode, "workers": session.config.num_workers}
     units = ("matches/min", "plies/s", "updates/s")
     sides = zip(units, zip(*ours, strict=True), zip(*theirs, strict=True), strict=True)
-    return {f"ludo_{unit.partition('/')[0]}": case(our, unit, limits=their, also=also) for unit, our, their in sides}
+    return {
+        f"ludo_{unit.partition('/')[0]}": case(our, unit, limits=their, also=also)
+        for unit, our, their in sides
+    }
 
 
 def _naive(seconds: float) -> dict[str, Any]:
@@ -56,6 +65,8 @@ def _naive(seconds: float) -> dict[str, Any]:
     command = [sys.executable, str(SCRIPT), "--seconds", str(seconds), "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
-        raise SparringError(f"{SCRIPT.name} failed: {' '.join(done.stderr.splitlines()[-1:]) or 'it does not say why'}")
+        raise SparringError(
+            f"{SCRIPT.name} failed: {' '.join(done.stderr.splitlines()[-1:]) or 'it does not say why'}"
+        )
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return figures

@@ -1,4 +1,6 @@
-"""Sampling minibatches and updating priorities, beside NumPy's fancy indexing of the same rows alone."""
+"""Sampling minibatches and updating priorities, beside NumPy's fancy indexing of the same rows
+alone.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _SAMPLERS: Final[dict[str, Callable[[int], Sampler]]] = {
 }
 _MINIBATCHES: Final = 512  # different ones, so that no cache holds what the next one reads
 _SHARE: Final = 0.3  # of a slice
-_MOST_MICROSECONDS: Final = 40.0  # of sampling 256 of a million by priority, beyond the copy of the rows
+_MOST_MICROSECONDS: Final = (
+    40.0  # of sampling 256 of a million by priority, beyond the copy of the rows
+)
 _MICRO: Final = 1e6
 
 
@@ -52,7 +56,8 @@ def _cases(settings: Settings, name: str, replay: Replay) -> Cases:
     drawn = [replay.sample(BATCH, rng=rng, beta=0.4).indices for _ in range(_MINIBATCHES)]
     room = replay.room(BATCH)
     errors = rng.exponential(0.1, (_MINIBATCHES, BATCH)).astype(np.float32)
-    # Places as the sampler itself picks them: it walks through the buffer in its own order, and the caches notice.
+    # Places as the sampler itself picks them: it walks through the buffer in its own order, and the
+    # caches notice.
     copy = _fancy_indexing(replay, drawn)
 
     def sample() -> int:
@@ -69,20 +74,31 @@ def _cases(settings: Settings, name: str, replay: Replay) -> Cases:
     if not name.startswith("prioritized"):
         return {f"{name}_sample": compared(settings, sample, copy, "samples/s")}
     steps = {"sample": sample, "copy": copy, "update": update}
-    rates = turns({key: repeated(step, settings.seconds) for key, step in steps.items()}, settings.slices)
-    beyond = [_MICRO / fast - _MICRO / bare for fast, bare in zip(rates["sample"], rates["copy"], strict=True)]
+    rates = turns(
+        {key: repeated(step, settings.seconds) for key, step in steps.items()}, settings.slices
+    )
+    beyond = [
+        _MICRO / fast - _MICRO / bare
+        for fast, bare in zip(rates["sample"], rates["copy"], strict=True)
+    ]
     is_asked = name.endswith("_1m")
     return {
         f"{name}_sample": case(rates["sample"], "samples/s", limits=rates["copy"]),
         f"{name}_cost": case(
-            beyond, "us", limits=_MOST_MICROSECONDS if is_asked else None, floor=1.0 if is_asked else None, less_is_better=True
+            beyond,
+            "us",
+            limits=_MOST_MICROSECONDS if is_asked else None,
+            floor=1.0 if is_asked else None,
+            less_is_better=True,
         ),
         f"{name}_update": case([_MICRO / rate for rate in rates["update"]], "us"),
     }
 
 
 def _fancy_indexing(replay: Replay, places: list[NDArray[np.int64]]) -> Callable[[], int]:
-    """Copies of as many rows out of a buffer of the same size, as opaque bytes, which is NumPy's fastest way."""
+    """Copies of as many rows out of a buffer of the same size, as opaque bytes, which is NumPy's
+    fastest way.
+    """
     source = np.ones(replay.capacity, np.dtype((np.void, replay.dtype.itemsize)))
     turn = iter(range(2**62))
 

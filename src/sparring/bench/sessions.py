@@ -1,4 +1,6 @@
-"""Real training runs that are measured in slices: between two slices a run stands still, and its workers wait for their next command."""
+"""Real training runs that are measured in slices: between two slices a run stands still, and its
+workers wait for their next command.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +11,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sparring.assembly import Parts, assemble, open_workers, resolved
 from sparring.bench.work import BATCH, EPSILON, transitions
-from sparring.config import TrainConfig
-from sparring.config_files import build_config
-from sparring.interrupts import Interrupts
+from sparring.config.schema import TrainConfig
+from sparring.config.sources import build_config
 from sparring.monitor import Monitor
-from sparring.run_directory import RunDirectory
 from sparring.runtime import Batch, Workers, torch_threads
-from sparring.session import Session
+from sparring.storage.run_directory import RunDirectory
+from sparring.training.assembly import Parts, assemble, open_workers, resolved
+from sparring.training.interrupts import Interrupts
+from sparring.training.loop import Session
 
 _NEVER: Final = 10**12
 _READY: Final = 4_096  # transitions
-_SETTLE: Final = 0.25  # of a slice, before it: other sides' workers finish their rounds, and what our own had ready is taken in
+# of a slice, before it: other sides' workers finish their rounds, and what our own had ready is
+# taken in
+_SETTLE: Final = 0.25
 
 # No end, no evaluation, no checkpoint, no report: only play and learning.
 QUIET: Final[Mapping[str, Any]] = {
@@ -55,13 +59,23 @@ CONNECT_FOUR: Final[Mapping[str, Any]] = {
     "episodes_per_batch": 256,
     "learning_steps_per_batch": "adaptive",
 }
-LEARNING_BINDS: Final[Mapping[str, Any]] = {**CONNECT_FOUR, "samples_per_insert": 256 / 64, "episodes_per_batch": 128}
-PLAY_BINDS: Final[Mapping[str, Any]] = {**CONNECT_FOUR, "samples_per_insert": 256 / 1024, "episodes_per_batch": 768}
+LEARNING_BINDS: Final[Mapping[str, Any]] = {
+    **CONNECT_FOUR,
+    "samples_per_insert": 256 / 64,
+    "episodes_per_batch": 128,
+}
+PLAY_BINDS: Final[Mapping[str, Any]] = {
+    **CONNECT_FOUR,
+    "samples_per_insert": 256 / 1024,
+    "episodes_per_batch": 768,
+}
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What a run did in one slice; `played` is the time that workers played, summed over them, `waited` that of the learner for them."""
+    """What a run did in one slice; `played` is the time that workers played, summed over them,
+    `waited` that of the learner for them.
+    """
 
     seconds: float
     plies: int
@@ -100,7 +114,9 @@ class Pace:
 
 
 class _Watched:
-    """The workers of a run, with the time that the learner waits for them and that they play; all else is theirs."""
+    """The workers of a run, with the time that the learner waits for them and that they play; all
+    else is theirs.
+    """
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
@@ -138,14 +154,27 @@ class LiveSession:
             self._go_on(seconds)
 
     def slice(self, seconds: float) -> Pace:
-        """Go on for about `seconds`, from the end of one round to that of another; some rounds before do not count."""
+        """Go on for about `seconds`, from the end of one round to that of another; some rounds
+        before do not count.
+        """
         with torch_threads(1):
             self._go_on(_SETTLE * seconds)
             before, begun, worked = self._counts(), time.perf_counter(), time.process_time()
             self._go_on(seconds)
             spent, worked = time.perf_counter() - begun, time.process_time() - worked
-        plies, episodes, updates, played, waited = (now - then for now, then in zip(self._counts(), before, strict=True))
-        return Pace(spent, int(plies), int(episodes), int(updates), played, waited, self._parts.num_workers, worked / spent)
+        plies, episodes, updates, played, waited = (
+            now - then for now, then in zip(self._counts(), before, strict=True)
+        )
+        return Pace(
+            spent,
+            int(plies),
+            int(episodes),
+            int(updates),
+            played,
+            waited,
+            self._parts.num_workers,
+            worked / spent,
+        )
 
     def _go_on(self, seconds: float) -> None:
         """At least two rounds: the first may have been played to its end before."""
@@ -156,12 +185,21 @@ class LiveSession:
 
     def _counts(self) -> tuple[float, ...]:
         schedule = self._parts.schedule
-        return schedule.plies, schedule.episodes, self._parts.learner.updates, self._watched.played, self._watched.waited
+        return (
+            schedule.plies,
+            schedule.episodes,
+            self._parts.learner.updates,
+            self._watched.played,
+            self._watched.waited,
+        )
 
 
 @contextmanager
-def open_session(options: Mapping[str, Any], *, workers: Any = open_workers) -> Iterator[LiveSession]:
-    """A run of these options that has just begun, with a full replay; its files are deleted when it is closed.
+def open_session(
+    options: Mapping[str, Any], *, workers: Any = open_workers
+) -> Iterator[LiveSession]:
+    """A run of these options that has just begun, with a full replay; its files are deleted when it
+    is closed.
 
     `workers` makes them from the resolved configuration and the parts, as `open_workers` does.
     """
@@ -171,7 +209,9 @@ def open_session(options: Mapping[str, Any], *, workers: Any = open_workers) -> 
         parts = assemble(config)
         _fill(parts)
         run = stack.enter_context(RunDirectory.create(folder, None, "bench"))
-        monitor = stack.enter_context(Monitor(run, total_episodes=config.n_episodes, tensorboard=False, console=False))
+        monitor = stack.enter_context(
+            Monitor(run, total_episodes=config.n_episodes, tensorboard=False, console=False)
+        )
         watched: Any = _Watched(stack.enter_context(workers(config, parts, notify=monitor.note)))
         session = Session(config, parts, run, watched, monitor, Interrupts())
         session.begin(None)
@@ -179,7 +219,9 @@ def open_session(options: Mapping[str, Any], *, workers: Any = open_workers) -> 
 
 
 def _fill(parts: Parts) -> None:
-    """Fill the replay with copies of a few transitions: while it fills, there are fewer updates than later on."""
+    """Fill the replay with copies of a few transitions: while it fills, there are fewer updates
+    than later on.
+    """
     replay, rows = parts.replay, transitions(parts.rollout.policy, _READY)
     while len(replay) < replay.capacity:
         replay.extend(rows[: replay.capacity - len(replay)])

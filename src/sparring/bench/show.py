@@ -16,12 +16,18 @@ from sparring.bench.measure import Case, Cases, rounded
 
 WIDTH: Final = 80
 _PREFIXES: Final = ((1e9, " G"), (1e6, " M"), (1e4, " k"))
-_SHARES: Final = ("worker_wait", "learner_wait", "main_process")  # further figures that are shown in per cent
+_SHARES: Final = (
+    "worker_wait",
+    "learner_wait",
+    "main_process",
+)  # further figures that are shown in per cent
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """A function that says what is measured now, on standard error: on a terminal in one line that is written over, elsewhere in many."""
+    """A function that says what is measured now, on standard error: on a terminal in one line that
+    is written over, elsewhere in many.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda text: print(text, file=sys.stderr, flush=True)
@@ -38,10 +44,16 @@ def note(text: str) -> None:
 def print_machine(machine: Mapping[str, Any]) -> None:
     """Which machine it is, in a few lines."""
     quota = "no quota" if machine["quota"] is None else f"a quota of {machine['quota']}"
-    memory = "" if machine["free_memory_gib"] is None else f", {machine['free_memory_gib']} GiB of memory free"
+    memory = (
+        ""
+        if machine["free_memory_gib"] is None
+        else f", {machine['free_memory_gib']} GiB of memory free"
+    )
     _say(f"{machine['cpu']}: {machine['usable_cpus']} of {machine['cpus']} CPUs ({quota}){memory}")
     _say(f"{machine['simd']}, {', '.join(machine['flags'])}; GPU: {machine['cuda'] or 'none'}")
-    _say(f"Python {machine['python']}, torch {machine['torch']}, numpy {machine['numpy']}, numba {machine['numba']}")
+    _say(
+        f"Python {machine['python']}, torch {machine['torch']}, numpy {machine['numpy']}, numba {machine['numba']}"
+    )
     busy = "" if machine["busy"] is None else f", {machine['busy']:.0%} of the CPUs' time taken"
     _say(f"before the start: load {machine['load']}{busy}")
 
@@ -53,19 +65,35 @@ def print_part(name: str, cases: Cases) -> None:
     columns = (name, "rate", "limit", "ratio", "floor", "spread", "unit")
     used = [place for place in range(len(columns)) if any(len(row[place]) for row in rows)]
     for place in used:
-        table.add_column(columns[place], justify="left" if columns[place] in (name, "unit") else "right", no_wrap=True)
+        table.add_column(
+            columns[place],
+            justify="left" if columns[place] in (name, "unit") else "right",
+            no_wrap=True,
+        )
     for row in rows:
         table.add_row(*(row[place] for place in used))
     Console(width=WIDTH).print(table)
     for case_name, one in cases.items():
         if one.also:
-            Console(width=WIDTH).print(f"  {case_name}: {', '.join(_figures(one))}", markup=False, highlight=False, emoji=False)
+            Console(width=WIDTH).print(
+                f"  {case_name}: {', '.join(_figures(one))}",
+                markup=False,
+                highlight=False,
+                emoji=False,
+            )
 
 
 def print_floors(parts: Mapping[str, Cases], seconds: float) -> None:
     """How many floors were reached, which were not, and how long it took."""
-    asked = {f"{part} {name}": one for part, cases in parts.items() for name, one in cases.items() if one.floor is not None}
-    missed = [f"{name} ({one.ratio:.3g} of {one.floor:g})" for name, one in asked.items() if not one.met]
+    asked = {
+        f"{part} {name}": one
+        for part, cases in parts.items()
+        for name, one in cases.items()
+        if one.floor is not None
+    }
+    missed = [
+        f"{name} ({one.ratio:.3g} of {one.floor:g})" for name, one in asked.items() if not one.met
+    ]
     _say(f"{len(asked) - len(missed)} of {len(asked)} floors reached, in {seconds:,.0f} s")
     for name in missed:
         _say(f"  missed: {name}")
@@ -82,16 +110,31 @@ def amount(value: float | None) -> str:
 
 
 def _three(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return (
+        f"{value:.0f}"
+        if abs(value) >= 100
+        else f"{value:.1f}"
+        if abs(value) >= 10
+        else f"{value:.2f}"
+    )
 
 
 def _cells(one: Case) -> tuple[str | Text, ...]:
     low, high = one.spread
     spread = f"±{0.5 * (high - low) / one.rate:.0%}" if one.rate > 0 else ""
-    ratio = "" if one.ratio is None else f"{one.ratio:,.0f}" if one.ratio >= 100 else f"{one.ratio:.3g}"
+    ratio = (
+        "" if one.ratio is None else f"{one.ratio:,.0f}" if one.ratio >= 100 else f"{one.ratio:.3g}"
+    )
     floor = "" if one.floor is None else f"{one.floor:g}" if one.met else f"< {one.floor:g}"
     style = "" if one.floor is None else "green" if one.met else "bold red"
-    return amount(one.rate), amount(one.limit), Text(ratio, style=style), Text(floor, style=style), spread, one.unit
+    return (
+        amount(one.rate),
+        amount(one.limit),
+        Text(ratio, style=style),
+        Text(floor, style=style),
+        spread,
+        one.unit,
+    )
 
 
 def _figures(one: Case) -> Iterator[str]:

@@ -1,8 +1,10 @@
-"""How long a crew of workers takes to answer after the start of the fork server, and the memory that each has for itself.
+"""How long a crew of workers takes to answer after the start of the fork server, and the memory
+that each has for itself.
 
     python -m sparring.bench.start 46 bfloat16
 
-A program of its own, because one fork server serves a process for all its life. The last line is {"seconds", "private_bytes": [...]}.
+A program of its own, because one fork server serves a process for all its life. The last line is
+{"seconds", "private_bytes": [...]}.
 """
 
 from __future__ import annotations
@@ -11,9 +13,8 @@ import json
 import sys
 import time
 
-from sparring.bench.bodies import Weighed
-from sparring.bench.crews import open_crew
 from sparring.bench.work import MLP
+from sparring.bench.workers import Weighed, open_crew
 
 _FIRST_ANSWER = 1  # match
 
@@ -28,7 +29,9 @@ def main(count: int, precision: str) -> None:
         for _ in range(2):  # after which everything that a round needs has been touched
             crew.start()
             crew.finish()
-        private = [state["private_bytes"] for state in crew.states()] if sys.platform == "linux" else []
+        private = (
+            [state["private_bytes"] for state in crew.states()] if sys.platform == "linux" else []
+        )
     print(json.dumps({"seconds": seconds, "private_bytes": private}))
 
 

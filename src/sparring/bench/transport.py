@@ -1,7 +1,9 @@
-"""The way of transitions through a ring into the replay, beside a plain copy of the same bytes; and of weights to a worker.
+"""The way of transitions through a ring into the replay, beside a plain copy of the same bytes; and
+of weights to a worker.
 
-The floor is on the main process's side, which all workers share: taking blocks out of the ring and storing them. The worker's side, the
-writing, is a case of its own, and so are both together, and a round of 16,384 transitions that is taken in one piece, as runs do.
+The floor is on the main process's side, which all workers share: taking blocks out of the ring and
+storing them. The worker's side, the writing, is a case of its own, and so are both together, and a
+round of 16,384 transitions that is taken in one piece, as runs do.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from sparring.bench.work import MLP, PRECISIONS, transitions, weights_in_place
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.replay import PrioritizedSampler, Replay, ReplayBuffer, Sampler, UniformSampler
-from sparring.runtime.ring import Ring
+from sparring.runtime.shared_memory import Ring
 
 _BLOCK: Final = 256  # transitions
 _BLOCKS: Final = 64  # in the ring between two readings
@@ -42,7 +44,10 @@ def measure(settings: Settings) -> Cases:
 
 def _through_the_ring(settings: Settings, rows: NDArray[Any]) -> Cases:
     limit = repeated(_plain_copy(rows), settings.seconds)
-    uniform, prioritized = _Passage(rows, UniformSampler()), _Passage(rows, PrioritizedSampler(_STORED, 0.6, 1e-6))
+    uniform, prioritized = (
+        _Passage(rows, UniformSampler()),
+        _Passage(rows, PrioritizedSampler(_STORED, 0.6, 1e-6)),
+    )
     at_once = _Passage(rows, UniformSampler(), block=len(rows))
     sides: dict[str, Side] = {
         "ring_to_replay": uniform.side(settings.seconds, "read"),
@@ -56,11 +61,19 @@ def _through_the_ring(settings: Settings, rows: NDArray[Any]) -> Cases:
     }
     rates = turns(sides, settings.slices)
     return {
-        "ring_to_replay": case(rates["ring_to_replay"], "rows/s", limits=rates["copy"], floor=_FLOOR),
-        "ring_to_prioritized": case(rates["ring_to_prioritized"], "rows/s", limits=rates["copy_again"]),
+        "ring_to_replay": case(
+            rates["ring_to_replay"], "rows/s", limits=rates["copy"], floor=_FLOOR
+        ),
+        "ring_to_prioritized": case(
+            rates["ring_to_prioritized"], "rows/s", limits=rates["copy_again"]
+        ),
         "round_to_replay": case(rates["round_to_replay"], "rows/s", limits=rates["copy_again"]),
         "worker_to_ring": case(rates["worker_to_ring"], "rows/s", limits=rates["copy_once_more"]),
-        "worker_to_replay": case(rates["worker_to_replay"], "rows/s", limits=[rate / 2 for rate in rates["copy_once_more"]]),
+        "worker_to_replay": case(
+            rates["worker_to_replay"],
+            "rows/s",
+            limits=[rate / 2 for rate in rates["copy_once_more"]],
+        ),
     }
 
 
@@ -69,7 +82,10 @@ class _Passage:
 
     def __init__(self, rows: NDArray[Any], sampler: Sampler, block: int = _BLOCK) -> None:
         memory = np.zeros(Ring.bytes_needed(rows.dtype, len(rows)), np.uint8)
-        self._writer, self._reader = Ring(memory, rows.dtype, len(rows)), Ring(memory, rows.dtype, len(rows))
+        self._writer, self._reader = (
+            Ring(memory, rows.dtype, len(rows)),
+            Ring(memory, rows.dtype, len(rows)),
+        )
         self._replay = Replay(ReplayBuffer(rows.dtype, _STORED), sampler)
         self._blocks = np.split(rows, len(rows) // block)
         self._block = block
@@ -77,7 +93,9 @@ class _Passage:
         self._read_so_far = 0  # rows
 
     def side(self, seconds: float, timed: str) -> Side:
-        """Rows a second of this thread's time for one way or `both`; the ring is filled and emptied in turns."""
+        """Rows a second of this thread's time for one way or `both`; the ring is filled and emptied
+        in turns.
+        """
 
         def measured() -> float:
             spent, rows = 0.0, 0
@@ -87,7 +105,9 @@ class _Passage:
                 between = time.thread_time()
                 self._read()
                 ended = time.thread_time()
-                spent += {"write": between - begun, "read": ended - between, "both": ended - begun}[timed]
+                spent += {"write": between - begun, "read": ended - between, "both": ended - begun}[
+                    timed
+                ]
                 rows += self._rows
             return rows / spent
 
@@ -112,7 +132,9 @@ def _never_full(written: int) -> None:
 
 
 def _plain_copy(rows: NDArray[Any]) -> Callable[[], int]:
-    """The same blocks copied to places that follow one another in an array as large as the replay, and nothing else."""
+    """The same blocks copied to places that follow one another in an array as large as the replay,
+    and nothing else.
+    """
     opaque = np.dtype((np.void, rows.dtype.itemsize))
     sources = np.split(rows.view(opaque), len(rows) // _BLOCK)
     store = np.zeros(_STORED // _BLOCK * _BLOCK, opaque)
@@ -128,8 +150,13 @@ def _plain_copy(rows: NDArray[Any]) -> Callable[[], int]:
 
 
 def _broadcast(settings: Settings, policy: PolicySpec, precision: str) -> Case:
-    """Microseconds to publish new weights and to take them up in one worker, beside one plain copy of them."""
-    store, actor = weights_in_place(policy), InferencePolicy(policy, bfloat16=precision == "bfloat16")
+    """Microseconds to publish new weights and to take them up in one worker, beside one plain copy
+    of them.
+    """
+    store, actor = (
+        weights_in_place(policy),
+        InferencePolicy(policy, bfloat16=precision == "bfloat16"),
+    )
     vector = store.published(0).copy()
     place = np.empty_like(vector)
 
@@ -142,6 +169,9 @@ def _broadcast(settings: Settings, policy: PolicySpec, precision: str) -> Case:
         np.copyto(place, vector)
         return 1
 
-    rates = turns({"send": repeated(send, settings.seconds), "copy": repeated(copy, settings.seconds)}, settings.slices)
+    rates = turns(
+        {"send": repeated(send, settings.seconds), "copy": repeated(copy, settings.seconds)},
+        settings.slices,
+    )
     costs, bare = ([_MICRO / rate for rate in rates[side]] for side in ("send", "copy"))
     return case(costs, "us", limits=bare, less_is_better=True)

@@ -1,22 +1,39 @@
-"""Whole training runs: play and learning together, in every mode, beside the best that this machine's CPUs could do with the same work.
+"""Whole training runs: play and learning together, in every mode, beside the best that this
+machine's CPUs could do with the same work.
 
-The limit of a workload is the best split of its work over the CPUs, each piece at its bare speed: forward passes and updates on data that
-lies ready, measured in the same turns. Nothing else is in it: no game, no transport, no replay, no waiting.
+The limit of a workload is the best split of its work over the CPUs, each piece at its bare speed:
+forward passes and updates on data that lies ready, measured in the same turns. Nothing else is in
+it: no game, no transport, no replay, no waiting.
 """
 
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, Final
 
-from sparring.balance import best_split
-from sparring.bench.measure import Case, Cases, Settings, case
-from sparring.bench.pieces import BarePieces, useful_threads
-from sparring.bench.sessions import CONNECT_FOUR, LEARNING_BINDS, LUDO, PLAY_BINDS, LiveSession, Pace, open_session
-from sparring.config import TrainConfig
-from sparring.resolve import available_cpus
+from sparring.bench.learner import update_step
+from sparring.bench.measure import Case, Cases, Settings, case, repeated
+from sparring.bench.sessions import (
+    CONNECT_FOUR,
+    LEARNING_BINDS,
+    LUDO,
+    PLAY_BINDS,
+    QUIET,
+    LiveSession,
+    Pace,
+    open_session,
+)
+from sparring.bench.work import forward_step, transitions
+from sparring.config.schema import TrainConfig
+from sparring.config.sources import build_config
+from sparring.config.system import available_cpus
+from sparring.runtime import torch_threads
+from sparring.training.assembly import learner_settings, policy_of, resolved
+from sparring.training.autotune import best_split
 
 MODES: Final = ("sync", "overlap", "async")
 _WORKLOADS: Final = {"ludo": LUDO, "learning": LEARNING_BINDS, "play": PLAY_BINDS}
@@ -31,7 +48,9 @@ _TRIAL_SLICES: Final = 2
 
 
 def measure(settings: Settings) -> Cases:
-    """Ludo, Connect Four where learning binds, and where play does; then play and learning of equal length."""
+    """Ludo, Connect Four where learning binds, and where play does; then play and learning of equal
+    length.
+    """
     cases: Cases = {}
     for name, options in _WORKLOADS.items():
         cases |= _workload(settings, name, options)
@@ -46,7 +65,10 @@ def _workload(settings: Settings, name: str, options: Mapping[str, Any]) -> Case
     with ExitStack() as stack:
         pieces = BarePieces({**options, "mode": "sync"}, settings.seconds * _BARE)
         threads = useful_threads(pieces.speeds()[1])
-        sessions = {mode: fastest(settings, stack, name, {**options, "mode": mode}, threads) for mode in MODES}
+        sessions = {
+            mode: fastest(settings, stack, name, {**options, "mode": mode}, threads)
+            for mode in MODES
+        }
         paces: dict[str, list[Pace]] = {mode: [] for mode in MODES}
         limits: dict[str, list[float]] = {mode: [] for mode in MODES}
         for turn in range(settings.slices):
@@ -55,7 +77,10 @@ def _workload(settings: Settings, name: str, options: Mapping[str, Any]) -> Case
             for mode, session in sessions.items():
                 pace = session.slice(settings.seconds * _LONGER)
                 split = best_split(
-                    cpus=available_cpus(), plies_per_update=pace.plies_per_update, plies_per_s=plies_per_s, updates_per_s=updates_per_s
+                    cpus=available_cpus(),
+                    plies_per_update=pace.plies_per_update,
+                    plies_per_s=plies_per_s,
+                    updates_per_s=updates_per_s,
                 )
                 paces[mode].append(pace)
                 limits[mode].append(split.plies_per_s)
@@ -63,18 +88,34 @@ def _workload(settings: Settings, name: str, options: Mapping[str, Any]) -> Case
 
 
 def _workload_cases(
-    name: str, sessions: Mapping[str, LiveSession], paces: Mapping[str, Sequence[Pace]], limits: Mapping[str, Sequence[float]]
+    name: str,
+    sessions: Mapping[str, LiveSession],
+    paces: Mapping[str, Sequence[Pace]],
+    limits: Mapping[str, Sequence[float]],
 ) -> Cases:
     plies = {mode: [pace.plies_per_s for pace in paces[mode]] for mode in MODES}
     also = {mode: _also(sessions[mode].config, paces[mode]) for mode in MODES}
-    cases = {f"{name}_{mode}": case(plies[mode], "plies/s", limits=limits[mode], also=also[mode]) for mode in MODES}
+    cases = {
+        f"{name}_{mode}": case(plies[mode], "plies/s", limits=limits[mode], also=also[mode])
+        for mode in MODES
+    }
     best = max(("overlap", "async"), key=lambda mode: cases[f"{name}_{mode}"].ratio or 0.0)
-    cases[f"{name}_best"] = case(plies[best], "plies/s", limits=limits[best], floor=_FLOOR, also={"mode": best})
-    cases[f"{name}_overlap_to_sync"] = case(plies["overlap"], "plies/s", limits=plies["sync"], floor=1.0)
+    cases[f"{name}_best"] = case(
+        plies[best], "plies/s", limits=limits[best], floor=_FLOOR, also={"mode": best}
+    )
+    cases[f"{name}_overlap_to_sync"] = case(
+        plies["overlap"], "plies/s", limits=plies["sync"], floor=1.0
+    )
     if name == "ludo":
         episodes = [pace.episodes_per_min for pace in paces[best]]
         asked = _ASKED_EPISODES if available_cpus() > 1 else None
-        cases["ludo_matches"] = case(episodes, "matches/min", limits=asked, floor=None if asked is None else 1.0, also={"mode": best})
+        cases["ludo_matches"] = case(
+            episodes,
+            "matches/min",
+            limits=asked,
+            floor=None if asked is None else 1.0,
+            also={"mode": best},
+        )
     return cases
 
 
@@ -91,8 +132,15 @@ def _also(config: TrainConfig, paces: Sequence[Pace]) -> dict[str, Any]:
     }
 
 
-def fastest(settings: Settings, stack: ExitStack, name: str, options: Mapping[str, Any], threads: Sequence[int]) -> LiveSession:
-    """A warm session, open until `stack` closes, with the numbers of workers and learner threads that were fastest in a few short slices.
+def fastest(
+    settings: Settings,
+    stack: ExitStack,
+    name: str,
+    options: Mapping[str, Any],
+    threads: Sequence[int],
+) -> LiveSession:
+    """A warm session, open until `stack` closes, with the numbers of workers and learner threads
+    that were fastest in a few short slices.
 
     `threads` are those of the learner to be tried, one first.
     """
@@ -116,12 +164,17 @@ def fastest(settings: Settings, stack: ExitStack, name: str, options: Mapping[st
 
 
 def _candidates(mode: str, threads: Sequence[int]) -> list[dict[str, int]]:
-    """In `sync` all CPUs play and then some learn; else the learner has one for itself, or shares one or more with the workers."""
+    """In `sync` all CPUs play and then some learn; else the learner has one for itself, or shares
+    one or more with the workers.
+    """
     cpus = available_cpus()
     fewer = max(1, cpus - 1)
     pairs = [(cpus, 1)] if mode == "sync" else [(fewer, 1), (cpus, 1)]
     pairs += [(cpus if mode == "sync" else fewer, count) for count in threads[1:]]
-    return [{"num_workers": workers, "learner_threads": count} for workers, count in dict.fromkeys(pairs)]
+    return [
+        {"num_workers": workers, "learner_threads": count}
+        for workers, count in dict.fromkeys(pairs)
+    ]
 
 
 def _equal_work(settings: Settings) -> Cases:
@@ -146,16 +199,21 @@ def _equal_work(settings: Settings) -> Cases:
 
 
 def _equal_share(settings: Settings, options: Mapping[str, Any]) -> float:
-    """Samples per insert with which the learner takes as long for a transition as the worker, while both are at work.
+    """Samples per insert with which the learner takes as long for a transition as the worker, while
+    both are at work.
 
-    Found in two trials, as each side is a little slower beside a busy one than beside one that waits.
+    Found in two trials, as each side is a little slower beside a busy one than beside one that
+    waits.
     """
     share = 1.0
     for _ in range(2):
         with open_session({**options, "mode": "overlap", "samples_per_insert": share}) as session:
             session.warm_up(settings.seconds)
             pace = session.slice(settings.seconds * _LONGER)
-        play, learning = pace.played / pace.plies, (pace.seconds - pace.waited) / max(1, pace.updates)
+        play, learning = (
+            pace.played / pace.plies,
+            (pace.seconds - pace.waited) / max(1, pace.updates),
+        )
         share = float(options["batch_size"]) * play / learning
     return share
 
@@ -165,3 +223,54 @@ def _against(paces: Mapping[str, Sequence[Pace]], mode: str, other: str, floor: 
     waits = {"worker_wait": statistics.median(pace.worker_wait for pace in paces[mode])}
     waits["learner_wait"] = statistics.median(pace.learner_wait for pace in paces[mode])
     return case(rates, "plies/s", limits=limits, floor=floor, also=waits)
+
+
+# The bare pieces that whole runs are made of.
+
+
+_MOST_THREADS: Final = 2  # of a learner: more do not pay for networks of this size
+_GAIN: Final = 1.1
+
+
+class BarePieces:
+    """The passes and updates of a run, alone: networks, precisions and sizes as `options` say, by
+    the clock, one after the other.
+    """
+
+    def __init__(self, options: Mapping[str, Any], seconds: float) -> None:
+        config = resolved(build_config(overrides={**QUIET, **options}))
+        policy = policy_of(config)
+        envs = config.num_envs_per_worker or config.episodes_per_batch
+        rows = transitions(policy, max(config.batch_size, envs))
+        forward = forward_step(
+            policy, rows["observation"][:envs].copy(), config.actor_precision or "float32"
+        )
+        self._forward = repeated(forward, seconds, time.perf_counter)
+        settings = learner_settings(config)
+        self._updates = {
+            threads: repeated(
+                update_step(policy, rows, replace(settings, threads=threads)),
+                seconds,
+                time.perf_counter,
+            )
+            for threads in sorted({1, min(_MOST_THREADS, available_cpus())})
+        }
+
+    def speeds(self) -> tuple[float, dict[int, float]]:
+        """Plies a second of one CPU, and updates a second by the number of threads."""
+        with torch_threads(1):
+            return self._forward(), {threads: update() for threads, update in self._updates.items()}
+
+
+def useful_threads(updates_per_s: Mapping[int, float]) -> tuple[int, ...]:
+    """Numbers of learner threads that are worth a trial: one, and those that make bare updates a
+    tenth faster at least.
+    """
+    return (
+        1,
+        *(
+            threads
+            for threads, rate in updates_per_s.items()
+            if threads > 1 and rate > _GAIN * updates_per_s[1]
+        ),
+    )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.games import spec_of
-from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent, Plan
+from sparring.opponents.players import AGENT, AGENT_NAME, Opponent, Plan
 from sparring.replay.transitions import join_rows
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand
@@ -26,7 +26,9 @@ SELF_PLAY: Final = Plan((Opponent(AGENT, AGENT_NAME),), (1.0,))
 PRECISIONS: Final = ("float32", "bfloat16")
 
 
-def rollout_settings(policy: PolicySpec, *, precision: str = "float32", **changes: Any) -> RolloutSettings:
+def rollout_settings(
+    policy: PolicySpec, *, precision: str = "float32", **changes: Any
+) -> RolloutSettings:
     """A worker of `BATCH` envs that plays the agent against itself."""
     spec = spec_of(policy.game)
     plain: dict[str, Any] = {
@@ -50,28 +52,41 @@ def round_command(number: int, episodes: int, epsilon: float = EPSILON) -> Round
 def weights_in_place(policy: PolicySpec) -> WeightStore:
     """Initial weights, published as version 0 in memory of this process."""
     vector = InferencePolicy(policy).vector()
-    store = WeightStore(np.zeros(WeightStore.bytes_needed(len(vector), 0, 2), np.uint8), len(vector), 0, 2)
+    store = WeightStore(
+        np.zeros(WeightStore.bytes_needed(len(vector), 0, 2), np.uint8), len(vector), 0, 2
+    )
     store.publish(0, vector)
     return store
 
 
 def transitions(policy: PolicySpec, count: int) -> NDArray[Any]:
-    """At least `count` transitions of self-play, mostly of random moves, in the order in which a worker makes them."""
+    """At least `count` transitions of self-play, mostly of random moves, in the order in which a
+    worker makes them.
+    """
     rollout = Rollout(rollout_settings(policy), weights_in_place(policy), worker=0, incarnation=0)
     blocks: list[NDArray[Any]] = []
     while sum(map(len, blocks)) < count:
-        rollout.play_round(round_command(0, BATCH, epsilon=0.5), lambda rows: blocks.append(join_rows([rows])))
+        rollout.play_round(
+            round_command(0, BATCH, epsilon=0.5), lambda rows: blocks.append(join_rows([rows]))
+        )
     return join_rows(blocks)
 
 
-def forward_step(policy: PolicySpec, observation: NDArray[Any], precision: str, *, plain: bool = False) -> Callable[[], int]:
-    """A bare forward pass of `observation` [n, ...], which lies ready in the network's own precision; answers n.
+def forward_step(
+    policy: PolicySpec, observation: NDArray[Any], precision: str, *, plain: bool = False
+) -> Callable[[], int]:
+    """A bare forward pass of `observation` [n, ...], which lies ready in the network's own
+    precision; answers n.
 
-    It is made as workers make it, by the fastest way there is; `plain`: as torch makes it when the network is called.
+    It is made as workers make it, by the fastest way there is; `plain`: as torch makes it when the
+    network is called.
     """
     actor = InferencePolicy(policy, bfloat16=precision == "bfloat16")
     infer = actor.network if plain else actor.infer
-    ready, count = torch.from_numpy(observation).to(next(actor.network.parameters()).dtype), len(observation)
+    ready, count = (
+        torch.from_numpy(observation).to(next(actor.network.parameters()).dtype),
+        len(observation),
+    )
 
     def step() -> int:
         with torch.inference_mode():

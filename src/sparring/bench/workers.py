@@ -1,4 +1,6 @@
-"""What many workers cost to coordinate; how soon they answer, what memory they take; and whether one main process can serve 46."""
+"""What many workers cost to coordinate; how soon they answer, what memory they take; and whether
+one main process can serve 46.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +8,37 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
-from sparring.assembly import Parts
-from sparring.bench.bodies import BarePasses, PacedSettings, PacedStandIn
-from sparring.bench.crews import ROUND, Crew, open_crew
+import numpy as np
+
 from sparring.bench.measure import Case, Cases, Settings, Side, case, turns
 from sparring.bench.sessions import CONNECT_FOUR, open_session
-from sparring.bench.work import MLP
-from sparring.config import TrainConfig
-from sparring.dqn.precision import has_bfloat16
-from sparring.resolve import available_cpus
-from sparring.runtime import ProcessWorkers, default_start_method
+from sparring.bench.work import (
+    BATCH,
+    MLP,
+    forward_step,
+    rollout_settings,
+    round_command,
+    weights_in_place,
+)
+from sparring.config.schema import TrainConfig
+from sparring.config.system import available_cpus
+from sparring.dqn.kernels import has_bfloat16
+from sparring.dqn.networks import PolicySpec
+from sparring.games import spec_of
+from sparring.opponents.records import result_dtype
+from sparring.replay.transitions import transition_dtype
+from sparring.rollout.rollout import Rollout, RolloutSettings, Sink
+from sparring.rollout.round import RoundCommand, RoundReport, WeightSource
+from sparring.runtime import Batch, ProcessWorkers, default_start_method
+from sparring.training.assembly import Parts
 
 _FLOORS: Final = {"float32": 1.9, "bfloat16": 1.7}  # two workers beside one, on two cores or more
 _MANY: Final = 64
@@ -33,7 +51,9 @@ _NO_LEARNING: Final = 1e-12  # samples per insert
 
 
 def measure(settings: Settings) -> Cases:
-    """Connect Four, the MLP 2 x 256, 256 envs a worker, rounds of more than 50 ticks, the learner off."""
+    """Connect Four, the MLP 2 x 256, 256 envs a worker, rounds of more than 50 ticks, the learner
+    off.
+    """
     precision = "bfloat16" if has_bfloat16() else "float32"
     cases: Cases = {}
     if available_cpus() > 1:
@@ -50,34 +70,53 @@ def measure(settings: Settings) -> Cases:
 
 
 def _two_to_one(settings: Settings, precision: str) -> Cases:
-    """Two workers beside one; and two processes that do nothing but pass forward beside one, which is what the second core has to give."""
+    """Two workers beside one; and two processes that do nothing but pass forward beside one, which
+    is what the second core has to give.
+    """
     settings.say(f"workers: two beside one, {precision}")
     with ExitStack() as stack:
         one, two = (stack.enter_context(open_crew(MLP, count, precision)) for count in (1, 2))
-        bare_one, bare_two = (stack.enter_context(open_crew(MLP, count, precision, body=BarePasses)) for count in (1, 2))
+        bare_one, bare_two = (
+            stack.enter_context(open_crew(MLP, count, precision, body=BarePasses))
+            for count in (1, 2)
+        )
         crews = {"one": one, "two": two, "bare_one": bare_one, "bare_two": bare_two}
-        rates = turns({name: _side(settings, crew) for name, crew in crews.items()}, settings.slices)
+        rates = turns(
+            {name: _side(settings, crew) for name, crew in crews.items()}, settings.slices
+        )
         also = {"main_process": statistics.median(two.main_shares)}
     return {
-        f"two_to_one_{precision}": case(rates["two"], "plies/s", limits=rates["one"], floor=_FLOORS[precision], also=also),
-        f"cores_two_to_one_{precision}": case(rates["bare_two"], "states/s", limits=rates["bare_one"]),
+        f"two_to_one_{precision}": case(
+            rates["two"], "plies/s", limits=rates["one"], floor=_FLOORS[precision], also=also
+        ),
+        f"cores_two_to_one_{precision}": case(
+            rates["bare_two"], "states/s", limits=rates["bare_one"]
+        ),
     }
 
 
 def _many(settings: Settings, precision: str, counts: Sequence[int]) -> Cases:
-    """Crews of these sizes beside two workers, or one on a single core; where there are cores for more, the limit grows with them."""
+    """Crews of these sizes beside two workers, or one on a single core; where there are cores for
+    more, the limit grows with them.
+    """
     cpus = available_cpus()
     few = min(2, cpus)
     with ExitStack() as stack:
         settings.say(f"workers: {', '.join(map(str, counts))} beside {few}")
-        crews = {count: stack.enter_context(open_crew(MLP, count, precision)) for count in (few, *counts)}
-        rates = turns({str(count): _side(settings, crew) for count, crew in crews.items()}, settings.slices)
+        crews = {
+            count: stack.enter_context(open_crew(MLP, count, precision)) for count in (few, *counts)
+        }
+        rates = turns(
+            {str(count): _side(settings, crew) for count, crew in crews.items()}, settings.slices
+        )
     cases: Cases = {}
     for count in counts:
         limits = [rate * min(count, cpus) / few for rate in rates[str(few)]]
         floor = _MANY_FLOOR if count == _MANY else None
         also = {"main_process": statistics.median(crews[count].main_shares)}
-        cases[f"workers_{count}"] = case(rates[str(count)], "plies/s", limits=limits, floor=floor, also=also)
+        cases[f"workers_{count}"] = case(
+            rates[str(count)], "plies/s", limits=limits, floor=floor, also=also
+        )
     return cases
 
 
@@ -88,7 +127,9 @@ def _side(settings: Settings, crew: Crew) -> Side:
 
 
 def _start(settings: Settings, precision: str) -> Cases:
-    """Seconds from the start of the fork server until 46 workers have played a first match, and the memory of each."""
+    """Seconds from the start of the fork server until 46 workers have played a first match, and the
+    memory of each.
+    """
     seconds: list[float] = []
     private: list[float] = []
     for turn in range(settings.slices):
@@ -99,14 +140,22 @@ def _start(settings: Settings, precision: str) -> Cases:
         seconds.append(figures["seconds"])
         private = [count / 1e6 for count in figures["private_bytes"]] or private
     floor = 1.0 if default_start_method() == "forkserver" else None
-    cases = {f"start_of_{_LARGE}": case(seconds, "s", limits=_MOST_SECONDS, floor=floor, less_is_better=True)}
+    cases = {
+        f"start_of_{_LARGE}": case(
+            seconds, "s", limits=_MOST_SECONDS, floor=floor, less_is_better=True
+        )
+    }
     if private:
-        cases["private_memory"] = case(private, "MB", limits=_MOST_MEGABYTES, floor=floor, less_is_better=True)
+        cases["private_memory"] = case(
+            private, "MB", limits=_MOST_MEGABYTES, floor=floor, less_is_better=True
+        )
     return cases
 
 
 def _simulated(settings: Settings, precision: str) -> Case:
-    """A run whose 46 workers are stand-ins at the rate of a real one, and all that the main process does but for learning."""
+    """A run whose 46 workers are stand-ins at the rate of a real one, and all that the main process
+    does but for learning.
+    """
     settings.say(f"workers: {_LARGE} stand-ins at a real worker's rate")
     with open_crew(MLP, 1, precision) as crew:
         plies_per_s = statistics.median(crew.slice(settings.seconds) for _ in range(3))
@@ -126,9 +175,194 @@ def _simulated(settings: Settings, precision: str) -> Case:
             body=PacedStandIn,
         )
 
-    options = {**CONNECT_FOUR, "num_workers": _LARGE, "learner_threads": 1, "episodes_per_batch": ROUND, "buffer_size": 500_000}
-    with open_session({**options, "mode": "overlap", "samples_per_insert": _NO_LEARNING}, workers=stand_ins) as session:
+    options = {
+        **CONNECT_FOUR,
+        "num_workers": _LARGE,
+        "learner_threads": 1,
+        "episodes_per_batch": ROUND,
+        "buffer_size": 500_000,
+    }
+    with open_session(
+        {**options, "mode": "overlap", "samples_per_insert": _NO_LEARNING}, workers=stand_ins
+    ) as session:
         session.warm_up(settings.seconds)
         paces = [session.slice(settings.seconds) for _ in range(settings.slices)]
-    also = {"main_process": statistics.median(pace.main_share for pace in paces), "asked_of_each": plies_per_s}
-    return case([pace.plies_per_s for pace in paces], "plies/s", limits=_LARGE * plies_per_s, also=also)
+    also = {
+        "main_process": statistics.median(pace.main_share for pace in paces),
+        "asked_of_each": plies_per_s,
+    }
+    return case(
+        [pace.plies_per_s for pace in paces], "plies/s", limits=_LARGE * plies_per_s, also=also
+    )
+
+
+# Worker processes without a learner, measured in slices.
+
+
+ROUND: Final = 3 * BATCH  # matches of a worker's round: more than 50 ticks
+
+
+class Crew:
+    """Workers that play rounds as in `overlap`: while one is finished, the next is on its way."""
+
+    def __init__(self, workers: ProcessWorkers, count: int) -> None:
+        self.count = count
+        self._workers = workers
+        self._started = 0
+        self.main_shares: list[
+            float
+        ] = []  # of each slice: processor time of the main process, of one core's
+
+    def slice(self, seconds: float) -> float:
+        """Plies a second of rounds that are started within `seconds`, until all of them are
+        finished.
+
+        From nothing in flight to nothing in flight: some workers may be rounds ahead of others in
+        between.
+        """
+        plies, in_flight, begun, worked = 0, 2, time.perf_counter(), time.process_time()
+        self.start()
+        self.start()
+        while in_flight:
+            plies += self.finish().plies
+            spent = time.perf_counter() - begun
+            if spent < seconds:
+                self.start()
+            else:
+                in_flight -= 1
+        self.main_shares.append((time.process_time() - worked) / spent)
+        return plies / spent
+
+    def start(self, episodes: int = ROUND) -> None:
+        """Command a round; at most two may be in flight."""
+        for worker in range(self.count):
+            self._workers.start(worker, round_command(self._started, episodes))
+        self._started += 1
+
+    def finish(self) -> Batch:
+        """Wait for the round that was started first."""
+        batch = self._workers.finish_round()
+        batch.release()
+        return batch
+
+    def states(self) -> list[dict[str, Any]]:
+        """What the bodies answer to `get_state`, in order."""
+        return [state["body"] for state in self._workers.get_state().values()]
+
+
+@contextmanager
+def open_crew(
+    policy: PolicySpec, count: int, precision: str, *, body: Any = Rollout
+) -> Iterator[Crew]:
+    """So many workers of 256 envs, with the network's initial weights."""
+    vector = weights_in_place(policy).published(0)
+    workers = ProcessWorkers(
+        rollout_settings(policy, precision=precision),
+        num_workers=count,
+        size=len(vector),
+        num_snapshots=0,
+        num_versions=2,
+        episodes=ROUND,
+        start_method=default_start_method(),
+        notify=lambda text: None,
+        body=body,
+    )
+    with workers:
+        workers.weights.publish(0, vector)
+        yield Crew(workers, count)
+
+
+# Bodies that workers are given in place of `Rollout`, to look at one thing alone; each is made and
+# asked as a `Rollout` is.
+
+
+MEMORY_USE: Final = Path("/proc/self/smaps_rollup")
+_PASSES: Final = 64  # of a round
+
+
+@dataclass(frozen=True)
+class PacedSettings(RolloutSettings):
+    """`plies_per_s` that a real worker of these settings makes, `plies` that its round has."""
+
+    plies_per_s: float = 1.0
+    plies: int = 1
+
+
+class _Stateless:
+    """What a body without a state answers when it is asked for it."""
+
+    def get_state(self) -> dict[str, Any]:
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        pass
+
+
+class PacedStandIn(_Stateless):
+    """Hands on ready-made transitions as fast as a real worker plays them, one a ply, and sleeps
+    the rest of the time.
+
+    It may fall behind by one block. What a full ring or a late command takes from it beyond that is
+    lost, as it would be to a real worker.
+    """
+
+    def __init__(
+        self, settings: PacedSettings, weights: WeightSource, *, worker: int, incarnation: int
+    ) -> None:
+        spec = spec_of(settings.policy.game)
+        self._settings = settings
+        self._rows = np.zeros(settings.block, transition_dtype(spec))
+        self._num_players = spec.num_players
+
+    def play_round(self, command: RoundCommand, sink: Sink) -> RoundReport:
+        settings, begun = self._settings, time.perf_counter()
+        due, handed = begun, 0
+        while handed < settings.plies:
+            block = self._rows[: settings.plies - handed]
+            due += len(block) / settings.plies_per_s
+            time.sleep(max(0.0, due - time.perf_counter()))
+            sink(block)
+            due = max(due, time.perf_counter() - len(block) / settings.plies_per_s)
+            handed += len(block)
+        results = np.zeros(command.episodes, result_dtype(self._num_players))
+        return RoundReport(
+            command.round, results, frozenset(), settings.plies, time.perf_counter() - begun
+        )
+
+
+class BarePasses(_Stateless):
+    """Makes forward passes and nothing else: what the cores give when nothing has to be
+    coordinated.
+    """
+
+    def __init__(
+        self, settings: RolloutSettings, weights: WeightSource, *, worker: int, incarnation: int
+    ) -> None:
+        spec = spec_of(settings.policy.game)
+        observation = np.zeros((BATCH, *spec.observation_shape), spec.observation_dtype)
+        self._pass = forward_step(
+            settings.policy, observation, "bfloat16" if settings.bfloat16 else "float32"
+        )
+        self._nothing = np.zeros(0, result_dtype(spec.num_players))
+
+    def play_round(self, command: RoundCommand, sink: Sink) -> RoundReport:
+        begun = time.perf_counter()
+        plies = sum(self._pass() for _ in range(_PASSES))
+        return RoundReport(
+            command.round, self._nothing, frozenset(), plies, time.perf_counter() - begun
+        )
+
+
+class Weighed(Rollout):
+    """A worker's body whose state is the memory that its process shares with no other."""
+
+    def get_state(self) -> dict[str, Any]:
+        return {"private_bytes": private_bytes()}
+
+
+def private_bytes(memory_use: Path = MEMORY_USE) -> int:
+    """Memory that would be free without this process, as Linux counts it: pages that no other
+    process maps.
+    """
+    lines = memory_use.read_text(encoding="utf-8").splitlines()
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Private_"))

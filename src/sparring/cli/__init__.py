@@ -1,7 +1,8 @@
 """The `sparring` command: which command, which exit status, what goes to which stream.
 
-Exit status: 0 done; 2 bad usage or configuration, one line on standard error and nothing written; 130 stopped by Ctrl-C; 1 anything else.
-torch and the games are imported by the commands that need them, so that help and mistakes are answered at once.
+Exit status: 0 done; 2 bad usage or configuration, one line on standard error and nothing written;
+130 stopped by Ctrl-C; 1 anything else. torch and the games are imported by the commands that need
+them, so that help and mistakes are answered at once.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _look_for_modules_here() -> None:
-    """Modules that a command line names, as in `train my_game:MyGame`, may lie in the current directory.
+    """Modules that a command line names, as in `train my_game:MyGame`, may lie in the current
+    directory.
 
     Behind all others: what happens to lie there must not stand in for what is installed.
     """
@@ -58,11 +60,15 @@ def _answer(argv: list[str]) -> int:
 
 
 def _reader_has_gone() -> int:
-    """Quiet if nobody reads our standard output any more, as in `sparring games | head -1`; else an error like any other."""
+    """Quiet if nobody reads our standard output any more, as in `sparring games | head -1`; else an
+    error like any other.
+    """
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more when it exits
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # the interpreter flushes once more when it exits
     else:
         traceback.print_exc()
     return 1

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sparring.config_files import read_toml
+from sparring.config.sources import read_toml
 from sparring.errors import FileFormatError, InputError, nearest
-from sparring.importable import is_importable_name
+from sparring.user_code import is_importable_name
 
 _FILES: Final = ("best.safetensors", "last.safetensors")
 
 
 @dataclass(frozen=True)
 class FoundAgent:
-    """An agent file, and whose code may run to play it: the game and the network, where they do not come with Sparring.
+    """An agent file, and whose code may run to play it: the game and the network, where they do not
+    come with Sparring.
 
-    A file by itself causes nothing to be imported. A run does, as `resume` does: its configuration says what it was trained on.
+    A file by itself causes nothing to be imported. A run does, as `resume` does: its configuration
+    says what it was trained on.
     """
 
     path: Path
@@ -26,8 +28,11 @@ class FoundAgent:
     network: str | None = None
 
 
-def find_agent(agent: str, runs_dir: str, *, game: str | None = None, network: str | None = None) -> FoundAgent:
-    """The agent that `agent` names: a file, or the best, else the last agent of a run given by name or directory.
+def find_agent(
+    agent: str, runs_dir: str, *, game: str | None = None, network: str | None = None
+) -> FoundAgent:
+    """The agent that `agent` names: a file, or the best, else the last agent of a run given by name
+    or directory.
 
     `game` and `network` as the caller named them go before what the run says.
     """
@@ -40,14 +45,26 @@ def find_agent(agent: str, runs_dir: str, *, game: str | None = None, network: s
             told_game, told_network = _own_code(run)
             return FoundAgent(run / name, game or told_game, network or told_network)
     if run.is_dir():
-        raise InputError(f"there is no agent in {run} yet", expected=" or ".join(_FILES), remedy="train first, or wait for a checkpoint")
-    runs = [entry.name for entry in run.parent.iterdir() if entry.is_dir()] if run.parent.is_dir() else []
+        raise InputError(
+            f"there is no agent in {run} yet",
+            expected=" or ".join(_FILES),
+            remedy="train first, or wait for a checkpoint",
+        )
+    runs = (
+        [entry.name for entry in run.parent.iterdir() if entry.is_dir()]
+        if run.parent.is_dir()
+        else []
+    )
     expected = f"an agent file, or a run in {run.parent}"
-    raise InputError("there is no such agent", got=repr(agent), expected=expected, remedy=nearest(run.name, runs))
+    raise InputError(
+        "there is no such agent", got=repr(agent), expected=expected, remedy=nearest(run.name, runs)
+    )
 
 
 def _own_code(run: Path) -> tuple[str | None, str | None]:
-    """The game of a run, and its network if that is one of the user's own, by its configuration; None where it does not say."""
+    """The game of a run, and its network if that is one of the user's own, by its configuration;
+    None where it does not say.
+    """
     try:
         config = read_toml(run / "config.toml")
     except FileFormatError:

@@ -23,7 +23,9 @@ _MOST_COLUMNS = 19  # four letters each, of 80
 
 
 def command(name: str = "sparring") -> str:
-    """What to type for a program of our environment: its path, where the environment is not activated and we were called by path too."""
+    """What to type for a program of our environment: its path, where the environment is not
+    activated and we were called by path too.
+    """
     called = Path(sys.argv[0])
     return name if called.name != "sparring" or shutil.which(name) else str(called.with_name(name))
 
@@ -45,16 +47,22 @@ def training_figures(result: TrainResult) -> dict[str, Any]:
 
 def print_training(result: TrainResult) -> None:
     """What the run came to, how strong its agent is, and what to type next."""
-    from sparring.cli.judging import judge
+    from sparring.cli.evaluate import judge
 
-    _say(f"{result.episodes:,} matches, {result.plies:,} plies and {result.updates:,} updates in all")
-    _say(f"this time {result.seconds:,.0f} s at {result.plies_per_s:,.0f} plies/s and {result.episodes_per_min:,.0f} matches/min")
+    _say(
+        f"{result.episodes:,} matches, {result.plies:,} plies and {result.updates:,} updates in all"
+    )
+    _say(
+        f"this time {result.seconds:,.0f} s at {result.plies_per_s:,.0f} plies/s and {result.episodes_per_min:,.0f} matches/min"
+    )
     found = find_agent(f"{result.run}/", "")
     _say(f"agent  {found.path}")
     _say(f"last   sha256 {result.sha256}")
     if result.interrupted:
         return
-    print_evaluation({"agent": str(found.path), **judge(found, (), matches=_STRENGTH_MATCHES, seed=0)})
+    print_evaluation(
+        {"agent": str(found.path), **judge(found, (), matches=_STRENGTH_MATCHES, seed=0)}
+    )
     _say("What next:")
     _say(f"  {command()} play {result.run}")
     _say(f"  {command()} evaluate {result.run} --matches 1000")
@@ -70,14 +78,29 @@ def print_evaluation(figures: Mapping[str, Any]) -> None:
         _print_positions(figures["positions"])
     if "exhaustive" in figures:
         found = figures["exhaustive"]
-        _say(f"{found['losses']:,} losses in {found['lines']:,} lines of play, which are all that an opponent can choose")
+        _say(
+            f"{found['losses']:,} losses in {found['lines']:,} lines of play, which are all that an opponent can choose"
+        )
         for seat, lines in enumerate(found["seats"]):
-            _say(f"  seat {seat}: {lines['wins']:,} wins, {lines['draws']:,} draws, {lines['losses']:,} losses")
+            _say(
+                f"  seat {seat}: {lines['wins']:,} wins, {lines['draws']:,} draws, {lines['losses']:,} losses"
+            )
 
 
 def _score_table(opponents: Mapping[str, Mapping[str, Any]]) -> Table:
-    two = all(len(result["seats"]) <= 2 for result in opponents.values())  # the scores of more seats would not fit in a line
-    table = _table("against", "matches", "wins", "draws", "losses", "score", "95 % interval", *(["by seat"] if two else []))
+    two = all(
+        len(result["seats"]) <= 2 for result in opponents.values()
+    )  # the scores of more seats would not fit in a line
+    table = _table(
+        "against",
+        "matches",
+        "wins",
+        "draws",
+        "losses",
+        "score",
+        "95 % interval",
+        *(["by seat"] if two else []),
+    )
     for name, result in opponents.items():
         low, high = result["interval95"]
         counts = (f"{result[key]:,}" for key in ("matches", "wins", "draws", "losses"))
@@ -89,9 +112,13 @@ def _score_table(opponents: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _print_positions(players: Mapping[str, Mapping[str, Any]]) -> None:
-    """What players make of solved positions: three shares over all, then each share by number of stones."""
+    """What players make of solved positions: three shares over all, then each share by number of
+    stones.
+    """
     first = next(iter(players.values()))
-    _say(f"{first['all']['n']:,} solved positions; in {first['matters']['n']:,} it matters: the legal moves differ in outcome")
+    _say(
+        f"{first['all']['n']:,} solved positions; in {first['matters']['n']:,} it matters: the legal moves differ in outcome"
+    )
     _say("Shares of moves that keep win, draw or loss, and of those exactly best (95 %):")
     table = _table("player", "keeps the value", "where it matters", "exactly best")
     for name, judged in players.items():
@@ -101,10 +128,21 @@ def _print_positions(players: Mapping[str, Mapping[str, Any]]) -> None:
             (matters, "value_preserving", "interval95"),
             (every, "exact", "exact_interval95"),
         )
-        table.add_row(name, *(_share_and_interval(shares[share], shares[interval]) for shares, share, interval in figures))
+        table.add_row(
+            name,
+            *(
+                _share_and_interval(shares[share], shares[interval])
+                for shares, share, interval in figures
+            ),
+        )
     _print(table)
     for title, among, share, interval in (
-        ("Keeps the value, by number of stones ± half the 95 % interval:", "all", "value_preserving", "interval95"),
+        (
+            "Keeps the value, by number of stones ± half the 95 % interval:",
+            "all",
+            "value_preserving",
+            "interval95",
+        ),
         ("The same where it matters:", "matters", "value_preserving", "interval95"),
         ("Exactly best:", "all", "exact", "exact_interval95"),
     ):
@@ -121,7 +159,9 @@ def _share_and_interval(share: float | None, interval: Sequence[float]) -> str:
 
 
 def _share_and_doubt(share: float | None, interval: Sequence[float]) -> str:
-    doubt = f"{(interval[1] - interval[0]) / 2:.3f}".removeprefix("0")  # a half at most; the letter is what five columns can spare
+    doubt = f"{(interval[1] - interval[0]) / 2:.3f}".removeprefix(
+        "0"
+    )  # a half at most; the letter is what five columns can spare
     return "-" if share is None else f"{share:.3f} ±{doubt}"
 
 
@@ -134,14 +174,24 @@ def print_tournament(figures: Mapping[str, Any]) -> None:
         low, high = player["interval95"]
         mark = "" if player["settled"] else "*"
         name = _abbreviated(player["name"], 40)
-        table.add_row(str(place), name, f"{player['rating']:.0f}{mark}", f"{low:.0f} to {high:.0f}", f"{player['score']:.3f}")
+        table.add_row(
+            str(place),
+            name,
+            f"{player['rating']:.0f}{mark}",
+            f"{low:.0f} to {high:.0f}",
+            f"{player['score']:.3f}",
+        )
     _print(table)
-    _say(f"{figures['game']}, {figures['matches']:,} matches a pair; ratings are Elo, random has 0.")
+    _say(
+        f"{figures['game']}, {figures['matches']:,} matches a pair; ratings are Elo, random has 0."
+    )
     if not all(player["settled"] for player in figures["players"]):
         _say("* never won or never lost a point, itself or its like: the rating is held by")
         _say("  one virtual match with each opponent, and says no more than 'at least' that far.")
     if payoff["seats"] > 2:
-        _say(f"Rows have one seat, columns the other {payoff['seats'] - 1}; equals score {1 / payoff['seats']:.2f}.")
+        _say(
+            f"Rows have one seat, columns the other {payoff['seats'] - 1}; equals score {1 / payoff['seats']:.2f}."
+        )
     _print_payoff(payoff["scores"])
 
 
@@ -153,7 +203,10 @@ def _print_payoff(scores: Sequence[Sequence[float | None]]) -> None:
     _say("Score of the row against the column, in per cent, by place:")
     _say("    " + "".join(f"{place:4d}" for place in range(1, len(scores) + 1)))
     for place, row in enumerate(scores, 1):
-        _say(f"{place:4d}" + "".join("   -" if score is None else f"{100 * score:4.0f}" for score in row))
+        _say(
+            f"{place:4d}"
+            + "".join("   -" if score is None else f"{100 * score:4.0f}" for score in row)
+        )
 
 
 def _abbreviated(name: str, most: int) -> str:
@@ -168,7 +221,14 @@ def print_games(games: Iterable[tuple[GameSpec, Sequence[int]]]) -> None:
     for spec, players in games:
         observation = f"{spec.observation_dtype} {' x '.join(map(str, spec.observation_shape))}"
         chance = "yes" if spec.chance else "no"
-        table.add_row(spec.name, ", ".join(map(str, players)), str(spec.num_actions), observation, chance, str(spec.max_plies))
+        table.add_row(
+            spec.name,
+            ", ".join(map(str, players)),
+            str(spec.num_actions),
+            observation,
+            chance,
+            str(spec.max_plies),
+        )
     _print(table)
     _say("Others by name: openspiel:backgammon, pettingzoo:classic/chess-v6, and your own:")
     _say("module:Class or compiled:module. `sparring check-game NAME` checks one.")

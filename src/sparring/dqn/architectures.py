@@ -1,6 +1,8 @@
-"""The networks that come with Sparring: `mlp` for any observation, `patches` and `resnet` for boards.
+"""The networks that come with Sparring: `mlp` for any observation, `patches` and `resnet` for
+boards.
 
-Each factory takes what a game declares and plain arguments, and refuses arguments that make no network before anything is allocated.
+Each factory takes what a game declares and plain arguments, and refuses arguments that make no
+network before anything is allocated.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from sparring.dqn.heads import QHead
-from sparring.dqn.precision import can_fuse
+from sparring.dqn.kernels import can_fuse
 from sparring.errors import ConfigurationError
 from sparring.games.spec import GameSpec
 
@@ -37,7 +39,10 @@ def mlp(
 ) -> nn.Module:
     """A perceptron with hidden layers of `net_arch` units."""
     _check_units("net_arch of network mlp", net_arch)
-    unit, head = _activation("mlp", activation), _head(spec, dueling=dueling, atoms=atoms, noisy=noisy)
+    unit, head = (
+        _activation("mlp", activation),
+        _head(spec, dueling=dueling, atoms=atoms, noisy=noisy),
+    )
     return MLP(spec, net_arch=tuple(net_arch), activation=unit, head=head)
 
 
@@ -52,26 +57,53 @@ def patches(
     atoms: int = 1,
     noisy: bool = False,
 ) -> nn.Module:
-    """A perceptron of `patch_arch` units on every square of `patch_size` cells a side, and one of `net_arch` units on all they say."""
+    """A perceptron of `patch_arch` units on every square of `patch_size` cells a side, and one of
+    `net_arch` units on all they say.
+    """
     _check_board("patches", spec)
     _, rows, columns = spec.observation_shape
     _check_count("patch_size of network patches", patch_size, min(rows, columns))
     _check_units("patch_arch of network patches", patch_arch)
     _check_units("net_arch of network patches", net_arch)
-    unit, head = _activation("patches", activation), _head(spec, dueling=dueling, atoms=atoms, noisy=noisy)
-    return Patches(spec, patch_size=patch_size, patch_arch=tuple(patch_arch), net_arch=tuple(net_arch), activation=unit, head=head)
+    unit, head = (
+        _activation("patches", activation),
+        _head(spec, dueling=dueling, atoms=atoms, noisy=noisy),
+    )
+    return Patches(
+        spec,
+        patch_size=patch_size,
+        patch_arch=tuple(patch_arch),
+        net_arch=tuple(net_arch),
+        activation=unit,
+        head=head,
+    )
 
 
-def resnet(spec: GameSpec, *, channels: int = 32, blocks: int = 2, dueling: bool = False, atoms: int = 1, noisy: bool = False) -> nn.Module:
+def resnet(
+    spec: GameSpec,
+    *,
+    channels: int = 32,
+    blocks: int = 2,
+    dueling: bool = False,
+    atoms: int = 1,
+    noisy: bool = False,
+) -> nn.Module:
     """A residual network of `blocks` blocks of two 3x3 convolutions with `channels` channels."""
     _check_board("resnet", spec)
     _check_count("channels of network resnet", channels)
     _check_count("blocks of network resnet", blocks, MOST_LAYERS)
-    return ResNet(spec, channels=channels, blocks=blocks, head=_head(spec, dueling=dueling, atoms=atoms, noisy=noisy))
+    return ResNet(
+        spec,
+        channels=channels,
+        blocks=blocks,
+        head=_head(spec, dueling=dueling, atoms=atoms, noisy=noisy),
+    )
 
 
 def _head(spec: GameSpec, *, dueling: bool, atoms: int, noisy: bool) -> Callable[[int], QHead]:
-    """What makes the last layers, given the units before them; several atoms share out the range of returns that the game declares."""
+    """What makes the last layers, given the units before them; several atoms share out the range of
+    returns that the game declares.
+    """
     _check_count("atoms", atoms, MOST_ATOMS)
     if atoms > 1 and spec.returns is None:
         raise ConfigurationError(
@@ -79,7 +111,9 @@ def _head(spec: GameSpec, *, dueling: bool, atoms: int, noisy: bool) -> Callable
             remedy="declare GameSpec.returns, or leave atoms out",
         )  # fmt: skip
     support = (*spec.returns, atoms) if atoms > 1 and spec.returns is not None else None
-    return partial(QHead, num_actions=spec.num_actions, dueling=dueling, support=support, noisy=noisy)
+    return partial(
+        QHead, num_actions=spec.num_actions, dueling=dueling, support=support, noisy=noisy
+    )
 
 
 def _check_board(network: str, spec: GameSpec) -> None:
@@ -93,7 +127,9 @@ def _check_board(network: str, spec: GameSpec) -> None:
 
 def _check_units(what: str, layers: Any) -> None:
     if not isinstance(layers, list | tuple) or not 1 <= len(layers) <= MOST_LAYERS:
-        raise ConfigurationError(what, got=f"{layers!r:.60}", expected=f"1 to {MOST_LAYERS} numbers of units")
+        raise ConfigurationError(
+            what, got=f"{layers!r:.60}", expected=f"1 to {MOST_LAYERS} numbers of units"
+        )
     for units in layers:
         _check_count(f"an entry of {what.split()[0]}", units)
 
@@ -109,12 +145,16 @@ def _activation(network: str, activation: Any) -> type[nn.Module]:
 
 def _check_count(what: str, value: Any, most: int | None = None) -> None:
     if type(value) is not int or value < 1 or (most is not None and value > most):
-        expected = "a whole number of at least 1" if most is None else f"a whole number from 1 to {most}"
+        expected = (
+            "a whole number of at least 1" if most is None else f"a whole number from 1 to {most}"
+        )
         raise ConfigurationError(what, got=f"{value!r:.60}", expected=expected)
 
 
 class QNetwork(nn.Module, ABC):
-    """A network of ours: hidden layers, which may work in bfloat16, and a head, which always works in float32."""
+    """A network of ours: hidden layers, which may work in bfloat16, and a head, which always works
+    in float32.
+    """
 
     head: QHead
 
@@ -146,7 +186,14 @@ class QNetwork(nn.Module, ABC):
 class MLP(QNetwork):
     """Q-values of all actions from a flattened observation."""
 
-    def __init__(self, spec: GameSpec, *, net_arch: tuple[int, ...], activation: type[nn.Module], head: Callable[[int], QHead]) -> None:
+    def __init__(
+        self,
+        spec: GameSpec,
+        *,
+        net_arch: tuple[int, ...],
+        activation: type[nn.Module],
+        head: Callable[[int], QHead],
+    ) -> None:
         super().__init__()
         self.body = _perceptron(spec.observation_size, net_arch, activation)
         self.head = head(net_arch[-1])
@@ -163,11 +210,13 @@ class MLP(QNetwork):
 
 
 class Patches(QNetwork):
-    """Q-values of all actions from planes [C, H, W]: the same small perceptron sees every square patch, a second one all that it says.
+    """Q-values of all actions from planes [C, H, W]: the same small perceptron sees every square
+    patch, a second one all that it says.
 
-    The first is a convolution without padding and then 1x1 convolutions ("network in network", Lin et al., ICLR 2014), worked out as
-    matrix products over patches that are gathered first. From each position it learns as many times as there are patches what a line of
-    stones is worth; where a patch lies is for the second perceptron to know.
+    The first is a convolution without padding and then 1x1 convolutions ("network in network", Lin
+    et al., ICLR 2014), worked out as matrix products over patches that are gathered first. From
+    each position it learns as many times as there are patches what a line of stones is worth; where
+    a patch lies is for the second perceptron to know.
     """
 
     def __init__(
@@ -183,12 +232,18 @@ class Patches(QNetwork):
         super().__init__()
         planes = spec.observation_shape[0]
         cells = torch.arange(spec.observation_size).view(spec.observation_shape)
-        squares = cells.unfold(1, patch_size, 1).unfold(2, patch_size, 1)  # [C, rows, columns, side, side]
-        self.cells: Tensor  # [patches * C * side * side], which cell of the flattened observation is where
+        squares = cells.unfold(1, patch_size, 1).unfold(
+            2, patch_size, 1
+        )  # [C, rows, columns, side, side]
+        self.cells: (
+            Tensor  # [patches * C * side * side], which cell of the flattened observation is where
+        )
         self.register_buffer("cells", squares.permute(1, 2, 0, 3, 4).flatten(), persistent=False)
         self._patch_cells = planes * patch_size * patch_size
         self.patch = _perceptron(self._patch_cells, patch_arch, activation)
-        self.body = _perceptron(squares.shape[1] * squares.shape[2] * patch_arch[-1], net_arch, activation)
+        self.body = _perceptron(
+            squares.shape[1] * squares.shape[2] * patch_arch[-1], net_arch, activation
+        )
         self.head = head(net_arch[-1])
 
     def hidden(self, observation: Tensor) -> Tensor:
@@ -201,13 +256,17 @@ class Patches(QNetwork):
         return _fused(self.body, said.view(len(observation), -1))
 
     def _patches(self, observation: Tensor) -> Tensor:
-        """[B, C, H, W] -> [B * patches, C * side * side]; in float32 first, for which torch gathers eight times as fast as for int8."""
+        """[B, C, H, W] -> [B * patches, C * side * side]; in float32 first, for which torch gathers
+        eight times as fast as for int8.
+        """
         gathered = observation.flatten(1).to(torch.float32).index_select(1, self.cells)
         return gathered.view(-1, self._patch_cells).to(_dtype(self.patch))
 
 
 class SquaredReLU(nn.Module):
-    """`relu(x)^2` (So et al., "Primer", NeurIPS 2021): a unit of the next layer can ask for two things at once."""
+    """`relu(x)^2` (So et al., "Primer", NeurIPS 2021): a unit of the next layer can ask for two
+    things at once.
+    """
 
     def forward(self, units: Tensor) -> Tensor:
         squares: Tensor = _SquaredReLU.apply(units)  # type: ignore[no-untyped-call]
@@ -215,7 +274,9 @@ class SquaredReLU(nn.Module):
 
 
 class _SquaredReLU(torch.autograd.Function):
-    """With 2 relu(x) as its derivative: torch would take four passes over memory for that of a power of a ReLU."""
+    """With 2 relu(x) as its derivative: torch would take four passes over memory for that of a
+    power of a ReLU.
+    """
 
     @staticmethod
     def forward(ctx: Any, units: Tensor) -> Tensor:
@@ -248,47 +309,58 @@ def _dtype(layers: nn.Sequential) -> torch.dtype:
 def _fused(layers: nn.Sequential, units: Tensor) -> Tensor:
     """A perceptron's units, without a gradient.
 
-    On a CPU a layer and its ReLU are one call of oneDNN, which takes the ReLU in the same pass over memory and also knows CPUs on which
-    torch's other library, which takes float32 otherwise, is half as fast: a worker plays 1.15 times as fast in bfloat16, and 1.6 times in
-    float32.
+    On a CPU a layer and its ReLU are one call of oneDNN, which takes the ReLU in the same pass over
+    memory and also knows CPUs on which torch's other library, which takes float32 otherwise, is
+    half as fast: a worker plays 1.15 times as fast in bfloat16, and 1.6 times in float32.
     """
     if not can_fuse(units.device, units.dtype):
         plain: Tensor = layers(units)
         return plain
     for layer in layers:
         if isinstance(layer, nn.Linear):
-            units = torch.ops.mkldnn._linear_pointwise(units, layer.weight, layer.bias, "relu", [], "")
+            units = torch.ops.mkldnn._linear_pointwise(
+                units, layer.weight, layer.bias, "relu", [], ""
+            )
         elif isinstance(layer, SquaredReLU):
             units = units.square_()
     return units
 
 
 class ResNet(QNetwork):
-    """Q-values of all actions from planes [C, H, W], by residual blocks (He et al., "Deep residual learning", CVPR 2016).
+    """Q-values of all actions from planes [C, H, W], by residual blocks (He et al., "Deep residual
+    learning", CVPR 2016).
 
-    3x3 convolutions that keep the size of the board; then a 1x1 convolution to few planes and one linear layer, as the policy head of
-    Silver et al. (AlphaGo Zero, Nature 2017). A hidden layer in between made it learn more slowly (Connect Four, exact values).
+    3x3 convolutions that keep the size of the board; then a 1x1 convolution to few planes and one
+    linear layer, as the policy head of Silver et al. (AlphaGo Zero, Nature 2017). A hidden layer in
+    between made it learn more slowly (Connect Four, exact values).
 
     Deviations from He et al.:
-    - No batch normalisation, and no other: on small boards it costs a good part of the time, and its running averages are no parameters,
-      so they would not travel with the weights.
-    - In its place an initialisation in the manner of Fixup (Zhang et al., ICLR 2019): the last convolution of each block starts at zero,
-      so that each block starts as the identity, and the first one is scaled by blocks^(-1/2). As in SkipInit (De & Smith, NeurIPS 2020)
-      the zero is what matters. Of Fixup we leave out the scalar multipliers, the biases before each convolution (each has one behind
-      it), and the zeros in the last linear layer, with which all actions would start as equals.
+    - No batch normalisation, and no other: on small boards it costs a good part of the time, and
+      its running averages are no parameters, so they would not travel with the weights.
+    - In its place an initialisation in the manner of Fixup (Zhang et al., ICLR 2019): the last
+      convolution of each block starts at zero, so that each block starts as the identity, and the
+      first one is scaled by blocks^(-1/2). As in SkipInit (De & Smith, NeurIPS 2020) the zero is
+      what matters. Of Fixup we leave out the scalar multipliers, the biases before each convolution
+      (each has one behind it), and the zeros in the last linear layer, with which all actions would
+      start as equals.
     - No pooling and no strides: where a stone lies is what counts.
     """
 
-    def __init__(self, spec: GameSpec, *, channels: int, blocks: int, head: Callable[[int], QHead]) -> None:
+    def __init__(
+        self, spec: GameSpec, *, channels: int, blocks: int, head: Callable[[int], QHead]
+    ) -> None:
         super().__init__()
         planes, rows, columns = spec.observation_shape
         self.stem = _convolution(planes, channels)
-        self.blocks = nn.Sequential(*(ResidualBlock(channels, scale=blocks**-0.5) for _ in range(blocks)))
+        self.blocks = nn.Sequential(
+            *(ResidualBlock(channels, scale=blocks**-0.5) for _ in range(blocks))
+        )
         self.planes = nn.Conv2d(channels, HEAD_PLANES, 1)
         self.head = head(HEAD_PLANES * rows * columns)
 
     def hidden(self, observation: Tensor) -> Tensor:
-        # With the channels last in memory the CPU's convolutions need not rearrange what goes in and out: a tenth faster at 32.
+        # With the channels last in memory the CPU's convolutions need not rearrange what goes in
+        # and out: a tenth faster at 32.
         board = observation.to(self.stem.weight.dtype, memory_format=torch.channels_last)
         board = self.blocks(functional.relu(self.stem(board), inplace=True))
         return functional.relu(self.planes(board), inplace=True).flatten(1)
@@ -309,7 +381,9 @@ class ResidualBlock(nn.Module):
 
 
 def _convolution(wide: int, narrow: int, *, scale: float = 1.0) -> nn.Conv2d:
-    """3x3, to the same size of board; initialised as He et al. (ICCV 2015) for layers before a ReLU, times `scale`, without a bias."""
+    """3x3, to the same size of board; initialised as He et al. (ICCV 2015) for layers before a
+    ReLU, times `scale`, without a bias.
+    """
     layer = nn.Conv2d(wide, narrow, 3, padding=1)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]

@@ -9,27 +9,31 @@ from numba import njit
 
 
 def linear_epsilon(progress: float, *, initial: float, final: float, fraction: float) -> float:
-    """The rate of random actions when `progress` (in 0..1) of the run is done: from `initial` down to `final` over the first `fraction`."""
+    """The rate of random actions when `progress` (in 0..1) of the run is done: from `initial` down
+    to `final` over the first `fraction`.
+    """
     if fraction <= 0.0:
         return final
     return initial + min(1.0, progress / fraction) * (final - initial)
 
 
 def ladder_epsilon(worker: int, num_workers: int, *, eps: float, alpha: float) -> float:
-    """`eps ** (1 + alpha * i / (N - 1))` for worker i of N: a rate of random actions for each, the same from the start to the end.
+    """`eps ** (1 + alpha * i / (N - 1))` for worker i of N: a rate of random actions for each, the
+    same from the start to the end.
 
-    Source: Horgan et al., "Distributed prioritized experience replay" (ICLR 2018), section 4.1, with eps 0.4 and alpha 7. A single
-    worker has eps.
+    Source: Horgan et al., "Distributed prioritized experience replay" (ICLR 2018), section 4.1,
+    with eps 0.4 and alpha 7. A single worker has eps.
     """
     return float(eps ** (1.0 + alpha * worker / max(1, num_workers - 1)))
 
 
 @njit(cache=True, nogil=True)
 def epsilon_greedy(q: Any, mask: Any, uniforms: Any, epsilon: Any, actions: Any) -> None:
-    """Fill `actions` [n]: with probability epsilon a uniformly random legal action, else the legal one of the highest Q.
+    """Fill `actions` [n]: with probability epsilon a uniformly random legal action, else the legal
+    one of the highest Q.
 
-    q [n, A], mask [n, A] bool, uniforms [n, 2] in [0, 1): the first decides whether to explore, the second which action. The first
-    of equal Q-values wins. A row without a legal action gets -1.
+    q [n, A], mask [n, A] bool, uniforms [n, 2] in [0, 1): the first decides whether to explore, the
+    second which action. The first of equal Q-values wins. A row without a legal action gets -1.
     """
     for i in range(q.shape[0]):
         legal = 0

@@ -1,7 +1,8 @@
-"""The last layers of our networks: from hidden units to Q-values, plain, dueling, distributional, noisy, or all of these.
+"""The last layers of our networks: from hidden units to Q-values, plain, dueling, distributional,
+noisy, or all of these.
 
-They work in float32 whatever the others do: bfloat16 cannot tell values apart that differ by less than 1/256 of their size, and moves
-often do.
+They work in float32 whatever the others do: bfloat16 cannot tell values apart that differ by less
+than 1/256 of their size, and moves often do.
 """
 
 from __future__ import annotations
@@ -19,32 +20,54 @@ _SIGMA: Final = 0.5  # sigma_0 of Fortunato et al., section 3.2
 class QHead(nn.Module):
     """Q-values [B, A] from hidden units [B, units].
 
-    - `dueling`: Q = V + A - mean(A) over all actions (Wang et al. 2016, equation 9). The mean runs over illegal actions too, which shifts
-      every Q alike and leaves the greedy move as it is. With atoms it is taken of the logits, atom by atom, as in Rainbow (Hessel et al.,
-      AAAI 2018).
-    - `support`: (lowest, highest, number N of atoms) of a categorical distribution of returns (Bellemare et al., "A distributional
-      perspective on reinforcement learning", ICML 2017); Q is its mean.
-    - `noisy`: noisy layers (`NoisyLinear`); here only, where Rainbow has them in all fully connected layers.
+    - `dueling`: Q = V + A - mean(A) over all actions (Wang et al. 2016, equation 9). The mean runs
+      over illegal actions too, which shifts every Q alike and leaves the greedy move as it is. With
+      atoms it is taken of the logits, atom by atom, as in Rainbow (Hessel et al., AAAI 2018).
+    - `support`: (lowest, highest, number N of atoms) of a categorical distribution of returns
+      (Bellemare et al., "A distributional perspective on reinforcement learning", ICML 2017); Q is
+      its mean.
+    - `noisy`: noisy layers (`NoisyLinear`); here only, where Rainbow has them in all fully
+      connected layers.
     """
 
-    def __init__(self, units: int, num_actions: int, *, dueling: bool, support: tuple[float, float, int] | None, noisy: bool) -> None:
+    def __init__(
+        self,
+        units: int,
+        num_actions: int,
+        *,
+        dueling: bool,
+        support: tuple[float, float, int] | None,
+        noisy: bool,
+    ) -> None:
         super().__init__()
         self.atoms = 1 if support is None else support[2]
         layer = NoisyLinear if noisy else nn.Linear
         self.advantage = layer(units, num_actions * self.atoms)
         self.value = layer(units, self.atoms) if dueling else None
         self.support: Tensor | None  # [N]
-        self.register_buffer("support", None if support is None else torch.linspace(*support), persistent=False)
+        self.register_buffer(
+            "support", None if support is None else torch.linspace(*support), persistent=False
+        )
 
     def forward(self, hidden: Tensor) -> Tensor:
         """[B, units] of any floating dtype -> [B, A] float32."""
         logits = self.logits(hidden)
-        return logits.squeeze(2) if self.support is None else (logits.softmax(dim=2) * self.support).sum(dim=2)
+        return (
+            logits.squeeze(2)
+            if self.support is None
+            else (logits.softmax(dim=2) * self.support).sum(dim=2)
+        )
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """[B, units] -> [B, A, N] float32: of the probabilities of the atoms; without atoms N is 1 and they are the Q-values."""
+        """[B, units] -> [B, A, N] float32: of the probabilities of the atoms; without atoms N is 1
+        and they are the Q-values.
+        """
         device = hidden.device.type
-        with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
+        with (
+            torch.autocast(device, enabled=False)
+            if torch.is_autocast_enabled(device)
+            else nullcontext()
+        ):
             hidden = hidden.to(torch.float32)
             if self.value is None:
                 logits: Tensor = self.advantage(hidden).unflatten(1, (-1, self.atoms))
@@ -52,21 +75,31 @@ class QHead(nn.Module):
             # One product for both, as each takes longer to ask for than to work out.
             both = zip(_weight_and_bias(self.advantage), _weight_and_bias(self.value), strict=True)
             weight, bias = (torch.cat(pair) for pair in both)
-            said = functional.linear(hidden, weight, bias).view(-1, len(bias) // self.atoms, self.atoms)
+            said = functional.linear(hidden, weight, bias).view(
+                -1, len(bias) // self.atoms, self.atoms
+            )
             a, v = said[:, :-1], said[:, -1:]
             return v + a - a.mean(dim=1, keepdim=True)
 
     def noise(self) -> list[Tensor]:
-        """The noise of all noisy layers, to be filled with standard normal numbers; zeros are no noise."""
-        return [noise for layer in (self.advantage, self.value) if isinstance(layer, NoisyLinear) for noise in (layer.into, layer.out)]
+        """The noise of all noisy layers, to be filled with standard normal numbers; zeros are no
+        noise.
+        """
+        return [
+            noise
+            for layer in (self.advantage, self.value)
+            if isinstance(layer, NoisyLinear)
+            for noise in (layer.into, layer.out)
+        ]
 
 
 class NoisyLinear(nn.Module):
     """A linear layer whose weights are drawn: mean + sigma * noise, mean and sigma being learned.
 
-    Source: Fortunato et al., "Noisy networks for exploration" (ICLR 2018), with factorised noise (equations 10 and 11): that of a weight is
-    f(out) f(in), that of a bias f(out), where f(x) = sign(x) sqrt(|x|). `into` [in] and `out` [out] are filled from outside; as long as
-    they are zeros the weights are their means.
+    Source: Fortunato et al., "Noisy networks for exploration" (ICLR 2018), with factorised noise
+    (equations 10 and 11): that of a weight is f(out) f(in), that of a bias f(out), where f(x) =
+    sign(x) sqrt(|x|). `into` [in] and `out` [out] are filled from outside; as long as they are
+    zeros the weights are their means.
     """
 
     def __init__(self, wide: int, narrow: int) -> None:
@@ -88,7 +121,9 @@ class NoisyLinear(nn.Module):
     def drawn(self) -> tuple[Tensor, Tensor]:
         """(weight, bias) with the noise that there is."""
         into, out = _f(self.into), _f(self.out)
-        return self.weight + self.weight_sigma * out.unsqueeze(1) * into, self.bias + self.bias_sigma * out
+        return self.weight + self.weight_sigma * out.unsqueeze(
+            1
+        ) * into, self.bias + self.bias_sigma * out
 
 
 def _weight_and_bias(layer: nn.Linear | NoisyLinear) -> tuple[Tensor, Tensor]:
@@ -96,7 +131,9 @@ def _weight_and_bias(layer: nn.Linear | NoisyLinear) -> tuple[Tensor, Tensor]:
 
 
 def fill_noise(network: nn.Module, numbers: Tensor) -> None:
-    """Give the noisy layers of a network new noise: `numbers` [noise_size(network)], standard normal."""
+    """Give the noisy layers of a network new noise: `numbers` [noise_size(network)], standard
+    normal.
+    """
     start = 0
     for noise in _noise(network):
         noise.copy_(numbers[start : start + noise.numel()])

@@ -1,4 +1,6 @@
-"""What is made smaller: how far a policy is from its targets on one minibatch, for plain Q-values and for distributions of returns."""
+"""What is made smaller: how far a policy is from its targets on one minibatch, for plain Q-values
+and for distributions of returns.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from sparring.dqn.architectures import QNetwork
-from sparring.dqn.targets import categorical_targets, cross_entropies, td_errors, td_targets, weighted_huber
-from sparring.replay.tensors import TensorMinibatch
+from sparring.dqn.targets import (
+    categorical_targets,
+    cross_entropies,
+    td_errors,
+    td_targets,
+    weighted_huber,
+)
+from sparring.replay.minibatch import TensorMinibatch
 
 
 class Judged(NamedTuple):
@@ -33,7 +41,9 @@ class Loss(Protocol):
 
 
 def loss_of(network: nn.Module, *, double_q: bool, returns: tuple[float, float] | None) -> Loss:
-    """The loss that suits a network: categorical where it gives distributions, else Huber's with targets clipped to `returns`."""
+    """The loss that suits a network: categorical where it gives distributions, else Huber's with
+    targets clipped to `returns`.
+    """
     if isinstance(network, QNetwork) and network.head.support is not None:
         return Categorical(double_q)
     return Huber(double_q, returns)
@@ -55,7 +65,9 @@ class Huber:
         q: Tensor = policy(batch.observation).to(torch.float32)
         with torch.no_grad():
             q_online = _infer(policy, batch.next_observation) if self.double_q else None
-        targets = td_targets(looked, q_online, batch.next_mask, batch.R, batch.discount, batch.sign, self.returns)
+        targets = td_targets(
+            looked, q_online, batch.next_mask, batch.R, batch.discount, batch.sign, self.returns
+        )
         errors = td_errors(q, batch.action, targets)
         loss = weighted_huber(errors, batch.weights)
         errors = errors.detach()
@@ -64,9 +76,11 @@ class Huber:
 
 @dataclass(frozen=True)
 class Categorical:
-    """The cross-entropy of distributions on atoms; surprise is the Kullback-Leibler divergence, as in Rainbow (Hessel et al., AAAI 2018).
+    """The cross-entropy of distributions on atoms; surprise is the Kullback-Leibler divergence, as
+    in Rainbow (Hessel et al., AAAI 2018).
 
-    That divergence is the cross-entropy less the target's own entropy, so both have the same gradient.
+    That divergence is the cross-entropy less the target's own entropy, so both have the same
+    gradient.
     """
 
     double_q: bool
@@ -83,18 +97,28 @@ class Categorical:
         assert atoms is not None
         logits = policy.head.logits(policy.hidden(batch.observation))
         with torch.no_grad():
-            q_next = policy.infer(batch.next_observation) if self.double_q else (looked * atoms).sum(dim=2)
-        distribution = categorical_targets(looked, q_next, batch.next_mask, batch.R, batch.discount, batch.sign, atoms)
+            q_next = (
+                policy.infer(batch.next_observation)
+                if self.double_q
+                else (looked * atoms).sum(dim=2)
+            )
+        distribution = categorical_targets(
+            looked, q_next, batch.next_mask, batch.R, batch.discount, batch.sign, atoms
+        )
         entropies = cross_entropies(logits, batch.action, distribution)
         loss = (batch.weights * entropies).mean()
         with torch.no_grad():
             targets = (distribution * atoms).sum(dim=1)
             means = (logits.softmax(dim=2) * atoms).sum(dim=2)
-            surprise = (entropies + torch.xlogy(distribution, distribution).sum(dim=1)).clamp(min=0.0)
+            surprise = (entropies + torch.xlogy(distribution, distribution).sum(dim=1)).clamp(
+                min=0.0
+            )
             return Judged(loss, targets, td_errors(means, batch.action, targets), surprise)
 
 
 def _infer(network: nn.Module, observation: Tensor) -> Tensor:
     """[B, A] float32, without a gradient."""
-    q: Tensor = network.infer(observation) if isinstance(network, QNetwork) else network(observation)
+    q: Tensor = (
+        network.infer(observation) if isinstance(network, QNetwork) else network(observation)
+    )
     return q.to(torch.float32)

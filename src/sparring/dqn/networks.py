@@ -1,4 +1,6 @@
-"""Q-networks as named factories with plain arguments, so that a file can name one without carrying code; how their weights travel."""
+"""Q-networks as named factories with plain arguments, so that a file can name one without carrying
+code; how their weights travel.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sparring.dqn.architectures import mlp, patches, resnet
-from sparring.dqn.own_networks import build_own
+from sparring.dqn.user_networks import build_own
 from sparring.errors import ConfigurationError, nearest
 from sparring.games import spec_of
-from sparring.importable import is_importable_name
+from sparring.user_code import is_importable_name
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -24,7 +26,8 @@ Weights = dict[str, NDArray[np.float32]]
 class NetworkSpec:
     """A network by its factory and the plain arguments (JSON values) that it takes.
 
-    `factory` is a name in `FACTORIES`, or `module:factory` for one that users bring (`own_networks.py`).
+    `factory` is a name in `FACTORIES`, or `module:factory` for one that users bring
+    (`own_networks.py`).
     """
 
     factory: str = "mlp"
@@ -33,19 +36,27 @@ class NetworkSpec:
 
 @dataclass(frozen=True)
 class PolicySpec:
-    """Everything that is needed to build an agent's network without its weights: the game's name and the network."""
+    """Everything that is needed to build an agent's network without its weights: the game's name
+    and the network.
+    """
 
     game: str
     network: NetworkSpec = field(default_factory=NetworkSpec)
 
 
-FACTORIES: Final[Mapping[str, Callable[..., nn.Module]]] = {"mlp": mlp, "patches": patches, "resnet": resnet}
+FACTORIES: Final[Mapping[str, Callable[..., nn.Module]]] = {
+    "mlp": mlp,
+    "patches": patches,
+    "resnet": resnet,
+}
 
 
 def build_network(spec: PolicySpec, *, seed: int = 0) -> nn.Module:
-    """A freshly initialised network; the same seed gives the same weights and leaves torch's global generator as it was.
+    """A freshly initialised network; the same seed gives the same weights and leaves torch's global
+    generator as it was.
 
-    Raises `ConfigurationError` for a network that is unknown, does not fit the game, or breaks the rules for one's own networks.
+    Raises `ConfigurationError` for a network that is unknown, does not fit the game, or breaks the
+    rules for one's own networks.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -53,7 +64,8 @@ def build_network(spec: PolicySpec, *, seed: int = 0) -> nn.Module:
 
 
 def check_fit(spec: PolicySpec, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Raise `ConfigurationError` unless `weights` are of this network, which has to be in `FACTORIES`; allocates nothing.
+    """Raise `ConfigurationError` unless `weights` are of this network, which has to be in
+    `FACTORIES`; allocates nothing.
 
     For weights and networks out of files: a few words there can ask for more memory than there is.
     """
@@ -68,12 +80,17 @@ def _build(spec: PolicySpec) -> nn.Module:
     if is_importable_name(name):
         return build_own(name, arguments, spec_of(spec.game))
     expected = f"one of {', '.join(FACTORIES)}, or module:factory"
-    raise ConfigurationError("unknown network", got=name, expected=expected, remedy=nearest(name, FACTORIES))
+    raise ConfigurationError(
+        "unknown network", got=name, expected=expected, remedy=nearest(name, FACTORIES)
+    )
 
 
 def get_weights(network: nn.Module) -> Weights:
     """Copies of all parameters by name."""
-    return {name: value.detach().to("cpu", torch.float32, copy=True).numpy() for name, value in network.named_parameters()}
+    return {
+        name: value.detach().to("cpu", torch.float32, copy=True).numpy()
+        for name, value in network.named_parameters()
+    }
 
 
 def set_weights(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
@@ -88,22 +105,39 @@ def _check_shapes(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> No
     own = dict(network.named_parameters())
     if own.keys() != weights.keys():
         odd = sorted(own.keys() ^ weights.keys())
-        raise ConfigurationError("these weights are not of this network", got=f"differing parameters {', '.join(odd[:4])}")
+        raise ConfigurationError(
+            "these weights are not of this network",
+            got=f"differing parameters {', '.join(odd[:4])}",
+        )
     for name, parameter in own.items():
         if tuple(parameter.shape) != tuple(weights[name].shape):
-            raise ConfigurationError(f"weights of {name!r}", got=f"shape {weights[name].shape}", expected=f"{tuple(parameter.shape)}")
+            raise ConfigurationError(
+                f"weights of {name!r}",
+                got=f"shape {weights[name].shape}",
+                expected=f"{tuple(parameter.shape)}",
+            )
 
 
 class FlatWeights:
-    """The parameters of one network laid end to end in a float32 vector: the form in which weights travel to workers."""
+    """The parameters of one network laid end to end in a float32 vector: the form in which weights
+    travel to workers.
+    """
 
     def __init__(self, network: nn.Module) -> None:
-        self._shapes = [(name, tuple(parameter.shape), parameter.numel()) for name, parameter in network.named_parameters()]
+        self._shapes = [
+            (name, tuple(parameter.shape), parameter.numel())
+            for name, parameter in network.named_parameters()
+        ]
         self.size = sum(count for _, _, count in self._shapes)
 
     def vector(self, network: nn.Module) -> NDArray[np.float32]:
         """Copies of all parameters as one vector [size]."""
-        return np.concatenate([parameter.detach().to("cpu", torch.float32).numpy().reshape(-1) for parameter in network.parameters()])
+        return np.concatenate(
+            [
+                parameter.detach().to("cpu", torch.float32).numpy().reshape(-1)
+                for parameter in network.parameters()
+            ]
+        )
 
     def unpack(self, vector: NDArray[np.float32], network: nn.Module) -> None:
         """Copy `vector` [size] into the parameters."""

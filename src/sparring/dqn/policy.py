@@ -1,4 +1,6 @@
-"""The network as workers and evaluation see it: weights go in, actions come out; no optimizer, no buffer."""
+"""The network as workers and evaluation see it: weights go in, actions come out; no optimizer, no
+buffer.
+"""
 
 from __future__ import annotations
 
@@ -14,25 +16,41 @@ from torch import Tensor
 from sparring.dqn.architectures import QNetwork
 from sparring.dqn.exploration import epsilon_greedy
 from sparring.dqn.heads import fill_noise, noise_size
-from sparring.dqn.networks import FlatWeights, PolicySpec, Weights, build_network, get_weights, set_weights
+from sparring.dqn.networks import (
+    FlatWeights,
+    PolicySpec,
+    Weights,
+    build_network,
+    get_weights,
+    set_weights,
+)
 from sparring.games import spec_of
 
 
 class InferencePolicy:
     """Plays with a network; runs on the CPU in the thread that calls it.
 
-    `weights` as from `DQNAgent.get_weights()`; without them the network keeps its initial ones. With `bfloat16` matrices are multiplied
-    in that precision: networks of ours keep their weights so, others are left as they are and run under torch's autocast.
+    `weights` as from `DQNAgent.get_weights()`; without them the network keeps its initial ones.
+    With `bfloat16` matrices are multiplied in that precision: networks of ours keep their weights
+    so, others are left as they are and run under torch's autocast.
     """
 
-    def __init__(self, spec: PolicySpec, weights: Mapping[str, NDArray[Any]] | None = None, *, bfloat16: bool = False) -> None:
+    def __init__(
+        self,
+        spec: PolicySpec,
+        weights: Mapping[str, NDArray[Any]] | None = None,
+        *,
+        bfloat16: bool = False,
+    ) -> None:
         self.spec = spec
         self.network = build_network(spec).eval().requires_grad_(False)
         ours = self.network if isinstance(self.network, QNetwork) else None
         if ours is not None and bfloat16:
             ours.body_to_bfloat16()
         self._autocast = bfloat16 and ours is None
-        self.infer: Callable[[Tensor], Tensor] = self.network if ours is None else ours.infer  # by the fastest way there is
+        self.infer: Callable[[Tensor], Tensor] = (
+            self.network if ours is None else ours.infer
+        )  # by the fastest way there is
         self._flat = FlatWeights(self.network)
         self.noise_size = noise_size(self.network)
         self._num_actions = spec_of(spec.game).num_actions
@@ -44,7 +62,9 @@ class InferencePolicy:
         return get_weights(self.network)
 
     def set_weights(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        """Overwrite all parameters; raises `ConfigurationError` when a name or shape is not the network's own."""
+        """Overwrite all parameters; raises `ConfigurationError` when a name or shape is not the
+        network's own.
+        """
         set_weights(self.network, weights)
 
     def vector(self) -> NDArray[np.float32]:
@@ -56,19 +76,34 @@ class InferencePolicy:
         self._flat.unpack(vector, self.network)
 
     def draw_noise(self, rng: np.random.Generator) -> None:
-        """New noise for the noisy layers, if there are any; until the first call they act by their means."""
+        """New noise for the noisy layers, if there are any; until the first call they act by their
+        means.
+        """
         if self.noise_size:
-            fill_noise(self.network, torch.from_numpy(rng.standard_normal(self.noise_size, np.float32)))
+            fill_noise(
+                self.network, torch.from_numpy(rng.standard_normal(self.noise_size, np.float32))
+            )
 
     def q_values(self, observation: NDArray[Any]) -> NDArray[np.float32]:
         """[n, *observation_shape] -> [n, A] float32."""
         if not len(observation):
             return np.empty((0, self._num_actions), np.float32)
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16) if self._autocast else nullcontext():
-            q: NDArray[np.float32] = self.infer(torch.from_numpy(observation)).to(torch.float32).numpy()
+        with (
+            torch.inference_mode(),
+            torch.autocast("cpu", torch.bfloat16) if self._autocast else nullcontext(),
+        ):
+            q: NDArray[np.float32] = (
+                self.infer(torch.from_numpy(observation)).to(torch.float32).numpy()
+            )
         return q
 
-    def act(self, observation: NDArray[Any], mask: NDArray[np.bool_], uniforms: NDArray[np.float64], epsilon: float) -> NDArray[np.int64]:
+    def act(
+        self,
+        observation: NDArray[Any],
+        mask: NDArray[np.bool_],
+        uniforms: NDArray[np.float64],
+        epsilon: float,
+    ) -> NDArray[np.int64]:
         """Epsilon-greedy actions [n] for n positions; `mask` [n, A], `uniforms` [n, 2]."""
         actions = np.empty(len(observation), np.int64)
         epsilon_greedy(self.q_values(observation), mask, uniforms, epsilon, actions)

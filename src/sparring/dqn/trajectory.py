@@ -17,8 +17,9 @@ from sparring.replay import transition_dtype
 class Trajectory:
     """One seat's decisions of one match, in order; T of them.
 
-    `rewards[t]` is all that the seat was paid after decision t and before its next one, or before the end. Unless the match
-    `terminated`, `final_observation` and `final_mask` are what the seat saw when it was cut.
+    `rewards[t]` is all that the seat was paid after decision t and before its next one, or before
+    the end. Unless the match `terminated`, `final_observation` and `final_mask` are what the seat
+    saw when it was cut.
     """
 
     observations: NDArray[Any]  # [T, *observation_shape] from the point of view of this seat
@@ -31,10 +32,14 @@ class Trajectory:
     version: int = 0  # of the weights that chose the actions, where it is known
 
 
-def trajectory_transitions(trajectory: Trajectory, spec: GameSpec, *, gamma: float, n_steps: int) -> NDArray[Any]:
-    """The n-step `own_turn` transitions [T] of a trajectory: the next state is the same seat's, `n_steps` own decisions later.
+def trajectory_transitions(
+    trajectory: Trajectory, spec: GameSpec, *, gamma: float, n_steps: int
+) -> NDArray[Any]:
+    """The n-step `own_turn` transitions [T] of a trajectory: the next state is the same seat's,
+    `n_steps` own decisions later.
 
-    Raises `InputError` when lengths or shapes do not fit, an action is illegal, or a reward is not finite.
+    Raises `InputError` when lengths or shapes do not fit, an action is illegal, or a reward is not
+    finite.
     """
     _check(trajectory, spec)
     T = len(trajectory.actions)
@@ -46,9 +51,15 @@ def trajectory_transitions(trajectory: Trajectory, spec: GameSpec, *, gamma: flo
         powers = gamma ** np.arange(end - t, dtype=np.float64)
         rows["R"][t] = powers @ trajectory.rewards[t:end]
         if end < T:
-            rows["next_observation"][t], rows["next_mask"][t] = trajectory.observations[end], trajectory.masks[end]
+            rows["next_observation"][t], rows["next_mask"][t] = (
+                trajectory.observations[end],
+                trajectory.masks[end],
+            )
         elif not trajectory.terminated:
-            rows["next_observation"][t], rows["next_mask"][t] = trajectory.final_observation, trajectory.final_mask
+            rows["next_observation"][t], rows["next_mask"][t] = (
+                trajectory.final_observation,
+                trajectory.final_mask,
+            )
         rows["discount"][t] = 0.0 if end == T and trajectory.terminated else gamma ** (end - t)
     return rows
 
@@ -62,15 +73,29 @@ def _check(trajectory: Trajectory, spec: GameSpec) -> None:
         ("rewards", np.shape(trajectory.rewards), (T,)),
     ]
     if not trajectory.terminated:
-        shapes.append(("final_observation", np.asarray(trajectory.final_observation).shape, spec.observation_shape))
+        shapes.append(
+            (
+                "final_observation",
+                np.asarray(trajectory.final_observation).shape,
+                spec.observation_shape,
+            )
+        )
         shapes.append(("final_mask", np.asarray(trajectory.final_mask).shape, (spec.num_actions,)))
     for name, got, expected in shapes:
         if got != expected:
             raise InputError(f"trajectory.{name}", got=f"shape {got}", expected=f"{expected}")
     if not np.isfinite(trajectory.rewards).all():
-        raise InputError("trajectory.rewards", got=f"{trajectory.rewards}", expected="finite numbers")
+        raise InputError(
+            "trajectory.rewards", got=f"{trajectory.rewards}", expected="finite numbers"
+        )
     actions = np.asarray(trajectory.actions)
     if actions.dtype.kind not in "iu":
         raise InputError("trajectory.actions", got=f"{actions.dtype}", expected="whole numbers")
-    if T and not (actions.min() >= 0 and actions.max() < spec.num_actions and trajectory.masks[np.arange(T), actions].all()):
-        raise InputError("trajectory.actions", got=f"{actions}", expected="legal actions, as the masks say")
+    if T and not (
+        actions.min() >= 0
+        and actions.max() < spec.num_actions
+        and trajectory.masks[np.arange(T), actions].all()
+    ):
+        raise InputError(
+            "trajectory.actions", got=f"{actions}", expected="legal actions, as the masks say"
+        )

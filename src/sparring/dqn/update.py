@@ -1,22 +1,24 @@
-"""The bare update: targets, loss, gradient, clipping and Adam's step on tensors that are in place, without waiting for the device."""
+"""The bare update: targets, loss, gradient, clipping and Adam's step on tensors that are in place,
+without waiting for the device.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from sparring.dqn.adam import Adam, learning_parameters, pieces
 from sparring.dqn.architectures import QNetwork
-from sparring.dqn.crew import Crew
 from sparring.dqn.heads import fill_noise, noise_size
 from sparring.dqn.losses import Judged, loss_of
-from sparring.replay.tensors import Part, TensorMinibatch
+from sparring.dqn.optimizer import Adam, learning_parameters, pieces
+from sparring.replay.minibatch import Part, TensorMinibatch
 
 __all__ = ["Adam", "LearnerSettings", "TensorMinibatch", "Update"]
 
@@ -26,7 +28,9 @@ _POLICY, _TARGET = 0, 1
 
 @dataclass(frozen=True)
 class LearnerSettings:
-    """Hyperparameters of the update, under the names of stable-baselines3; `returns` bounds the targets."""
+    """Hyperparameters of the update, under the names of stable-baselines3; `returns` bounds the
+    targets.
+    """
 
     batch_size: int
     learning_rate: float
@@ -41,28 +45,38 @@ class LearnerSettings:
 
     @property
     def looks_ahead(self) -> bool:
-        """Whether one thread prepares the next minibatch, the others sharing out this one: not if the target moves with every update."""
+        """Whether one thread prepares the next minibatch, the others sharing out this one: not if
+        the target moves with every update.
+        """
         return self.threads > 1 and self.target_update_interval > 1
 
 
 class Update:
-    """The update step of a policy towards its target network; `optimizer` is the policy's. The caller says when the target moves.
+    """The update step of a policy towards its target network; `optimizer` is the policy's. The
+    caller says when the target moves.
 
-    With `bfloat16` networks of ours work on copies of their weights in that precision, others run under torch's autocast. After a change
-    of weights from outside call `refresh`.
+    With `bfloat16` networks of ours work on copies of their weights in that precision, others run
+    under torch's autocast. After a change of weights from outside call `refresh`.
 
-    A series of steps begins with `begin`. Once a loss or the norm of a gradient is not finite, `failed` is 1 and the weights stay as they
-    are until the next series: no step has to wait for an answer.
+    A series of steps begins with `begin`. Once a loss or the norm of a gradient is not finite,
+    `failed` is 1 and the weights stay as they are until the next series: no step has to wait for an
+    answer.
     """
 
     failed: Tensor  # [] float32, 0 or 1
-    last: tuple[Tensor, Tensor]  # loss and norm of the gradient of the last step, [] float32 each; not kept where steps are recorded
+    last: tuple[
+        Tensor, Tensor
+    ]  # loss and norm of the gradient of the last step, [] float32 each; not kept where steps are recorded
 
-    def __init__(self, policy: nn.Module, target: nn.Module, optimizer: Adam, settings: LearnerSettings) -> None:
+    def __init__(
+        self, policy: nn.Module, target: nn.Module, optimizer: Adam, settings: LearnerSettings
+    ) -> None:
         self._settings = settings
         self._optimizer = optimizer
         self._loss = loss_of(policy, double_q=settings.double_q, returns=settings.returns)
-        self._policy, self._target = _in_bfloat16(policy, target) if settings.bfloat16 else (policy, target)
+        self._policy, self._target = (
+            _in_bfloat16(policy, target) if settings.bfloat16 else (policy, target)
+        )
         self._own = [_parameters(network) for network in (policy, target)]
         self._worked_with = [_parameters(network) for network in (self._policy, self._target)]
         self._copies = self._policy is not policy
@@ -71,7 +85,9 @@ class Update:
         self._gradients = pieces(optimizer.gradient, self._trained)
         device = optimizer.weights.device
         self.failed, self._scale = torch.zeros((), device=device), torch.ones((), device=device)
-        self._poison = torch.zeros((), device=device)  # 0, or NaN from the first failure of a series on
+        self._poison = torch.zeros(
+            (), device=device
+        )  # 0, or NaN from the first failure of a series on
         self._crew = Crew(min(settings.threads - settings.looks_ahead, settings.batch_size))
         self._sums = torch.zeros(5, dtype=torch.float64, device=device)
         self._kept: list[tuple[Tensor, ...]] = []
@@ -84,25 +100,31 @@ class Update:
             tensor.zero_()
 
     def look(self, batch: TensorMinibatch, noise: Tensor) -> Tensor:
-        """What a step with this minibatch has to know of the target network, which may not move before that step.
+        """What a step with this minibatch has to know of the target network, which may not move
+        before that step.
 
-        Nothing of it depends on the policy: a thread of its own may call this while another makes a step with another minibatch. `noise`
-        [noise_size] is that of `step`.
+        Nothing of it depends on the policy: a thread of its own may call this while another makes a
+        step with another minibatch. `noise` [noise_size] is that of `step`.
         """
         fill_noise(self._target, noise[len(noise) // 2 :])
         with self._cast(batch):
             return self._loss.look(self._target, batch)
 
     def step(self, batch: TensorMinibatch, looked: Tensor, noise: Tensor) -> Tensor:
-        """One update; returns how wrong the network was about each transition, [B] float32, as a prioritised replay wants to know it.
+        """One update; returns how wrong the network was about each transition, [B] float32, as a
+        prioritised replay wants to know it.
 
-        `noise` [noise_size] are standard normal numbers for noisy layers, the first half for the policy, the others for the target. The
-        policy judges both positions of a transition with one noise, as Fortunato et al. (2018) do but for double DQN, where they draw a
-        third one for the choice of the next action.
+        `noise` [noise_size] are standard normal numbers for noisy layers, the first half for the
+        policy, the others for the target. The policy judges both positions of a transition with one
+        noise, as Fortunato et al. (2018) do but for double DQN, where they draw a third one for the
+        choice of the next action.
         """
         fill_noise(self._policy, noise[: len(noise) // 2])
         parts = batch.parts(self._crew.size)
-        judged = self._crew.map(self._judge, list(zip(parts, torch.split(looked, [len(part.R) for part, _ in parts]), strict=True)))
+        judged = self._crew.map(
+            self._judge,
+            list(zip(parts, torch.split(looked, [len(part.R) for part, _ in parts]), strict=True)),
+        )
         with torch.no_grad():
             torch._foreach_copy_(self._gradients, judged[0][1])
             for _, gradients in judged[1:]:
@@ -117,22 +139,32 @@ class Update:
         return surprise
 
     def _judge(self, part: tuple[Part, Tensor]) -> tuple[Judged, tuple[Tensor, ...]]:
-        """The loss of a part of a minibatch, as its share in the mean over the whole, and the gradient of that."""
+        """The loss of a part of a minibatch, as its share in the mean over the whole, and the
+        gradient of that.
+        """
         (batch, share), looked = part
         with self._cast(batch):
             judged = self._loss(self._policy, batch, looked)
         loss = judged.loss if share == 1.0 else judged.loss * share
-        gradients = torch.autograd.grad(loss, self._trained, allow_unused=True, materialize_grads=True)
+        gradients = torch.autograd.grad(
+            loss, self._trained, allow_unused=True, materialize_grads=True
+        )
         return judged._replace(loss=loss.detach()), gradients
 
     def _cast(self, batch: TensorMinibatch) -> AbstractContextManager[object]:
-        # Without the cache of weights that were cast, which all threads would share: one that looks would clear it for one that learns.
-        return torch.autocast(batch.R.device.type, torch.bfloat16, cache_enabled=False) if self._autocast else nullcontext()
+        # Without the cache of weights that were cast, which all threads would share: one that looks
+        # would clear it for one that learns.
+        return (
+            torch.autocast(batch.R.device.type, torch.bfloat16, cache_enabled=False)
+            if self._autocast
+            else nullcontext()
+        )
 
     def _descend(self, loss: Tensor) -> Tensor:
         """Adam's step along the clipped gradient; returns the gradient's norm before clipping."""
         norm: Tensor = torch.linalg.vector_norm(self._optimizer.gradient)
-        # Where an error is infinite the gradient of the Huber loss is not: look at both. 0 times what is not finite is NaN, which stays.
+        # Where an error is infinite the gradient of the Huber loss is not: look at both. 0 times
+        # what is not finite is NaN, which stays.
         self._poison.add_(loss + norm, alpha=0.0)
         self.failed.copy_(self._poison != self._poison)
         torch.clamp(norm / self._settings.max_grad_norm, min=1.0, out=self._scale)
@@ -163,12 +195,22 @@ class Update:
                 torch._foreach_copy_(self._worked_with[which], self._own[which])
 
     def add_up(self) -> None:
-        """Add the figures of the last steps to those of the series; inside a graph of launches their tensors live no longer."""
+        """Add the figures of the last steps to those of the series; inside a graph of launches
+        their tensors live no longer.
+        """
         if self._kept:
             losses, targets, errors, norms, versions = zip(*self._kept, strict=True)
             error, version = torch.cat(errors), torch.cat(versions).to(torch.float64)
-            scalars = torch.stack(losses), torch.cat(targets) - error, error.abs(), torch.stack(norms), version
-            self._sums += torch.stack([figure.mean() for figure in scalars]).to(torch.float64) * len(losses)
+            scalars = (
+                torch.stack(losses),
+                torch.cat(targets) - error,
+                error.abs(),
+                torch.stack(norms),
+                version,
+            )
+            self._sums += torch.stack([figure.mean() for figure in scalars]).to(
+                torch.float64
+            ) * len(losses)
             self._kept.clear()
 
     def discard(self) -> None:
@@ -176,7 +218,9 @@ class Update:
         self._kept.clear()
 
     def figures(self, steps: int) -> list[float]:
-        """Means over the series of `steps`: loss, Q of the chosen actions, absolute error, norm of the gradient, version of the rows."""
+        """Means over the series of `steps`: loss, Q of the chosen actions, absolute error, norm of
+        the gradient, version of the rows.
+        """
         self.add_up()
         means: list[float] = (self._sums / steps).tolist()
         return means
@@ -195,10 +239,41 @@ def _parameters(network: nn.Module) -> list[Tensor]:
 
 
 def _in_bfloat16(policy: nn.Module, target: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """Copies that work in bfloat16, or the networks themselves where they are not ours: not all of those can be copied."""
+    """Copies that work in bfloat16, or the networks themselves where they are not ours: not all of
+    those can be copied.
+    """
     if not (isinstance(policy, QNetwork) and isinstance(target, QNetwork)):
         return policy, target
     copies = deepcopy(policy), deepcopy(target)
     for copy in copies:
         copy.body_to_bfloat16()
     return copies
+
+
+# Threads that work on parts of a minibatch side by side.
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Crew:
+    """`size` threads, the caller's among them; the others end when the crew is forgotten.
+
+    torch would share out each single operation, and have all threads wait for one another dozens of
+    times an update: nothing is left of the gain, and much less than nothing where anything else
+    wants a CPU. Whole parts meet once an update. Torch lets go of Python's lock while it computes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._others = (
+            ThreadPoolExecutor(size - 1, thread_name_prefix="learner") if size > 1 else None
+        )
+
+    def map(self, work: Callable[[Item], Result], parts: Sequence[Item]) -> list[Result]:
+        """`work` done on each of `parts`, `size` of them at most, in their order."""
+        if self._others is None:
+            return [work(part) for part in parts]
+        others = [self._others.submit(work, part) for part in parts[1:]]
+        return [work(parts[0]), *(other.result() for other in others)]

@@ -1,4 +1,6 @@
-"""Judging players: batched matches with varied openings, scores with intervals, exhaustive search of small games."""
+"""Judging players: batched matches with varied openings, scores with intervals, exhaustive search
+of small games.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,7 @@ from typing import Any
 
 from sparring import games
 from sparring.evaluation.exhaustive import ExhaustiveResult, SeatLines, exhaustive_losses
-from sparring.evaluation.matches import PlayedMatches, play_matches
-from sparring.evaluation.openings import usual_plies
+from sparring.evaluation.matches import PlayedMatches, play_matches, usual_plies
 from sparring.evaluation.score import Score, score_matches
 from sparring.opponents.players import Player
 from sparring.opponents.scripted import scripted_player
@@ -27,15 +28,24 @@ __all__ = [
 
 
 def evaluate(
-    agent_player: Player, game_name: str, opponents: Sequence[str], *, matches: int, seed: int, opening_plies: int | None = None
+    agent_player: Player,
+    game_name: str,
+    opponents: Sequence[str],
+    *,
+    matches: int,
+    seed: int,
+    opening_plies: int | None = None,
 ) -> dict[str, Any]:
-    """`agent_player` against each of the scripted `opponents`: `{"opponents": {NAME: {"matches", "wins", …, "score", …}}}`.
+    """`agent_player` against each of the scripted `opponents`: `{"opponents": {NAME: {"matches",
+    "wins", …, "score", …}}}`.
 
-    An opponent takes all seats but the agent's. All opponents are met from the same openings of `opening_plies` random plies (None:
-    `openings.usual_plies`), so that their figures compare.
+    An opponent takes all seats but the agent's. All opponents are met from the same openings of
+    `opening_plies` random plies (None: `openings.usual_plies`), so that their figures compare.
     """
     make_game, spec = partial(games.make, game_name), games.spec_of(game_name)
-    yardsticks = {name: scripted_player(name, game_name) for name in opponents}  # all of them first: a misspelt name costs no match
+    yardsticks = {
+        name: scripted_player(name, game_name) for name in opponents
+    }  # all of them first: a misspelt name costs no match
     plies = usual_plies(spec) if opening_plies is None else opening_plies
     scores = {}
     for name, opponent in yardsticks.items():

@@ -1,4 +1,6 @@
-"""Batched matches of some players against one another, with varied openings and every seat played equally often."""
+"""Batched matches of some players against one another, with varied openings and every seat played
+equally often.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.errors import IllegalAction, InputError
-from sparring.evaluation.openings import Openings, draw_openings, opening_actions
-from sparring.games.random import EXPLORATION, derive_keys, stream_key, uniforms
-from sparring.games.spec import BatchedGame
+from sparring.games.rng import EXPLORATION, OPENING, derive_keys, stream_key, uniforms
+from sparring.games.spec import BatchedGame, GameSpec
 from sparring.opponents.players import Player
 
-# Parts of stream keys that keep evaluation apart from training, and openings apart from the players' draws.
+# Parts of stream keys that keep evaluation apart from training, and openings apart from the
+# players' draws.
 _OPENINGS: Final = 0x4556_414C_0001
 _MATCHES: Final = 0x4556_414C_0002
 
@@ -24,12 +26,15 @@ _MATCHES: Final = 0x4556_414C_0002
 class PlayedMatches:
     """What came of m matches of P players; rows P*k .. P*k+P-1 are the rotations of opening k.
 
-    In rotation r, player p has seat (p + r) % P. The columns of `returns` are players, not seats: column 0 is the one under test.
+    In rotation r, player p has seat (p + r) % P. The columns of `returns` are players, not seats:
+    column 0 is the one under test.
     """
 
     opening: NDArray[np.int64]  # [m]
     seat: NDArray[np.int64]  # [m] of player 0
-    returns: NDArray[np.float64]  # [m, P] sum of each player's rewards over the match, opening included
+    returns: NDArray[
+        np.float64
+    ]  # [m, P] sum of each player's rewards over the match, opening included
     plies: NDArray[np.int64]  # [m] opening included
     truncated: NDArray[np.bool_]  # [m] cut at the ply limit
 
@@ -45,9 +50,11 @@ def play_matches(
 ) -> PlayedMatches:
     """Play `players` (one for each seat, the one under test first) against one another.
 
-    Each opening (`opening_plies` random legal plies, see `openings.py`, and the game's own chance) is played once in each rotation of
-    the players over the seats. `matches` is therefore rounded up to a multiple of P. Everything follows from `seed`; `num_slots`
-    decides only how many matches are played at a time, as long as a player's answer in one slot does not depend on the other slots.
+    Each opening (`opening_plies` random legal plies, see `openings.py`, and the game's own chance)
+    is played once in each rotation of the players over the seats. `matches` is therefore rounded up
+    to a multiple of P. Everything follows from `seed`; `num_slots` decides only how many matches
+    are played at a time, as long as a player's answer in one slot does not depend on the other
+    slots.
     """
     _check("matches", matches, least=1)
     _check("opening_plies", opening_plies, least=0)
@@ -55,7 +62,11 @@ def play_matches(
     count = -(-matches // max(1, len(players)))
     game = make_game(min(num_slots, count * len(players)))
     if len(players) != game.spec.num_players:
-        raise InputError("wrong number of players", got=len(players), expected=f"one for each of {game.spec.num_players} seats")
+        raise InputError(
+            "wrong number of players",
+            got=len(players),
+            expected=f"one for each of {game.spec.num_players} seats",
+        )
     openings = draw_openings(game, count, plies=opening_plies, base=stream_key(_OPENINGS, seed))
     table = _Table(game, players, openings, base=stream_key(_MATCHES, seed))
     while table.busy:
@@ -63,23 +74,34 @@ def play_matches(
     return table.result
 
 
-def ask(player: Player, game: BatchedGame, slots: NDArray[np.int64], draws: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The player's actions [m] in `slots`; raises `IllegalAction` for -1, with which the game would leave a slot as it is for ever."""
+def ask(
+    player: Player, game: BatchedGame, slots: NDArray[np.int64], draws: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """The player's actions [m] in `slots`; raises `IllegalAction` for -1, with which the game would
+    leave a slot as it is for ever.
+    """
     actions = player.act(game, slots, draws)
     if (actions < 0).any():
-        raise IllegalAction(f"player {player.name!r} chose action {actions.min()}, expected 0 to {game.spec.num_actions - 1}")
+        raise IllegalAction(
+            f"player {player.name!r} chose action {actions.min()}, expected 0 to {game.spec.num_actions - 1}"
+        )
     return actions
 
 
 class _Table:
-    """The slots of a game, the matches scheduled on them, and the results so far. n slots, m matches, P players."""
+    """The slots of a game, the matches scheduled on them, and the results so far. n slots, m
+    matches, P players.
+    """
 
-    def __init__(self, game: BatchedGame, players: Sequence[Player], openings: Openings, *, base: int) -> None:
+    def __init__(
+        self, game: BatchedGame, players: Sequence[Player], openings: Openings, *, base: int
+    ) -> None:
         P, m = len(players), len(openings) * len(players)
         self._game, self._openings = game, openings
         distinct = {id(player): player for player in players}
         self._players = list(distinct.values())
-        # [P] which of the distinct players each entry is: one that has several seats is asked once a tick.
+        # [P] which of the distinct players each entry is: one that has several seats is asked once
+        # a tick.
         self._entry = np.array([list(distinct).index(id(player)) for player in players])
         self._num_matches = m
         self._begun = 0
@@ -113,7 +135,9 @@ class _Table:
         self._begin(ended)
 
     def _begin(self, slots: NDArray[np.int64]) -> None:
-        """Give each of the free `slots` the next scheduled match, or leave it idle when there is none."""
+        """Give each of the free `slots` the next scheduled match, or leave it idle when there is
+        none.
+        """
         self._match[slots] = -1
         slots = slots[: self._num_matches - self._begun]
         self._match[slots] = np.arange(self._begun, self._begun + len(slots))
@@ -121,12 +145,16 @@ class _Table:
         self._game.reset(slots, self._openings.keys[self.result.opening[self._match[slots]]])
 
     def _choose(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
-        """[n] actions: random ones in openings, else those of the players whose turn it is; -1 in idle slots."""
+        """[n] actions: random ones in openings, else those of the players whose turn it is; -1 in
+        idle slots.
+        """
         game, actions = self._game, np.full(self._game.num_slots, -1, dtype=np.int64)
         match = self._match[slots]
         opening = self.result.opening[match]
         in_opening = game.plies[slots] < self._openings.plies[opening]
-        actions[slots[in_opening]] = opening_actions(game, slots[in_opening], self._openings.keys[opening[in_opening]])
+        actions[slots[in_opening]] = opening_actions(
+            game, slots[in_opening], self._openings.keys[opening[in_opening]]
+        )
         entry = (game.seat[slots] - self.result.seat[match]) % len(self._entry)
         acting = np.where(in_opening, -1, self._entry[entry])
         for index, player in enumerate(self._players):
@@ -147,3 +175,87 @@ class _Table:
 def _check(name: str, value: int, *, least: int) -> None:
     if value < least:
         raise InputError(f"{name} is too small", got=value, expected=f"at least {least}")
+
+
+# Openings: matches are begun with some uniformly random legal plies, because deterministic players
+# know few ways to begin.
+#
+# An opening is nothing but a key and a number of plies. The key decides the game's own chance and
+# the random plies, so the same opening can be laid out again in any slot, for any arrangement of
+# the players, without storing a move.
+
+
+TRIES: Final = 8
+
+
+@dataclass(frozen=True)
+class Openings:
+    """K openings: reset a slot with `keys[k]`, then play `opening_actions` until `plies[k]` have
+    been played.
+    """
+
+    keys: NDArray[np.uint64]  # [K]
+    plies: NDArray[np.int64]  # [K]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def usual_plies(spec: GameSpec) -> int:
+    """The random plies with which judged matches begin: 4, fewer in a short game, which they would
+    decide: an eighth of its ply limit.
+    """
+    return min(4, spec.max_plies // 8)
+
+
+def opening_actions(
+    game: BatchedGame, slots: NDArray[np.int64], keys: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    """[m] uniformly random legal actions in `slots`; they follow from the openings' `keys` [m] and
+    the plies played so far.
+    """
+    legal = np.cumsum(game.mask[slots], axis=1)
+    draws = uniforms(keys, game.plies[slots], OPENING, 1)
+    chosen = np.floor(draws * legal[:, -1:]).astype(np.int64)
+    actions: NDArray[np.int64] = np.argmax(legal > chosen, axis=1)
+    return actions
+
+
+def draw_openings(game: BatchedGame, count: int, *, plies: int, base: int) -> Openings:
+    """`count` openings of `plies` plies that leave the match open; all follow from the 64-bit key
+    `base`.
+
+    Opening k at attempt a has its key from (base, k, a). One that ends the match is drawn anew,
+    `TRIES` times at full length and then once at each shorter one; with no plies at all every match
+    is still open, so this ends.
+    """
+    keys = np.empty(count, dtype=np.uint64)
+    lengths = np.empty(count, dtype=np.int64)
+    pending = np.arange(count)
+    attempt = 0
+    while len(pending):
+        lengths[pending] = max(0, plies - max(0, attempt - TRIES + 1))
+        drawn = np.empty(len(pending), dtype=np.uint64)
+        derive_keys(np.uint64(base), pending, np.full(len(pending), attempt), drawn)
+        keys[pending] = drawn
+        if lengths[pending[0]] == 0:
+            break
+        pending = pending[_ended(game, drawn, int(lengths[pending[0]]))]
+        attempt += 1
+    return Openings(keys, lengths)
+
+
+def _ended(game: BatchedGame, keys: NDArray[np.uint64], plies: int) -> NDArray[np.bool_]:
+    """[K] whether the match is over after `plies` random plies from each of `keys` [K]."""
+    ended = np.empty(len(keys), dtype=np.bool_)
+    for start in range(0, len(keys), game.num_slots):
+        block = keys[start : start + game.num_slots]
+        slots = np.arange(len(block))
+        game.reset(slots, block)
+        for _ in range(plies):
+            still_open = slots[~(game.terminated | game.truncated)[slots]]
+            actions = np.full(game.num_slots, -1, dtype=np.int64)
+            actions[still_open] = opening_actions(game, still_open, block[still_open])
+            game.step(actions)
+        ended[start : start + len(block)] = (game.terminated | game.truncated)[slots]
+    return ended

@@ -13,15 +13,17 @@ from sparring.evaluation.matches import PlayedMatches
 RESAMPLES: Final = 10_000
 _SEED: Final = 20_240_229  # any fixed number: the interval is a function of the table
 _TAIL: Final = 0.025
-_SAME: Final = 1e-6  # returns closer than this are equal: sums of the same rewards in another order differ by rounding
+# returns closer than this are equal: sums of the same rewards in another order differ by rounding
+_SAME: Final = 1e-6
 
 
 @dataclass(frozen=True)
 class Score:
-    """The results of player 0: a win is a return above everybody else's, a draw one that shares the best with another.
+    """The results of player 0: a win is a return above everybody else's, a draw one that shares the
+    best with another.
 
-    `score` is the mean share of the first place: 1 for a win, 1/k where k players share it, 0 for a loss. For two players that is
-    (wins + draws / 2) / matches. `seats` has the score in each seat.
+    `score` is the mean share of the first place: 1 for a win, 1/k where k players share it, 0 for a
+    loss. For two players that is (wins + draws / 2) / matches. `seats` has the score in each seat.
     """
 
     matches: int
@@ -69,12 +71,15 @@ def first_place_shares(returns: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def bootstrap_interval(clusters: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % percentile interval of the mean of `clusters` [K], the mean shares (in [0, 1]) over the matches of each opening.
+    """95 % percentile interval of the mean of `clusters` [K], the mean shares (in [0, 1]) over the
+    matches of each opening.
 
-    Whole openings are resampled, because matches from one opening resemble one another (Efron and Tibshirani, "An Introduction to the
-    Bootstrap", 1993). If all K openings gave the same value v, resampling knows no doubt. Then the interval is the exact binomial
-    (Clopper-Pearson) bound instead: up to a part d = 1 - 0.025**(1/K) of all openings may be of another kind and worth anything from
-    0 to 1, hence [v - v d, v + (1 - v) d]; for 1,000 wins from 500 openings [0.9926, 1].
+    Whole openings are resampled, because matches from one opening resemble one another (Efron and
+    Tibshirani, "An Introduction to the Bootstrap", 1993). If all K openings gave the same value v,
+    resampling knows no doubt. Then the interval is the exact binomial (Clopper-Pearson) bound
+    instead: up to a part d = 1 - 0.025**(1/K) of all openings may be of another kind and worth
+    anything from 0 to 1, hence [v - v d, v + (1 - v) d]; for 1,000 wins from 500 openings [0.9926,
+    1].
     """
     K = len(clusters)
     values, counts = np.unique(clusters, return_counts=True)
@@ -82,7 +87,8 @@ def bootstrap_interval(clusters: NDArray[np.float64]) -> tuple[float, float]:
         unseen = 1.0 - _TAIL ** (1.0 / K)
         value = float(values[0])
         return value - value * unseen, value + (1.0 - value) * unseen
-    # Drawing K openings with replacement and counting how often each value comes is one multinomial draw: memory does not grow with K.
+    # Drawing K openings with replacement and counting how often each value comes is one multinomial
+    # draw: memory does not grow with K.
     drawn = np.random.default_rng(_SEED).multinomial(K, counts / K, size=RESAMPLES)
     low, high = np.quantile(drawn @ values / K, (_TAIL, 1.0 - _TAIL))
     return float(low), float(high)

@@ -1,11 +1,13 @@
-"""Round robins: everybody against everybody from the same openings, a table of scores, and ratings that explain it.
+"""Round robins: everybody against everybody from the same openings, a table of scores, and ratings
+that explain it.
 
-In a game of more than two players a match has two of them all the same: the one of the row in one seat, the one of the column in all
-others; both ways are played.
+In a game of more than two players a match has two of them all the same: the one of the row in one
+seat, the one of the column in all others; both ways are played.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, permutations
@@ -15,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.errors import InputError
-from sparring.evaluation import bradley_terry
 from sparring.evaluation.matches import play_matches
 from sparring.evaluation.score import bootstrap_interval, first_place_shares
 from sparring.games.spec import BatchedGame
@@ -36,11 +37,15 @@ class Ratings:
 
 @dataclass(frozen=True)
 class Tournament:
-    """What came of a round robin of K players in a game of P seats, from E openings that each pairing played in P rotations."""
+    """What came of a round robin of K players in a game of P seats, from E openings that each
+    pairing played in P rotations.
+    """
 
     names: tuple[str, ...]
     seats: int
-    shares: NDArray[np.float64]  # [K, K, E] the row player's mean share of the first place; NaN on the diagonal
+    shares: NDArray[
+        np.float64
+    ]  # [K, K, E] the row player's mean share of the first place; NaN on the diagonal
 
     @property
     def matches(self) -> int:
@@ -54,7 +59,9 @@ class Tournament:
         return scores
 
     def intervals95(self) -> NDArray[np.float64]:
-        """[K, K, 2] bounds of the scores by resampling openings (`score.bootstrap_interval`), NaN on the diagonal."""
+        """[K, K, 2] bounds of the scores by resampling openings (`score.bootstrap_interval`), NaN
+        on the diagonal.
+        """
         K = len(self.names)
         bounds = np.full((K, K, 2), np.nan)
         for row, column in permutations(range(K), 2):
@@ -64,20 +71,28 @@ class Tournament:
     def ratings(self, zero: str) -> Ratings:
         """Bradley-Terry ratings; the player called `zero` has 0.
 
-        Intervals are 95 % percentile intervals of ratings fitted to resampled openings. An opening is drawn with the matches that all
-        pairings played from it, since they resemble one another.
+        Intervals are 95 % percentile intervals of ratings fitted to resampled openings. An opening
+        is drawn with the matches that all pairings played from it, since they resemble one another.
         """
         anchor = self.names.index(zero)
         E = self.shares.shape[2]
-        drawn = np.random.default_rng(_SEED).multinomial(E, np.full(E, 1.0 / E), size=RESAMPLES).astype(np.float64)
+        drawn = (
+            np.random.default_rng(_SEED)
+            .multinomial(E, np.full(E, 1.0 / E), size=RESAMPLES)
+            .astype(np.float64)
+        )
         tables = np.concatenate((np.ones((1, E)), drawn))
         wins, losses = self._results(tables)
-        fitted = bradley_terry.ratings(wins, losses, zero=anchor, others=self.seats - 1)
+        fitted = bradley_terry_ratings(wins, losses, zero=anchor, others=self.seats - 1)
         bounds = np.quantile(fitted[1:], (0.025, 0.975), axis=0).T
-        return Ratings(fitted[0], bounds, bradley_terry.settled(wins[0], losses[0], zero=anchor))
+        return Ratings(fitted[0], bounds, settled(wins[0], losses[0], zero=anchor))
 
-    def _results(self, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Wins and losses [B, K, K] of the row players, each match once, with each opening counted `weights` [B, E] times."""
+    def _results(
+        self, weights: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Wins and losses [B, K, K] of the row players, each match once, with each opening counted
+        `weights` [B, E] times.
+        """
         shares = np.nan_to_num(self.shares)
         played = np.ones(shares.shape[:2]) - np.eye(len(self.names))
         if self.seats == 2:
@@ -88,18 +103,33 @@ class Tournament:
 
 
 def play_tournament(
-    make_game: Callable[[int], BatchedGame], players: Mapping[str, Player], *, matches: int, seed: int, opening_plies: int
+    make_game: Callable[[int], BatchedGame],
+    players: Mapping[str, Player],
+    *,
+    matches: int,
+    seed: int,
+    opening_plies: int,
 ) -> Tournament:
-    """Let all of `players`, by name, meet one another in `matches` matches each, rounded up to whole openings (`play_matches`)."""
+    """Let all of `players`, by name, meet one another in `matches` matches each, rounded up to
+    whole openings (`play_matches`).
+    """
     names = tuple(players)
     if len(names) < 2:
-        raise InputError("a tournament needs opponents", got=", ".join(names) or "nobody", expected="at least two players")
+        raise InputError(
+            "a tournament needs opponents",
+            got=", ".join(names) or "nobody",
+            expected="at least two players",
+        )
     seats = make_game(1).spec.num_players
     met: dict[tuple[int, int], NDArray[np.float64]] = {}
     for row, column in _pairings(len(names), seats):
         at_table = [players[names[row]], *[players[names[column]]] * (seats - 1)]
-        table = play_matches(make_game, at_table, matches=matches, seed=seed, opening_plies=opening_plies)
-        met[row, column] = np.bincount(table.opening, weights=first_place_shares(table.returns)) / np.bincount(table.opening)
+        table = play_matches(
+            make_game, at_table, matches=matches, seed=seed, opening_plies=opening_plies
+        )
+        met[row, column] = np.bincount(
+            table.opening, weights=first_place_shares(table.returns)
+        ) / np.bincount(table.opening)
     shares = np.full((len(names), len(names), len(next(iter(met.values())))), np.nan)
     for (row, column), by_opening in met.items():
         shares[row, column] = by_opening
@@ -109,12 +139,16 @@ def play_tournament(
 
 
 def _pairings(players: int, seats: int) -> Iterator[tuple[int, int]]:
-    """With two seats the pairs, else both ways of each: one against many is another match than many against one."""
+    """With two seats the pairs, else both ways of each: one against many is another match than many
+    against one.
+    """
     yield from combinations(range(players), 2) if seats == 2 else permutations(range(players), 2)
 
 
 def standings(tournament: Tournament, zero: str) -> list[dict[str, Any]]:
-    """Name, rating with its interval, and mean score against all others, of every player; the strongest first."""
+    """Name, rating with its interval, and mean score against all others, of every player; the
+    strongest first.
+    """
     ratings, means = tournament.ratings(zero), np.nanmean(tournament.scores(), axis=1)
     order = np.lexsort((-means, -ratings.values))
     return [
@@ -127,3 +161,107 @@ def standings(tournament: Tournament, zero: str) -> list[dict[str, Any]]:
         }
         for i in order
     ]
+
+
+# Ratings of players from who beat whom: maximum likelihood in the model of Bradley and Terry, on
+# the scale of Elo.
+#
+# A row player in one seat meets a column player in all m other seats of a match. Strengths are
+# e**r, and the share of the first place that the row player i is expected to take from the column
+# player j is
+#
+#     p_ij = e**r_i / (e**r_i + m e**r_j),
+#
+# for two players (m = 1) the model of Bradley and Terry ("Rank analysis of incomplete block
+# designs", 1952), for more the choice of one among m + 1 seats by Luce ("Individual Choice
+# Behavior", 1959): equals take 1/(m+1). A draw counts as its share of the first place, for two
+# players half a win and half a loss, which the model itself does not know. Rating differences are
+# 400 log10(e) times those of r, so that for two players a score p is a difference of 400 log10(p /
+# (1 - p)).
+
+
+ELO: Final = 400.0 / math.log(10.0)
+VIRTUAL_MATCHES: Final = 1.0
+_STEPS: Final = 200
+_CLOSE: Final = 1e-10
+
+
+def bradley_terry_ratings(
+    wins: NDArray[np.float64],
+    losses: NDArray[np.float64],
+    *,
+    zero: int,
+    others: int = 1,
+    virtual_matches: float = VIRTUAL_MATCHES,
+) -> NDArray[np.float64]:
+    """[..., K] the ratings in Elo under which the results are likeliest; that of player `zero` is
+    0.
+
+    `wins[..., i, j]` are the shares of the first place that row player i took from column player j
+    in their matches, `losses[..., i, j]` the rest, each match told once; leading dimensions are
+    separate tables. `others` is m.
+
+    The prior is weak: two players who met are taken to have played `virtual_matches` more, with the
+    result expected of equals. Without it players who never lost a point would be infinitely strong;
+    with it 100 wins of 100 matches are 400 log10(100.5 / 0.5) = 921. With `virtual_matches` 0, each
+    player must have taken points from and lost points to each other, if only through a chain of
+    players.
+    """
+    equal = 1.0 / (1.0 + others)
+    met = (wins + losses) > 0.0
+    wins, losses = (
+        wins + virtual_matches * equal * met,
+        losses + virtual_matches * (1.0 - equal) * met,
+    )
+    r = np.zeros(wins.shape[:-1])
+    for _ in range(_STEPS):
+        step = _newton_step(r, wins, losses, zero, math.log(others))
+        # Logistic terms change their curvature by at most e**d where differences of r change by d;
+        # of the points that this promises, the best is ln(1 + d) / d of Newton's step: it never
+        # overshoots, and near the end it is the whole (Sun and Tran-Dinh, "Generalized
+        # self-concordant functions", 2019, equation 47 with their nu = 2).
+        d = np.ptp(step, axis=-1, keepdims=True)
+        r += step * np.where(d > 0.0, np.log1p(d) / np.where(d > 0.0, d, 1.0), 1.0)
+        if np.abs(step).max() < _CLOSE:
+            break
+    return ELO * r
+
+
+def _newton_step(
+    r: NDArray[np.float64],
+    wins: NDArray[np.float64],
+    losses: NDArray[np.float64],
+    zero: int,
+    handicap: float,
+) -> NDArray[np.float64]:
+    """[..., K] how far Newton's method would move r, with r of player `zero` kept where it is."""
+    matches = wins + losses
+    p = 1.0 / (1.0 + np.exp(r[..., None, :] - r[..., :, None] + handicap))
+    surplus = wins - matches * p  # what the row player took beyond what was expected
+    slope = surplus.sum(axis=-1) - surplus.sum(axis=-2)
+    weight = matches * p * (1.0 - p)
+    weight = weight + np.swapaxes(weight, -1, -2)
+    curvature = np.eye(r.shape[-1]) * weight.sum(axis=-1)[..., None] - weight
+    slope[..., zero] = 0.0
+    curvature[..., zero, :] = curvature[..., :, zero] = 0.0
+    curvature[..., zero, zero] = 1.0
+    step: NDArray[np.float64] = np.linalg.solve(curvature, slope[..., None])[..., 0]
+    return step
+
+
+def settled(
+    wins: NDArray[np.float64], losses: NDArray[np.float64], *, zero: int
+) -> NDArray[np.bool_]:
+    """[K] whose distance from player `zero` the results settle, without the prior.
+
+    They do if each of the two took points from the other, if only through a chain of players (Ford,
+    "Solution of a ranking problem from binary comparisons", 1957). `wins` and `losses` are [K, K]
+    as for `bradley_terry_ratings`.
+    """
+    took = ((wins + losses.T) > 0.0) | np.eye(
+        len(wins), dtype=np.bool_
+    )  # [i, j] i took points from j
+    for _ in range(max(1, len(wins).bit_length())):  # chains twice as long each time
+        took = (took.astype(np.int64) @ took.astype(np.int64)) > 0
+    both: NDArray[np.bool_] = took[:, zero] & took[zero, :]
+    return both

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sparring.errors import ConfigurationError, nearest
-from sparring.games.match import Match
 from sparring.games.names import GameName, parse
-from sparring.games.own import make as make_own
-from sparring.games.own import name_of
-from sparring.games.spec import BatchedGame, GameSpec, Symmetry
+from sparring.games.spec import BatchedGame, GameSpec, Match, Symmetry
+from sparring.games.user_games import make as make_own
+from sparring.games.user_games import name_of
 
 __all__ = [
     "BatchedGame", "GameSpec", "Match", "Symmetry", "canonical", "is_built_in", "is_own", "label", "make", "name_of", "names",
@@ -22,11 +21,19 @@ __all__ = [
 # The rules of each game, by its number of players; the first is what the bare name stands for.
 _RULES: Final[Mapping[str, Mapping[int, str]]] = {
     "connect_four": {2: "sparring.games.connect_four"},
-    "ludo": {2: "sparring.games.ludo.two", 3: "sparring.games.ludo.three", 4: "sparring.games.ludo.four"},
+    "ludo": {
+        2: "sparring.games.ludo.two",
+        3: "sparring.games.ludo.three",
+        4: "sparring.games.ludo.four",
+    },
     "tic_tac_toe": {2: "sparring.games.tic_tac_toe"},
 }
-# Adapters by their scheme; each module offers make(name, num_slots). Named and not imported: they stand on this room.
-_ADAPTERS: Final = {"openspiel": "sparring.adapters.openspiel", "pettingzoo": "sparring.adapters.pettingzoo"}
+# Adapters by their scheme; each module offers make(name, num_slots). Named and not imported: they
+# stand on this room.
+_ADAPTERS: Final = {
+    "openspiel": "sparring.adapters.openspiel",
+    "pettingzoo": "sparring.adapters.pettingzoo",
+}
 _COMPILED: Final = "compiled"
 
 
@@ -38,26 +45,37 @@ def names() -> tuple[str, ...]:
 def make(game: str | object, num_slots: int) -> BatchedGame:
     """A game with `num_slots` matches side by side; its `spec.name` is the canonical one.
 
-    `game` is a class that plays one match, or a name: that of a built-in game, `module:Class`, `compiled:module`, `openspiel:...` or
-    `pettingzoo:...`, each perhaps with arguments, as in `ludo(num_players=4)`. Raises `ConfigurationError` for a game that is not there.
+    `game` is a class that plays one match, or a name: that of a built-in game, `module:Class`,
+    `compiled:module`, `openspiel:...` or `pettingzoo:...`, each perhaps with arguments, as in
+    `ludo(num_players=4)`. Raises `ConfigurationError` for a game that is not there.
     """
     name = name_of(game)
     parsed = parse(name)
     if parsed.scheme in _ADAPTERS:
-        adapted: BatchedGame = importlib.import_module(_ADAPTERS[parsed.scheme]).make(parsed, num_slots)
+        adapted: BatchedGame = importlib.import_module(_ADAPTERS[parsed.scheme]).make(
+            parsed, num_slots
+        )
         return adapted
     if parsed.scheme and parsed.scheme != _COMPILED:
         return make_own(parsed, num_slots)
-    from sparring.games.compiled import CompiledGame  # Numba takes half a second, and not every declaration needs it
+    from sparring.games.compiled.game import (
+        CompiledGame,
+    )  # Numba takes half a second, and not every declaration needs it
 
     if parsed.scheme and parsed.arguments:
-        raise ConfigurationError(f"compiled:{parsed.target} takes no arguments", got=", ".join(parsed.arguments), expected="none")
+        raise ConfigurationError(
+            f"compiled:{parsed.target} takes no arguments",
+            got=", ".join(parsed.arguments),
+            expected="none",
+        )
     rules = parsed.target if parsed.scheme else _rules_of(parsed)
     return CompiledGame(rules, num_slots, name=canonical(name))
 
 
 def spec_of(name: str) -> GameSpec:
-    """What a game declares; compiles nothing of a built-in one. A user's own game is asked each time: its module may be loaded anew."""
+    """What a game declares; compiles nothing of a built-in one. A user's own game is asked each
+    time: its module may be loaded anew.
+    """
     return make(name, 1).spec if is_own(name) else _lasting_spec(name)
 
 
@@ -88,15 +106,27 @@ def label(name: str) -> str:
 
 
 def with_players(name: str, num_players: int) -> str:
-    """The name of the same game for so many players. Raises `ConfigurationError` where it is not played by so many."""
+    """The name of the same game for so many players. Raises `ConfigurationError` where it is not
+    played by so many.
+    """
     parsed = parse(name)
     if spec_of(name).num_players == num_players:
         return canonical(name)
-    has_choice = (is_own(name) and parsed.scheme != _COMPILED) if parsed.scheme else len(_RULES[parsed.target]) > 1
+    has_choice = (
+        (is_own(name) and parsed.scheme != _COMPILED)
+        if parsed.scheme
+        else len(_RULES[parsed.target]) > 1
+    )
     if not has_choice or "num_players" in parsed.arguments:
         expected = f"{spec_of(name).num_players}, as {name} is played"
-        raise ConfigurationError("num_players", got=num_players, expected=expected, remedy="leave it out")
-    return spec_of(str(GameName(parsed.scheme, parsed.target, {**parsed.arguments, "num_players": num_players}))).name
+        raise ConfigurationError(
+            "num_players", got=num_players, expected=expected, remedy="leave it out"
+        )
+    return spec_of(
+        str(
+            GameName(parsed.scheme, parsed.target, {**parsed.arguments, "num_players": num_players})
+        )
+    ).name
 
 
 def is_built_in(name: str) -> bool:
@@ -113,13 +143,24 @@ def is_own(name: str) -> bool:
 def _rules_of(name: GameName) -> str:
     if name.target not in _RULES:
         expected = f"one of {', '.join(_RULES)}, or module:Class"
-        raise ConfigurationError("unknown game", got=repr(str(name)), expected=expected, remedy=nearest(name.target, _RULES))
+        raise ConfigurationError(
+            "unknown game",
+            got=repr(str(name)),
+            expected=expected,
+            remedy=nearest(name.target, _RULES),
+        )
     by_players: Mapping[int, str] = _RULES[name.target]
     arguments: dict[str, Any] = dict(name.arguments)
     num_players = arguments.pop("num_players", next(iter(by_players)))
     if arguments:
-        raise ConfigurationError(f"{name.target} takes no such argument", got=", ".join(arguments), expected="num_players at most")
+        raise ConfigurationError(
+            f"{name.target} takes no such argument",
+            got=", ".join(arguments),
+            expected="num_players at most",
+        )
     if num_players not in by_players:
         expected = " or ".join(map(str, by_players))
-        raise ConfigurationError(f"num_players of {name.target}", got=num_players, expected=expected)
+        raise ConfigurationError(
+            f"num_players of {name.target}", got=num_players, expected=expected
+        )
     return by_players[num_players]

@@ -1,6 +1,8 @@
-"""Connect Four: four in a row on a grid of six rows and seven columns, into which stones are dropped.
+"""Connect Four: four in a row on a grid of six rows and seven columns, into which stones are
+dropped.
 
-Action = column, 0 to 6. Row 0 is the bottom. Seat 0 begins. The winner is paid +1 and the loser -1; a full grid is a draw.
+Action = column, 0 to 6. Row 0 is the bottom. Seat 0 begins. The winner is paid +1 and the loser -1;
+a full grid is a draw.
 """
 
 from __future__ import annotations
@@ -19,7 +21,11 @@ _ONE: Final = np.uint64(1)
 
 STATE: Final = np.dtype(
     [
-        ("stones", np.uint64, (2,)),  # of each seat, a bit a cell: number 7 * column + row, which leaves one between columns
+        (
+            "stones",
+            np.uint64,
+            (2,),
+        ),  # of each seat, a bit a cell: number 7 * column + row, which leaves one between columns
         ("height", np.int8, (COLUMNS,)),  # stones in each column
         ("count", np.int8),  # of all stones
         ("seat", np.int8),
@@ -30,7 +36,10 @@ STATE: Final = np.dtype(
 def _mirror() -> Symmetry:
     """Left and right exchanged."""
     planes = np.arange(2 * CELLS).reshape(2, ROWS, COLUMNS)
-    return Symmetry(observation=tuple(planes[:, :, ::-1].ravel().tolist()), action=tuple(reversed(range(COLUMNS))))
+    return Symmetry(
+        observation=tuple(planes[:, :, ::-1].ravel().tolist()),
+        action=tuple(reversed(range(COLUMNS))),
+    )
 
 
 SPEC: Final = GameSpec(
@@ -98,7 +107,8 @@ def _cell(column: Any, row: Any) -> Any:
 def _has_four(stones: Any) -> Any:
     """Whether four of these stones are in line: up, along a row, or in either diagonal.
 
-    Two pairs of neighbours, two steps apart, are four in a row; the empty bits between columns keep lines from running on.
+    Two pairs of neighbours, two steps apart, are four in a row; the empty bits between columns keep
+    lines from running on.
     """
     for step in (1, ROWS, ROWS + 1, ROWS + 2):
         pairs = stones & (stones >> np.uint64(step))

@@ -1,6 +1,8 @@
-"""Names of games as people type them: `connect_four`, `ludo(num_players=4)`, `my_game:MyGame(sides=8)`, `openspiel:go(board_size=5)`.
+"""Names of games as people type them: `connect_four`, `ludo(num_players=4)`,
+`my_game:MyGame(sides=8)`, `openspiel:go(board_size=5)`.
 
-A name is `[scheme:]target[(argument=value, ...)]`. It is all that travels: to worker processes, into configurations and agent files.
+A name is `[scheme:]target[(argument=value, ...)]`. It is all that travels: to worker processes,
+into configurations and agent files.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from typing import Any
 
 from sparring.errors import ConfigurationError
 
-_NAME = re.compile(r"(?:(?P<scheme>[A-Za-z_][\w.]*):)?(?P<target>[A-Za-z_][\w./-]*|(?<=:)\d[\w./-]*)(?:\((?P<arguments>.*)\))?")
+_NAME = re.compile(
+    r"(?:(?P<scheme>[A-Za-z_][\w.]*):)?(?P<target>[A-Za-z_][\w./-]*|(?<=:)\d[\w./-]*)(?:\((?P<arguments>.*)\))?"
+)
 
 _WHOLE = re.compile(r"[+-]?\d+")
 _DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
@@ -22,7 +26,9 @@ _LONGEST = 500  # characters: names also come from files
 
 @dataclass(frozen=True)
 class GameName:
-    """`scheme` is empty for built-in games, an adapter's name, `compiled`, or the module of a class."""
+    """`scheme` is empty for built-in games, an adapter's name, `compiled`, or the module of a
+    class.
+    """
 
     scheme: str
     target: str
@@ -30,12 +36,16 @@ class GameName:
 
     def __str__(self) -> str:
         prefix = f"{self.scheme}:" if self.scheme else ""
-        inside = ",".join(f"{name}={_text(value)}" for name, value in sorted(self.arguments.items()))
+        inside = ",".join(
+            f"{name}={_text(value)}" for name, value in sorted(self.arguments.items())
+        )
         return f"{prefix}{self.target}" + (f"({inside})" if inside else "")
 
     @property
     def label(self) -> str:
-        """The target in letters that a file or directory can have: `go`, `connect_four-v3`, `MyGame`."""
+        """The target in letters that a file or directory can have: `go`, `connect_four-v3`,
+        `MyGame`.
+        """
         return re.sub(r"[^A-Za-z0-9_-]+", "_", self.target.rpartition("/")[2])
 
 
@@ -44,8 +54,15 @@ def parse(name: str) -> GameName:
     match = _NAME.fullmatch(name.strip()) if len(name) <= _LONGEST else None
     if match is None:
         expected = "a game such as connect_four, ludo(num_players=4), my_game:MyGame or openspiel:backgammon"
-        raise ConfigurationError("this is no name of a game", got=f"{name!r:.80}", expected=expected, remedy="see sparring games")
-    return GameName(match["scheme"] or "", match["target"], _arguments(name, match["arguments"] or ""))
+        raise ConfigurationError(
+            "this is no name of a game",
+            got=f"{name!r:.80}",
+            expected=expected,
+            remedy="see sparring games",
+        )
+    return GameName(
+        match["scheme"] or "", match["target"], _arguments(name, match["arguments"] or "")
+    )
 
 
 def _arguments(name: str, text: str) -> dict[str, Any]:
@@ -53,13 +70,19 @@ def _arguments(name: str, text: str) -> dict[str, Any]:
     for part in _split(text):
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not key.isidentifier() or key in arguments:
-            raise ConfigurationError("the arguments of a game", got=repr(name), expected="name=value, each name once, separated by commas")
+            raise ConfigurationError(
+                "the arguments of a game",
+                got=repr(name),
+                expected="name=value, each name once, separated by commas",
+            )
         arguments[key] = _value(value)
     return arguments
 
 
 def _split(text: str) -> list[str]:
-    """What stands between the commas that are not inside brackets: an argument may be a game of its own."""
+    """What stands between the commas that are not inside brackets: an argument may be a game of its
+    own.
+    """
     parts, depth = [""], 0
     for letter in text:
         depth += (letter in "([") - (letter in ")]")
@@ -71,7 +94,9 @@ def _split(text: str) -> list[str]:
 
 
 def _value(text: str) -> Any:
-    """A number, True, False or None as in Python, `true` and `false` as in OpenSpiel; anything else is text."""
+    """A number, True, False or None as in Python, `true` and `false` as in OpenSpiel; anything else
+    is text.
+    """
     if text in _WORDS:
         return _WORDS[text]
     if _WHOLE.fullmatch(text):

@@ -1,6 +1,7 @@
 """Tic-tac-toe: three in a row on a board of three by three.
 
-Action 3 * row + column marks a cell, rows from the top. Seat 0 begins. The winner is paid +1 and the loser -1; a full board is a draw.
+Action 3 * row + column marks a cell, rows from the top. Seat 0 begins. The winner is paid +1 and
+the loser -1; a full board is a draw.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ STATE: Final = np.dtype(
 def _symmetry(cells: Any) -> Symmetry:
     """The relabelling under which new cell i is the old cell `cells.flat[i]`."""
     new_to_old = [int(cell) for cell in cells.flat]
-    return Symmetry(observation=(*new_to_old, *(CELLS + cell for cell in new_to_old)), action=tuple(new_to_old))
+    return Symmetry(
+        observation=(*new_to_old, *(CELLS + cell for cell in new_to_old)), action=tuple(new_to_old)
+    )
 
 
 def _symmetries() -> tuple[Symmetry, ...]:
@@ -87,12 +90,16 @@ def play(state: Any, action: Any, rewards: Any, rng: Any) -> Any:
 
 def text(state: Any) -> str:
     """The board, seat 0's marks as X and seat 1's as O, empty cells as their numbers."""
-    cells = [" XO"[mark] if mark else str(action) for action, mark in enumerate(state["board"].flat)]
+    cells = [
+        " XO"[mark] if mark else str(action) for action, mark in enumerate(state["board"].flat)
+    ]
     return "\n".join(" ".join(cells[row * SIDE : (row + 1) * SIDE]) for row in range(SIDE))
 
 
 def _three_through(board: Any, row: Any, column: Any) -> Any:
-    """Whether the mark just made completes a row, a column or a diagonal; a diagonal elsewhere, full of it, would have ended the match."""
+    """Whether the mark just made completes a row, a column or a diagonal; a diagonal elsewhere,
+    full of it, would have ended the match.
+    """
     mark = board[row, column]
     in_row = in_column = falling = rising = True
     for i in range(SIDE):

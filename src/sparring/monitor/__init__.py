@@ -1,4 +1,6 @@
-"""Reports of a run: the console, `metrics.jsonl` and TensorBoard, all fed with the same values under the same tags."""
+"""Reports of a run: the console, `metrics.jsonl` and TensorBoard, all fed with the same values
+under the same tags.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,8 @@ class RunPaths(Protocol):
 class Monitor:
     """Shows and keeps what a run reports, between entering and leaving its `with` block.
 
-    `console=True` shows progress on standard output: a live panel on a terminal, plain lines elsewhere. Between reports `advance` moves
-    the bar of the panel.
+    `console=True` shows progress on standard output: a live panel on a terminal, plain lines
+    elsewhere. Between reports `advance` moves the bar of the panel.
     """
 
     def __init__(
@@ -71,20 +73,33 @@ class Monitor:
             if self._tensorboard:
                 self._writers.append(EventFile(self._paths.tensorboard_path))
                 opened.callback(self._writers[1].close)
-            if self._console.is_terminal and not self._console.is_dumb_terminal and not self._console.quiet:
-                self._live = Live(Screen(self._progress), console=self._console, refresh_per_second=_REDRAWS_PER_SECOND)
+            if (
+                self._console.is_terminal
+                and not self._console.is_dumb_terminal
+                and not self._console.quiet
+            ):
+                self._live = Live(
+                    Screen(self._progress),
+                    console=self._console,
+                    refresh_per_second=_REDRAWS_PER_SECOND,
+                )
                 opened.enter_context(self._live)
             self._open = opened.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._open.close()
 
     def report(self, values: Mapping[str, float], *, plies: int) -> None:
         """Write and show one report, with `plies` as its place on the x-axis.
 
-        The progress bar follows the tag `rollout/episodes`. Values that are not finite are left out. Tags that are missing keep their last
-        value on the console.
+        The progress bar follows the tag `rollout/episodes`. Values that are not finite are left
+        out. Tags that are missing keep their last value on the console.
         """
         finite = {tag: float(value) for tag, value in values.items() if math.isfinite(value)}
         for writer in self._writers:
@@ -103,13 +118,17 @@ class Monitor:
 
     def warn(self, text: str) -> None:
         """Say, above the live panel, what the person who trains should look into."""
-        self._print(textwrap.fill(f"warning: {text}", WIDTH, subsequent_indent=" " * 9), style="yellow")
+        self._print(
+            textwrap.fill(f"warning: {text}", WIDTH, subsequent_indent=" " * 9), style="yellow"
+        )
 
     def _print(self, text: str, style: str | None = None) -> None:
         self._console.print(text, style=style, markup=False, highlight=False, emoji=False)
 
 
 def _console(*, quiet: bool) -> Console:
-    """Standard output. A notebook, which calls itself a terminal, is served with plain lines: a live panel there needs ipywidgets."""
+    """Standard output. A notebook, which calls itself a terminal, is served with plain lines: a
+    live panel there needs ipywidgets.
+    """
     notebook = Console().is_jupyter
     return Console(force_jupyter=False, force_terminal=False if notebook else None, quiet=quiet)

@@ -1,4 +1,6 @@
-"""What a run leaves behind for later: `metrics.jsonl`, one line a report, and TensorBoard's event files. Both are appended to on resume."""
+"""What a run leaves behind for later: `metrics.jsonl`, one line a report, and TensorBoard's event
+files. Both are appended to on resume.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,12 @@ class MetricsFile:
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115
 
     def write(self, values: Mapping[str, float], plies: int) -> None:
-        self._file.write(json.dumps({"plies": plies, "wall_time": round(time.time(), 3), **values}, allow_nan=False) + "\n")
+        self._file.write(
+            json.dumps(
+                {"plies": plies, "wall_time": round(time.time(), 3), **values}, allow_nan=False
+            )
+            + "\n"
+        )
         self._file.flush()
 
     def close(self) -> None:
@@ -45,7 +52,9 @@ class EventFile:
 
     def write(self, values: Mapping[str, float], plies: int) -> None:
         scalars = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
-        self._writer.add_event(Event(wall_time=time.time(), step=plies, summary=Summary(value=scalars)))
+        self._writer.add_event(
+            Event(wall_time=time.time(), step=plies, summary=Summary(value=scalars))
+        )
         self._writer.flush()
 
     def close(self) -> None:
@@ -53,7 +62,9 @@ class EventFile:
 
 
 def _drop_unfinished_line(path: Path) -> None:
-    """A run that was killed while writing leaves part of a line, which would spoil the first one after it."""
+    """A run that was killed while writing leaves part of a line, which would spoil the first one
+    after it.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -35,13 +35,26 @@ def _cells(progress: ConsoleState) -> Iterator[str]:
     yield f"{percent(progress.share):>5}"
     yield f"{count(progress.episodes)} matches"
     yield f"left {clock_time(progress.left)}"
-    for tag, unit in (("perf/plies_per_s", " plies/s"), ("perf/episodes_per_min", "/min"), ("perf/updates_per_s", " updates/s")):
+    for tag, unit in (
+        ("perf/plies_per_s", " plies/s"),
+        ("perf/episodes_per_min", "/min"),
+        ("perf/updates_per_s", " updates/s"),
+    ):
         if (value := get(tag)) is not None:
             yield f"{count(value)}{unit}"
-    for name, tag in (("loss", "train/loss"), ("Q", "train/q_mean"), ("epsilon", EPSILON), ("rating", RATING)):
+    for name, tag in (
+        ("loss", "train/loss"),
+        ("Q", "train/q_mean"),
+        ("epsilon", EPSILON),
+        ("rating", RATING),
+    ):
         if (value := get(tag)) is not None:
             yield f"{name} {figure(value)}"
-    for name, tag in (("buffer", BUFFER_FILL), ("workers wait", WORKERS_WAIT), ("learner waits", LEARNER_WAITS)):
+    for name, tag in (
+        ("buffer", BUFFER_FILL),
+        ("workers wait", WORKERS_WAIT),
+        ("learner waits", LEARNER_WAITS),
+    ):
         if (value := get(tag)) is not None:
             yield f"{name} {percent(value).strip()}"
     yield from map(_result, progress.opponents()[:MAX_OPPONENTS])

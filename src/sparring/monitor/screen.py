@@ -45,8 +45,17 @@ class Screen:
         if opponents := self._progress.opponents():
             parts += [Text(""), _results(opponents)]
         title = Text(self._progress.name, style="bold", overflow="ellipsis")
-        panel = Panel(Group(*parts), title=title, title_align="left", width=WIDTH, border_style="cyan", padding=(0, 1))
-        return Group(panel, Text(""))  # the empty line is for the ^C that terminals echo, which would else push the panel up
+        panel = Panel(
+            Group(*parts),
+            title=title,
+            title_align="left",
+            width=WIDTH,
+            border_style="cyan",
+            padding=(0, 1),
+        )
+        return Group(
+            panel, Text("")
+        )  # the empty line is for the ^C that terminals echo, which would else push the panel up
 
 
 def _headline(progress: ConsoleState) -> RenderableType:
@@ -55,14 +64,20 @@ def _headline(progress: ConsoleState) -> RenderableType:
         grid.add_column(justify=justify, ratio=ratio, no_wrap=True)  # type: ignore[arg-type]
     matches = f"{count(progress.episodes)} / {count(progress.total_episodes)} matches"
     left = f"left {clock_time(progress.left)}" if progress.values else "starting"
-    bar = ProgressBar(total=1.0, completed=progress.share, complete_style="green", finished_style="green")
+    bar = ProgressBar(
+        total=1.0, completed=progress.share, complete_style="green", finished_style="green"
+    )
     grid.add_row(bar, Text(percent(progress.share), style="bold"), Text(matches))
-    grid.add_row(Text(f"elapsed {clock_time(progress.elapsed)}", style="dim"), "", Text(left, style="dim"))
+    grid.add_row(
+        Text(f"elapsed {clock_time(progress.elapsed)}", style="dim"), "", Text(left, style="dim")
+    )
     return grid
 
 
 def _figures(progress: ConsoleState) -> RenderableType:
-    """Three columns of names and values: speed, learning, and how the machine is used; below them the pool, once there is a rating."""
+    """Three columns of names and values: speed, learning, and how the machine is used; below them
+    the pool, once there is a rating.
+    """
     grid = Table.grid(expand=True, padding=(0, 1))
     for column in range(3):
         grid.add_column(style="dim", no_wrap=True)
@@ -76,14 +91,44 @@ def _figures(progress: ConsoleState) -> RenderableType:
         "updates/s": "perf/updates_per_s",
         "updates": "train/n_updates",
     }
-    learning = {"loss": "train/loss", "Q mean": "train/q_mean", "gradient": "train/grad_norm", "step size": "train/learning_rate"}
-    use = {"epsilon": EPSILON, "buffer": BUFFER_FILL, "workers wait": WORKERS_WAIT, "learner waits": LEARNER_WAITS}
-    for (fast, rate), (learned, value), (used, share) in zip(pace.items(), learning.items(), use.items(), strict=True):
+    learning = {
+        "loss": "train/loss",
+        "Q mean": "train/q_mean",
+        "gradient": "train/grad_norm",
+        "step size": "train/learning_rate",
+    }
+    use = {
+        "epsilon": EPSILON,
+        "buffer": BUFFER_FILL,
+        "workers wait": WORKERS_WAIT,
+        "learner waits": LEARNER_WAITS,
+    }
+    for (fast, rate), (learned, value), (used, share) in zip(
+        pace.items(), learning.items(), use.items(), strict=True
+    ):
         show = figure if share == EPSILON else percent
-        grid.add_row(fast, count(get(rate)), "", learned, figure(get(value)), "", used, show(get(share)) or "-")
+        grid.add_row(
+            fast,
+            count(get(rate)),
+            "",
+            learned,
+            figure(get(value)),
+            "",
+            used,
+            show(get(share)) or "-",
+        )
     if RATING in progress.values:
         pool, rating, sigma = (get(tag) for tag in (POOL_SIZE, RATING, RATING_SIGMA))
-        grid.add_row("snapshots", count(pool), "", "rating", figure(rating), "", "its deviation", figure(sigma))
+        grid.add_row(
+            "snapshots",
+            count(pool),
+            "",
+            "rating",
+            figure(rating),
+            "",
+            "its deviation",
+            figure(sigma),
+        )
     return grid
 
 
@@ -98,7 +143,12 @@ def _results(opponents: Sequence[Opponent]) -> RenderableType:
     grid.add_row(*(Text(word, style="dim") for word in header))
     for opponent in opponents[:MAX_OPPONENTS]:
         drawn = "" if opponent.greedy_draws is None else f"{percent(opponent.greedy_draws)} drawn"
-        cells = [_bar(opponent.exploring), percent(opponent.exploring), _bar(opponent.greedy), percent(opponent.greedy)]
+        cells = [
+            _bar(opponent.exploring),
+            percent(opponent.exploring),
+            _bar(opponent.greedy),
+            percent(opponent.greedy),
+        ]
         grid.add_row(Text(opponent.name), *cells, Text(drawn, style="dim"))
     if len(opponents) > MAX_OPPONENTS:
         grid.add_row(Text(f"and {len(opponents) - MAX_OPPONENTS} more", style="dim"))
@@ -109,4 +159,6 @@ def _bar(share: float | None) -> RenderableType:
     if share is None:
         return Text("")
     style = "green" if share >= 0.5 else "yellow"
-    return ProgressBar(total=1.0, completed=share, width=_BAR, complete_style=style, finished_style=style)
+    return ProgressBar(
+        total=1.0, completed=share, width=_BAR, complete_style=style, finished_style=style
+    )

@@ -1,4 +1,6 @@
-"""What the console shows: the latest value of every tag, how far the run is, and how long the rest will take."""
+"""What the console shows: the latest value of every tag, how far the run is, and how long the rest
+will take.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class Opponent:
 class ConsoleState:
     """Everything that a report brought, and the clock."""
 
-    def __init__(self, name: str, total_episodes: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, name: str, total_episodes: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.name = name
         self.total_episodes = total_episodes
         self.episodes = 0
@@ -47,7 +51,10 @@ class ConsoleState:
 
     def update(self, values: Mapping[str, float]) -> None:
         """Take over what is new; tags that a report does not have keep their last value."""
-        self.values = {**self.values, **values}  # a new one: another thread may be drawing the old one
+        self.values = {
+            **self.values,
+            **values,
+        }  # a new one: another thread may be drawing the old one
         if EPISODES in values:
             self.advance(int(values[EPISODES]))
 
@@ -71,7 +78,9 @@ class ConsoleState:
 
     @property
     def left(self) -> float | None:
-        """Seconds that the rest takes at the rate of the last minute; None while that rate is unknown."""
+        """Seconds that the rest takes at the rate of the last minute; None while that rate is
+        unknown.
+        """
         if self.episodes >= self.total_episodes:
             return 0.0
         if len(self._samples) < 2:
@@ -84,9 +93,20 @@ class ConsoleState:
 
     def opponents(self) -> list[Opponent]:
         """Those with greedy results first, then the agent itself, then snapshots, the newest first."""
-        names = [tag.removeprefix(prefix) for prefix in (EVAL_WINS, ROLLOUT_WINS) for tag in self.values if tag.startswith(prefix)]
+        names = [
+            tag.removeprefix(prefix)
+            for prefix in (EVAL_WINS, ROLLOUT_WINS)
+            for tag in self.values
+            if tag.startswith(prefix)
+        ]
         found = [
-            Opponent(name, *(self.values.get(prefix + name) for prefix in (ROLLOUT_WINS, EVAL_WINS, EVAL_DRAWS)))
+            Opponent(
+                name,
+                *(
+                    self.values.get(prefix + name)
+                    for prefix in (ROLLOUT_WINS, EVAL_WINS, EVAL_DRAWS)
+                ),
+            )
             for name in dict.fromkeys(names)
         ]
         return sorted(found, key=_rank)

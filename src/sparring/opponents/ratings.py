@@ -1,15 +1,19 @@
 """Skill ratings of the agent and of everybody in the pool, updated while they play.
 
-openskill's Plackett-Luce model (Weng and Lin, "A Bayesian approximation method for online ranking", JMLR 12, 2011): everyone has a
-normal belief (mu, sigma) about their skill. Only the agent changes, so only its sigma is widened before each match, by the library's
-tau; the library would widen all. A snapshot is born with the agent's rating of that moment. Ratings are relative: only differences say
-something, and those against players that were met; published tables are fitted to all matches at once.
+openskill's Plackett-Luce model (Weng and Lin, "A Bayesian approximation method for online ranking",
+JMLR 12, 2011): everyone has a normal belief (mu, sigma) about their skill. Only the agent changes,
+so only its sigma is widened before each match, by the library's tau; the library would widen all. A
+snapshot is born with the agent's rating of that moment. Ratings are relative: only differences say
+something, and those against players that were met; published tables are fitted to all matches at
+once.
 
-The matches are those of training, in which the agent explores. With more than two players each pair of an agent's seat and another's
-is rated as a match of two, as in the records; such pairs hang together, so sigma is then too small.
+The matches are those of training, in which the agent explores. With more than two players each pair
+of an agent's seat and another's is rated as a match of two, as in the records; such pairs hang
+together, so sigma is then too small.
 
-To rate one match takes about 30 us of Python. One match in `EVERY` against others is rated, counted over the whole run, and at most
-`MOST` of one call, spread over it evenly: the first ones would be the short ones.
+To rate one match takes about 30 us of Python. One match in `EVERY` against others is rated, counted
+over the whole run, and at most `MOST` of one call, spread over it evenly: the first ones would be
+the short ones.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.opponents.plan import AGENT, AGENT_NAME
+from sparring.opponents.players import AGENT, AGENT_NAME
 
 EVERY: Final = 16
 MOST: Final = 32
@@ -33,7 +37,9 @@ class Ratings:
     """(mu, sigma) by name."""
 
     def __init__(self) -> None:
-        from openskill.models import PlackettLuce  # lazily: workers import this room, and rate nobody
+        from openskill.models import (
+            PlackettLuce,
+        )  # lazily: workers import this room, and rate nobody
 
         self._tau: float = PlackettLuce().tau
         self._model = PlackettLuce(tau=0.0)  # for all; to `rate` a tau of 0 would mean the model's
@@ -50,7 +56,9 @@ class Ratings:
         self._ratings[name] = self._ratings[AGENT_NAME]
 
     def take_in(self, results: NDArray[Any], name_of: Callable[[int], str]) -> None:
-        """Rate some of these matches, `result_dtype` rows, in their order; `name_of` gives the names of the players' ids."""
+        """Rate some of these matches, `result_dtype` rows, in their order; `name_of` gives the
+        names of the players' ids.
+        """
         players = results["players"]
         others = np.flatnonzero((players != AGENT).any(axis=1))
         rated = others[(-self._counted) % EVERY :: EVERY]
@@ -66,13 +74,22 @@ class Ratings:
     def _rate(self, name: str, margin: float) -> None:
         """One match of the agent against another player, won if `margin` is positive."""
         mu, sigma = self._ratings[AGENT_NAME]
-        teams = [[self._model.rating(mu=mu, sigma=math.hypot(sigma, self._tau))], [self._model.rating(*self.of(name))]]
+        teams = [
+            [self._model.rating(mu=mu, sigma=math.hypot(sigma, self._tau))],
+            [self._model.rating(*self.of(name))],
+        ]
         ranks = [float(margin < 0), float(margin > 0)]  # the lower is the better, equals have drawn
         [[agent], [other]] = self._model.rate(teams, ranks=ranks)
-        self._ratings[AGENT_NAME], self._ratings[name] = (agent.mu, agent.sigma), (other.mu, other.sigma)
+        self._ratings[AGENT_NAME], self._ratings[name] = (
+            (agent.mu, agent.sigma),
+            (other.mu, other.sigma),
+        )
 
     def get_state(self) -> dict[str, Any]:
-        return {"ratings": {name: list(rating) for name, rating in self._ratings.items()}, "counted": self._counted}
+        return {
+            "ratings": {name: list(rating) for name, rating in self._ratings.items()},
+            "counted": self._counted,
+        }
 
     def set_state(self, state: dict[str, Any]) -> None:
         self._ratings = {name: (mu, sigma) for name, (mu, sigma) in state["ratings"].items()}

@@ -8,19 +8,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.opponents.plan import AGENT
+from sparring.opponents.players import AGENT
 
 
 def result_dtype(num_players: int) -> np.dtype[Any]:
     """One finished match: who sat where, and what each seat was paid in all."""
     return np.dtype(
-        [("players", np.int64, (num_players,)), ("returns", np.float32, (num_players,)), ("plies", np.int64), ("truncated", np.bool_)]
+        [
+            ("players", np.int64, (num_players,)),
+            ("returns", np.float32, (num_players,)),
+            ("plies", np.int64),
+            ("truncated", np.bool_),
+        ]
     )
 
 
 @dataclass
 class Record:
-    """Results of the agent against one opponent; those of matches in which it explores are never added to greedy ones."""
+    """Results of the agent against one opponent; those of matches in which it explores are never
+    added to greedy ones.
+    """
 
     wins: int = 0
     draws: int = 0
@@ -43,9 +50,11 @@ class Record:
 
 @dataclass
 class RecentRecord:
-    """The same with later matches counting more: each weighs half when `half_life` more against that opponent have come in.
+    """The same with later matches counting more: each weighs half when `half_life` more against
+    that opponent have come in.
 
-    Matches that are added together are equally old, so `half_life` should not be much less than what one round brings.
+    Matches that are added together are equally old, so `half_life` should not be much less than
+    what one round brings.
     """
 
     wins: float = 0.0
@@ -64,7 +73,9 @@ class RecentRecord:
 
     @property
     def estimate(self) -> float:
-        """The score with a win and a loss added: never 0 or 1, and 1/2 of one that was not met yet (the rule of succession)."""
+        """The score with a win and a loss added: never 0 or 1, and 1/2 of one that was not met yet
+        (the rule of succession).
+        """
         return (self.wins + 0.5 * self.draws + 1.0) / (self.matches + 2.0)
 
     def add(self, later: Record, half_life: int) -> None:
@@ -76,9 +87,11 @@ class RecentRecord:
 
 
 def pairwise_records(results: NDArray[Any]) -> dict[int, Record]:
-    """By opponent id: the agent's seats against that opponent's seats, whoever was paid more having won.
+    """By opponent id: the agent's seats against that opponent's seats, whoever was paid more having
+    won.
 
-    `results` are `result_dtype` rows. With more than two players each pair of an agent's seat and an opponent's seat counts once.
+    `results` are `result_dtype` rows. With more than two players each pair of an agent's seat and
+    an opponent's seat counts once.
     """
     players, returns = results["players"], results["returns"]
     is_agent = players == AGENT
@@ -90,6 +103,8 @@ def pairwise_records(results: NDArray[Any]) -> dict[int, Record]:
             ids = players[pair, other]
             for opponent in np.unique(ids).tolist():
                 mine = sign[ids == opponent]
-                record = Record(int(np.sum(mine > 0)), int(np.sum(mine == 0)), int(np.sum(mine < 0)))
+                record = Record(
+                    int(np.sum(mine > 0)), int(np.sum(mine == 0)), int(np.sum(mine < 0))
+                )
                 records.setdefault(opponent, Record()).add(record)
     return records

@@ -1,4 +1,6 @@
-"""The terminal at which a person plays: lines in, lines out. Colours only on a terminal, and not where NO_COLOR is set."""
+"""The terminal at which a person plays: lines in, lines out. Colours only on a terminal, and not
+where NO_COLOR is set.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +14,23 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from sparring.play.conversation import Conversation, Part
+from sparring.play.commands import Conversation, Part
 
 # What is coloured on the boards of some games, which can be read without: patterns and styles.
 _COLOURS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "connect_four": ((r"X", "bold red"), (r"O", "bold yellow")),
     "tic_tac_toe": ((r"X", "bold red"), (r"O", "bold blue")),
     "ludo": (
-        *((rf"{letter}\d?", style) for letter, style in zip("ABCD", ("bold red", "bold green", "bold yellow", "bold blue"), strict=True)),
-        (r"(?<!seat )(?<=[│\[\] ])[0-3]{1,4}(?=[A-D]| *[│\[\]])", "reverse"),  # the tokens of the seat to move
+        *(
+            (rf"{letter}\d?", style)
+            for letter, style in zip(
+                "ABCD", ("bold red", "bold green", "bold yellow", "bold blue"), strict=True
+            )
+        ),
+        (
+            r"(?<!seat )(?<=[│\[\] ])[0-3]{1,4}(?=[A-D]| *[│\[\]])",
+            "reverse",
+        ),  # the tokens of the seat to move
     ),
 }
 
@@ -42,12 +52,16 @@ def converse(conversation: Conversation) -> None:
 
 
 class _Screen:
-    """Standard input and output. What is not typed at a terminal is repeated after the prompt, so that the output can be read alone."""
+    """Standard input and output. What is not typed at a terminal is repeated after the prompt, so
+    that the output can be read alone.
+    """
 
     def __init__(self, colours: Sequence[tuple[str, str]]) -> None:
         for stream in (sys.stdin, sys.stdout):
             if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")  # bytes that are no text, and terminals that cannot draw the board
+                stream.reconfigure(
+                    errors="replace"
+                )  # bytes that are no text, and terminals that cannot draw the board
         self._console = Console(soft_wrap=True, highlight=False, emoji=False, markup=False)
         self._coloured = self._console.color_system is not None and not self._console.no_color
         self._colours = colours
@@ -71,7 +85,12 @@ class _Screen:
                 self._console.print()
                 return None
         line = sys.stdin.readline()
-        self._console.print((prompt + "".join(letter if letter.isprintable() else "?" for letter in line.rstrip())).rstrip())
+        self._console.print(
+            (
+                prompt
+                + "".join(letter if letter.isprintable() else "?" for letter in line.rstrip())
+            ).rstrip()
+        )
         return line or None
 
     def _painted(self, part: Part) -> Text:

@@ -23,20 +23,34 @@ LEARNING: Final[Mapping[str, str]] = {
     "Learning rate": "train/learning_rate",
     "Exploration (epsilon)": "rollout/exploration_rate",
 }
-_SET_BY_US: Final = ("train/learning_rate", "rollout/exploration_rate")  # schedules have no noise to smooth
+_SET_BY_US: Final = (
+    "train/learning_rate",
+    "rollout/exploration_rate",
+)  # schedules have no noise to smooth
 _SIGNED: Final = "train/q_mean"
 _MOST_PANELS: Final = 12
 _MOST_MARKS: Final = 20  # on a line
-_WIDE_RANGE: Final = 30.0  # between the 2 % and 98 % quantiles: beyond it a logarithmic axis shows more
+_WIDE_RANGE: Final = (
+    30.0  # between the 2 % and 98 % quantiles: beyond it a logarithmic axis shows more
+)
 
 
 def save_learning(path: Path, run: str, metrics: Metrics) -> None:
-    """How the network learned: loss, mean Q-value, TD error, gradient norm, learning rate and exploration over plies."""
+    """How the network learned: loss, mean Q-value, TD error, gradient norm, learning rate and
+    exploration over plies.
+    """
     done = (("matches", "rollout/episodes"), ("updates", "train/n_updates"))
-    note = ", ".join(f"{count:,.0f} {what}" for what, tag in done if (count := metrics.last(tag)) is not None)
-    keys = [_key("smoothed", style.BLUE), _key("each report", style.BLUE, alpha=style.FAINT, linewidth=1.2)]
+    note = ", ".join(
+        f"{count:,.0f} {what}" for what, tag in done if (count := metrics.last(tag)) is not None
+    )
+    keys = [
+        _key("smoothed", style.BLUE),
+        _key("each report", style.BLUE, alpha=style.FAINT, linewidth=1.2),
+    ]
     with style.picture(path, 14.0, 7.4, f"{run}: learning", note, keys) as figure:
-        for tag, axes in zip(LEARNING.values(), style.panels(figure, list(LEARNING), 3, metrics.plies), strict=True):
+        for tag, axes in zip(
+            LEARNING.values(), style.panels(figure, list(LEARNING), 3, metrics.plies), strict=True
+        ):
             series = metrics.series(tag)
             if tag in _SET_BY_US:
                 _line(axes, series, style.BLUE)
@@ -49,25 +63,47 @@ def save_learning(path: Path, run: str, metrics: Metrics) -> None:
             else:
                 axes.set_ylim(bottom=0.0)
             if not len(series):
-                axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color=style.GREY)
+                axes.text(
+                    0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color=style.GREY
+                )
 
 
 def save_opponents(path: Path, run: str, metrics: Metrics) -> None:
-    """How often the agent won over plies, one panel for each opponent: greedy in evaluation, and exploring in training."""
+    """How often the agent won over plies, one panel for each opponent: greedy in evaluation, and
+    exploring in training.
+    """
     names = metrics.opponents()
     shown = names[:_MOST_PANELS]
     columns = 2 if len(shown) in (2, 4) else min(3, len(shown))
-    draws = {name: series for name in shown if (series := metrics.series(EVAL_DRAWS + name)).values.any()}
+    draws = {
+        name: series for name in shown if (series := metrics.series(EVAL_DRAWS + name)).values.any()
+    }
     rows = -(-len(shown) // columns)
     note = "at the right of a name: the share won when the agent was last evaluated"
-    note += f"; {len(names) - len(shown)} more opponents are not shown" if len(names) > len(shown) else ""
+    note += (
+        f"; {len(names) - len(shown)} more opponents are not shown"
+        if len(names) > len(shown)
+        else ""
+    )
     drawn = [_key("drawn, greedy", style.ORANGE, linestyle="--", marker="s")] if draws else []
     keys = [_key("won, greedy", style.BLUE, marker="o"), *drawn, _key("won, exploring", style.SKY)]
-    with style.picture(path, 2.0 + 4.0 * max(2, columns), 0.6 + 3.3 * rows, f"{run}: matches won", note, keys) as figure:
-        for name, axes in zip(shown, style.panels(figure, shown, columns, metrics.plies, share_y=True), strict=True):
+    with style.picture(
+        path, 2.0 + 4.0 * max(2, columns), 0.6 + 3.3 * rows, f"{run}: matches won", note, keys
+    ) as figure:
+        for name, axes in zip(
+            shown, style.panels(figure, shown, columns, metrics.plies, share_y=True), strict=True
+        ):
             _noisy(axes, metrics.series(ROLLOUT_WINS + name), style.SKY)
             if name in draws:
-                _line(axes, draws[name], style.ORANGE, linestyle="--", marker="s", markersize=4.5, linewidth=1.6)
+                _line(
+                    axes,
+                    draws[name],
+                    style.ORANGE,
+                    linestyle="--",
+                    marker="s",
+                    markersize=4.5,
+                    linewidth=1.6,
+                )
             _line(axes, metrics.series(EVAL_WINS + name), style.BLUE, marker="o", markersize=6)
             _say_last(axes, metrics.last(EVAL_WINS + name), style.BLUE)
         first = figure.axes[0]
@@ -76,14 +112,26 @@ def save_opponents(path: Path, run: str, metrics: Metrics) -> None:
 
 
 def save_rating(path: Path, run: str, metrics: Metrics) -> None:
-    """The agent's rating with two standard deviations to either side, and below it how many snapshots the pool held."""
-    mu, sigma, pool = (metrics.series(f"selfplay/{tag}") for tag in ("rating_mu", "rating_sigma", "pool_size"))
-    with style.picture(path, 11.0, 6.2, f"{run}: rating", "band: two standard deviations to either side") as figure:
+    """The agent's rating with two standard deviations to either side, and below it how many
+    snapshots the pool held.
+    """
+    mu, sigma, pool = (
+        metrics.series(f"selfplay/{tag}") for tag in ("rating_mu", "rating_sigma", "pool_size")
+    )
+    with style.picture(
+        path, 11.0, 6.2, f"{run}: rating", "band: two standard deviations to either side"
+    ) as figure:
         grid = figure.add_gridspec(2, 1, height_ratios=(3, 1))
         above = figure.add_subplot(grid[0])
         below = figure.add_subplot(grid[1], sharex=above)
-        half = 2.0 * np.interp(mu.plies, sigma.plies, sigma.values) if len(sigma) else np.zeros(len(mu))
-        above.fill_between(mu.plies, mu.values - half, mu.values + half, color=style.BLUE, alpha=0.18, linewidth=0)
+        half = (
+            2.0 * np.interp(mu.plies, sigma.plies, sigma.values)
+            if len(sigma)
+            else np.zeros(len(mu))
+        )
+        above.fill_between(
+            mu.plies, mu.values - half, mu.values + half, color=style.BLUE, alpha=0.18, linewidth=0
+        )
         _line(above, mu, style.BLUE)
         above.set_ylabel("rating")
         below.step(pool.plies, pool.values, where="post", color=style.GREY)
@@ -103,7 +151,9 @@ def save_comparison(
     ylabel: str,
     title: str,
 ) -> None:
-    """Curves in one picture, each with its name at its end. `curves` has x [n] and y [n], n >= 1, by name."""
+    """Curves in one picture, each with its name at its end. `curves` has x [n] and y [n], n >= 1,
+    by name.
+    """
     left, bottom, wide, high = 0.85, 0.85, 8.6, 5.0
     right = 0.35 + max(style.text_width(name) for name in curves)
     with style.picture(path, left + wide + right, bottom + high, title, ylabel) as figure:
@@ -118,15 +168,36 @@ def save_comparison(
 
 
 def _name_ends(axes: Axes, curves: Mapping[str, tuple[ArrayLike, ArrayLike]], gap: float) -> None:
-    """Write each curve's name right of the axes at the height where it ends, `gap` (share of the axes) apart, with a thread to the end."""
+    """Write each curve's name right of the axes at the height where it ends, `gap` (share of the
+    axes) apart, with a thread to the end.
+    """
     to_axes = axes.transData + axes.transAxes.inverted()
-    ends = [to_axes.transform((float(np.asarray(x)[-1]), float(np.asarray(y)[-1]))) for x, y in curves.values()]
+    ends = [
+        to_axes.transform((float(np.asarray(x)[-1]), float(np.asarray(y)[-1])))
+        for x, y in curves.values()
+    ]
     heights = style.spread([float(end[1]) for end in ends], gap, 1.0)
     for number, (name, end, height) in enumerate(zip(curves, ends, heights, strict=True)):
         colour = _nth_look(number)["color"]
         axes.plot(*end, "o", color=colour, transform=axes.transAxes, clip_on=False, zorder=4)
-        axes.plot([end[0], 1.02], [end[1], height], color=colour, linewidth=0.8, alpha=0.6, transform=axes.transAxes, clip_on=False)
-        axes.text(1.028, height, name, color=colour, va="center", fontweight="bold", transform=axes.transAxes)
+        axes.plot(
+            [end[0], 1.02],
+            [end[1], height],
+            color=colour,
+            linewidth=0.8,
+            alpha=0.6,
+            transform=axes.transAxes,
+            clip_on=False,
+        )
+        axes.text(
+            1.028,
+            height,
+            name,
+            color=colour,
+            va="center",
+            fontweight="bold",
+            transform=axes.transAxes,
+        )
 
 
 def _nth_look(number: int) -> dict[str, Any]:

@@ -32,7 +32,8 @@ class Series:
         return len(self.plies)
 
     def smoothed(self) -> Series:
-        """Each value becomes the mean of a window around it: a 25th of the series, three values at least; at the ends, what is there of it.
+        """Each value becomes the mean of a window around it: a 25th of the series, three values at
+        least; at the ends, what is there of it.
 
         A series of less than 10 values stays as it is.
         """
@@ -46,7 +47,9 @@ class Series:
 
 
 class Metrics:
-    """The reports of a run, in order of plies. A report has its place on the x-axis under `plies`, and its values by tag."""
+    """The reports of a run, in order of plies. A report has its place on the x-axis under `plies`,
+    and its values by tag.
+    """
 
     def __init__(self, reports: Sequence[Mapping[str, float]]) -> None:
         self._reports = _without_replayed(reports)
@@ -67,7 +70,9 @@ class Metrics:
         return next((report[tag] for report in reversed(self._reports) if tag in report), None)
 
     def opponents(self) -> list[str]:
-        """Everyone the agent met: those with greedy results first, then itself, then snapshots, the newest first."""
+        """Everyone the agent met: those with greedy results first, then itself, then snapshots, the
+        newest first.
+        """
         tags = dict.fromkeys(tag for report in self._reports for tag in report)
         greedy = [tag.removeprefix(EVAL_WINS) for tag in tags if tag.startswith(EVAL_WINS)]
         others = [tag.removeprefix(ROLLOUT_WINS) for tag in tags if tag.startswith(ROLLOUT_WINS)]
@@ -75,17 +80,28 @@ class Metrics:
 
 
 def read_metrics(path: Path) -> Metrics:
-    """The reports in a `metrics.jsonl`. A last line that a running process has not finished is left out.
+    """The reports in a `metrics.jsonl`. A last line that a running process has not finished is left
+    out.
 
     `InputError` if there is no report yet, `FileFormatError` if a line is no report.
     """
     try:
         lines = path.read_bytes().split(b"\n")[:-1]
     except OSError as error:
-        raise InputError(f"there are no metrics in {path.parent}", got=f"{path.name}: {error.strerror}", remedy="train first") from None
+        raise InputError(
+            f"there are no metrics in {path.parent}",
+            got=f"{path.name}: {error.strerror}",
+            remedy="train first",
+        ) from None
     if not lines:
-        raise InputError(f"there are no metrics in {path.parent} yet", got=f"no report in {path.name}", remedy="wait for the first one")
-    return Metrics([_report(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)])
+        raise InputError(
+            f"there are no metrics in {path.parent} yet",
+            got=f"no report in {path.name}",
+            remedy="wait for the first one",
+        )
+    return Metrics(
+        [_report(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    )
 
 
 def _report(line: bytes, where: str) -> dict[str, float]:
@@ -94,9 +110,15 @@ def _report(line: bytes, where: str) -> dict[str, float]:
     except ValueError:
         report = None
     if not isinstance(report, dict) or "plies" not in report:
-        raise FileFormatError(f"{where} is no report", expected="a JSON object with plies and values by tag")
+        raise FileFormatError(
+            f"{where} is no report", expected="a JSON object with plies and values by tag"
+        )
     for tag, value in report.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
             raise FileFormatError(f"{where}: {tag}", got=repr(value), expected="a finite number")
     return report
 
@@ -104,8 +126,8 @@ def _report(line: bytes, where: str) -> dict[str, float]:
 def _without_replayed(reports: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
     """Only what led to the newest report.
 
-    A run that was killed goes on from its last checkpoint: reports of plies that come again are replaced by the later ones. Of reports at
-    the very same ply, tags of both count.
+    A run that was killed goes on from its last checkpoint: reports of plies that come again are
+    replaced by the later ones. Of reports at the very same ply, tags of both count.
     """
     kept: list[dict[str, float]] = []
     for report in reports:

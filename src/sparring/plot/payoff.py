@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from sparring.plot import style
 
 _MOST_NUMBERED: Final = 20  # players, up to whom the cells have room for numbers
-# Diverging, red to blue, which every kind of colour vision tells apart; without the darkest ends, on which numbers are hard to read.
-_COLOURS: Final = LinearSegmentedColormap.from_list("payoff", colormaps["RdBu"](np.linspace(0.1, 0.9, 256)))
+# Diverging, red to blue, which every kind of colour vision tells apart; without the darkest ends,
+# on which numbers are hard to read.
+_COLOURS: Final = LinearSegmentedColormap.from_list(
+    "payoff", colormaps["RdBu"](np.linspace(0.1, 0.9, 256))
+)
 _NOBODY: Final = "#D0D0D0"  # where a player would meet itself
 
 
@@ -33,18 +36,26 @@ def save_payoff(
     note: str = "score of the row against the column, %",
     fair: float = 0.5,
 ) -> None:
-    """Draw `scores` [K, K]: the score (0 to 1) of the player of a row against the player of a column, NaN on the diagonal.
+    """Draw `scores` [K, K]: the score (0 to 1) of the player of a row against the player of a
+    column, NaN on the diagonal.
 
-    `ratings` [K], if there are any, stand beside the rows. `fair` is the score between equals: 1/P in a game of P players.
+    `ratings` [K], if there are any, stand beside the rows. `fair` is the score between equals: 1/P
+    in a game of P players.
     """
     K = len(names)
     if scores.shape != (K, K) or (ratings is not None and len(ratings) != K):
-        raise ValueError(f"{K} names need scores of shape {(K, K)} and as many ratings: got {scores.shape}")
+        raise ValueError(
+            f"{K} names need scores of shape {(K, K)} and as many ratings: got {scores.shape}"
+        )
     cell = 0.62 if K <= _MOST_NUMBERED else max(0.2, 12.4 / K)
     side, longest = K * cell, max(style.text_width(name) for name in names)
     left, bottom = style.MARGIN + longest + 0.1, style.MARGIN + 0.6 * longest + 0.2
     beside = 0.0 if ratings is None else 2.1
-    width = max(left + side + beside + 1.6, style.MARGIN * 2 + style.text_width(title) * 1.4, style.MARGIN * 2 + style.text_width(note))
+    width = max(
+        left + side + beside + 1.6,
+        style.MARGIN * 2 + style.text_width(title) * 1.4,
+        style.MARGIN * 2 + style.text_width(note),
+    )
     with style.picture(path, width, bottom + side, title, note) as figure:
         axes = style.inches(figure, left, bottom, side, side)
         image = _draw_cells(axes, scores, fair)
@@ -52,13 +63,21 @@ def save_payoff(
         if K <= _MOST_NUMBERED:
             _number_cells(axes, image, scores)
         if ratings is not None:
-            _draw_ratings(style.inches(figure, left + side + 0.15, bottom, beside - 0.15, side), ratings)
+            _draw_ratings(
+                style.inches(figure, left + side + 0.15, bottom, beside - 0.15, side), ratings
+            )
         _draw_scale(figure, image, (left + side + beside + 0.2, bottom, 0.2, side), fair)
 
 
 def _draw_cells(axes: Axes, scores: NDArray[np.float64], fair: float) -> AxesImage:
     axes.set_facecolor(_NOBODY)
-    image = axes.imshow(scores, cmap=_COLOURS, norm=TwoSlopeNorm(fair, vmin=0.0, vmax=1.0), aspect="auto", interpolation="nearest")
+    image = axes.imshow(
+        scores,
+        cmap=_COLOURS,
+        norm=TwoSlopeNorm(fair, vmin=0.0, vmax=1.0),
+        aspect="auto",
+        interpolation="nearest",
+    )
     K = len(scores)
     axes.set_xticks(np.arange(K + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(K + 1) - 0.5, minor=True)
@@ -71,7 +90,9 @@ def _draw_cells(axes: Axes, scores: NDArray[np.float64], fair: float) -> AxesIma
 
 
 def _name_sides(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", color="black")
+    axes.set_xticks(
+        range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", color="black"
+    )
     axes.set_yticks(range(len(names)), names, color="black")
 
 
@@ -81,7 +102,14 @@ def _number_cells(axes: Axes, image: AxesImage, scores: NDArray[np.float64]) -> 
         if np.isfinite(score):
             red, green, blue, _ = _COLOURS(image.norm(np.asarray(score)))
             dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5  # luma (ITU-R BT.601)
-            axes.text(column, row, f"{100 * score:.0f}", ha="center", va="center", color="white" if dark else "black")
+            axes.text(
+                column,
+                row,
+                f"{100 * score:.0f}",
+                ha="center",
+                va="center",
+                color="white" if dark else "black",
+            )
 
 
 def _draw_ratings(axes: Axes, ratings: Sequence[float]) -> None:
@@ -89,17 +117,25 @@ def _draw_ratings(axes: Axes, ratings: Sequence[float]) -> None:
     K = len(ratings)
     low, high = min(ratings), max(ratings)
     axes.set_ylim(K - 0.5, -0.5)
-    axes.set_xlim(low - 0.1 * (high - low) - 1.0, high + 0.9 * (high - low) + 1.0)  # room for the numbers
+    axes.set_xlim(
+        low - 0.1 * (high - low) - 1.0, high + 0.9 * (high - low) + 1.0
+    )  # room for the numbers
     axes.hlines(range(K), low, ratings, color="#C8C8C8", linewidth=1.5)
     axes.plot(ratings, range(K), "o", color=style.BLUE, markersize=8)
     for row, rating in enumerate(ratings):
-        axes.annotate(f"{rating:.0f}", (rating, row), xytext=(9, 0), textcoords="offset points", va="center")
+        axes.annotate(
+            f"{rating:.0f}", (rating, row), xytext=(9, 0), textcoords="offset points", va="center"
+        )
     axes.text(0.0, -0.02, "rating", fontweight="bold", va="top", transform=axes.transAxes)
     axes.axis("off")
 
 
-def _draw_scale(figure: Figure, image: AxesImage, place: tuple[float, float, float, float], fair: float) -> None:
-    scale = figure.colorbar(image, cax=style.inches(figure, *place), ticks=sorted({0.0, 0.25, 0.5, 0.75, 1.0, fair}))
+def _draw_scale(
+    figure: Figure, image: AxesImage, place: tuple[float, float, float, float], fair: float
+) -> None:
+    scale = figure.colorbar(
+        image, cax=style.inches(figure, *place), ticks=sorted({0.0, 0.25, 0.5, 0.75, 1.0, fair})
+    )
     scale.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     scale.ax.tick_params(length=0)
     scale.set_label("score of the row")

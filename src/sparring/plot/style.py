@@ -1,7 +1,8 @@
 """The look of all pictures: sizes, colours, titles, labels; and how a picture gets onto the disk.
 
-Letters are large enough to be read when a picture is shown at half its size. The colours are those of Okabe and Ito ("Color Universal
-Design", 2008), which people with any kind of colour vision tell apart. Nothing here touches pyplot, so no window system is asked for.
+Letters are large enough to be read when a picture is shown at half its size. The colours are those
+of Okabe and Ito ("Color Universal Design", 2008), which people with any kind of colour vision tell
+apart. Nothing here touches pyplot, so no window system is asked for.
 """
 
 from __future__ import annotations
@@ -20,10 +21,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
-from sparring.atomic import write_file
 from sparring.errors import InputError
+from sparring.storage.atomic import write_file
 
-BLUE, ORANGE, GREEN, VERMILION, PINK, SKY, BLACK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000"
+BLUE, ORANGE, GREEN, VERMILION, PINK, SKY, BLACK = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#56B4E9",
+    "#000000",
+)
 PALETTE: Final = (BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BLACK)
 DASHES: Final = ("-", "--", ":")  # the palette once in each
 GREY: Final = "#5A5A5A"
@@ -55,44 +64,71 @@ _LOOK: Final[dict[Any, Any]] = {
 
 
 @contextmanager
-def picture(path: Path, width: float, height: float, title: str, note: str, keys: Sequence[Line2D] = ()) -> Iterator[Figure]:
-    """A figure of `width` x `height` inches under a header with title, note and `keys` to the lines, each in a row of its own.
+def picture(
+    path: Path, width: float, height: float, title: str, note: str, keys: Sequence[Line2D] = ()
+) -> Iterator[Figure]:
+    """A figure of `width` x `height` inches under a header with title, note and `keys` to the
+    lines, each in a row of its own.
 
-    Axes of a grid are laid out by themselves below the header. Written to `path` when the block ends, whole or not at all; InputError if
-    it cannot be written.
+    Axes of a grid are laid out by themselves below the header. Written to `path` when the block
+    ends, whole or not at all; InputError if it cannot be written.
     """
     header = HEADER + (_KEYS if keys else 0.0)
     total = height + header
     with matplotlib.rc_context(_LOOK):
         figure = Figure(figsize=(width, total))
         FigureCanvasAgg(figure)
-        figure.text(MARGIN / width, 1 - 0.16 / total, title, fontsize=18, fontweight="bold", va="top")
+        figure.text(
+            MARGIN / width, 1 - 0.16 / total, title, fontsize=18, fontweight="bold", va="top"
+        )
         figure.text(MARGIN / width, 1 - 0.50 / total, note, fontsize=TEXT, color=GREY, va="top")
         if keys:
             place = MARGIN / width, 1 - HEADER / total
-            figure.legend(handles=list(keys), loc="upper left", ncols=len(keys), bbox_to_anchor=place, borderpad=0.0, borderaxespad=0.0)
+            figure.legend(
+                handles=list(keys),
+                loc="upper left",
+                ncols=len(keys),
+                bbox_to_anchor=place,
+                borderpad=0.0,
+                borderaxespad=0.0,
+            )
         yield figure
         if any(axes.get_subplotspec() for axes in figure.axes):
-            figure.set_layout_engine("constrained", rect=(0.01, 0.01, 0.98, 1 - header / total - 0.01), wspace=0.04, hspace=0.05)
+            figure.set_layout_engine(
+                "constrained",
+                rect=(0.01, 0.01, 0.98, 1 - header / total - 0.01),
+                wspace=0.04,
+                hspace=0.05,
+            )
         data = io.BytesIO()
         figure.savefig(data, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
     try:
         write_file(path, data.getvalue())
     except OSError as error:
-        raise InputError(f"{path} cannot be written", got=error.strerror or str(error), remedy="choose another folder with --out") from None
+        raise InputError(
+            f"{path} cannot be written",
+            got=error.strerror or str(error),
+            remedy="choose another folder with --out",
+        ) from None
 
 
-def panels(figure: Figure, names: Sequence[str], columns: int, plies: float, *, share_y: bool = False) -> list[Axes]:
+def panels(
+    figure: Figure, names: Sequence[str], columns: int, plies: float, *, share_y: bool = False
+) -> list[Axes]:
     """One titled panel for each name over the first `plies` plies, row by row, `columns` in a row."""
     rows = -(-len(names) // columns)
     grid = figure.add_gridspec(rows, columns)
     made: list[Axes] = []
     for place, name in enumerate(names):
         first = made[0] if made else None
-        axes = figure.add_subplot(grid[divmod(place, columns)], sharex=first, sharey=first if share_y else None)
+        axes = figure.add_subplot(
+            grid[divmod(place, columns)], sharex=first, sharey=first if share_y else None
+        )
         axes.set_title(name)
         over_plies(axes, plies, label=place + columns >= len(names))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}")))
+        axes.yaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
+        )
         axes.tick_params(labelleft=not share_y or place % columns == 0)
         made.append(axes)
     return made
@@ -110,7 +146,9 @@ def over_plies(axes: Axes, plies: float, *, label: bool = True) -> None:
 def inches(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
     """Axes at a place that is given in inches from the lower left corner."""
     whole_width, whole_height = figure.get_size_inches()
-    return figure.add_axes((left / whole_width, bottom / whole_height, width / whole_width, height / whole_height))
+    return figure.add_axes(
+        (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
+    )
 
 
 def text_width(text: str) -> float:
@@ -119,7 +157,9 @@ def text_width(text: str) -> float:
 
 
 def spread(places: Sequence[float], gap: float, high: float) -> list[float]:
-    """The places moved apart until they are at least `gap` from one another, none above `high`, their order kept."""
+    """The places moved apart until they are at least `gap` from one another, none above `high`,
+    their order kept.
+    """
     order = sorted(range(len(places)), key=lambda i: places[i])
     moved = list(places)
     for below, above in itertools.pairwise(order):

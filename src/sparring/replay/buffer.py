@@ -1,6 +1,7 @@
 """Circular storage of transitions, in whatever row layout it is given.
 
-Row number i of all rows ever inserted lies at `i % capacity`, so the whole state is the filled part and one count.
+Row number i of all rows ever inserted lies at `i % capacity`, so the whole state is the filled part
+and one count.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from sparring.errors import InputError
 class ReplayBuffer:
     """The newest `capacity` rows of one structured dtype.
 
-    Rows are moved through a view as opaque bytes: NumPy copies a structured row field by field, which takes ten times as long.
-    Memory is `capacity * dtype.itemsize` bytes, touched by the operating system as rows arrive.
+    Rows are moved through a view as opaque bytes: NumPy copies a structured row field by field,
+    which takes ten times as long. Memory is `capacity * dtype.itemsize` bytes, touched by the
+    operating system as rows arrive.
     """
 
     def __init__(self, dtype: np.dtype[Any], capacity: int) -> None:
@@ -35,20 +37,25 @@ class ReplayBuffer:
 
     @property
     def rows(self) -> NDArray[Any]:
-        """The filled part, [len], as a read-only view: in order of age only until the first row is overwritten."""
+        """The filled part, [len], as a read-only view: in order of age only until the first row is
+        overwritten.
+        """
         view = self._rows[: len(self)]
         view.flags.writeable = False
         return view
 
     @property
     def places(self) -> NDArray[Any]:
-        """All places [capacity], filled or not, as a read-only view for as long as the buffer lives."""
+        """All places [capacity], filled or not, as a read-only view for as long as the buffer
+        lives.
+        """
         view = self._rows[:]
         view.flags.writeable = False
         return view
 
     def extend(self, rows: NDArray[Any]) -> tuple[int, int]:
-        """Insert `rows` [n] in order, over the oldest ones; returns `first, count`: they lie at `(first + i) % capacity`, i < count.
+        """Insert `rows` [n] in order, over the oldest ones; returns `first, count`: they lie at
+        `(first + i) % capacity`, i < count.
 
         Of more rows than `capacity` only the last `capacity` are kept; `inserted` counts all.
         """
@@ -78,8 +85,12 @@ class ReplayBuffer:
         self.inserted = inserted
 
 
-def saved_rows(state: dict[str, Any], dtype: np.dtype[Any], capacity: int) -> tuple[NDArray[Any], int]:
-    """The filled part and the count out of a buffer's state. Raises `InputError` unless it had this layout and capacity."""
+def saved_rows(
+    state: dict[str, Any], dtype: np.dtype[Any], capacity: int
+) -> tuple[NDArray[Any], int]:
+    """The filled part and the count out of a buffer's state. Raises `InputError` unless it had this
+    layout and capacity.
+    """
     rows, inserted = state["rows"], int(state["inserted"])
     require_layout(rows, dtype)
     if len(rows) != min(inserted, capacity):
@@ -95,4 +106,8 @@ def saved_rows(state: dict[str, Any], dtype: np.dtype[Any], capacity: int) -> tu
 def require_layout(rows: NDArray[Any], dtype: np.dtype[Any]) -> None:
     """Raise `InputError` for rows of another dtype."""
     if rows.dtype != dtype:
-        raise InputError("the rows have another layout than the replay buffer", got=str(rows.dtype), expected=str(dtype))
+        raise InputError(
+            "the rows have another layout than the replay buffer",
+            got=str(rows.dtype),
+            expected=str(dtype),
+        )

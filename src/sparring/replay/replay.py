@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.replay.buffer import ReplayBuffer
-from sparring.replay.columns import ColumnReader, Columns, Targets
+from sparring.replay.gather import ColumnReader, Columns, RandomSymmetry, Targets
 from sparring.replay.samplers import Sampler
-from sparring.replay.symmetry import RandomSymmetry
 
 
 @dataclass(frozen=True)
 class Minibatch:
-    """B transitions of which `indices` [B] says where they lie and `weights` [B] are the importance weights.
+    """B transitions of which `indices` [B] says where they lie and `weights` [B] are the importance
+    weights.
 
-    `rows[name]` [B, ...] is a field of the transition layout: an array of its own for each field that an update needs.
+    `rows[name]` [B, ...] is a field of the transition layout: an array of its own for each field
+    that an update needs.
     """
 
     indices: NDArray[np.int64]
@@ -28,9 +29,13 @@ class Minibatch:
 
 
 class Replay:
-    """Storage, a way of sampling, and on request a random symmetry of the game for each sampled transition."""
+    """Storage, a way of sampling, and on request a random symmetry of the game for each sampled
+    transition.
+    """
 
-    def __init__(self, buffer: ReplayBuffer, sampler: Sampler, augmentation: RandomSymmetry | None = None) -> None:
+    def __init__(
+        self, buffer: ReplayBuffer, sampler: Sampler, augmentation: RandomSymmetry | None = None
+    ) -> None:
         self._buffer = buffer
         self._sampler = sampler
         self._augmentation = augmentation
@@ -64,9 +69,13 @@ class Replay:
         return Minibatch(indices, columns, weights, self._reader.targets(columns))
 
     def sample_into(self, batch: Minibatch, *, rng: np.random.Generator, beta: float) -> None:
-        """`sample`, into the arrays of `batch`, which is from `room`. Random numbers: those of the sampler, then the relabellings."""
+        """`sample`, into the arrays of `batch`, which is from `room`. Random numbers: those of the
+        sampler, then the relabellings.
+        """
         size, batch_size = len(self._buffer), len(batch.indices)
-        batch.indices[:], batch.weights[:] = self._sampler.sample(size, batch_size=batch_size, rng=rng, beta=beta)
+        batch.indices[:], batch.weights[:] = self._sampler.sample(
+            size, batch_size=batch_size, rng=rng, beta=beta
+        )
         choices = None if self._augmentation is None else self._augmentation.draw(batch_size, rng)
         self._reader.read(batch.indices, choices, batch.targets, size=size)
 

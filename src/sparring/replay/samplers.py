@@ -1,9 +1,11 @@
 """Which rows of the replay buffer a minibatch is made of, uniformly or by priority.
 
-A sampler knows places, never rows: it is told which were written (`on_insert`), picks some (`sample`), and hears how wrong the
-network was about them (`update`). Everything follows from the order of these calls and from the generator that is handed in.
+A sampler knows places, never rows: it is told which were written (`on_insert`), picks some
+(`sample`), and hears how wrong the network was about them (`update`). Everything follows from the
+order of these calls and from the generator that is handed in.
 
-The compiled functions call nothing outside of this file, because Numba's cache on disk does not notice a change elsewhere.
+The compiled functions call nothing outside of this file, because Numba's cache on disk does not
+notice a change elsewhere.
 """
 
 from __future__ import annotations
@@ -15,25 +17,34 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sparring.errors import ConfigurationError, InputError, NumericalError
-from sparring.replay.sum_tree import SumTree
 
-_LARGEST = float(np.finfo(np.float32).max)  # a larger error is an overflow where it came from, and could overflow the sum of all
+_LARGEST = float(
+    np.finfo(np.float32).max
+)  # a larger error is an overflow where it came from, and could overflow the sum of all
 
 
 class Sampler(Protocol):
     """Picks the places of minibatches."""
 
     def on_insert(self, first: int, count: int) -> None:
-        """New rows were written at `count` places from `first` on; after the last place of the buffer comes place 0."""
+        """New rows were written at `count` places from `first` on; after the last place of the
+        buffer comes place 0.
+        """
 
-    def sample(self, size: int, *, batch_size: int, rng: np.random.Generator, beta: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Places [batch_size] below `size`, the number of rows in the buffer, with replacement; and importance weights [batch_size].
+    def sample(
+        self, size: int, *, batch_size: int, rng: np.random.Generator, beta: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Places [batch_size] below `size`, the number of rows in the buffer, with replacement; and
+        importance weights [batch_size].
 
-        The weights are at most 1, and 1 without any correction (`beta` 0) or for a uniform choice. Raises `InputError` without rows.
+        The weights are at most 1, and 1 without any correction (`beta` 0) or for a uniform choice.
+        Raises `InputError` without rows.
         """
 
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.floating[Any]]) -> None:
-        """The rows at `indices` [n] had these errors [n], of either sign; taken in order, so that of equal indices the last wins."""
+        """The rows at `indices` [n] had these errors [n], of either sign; taken in order, so that
+        of equal indices the last wins.
+        """
 
     def get_state(self) -> dict[str, Any]:
         """Copies of everything that a later `set_state` needs to go on exactly from here."""
@@ -48,7 +59,9 @@ class UniformSampler:
     def on_insert(self, first: int, count: int) -> None:
         pass
 
-    def sample(self, size: int, *, batch_size: int, rng: np.random.Generator, beta: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def sample(
+        self, size: int, *, batch_size: int, rng: np.random.Generator, beta: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         require_rows(size)
         return below(size, batch_size, rng), np.ones(batch_size, np.float32)
 
@@ -63,13 +76,18 @@ class UniformSampler:
 
 
 class PrioritizedSampler:
-    """Proportional prioritisation: row i is picked with probability P(i) = p_i^alpha / sum_k p_k^alpha, where p_i = |td error| + eps.
+    """Proportional prioritisation: row i is picked with probability P(i) = p_i^alpha / sum_k
+    p_k^alpha, where p_i = |td error| + eps.
 
-    Source: Schaul et al., "Prioritized Experience Replay" (ICLR 2016), Algorithm 1 and sections 3.3-3.4. Notes:
-    - a new row gets the largest p^alpha ever seen, 1 at first, as in the paper; that maximum never comes down;
-    - minibatches are stratified: one row from each of `batch_size` equal shares of the total (the paper's appendix B.2.1);
-    - w_i = (N P(i))^-beta / max_j w_j, with the maximum over the minibatch. N and the total cancel out, which leaves
-      w_i = (min_j p_j^alpha / p_i^alpha)^beta. Some other implementations take the maximum over the entire buffer.
+    Source: Schaul et al., "Prioritized Experience Replay" (ICLR 2016), Algorithm 1 and sections
+    3.3-3.4. Notes:
+    - a new row gets the largest p^alpha ever seen, 1 at first, as in the paper; that maximum never
+      comes down;
+    - minibatches are stratified: one row from each of `batch_size` equal shares of the total (the
+      paper's appendix B.2.1);
+    - w_i = (N P(i))^-beta / max_j w_j, with the maximum over the minibatch. N and the total cancel
+      out, which leaves w_i = (min_j p_j^alpha / p_i^alpha)^beta. Some other implementations take
+      the maximum over the entire buffer.
     """
 
     def __init__(self, capacity: int, alpha: float, eps: float) -> None:
@@ -87,7 +105,9 @@ class PrioritizedSampler:
     def on_insert(self, first: int, count: int) -> None:
         self._tree.fill(first, count, self._largest)
 
-    def sample(self, size: int, *, batch_size: int, rng: np.random.Generator, beta: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def sample(
+        self, size: int, *, batch_size: int, rng: np.random.Generator, beta: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         require_rows(size)
         indices = self._tree.find_stratified(rng.random(batch_size))
         weights = np.empty(batch_size, np.float32)
@@ -95,13 +115,21 @@ class PrioritizedSampler:
         return indices, weights
 
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.floating[Any]]) -> None:
-        """See `Sampler`. Raises `NumericalError`, before anything has changed, for an error that is NaN or beyond float32."""
+        """See `Sampler`. Raises `NumericalError`, before anything has changed, for an error that is
+        NaN or beyond float32.
+        """
         values = np.empty(len(indices))
-        bad, misplaced, largest = _prioritize(self.priorities, indices, td_errors, self.alpha, self.eps, values)
+        bad, misplaced, largest = _prioritize(
+            self.priorities, indices, td_errors, self.alpha, self.eps, values
+        )
         if bad:
-            raise NumericalError(f"{bad} of {len(td_errors)} td errors are not finite; a lower learning_rate may help")
+            raise NumericalError(
+                f"{bad} of {len(td_errors)} td errors are not finite; a lower learning_rate may help"
+            )
         if misplaced:
-            raise IndexError("a priority for a place that holds no row: got an index that was never inserted")
+            raise IndexError(
+                "a priority for a place that holds no row: got an index that was never inserted"
+            )
         self._tree.set(indices, values)
         self._largest = max(self._largest, largest)
 
@@ -112,7 +140,9 @@ class PrioritizedSampler:
         saved = state["priorities"]
         capacity = self._tree.capacity
         if len(saved) > capacity:
-            raise InputError("the saved priorities", got=f"{len(saved)} rows", expected=f"at most {capacity}")
+            raise InputError(
+                "the saved priorities", got=f"{len(saved)} rows", expected=f"at most {capacity}"
+            )
         values = np.zeros(capacity)
         values[: len(saved)] = saved
         self._tree.set(np.arange(capacity), values)
@@ -120,23 +150,35 @@ class PrioritizedSampler:
 
 
 def below(end: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """[count] whole numbers from 0 up to `end`, exclusive, far below 2**53; in a third of the time of `rng.integers`."""
+    """[count] whole numbers from 0 up to `end`, exclusive, far below 2**53; in a third of the time
+    of `rng.integers`.
+    """
     numbers: NDArray[np.int64] = (rng.random(count) * end).astype(np.int64)
     return numbers
 
 
 def require_exponent(alpha: float, eps: float) -> None:
-    """Within these bounds no priority can vanish to 0, and a row of priority 0 would be taken for an empty place."""
+    """Within these bounds no priority can vanish to 0, and a row of priority 0 would be taken for
+    an empty place.
+    """
     if not 0.0 <= alpha <= 1.0:
-        raise ConfigurationError("the exponent alpha of the priorities", got=alpha, expected="0 (uniform) to 1")
+        raise ConfigurationError(
+            "the exponent alpha of the priorities", got=alpha, expected="0 (uniform) to 1"
+        )
     if not 1e-12 <= eps < np.inf:
-        raise ConfigurationError("the constant eps that is added to all priorities", got=eps, expected="at least 1e-12, and finite")
+        raise ConfigurationError(
+            "the constant eps that is added to all priorities",
+            got=eps,
+            expected="at least 1e-12, and finite",
+        )
 
 
 def require_rows(size: int) -> None:
     """Raise `InputError` for an empty replay buffer."""
     if size < 1:
-        raise InputError("nothing can be sampled from an empty replay buffer", remedy="insert rows first")
+        raise InputError(
+            "nothing can be sampled from an empty replay buffer", remedy="insert rows first"
+        )
 
 
 @njit(cache=True, nogil=True)
@@ -149,8 +191,12 @@ def _weigh(priorities: Any, indices: Any, beta: Any, weights: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _prioritize(priorities: Any, indices: Any, errors: Any, alpha: Any, eps: Any, values: Any) -> Any:
-    """Puts p^alpha into `values`; returns how many errors are not finite, how many places hold no row, and the largest p^alpha."""
+def _prioritize(
+    priorities: Any, indices: Any, errors: Any, alpha: Any, eps: Any, values: Any
+) -> Any:
+    """Puts p^alpha into `values`; returns how many errors are not finite, how many places hold no
+    row, and the largest p^alpha.
+    """
     bad = misplaced = 0
     largest = 0.0
     for i in range(indices.shape[0]):
@@ -162,3 +208,149 @@ def _prioritize(priorities: Any, indices: Any, errors: Any, alpha: Any, eps: Any
         values[i] = (error + eps) ** alpha
         largest = max(largest, values[i])
     return bad, misplaced, largest
+
+
+# A binary tree of sums: sets n leaves, or finds n leaves by their share of the total, in O(n log
+# capacity).
+#
+# Leaves are padded to a power of two. Node 1 is the root, the children of node i are 2i and 2i + 1,
+# and leaf j is node `leaves + j`.
+#
+# A parent is always recomputed as the float64 sum of its two children, never adjusted by a
+# difference. So no error builds up however many updates there were, nothing has to be rebuilt, and
+# the tree is a function of its leaves alone: equal leaves, equal bits.
+#
+# The compiled functions call nothing outside of this file, because Numba's cache on disk does not
+# notice a change elsewhere.
+
+
+class SumTree:
+    """Non-negative float64 values at places 0 to `capacity - 1`, all 0 at first, that can be found
+    in proportion to their size.
+    """
+
+    values: NDArray[np.float64]  # [capacity], a read-only view
+
+    def __init__(self, capacity: int) -> None:
+        if capacity < 1:
+            raise InputError("the capacity of a sum tree", got=capacity, expected="at least 1")
+        self.capacity = capacity
+        self._first_leaf = 1 << (capacity - 1).bit_length()
+        self._nodes = np.zeros(2 * self._first_leaf)
+        self.values = self._nodes[self._first_leaf : self._first_leaf + capacity]
+        self.values.flags.writeable = False
+
+    @property
+    def total(self) -> float:
+        return float(self._nodes[1])
+
+    def set(self, indices: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        """Set `values` [n] (finite, not negative: not checked) at `indices` [n], one after another:
+        of equal indices the last wins.
+
+        Raises IndexError, before anything has changed, for an index outside of the tree.
+        """
+        if len(indices) != len(values):
+            raise InputError(
+                "values for other places than were named",
+                got=f"{len(values)} values",
+                expected=f"{len(indices)}",
+            )
+        if not _set(self._nodes, self.capacity, indices, values):
+            got = f"{indices.min()} to {indices.max()}"
+            raise IndexError(
+                f"a place that is not in the sum tree: got indices {got}, expected 0 to {self.capacity - 1}"
+            )
+
+    def fill(self, first: int, count: int, value: float) -> None:
+        """Set `value` at `count` (at most `capacity`) places from `first` on; after the last place
+        comes place 0.
+        """
+        before_wrap = min(count, self.capacity - first)
+        _fill(self._nodes, first, before_wrap, value)
+        _fill(self._nodes, 0, count - before_wrap, value)
+
+    def find_stratified(self, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
+        """[n] places, one from each of n equal shares of the total; `uniforms` [n] in [0, 1) says
+        where in its share.
+
+        A place is found with a probability in proportion to its value; one whose value is 0 is
+        never found, whatever the rounding.
+        """
+        if not self.total > 0:
+            raise InputError(
+                "nothing can be sampled yet",
+                got="a total priority of 0",
+                expected="at least one row",
+            )
+        indices = np.empty(len(uniforms), np.int64)
+        _find_stratified(self._nodes, uniforms, indices)
+        return indices
+
+
+@njit(cache=True, nogil=True)
+def _set(nodes: Any, capacity: Any, indices: Any, values: Any) -> Any:
+    """False, and nothing done, if an index is out of range."""
+    for i in range(indices.shape[0]):
+        if indices[i] < 0 or indices[i] >= capacity:
+            return False
+    first_leaf = nodes.shape[0] // 2
+    changed = indices + first_leaf
+    for i in range(indices.shape[0]):
+        nodes[changed[i]] = values[i]
+    # Level by level: neighbours with the same parent, many in sorted or consecutive indices, are
+    # climbed from only once.
+    count = changed.shape[0]
+    while first_leaf > 1:
+        first_leaf //= 2
+        last, kept = 0, 0
+        for i in range(count):
+            parent = changed[i] // 2
+            if parent != last:
+                nodes[parent] = nodes[2 * parent] + nodes[2 * parent + 1]
+                changed[kept] = parent
+                last = parent
+                kept += 1
+        count = kept
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _fill(nodes: Any, first: Any, count: Any, value: Any) -> None:
+    """Neighbours have neighbours as parents: on each level one range is written."""
+    if count == 0:
+        return
+    low = nodes.shape[0] // 2 + first
+    high = low + count
+    for i in range(low, high):
+        nodes[i] = value
+    while low > 1:
+        low, high = low // 2, (high + 1) // 2
+        for i in range(low, high):
+            nodes[i] = nodes[2 * i] + nodes[2 * i + 1]
+
+
+@njit(cache=True, nogil=True)
+def _find_stratified(nodes: Any, uniforms: Any, indices: Any) -> None:
+    """All n descents take one level at a time, so that the processor overlaps their cache misses,
+    and without branches.
+
+    A node that is entered has a sum above 0, the root to begin with: the left child is taken if the
+    right one's sum is 0, or if what is left of the mass is below the left one's sum.
+    """
+    n = uniforms.shape[0]
+    first_leaf = nodes.shape[0] // 2
+    mass = np.empty(n)
+    for i in range(n):
+        mass[i] = (i + uniforms[i]) * (nodes[1] / n)
+        indices[i] = 1
+    level = 1
+    while level < first_leaf:
+        for i in range(n):
+            child = 2 * indices[i]
+            right = np.int64((mass[i] >= nodes[child]) & (nodes[child + 1] > 0.0))
+            mass[i] -= right * nodes[child]
+            indices[i] = child + right
+        level *= 2
+    for i in range(n):
+        indices[i] -= first_leaf

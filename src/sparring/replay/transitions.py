@@ -1,7 +1,9 @@
-"""The one layout of a transition, from the worker that makes it to the minibatch that learns from it.
+"""The one layout of a transition, from the worker that makes it to the minibatch that learns from
+it.
 
-A transition is one row of a structured array: a block of rows moves with a single copy through shared memory, staging and replay, and
-observations keep the game's own dtype until a minibatch is cast.
+A transition is one row of a structured array: a block of rows moves with a single copy through
+shared memory, staging and replay, and observations keep the game's own dtype until a minibatch is
+cast.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ def offset_of(layout: np.dtype[Any], name: str) -> int:
 def join_rows(blocks: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Blocks of one structured dtype, copied end to end, padding included.
 
-    NumPy would go field by field, which takes ten times as long as whole rows and leaves anything between the fields.
+    NumPy would go field by field, which takes ten times as long as whole rows and leaves anything
+    between the fields.
     """
     dtype = blocks[0].dtype
     opaque = np.dtype((np.void, dtype.itemsize))

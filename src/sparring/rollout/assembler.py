@@ -1,10 +1,12 @@
 """Decisions and rewards become transitions, for many matches at once.
 
-A *lane* is a sequence of decisions in which the next state is looked for: one per seat for `own_turn`, one for the whole match for
-`zero_sum`. A decision waits in its lane until `n_steps` further decisions have been made there, or the match ends. While it waits, its
-R collects what its own seat is paid, discounted by gamma once per decision of the lane since it was made.
+A *lane* is a sequence of decisions in which the next state is looked for: one per seat for
+`own_turn`, one for the whole match for `zero_sum`. A decision waits in its lane until `n_steps`
+further decisions have been made there, or the match ends. While it waits, its R collects what its
+own seat is paid, discounted by gamma once per decision of the lane since it was made.
 
-The kernels work on rows as raw bytes plus views of the few fields they compute, so that one compilation serves every game.
+The kernels work on rows as raw bytes plus views of the few fields they compute, so that one
+compilation serves every game.
 """
 
 from __future__ import annotations
@@ -24,10 +26,11 @@ Bootstrap = Literal["own_turn", "zero_sum"]
 
 @njit(nogil=True)
 def _copy(source: Any, source_row: Any, target: Any, target_row: Any, begin: Any) -> None:
-    """`target[target_row, begin:] = source[source_row]`, for as many bytes as a row of `source` has, all [rows, bytes].
+    """`target[target_row, begin:] = source[source_row]`, for as many bytes as a row of `source`
+    has, all [rows, bytes].
 
-    Unsigned indices cannot mean places counted from the end, which lets this become a plain move of memory: ten times as fast as an
-    assignment of slices, or as signed indices.
+    Unsigned indices cannot mean places counted from the end, which lets this become a plain move of
+    memory: ten times as fast as an assignment of slices, or as signed indices.
     """
     first, to, of = np.uint64(begin), np.uint64(target_row), np.uint64(source_row)
     for k in range(np.uint64(source.shape[1])):
@@ -41,7 +44,9 @@ def _decide(
     observation: Any, mask: Any, seat: Any, actions: Any, learns: Any,
     version: Any, own_turn: Any, powers: Any, offsets: Any,
 ) -> Any:  # fmt: skip
-    """Enter each slot's decision into its lane; a decision that has waited for n_steps leaves with this position as its next state."""
+    """Enter each slot's decision into its lane; a decision that has waited for n_steps leaves with
+    this position as its next state.
+    """
     _, lanes, n_steps = R_field.shape
     at_observation, at_mask, at_next, at_next_mask = offsets
     for e in range(actions.shape[0]):
@@ -90,7 +95,8 @@ def _settle(
         ended = terminated[e] or truncated[e]
         for lane in range(lanes):
             waits = count[e, lane]
-            # A cut match bootstraps from the cut position, which in own_turn only the seat to move has seen.
+            # A cut match bootstraps from the cut position, which in own_turn only the seat to move
+            # has seen.
             bootstraps = truncated[e] and not terminated[e] and (not own_turn or lane == seat[e])
             for k in range(waits):
                 i = head[e, lane] + k
@@ -115,13 +121,17 @@ def _settle(
 
 
 class TransitionAssembler:
-    """Makes the transitions of one batch of matches; `decide` before each step of the game, `settle` after it.
+    """Makes the transitions of one batch of matches; `decide` before each step of the game,
+    `settle` after it.
 
-    Completed transitions gather in `rows` in the order (tick, env, seat, age), those of a tick that a decision completed before those
-    that the end of a match completed. n-step returns are not corrected for actions that a newer policy would not choose.
+    Completed transitions gather in `rows` in the order (tick, env, seat, age), those of a tick that
+    a decision completed before those that the end of a match completed. n-step returns are not
+    corrected for actions that a newer policy would not choose.
     """
 
-    def __init__(self, game: BatchedGame, *, bootstrap: Bootstrap, n_steps: int, gamma: float, block: int) -> None:
+    def __init__(
+        self, game: BatchedGame, *, bootstrap: Bootstrap, n_steps: int, gamma: float, block: int
+    ) -> None:
         n, lanes = game.num_slots, game.spec.num_players if bootstrap == "own_turn" else 1
         self._game = game
         self._own_turn = bootstrap == "own_turn"
@@ -133,7 +143,8 @@ class TransitionAssembler:
         self._head = np.zeros((n, lanes), np.int64)
         self._count = np.zeros((n, lanes), np.int64)
         self.block = block
-        # One tick completes at most one decision a slot before the step, and all that wait in it after.
+        # One tick completes at most one decision a slot before the step, and all that wait in it
+        # after.
         self._out = np.zeros(block + n * (1 + lanes * n_steps), self._dtype)
         self._filled = 0
         self._bind_views()
@@ -141,13 +152,17 @@ class TransitionAssembler:
     def _bind_views(self) -> None:
         self._waiting_bytes = self._waiting.view(np.uint8).reshape(-1, self._dtype.itemsize)
         self._out_bytes = self._out.view(np.uint8).reshape(-1, self._dtype.itemsize)
-        self._action, self._R, self._version = (self._waiting[name] for name in ("action", "R", "version"))
+        self._action, self._R, self._version = (
+            self._waiting[name] for name in ("action", "R", "version")
+        )
         self._out_discount, self._out_sign = self._out["discount"], self._out["sign"]
         self._observation = self._game.observation.view(np.uint8).reshape(self._game.num_slots, -1)
         self._mask = self._game.mask.view(np.uint8)
         fields = self._dtype.fields
         assert fields is not None
-        self._offsets = tuple(fields[name][1] for name in ("observation", "mask", "next_observation", "next_mask"))
+        self._offsets = tuple(
+            fields[name][1] for name in ("observation", "mask", "next_observation", "next_mask")
+        )
 
     @property
     def filled(self) -> int:
@@ -156,7 +171,9 @@ class TransitionAssembler:
 
     @property
     def rows(self) -> NDArray[Any]:
-        """The completed transitions since the last `clear`; a view that the next `decide` writes on."""
+        """The completed transitions since the last `clear`; a view that the next `decide` writes
+        on.
+        """
         return self._out[: self._filled]
 
     def clear(self) -> None:
@@ -164,7 +181,9 @@ class TransitionAssembler:
         self._filled = 0
 
     def decide(self, actions: NDArray[np.int64], learns: NDArray[np.bool_], version: int) -> None:
-        """Take in the decisions that the game is about to play: `actions` [n], `learns` [n, P] whether a seat learns."""
+        """Take in the decisions that the game is about to play: `actions` [n], `learns` [n, P]
+        whether a seat learns.
+        """
         self._filled = _decide(
             self._waiting_bytes, self._action, self._R, self._version, self._seat, self._learns, self._head, self._count,
             self._out_bytes, self._out_discount, self._out_sign, self._filled,

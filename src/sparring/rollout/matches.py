@@ -1,4 +1,6 @@
-"""Which match each env is in: its key, who sits where, which seats learn, what each has been paid so far."""
+"""Which match each env is in: its key, who sits where, which seats learn, what each has been paid
+so far.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +11,33 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sparring.games import BatchedGame
-from sparring.games.random import PLAYERS, derive_keys, stream_key, uniforms
+from sparring.games.rng import PLAYERS, derive_keys, stream_key, uniforms
 from sparring.games.spec import StateTree
-from sparring.opponents.plan import AGENT, Plan
+from sparring.opponents.players import AGENT, Plan
 from sparring.opponents.records import result_dtype
 
 LearnFrom = Literal["agent", "all"]
 
-_LARGEST: Final = np.float32(np.finfo(np.float32).max / 2)  # the difference of two such sums is still a number
+_LARGEST: Final = np.float32(
+    np.finfo(np.float32).max / 2
+)  # the difference of two such sums is still a number
 
 
 @njit(cache=True, nogil=True)
-def _seat(slots: Any, draws: Any, edges: Any, ids: Any, learn_all: Any, number: Any, players: Any, learns: Any, returns: Any) -> None:
-    """Seat the players of match `number[e]` in each of `slots`: by rotation the agent, elsewhere `ids[k]` for a draw in the k-th share."""
+def _seat(
+    slots: Any,
+    draws: Any,
+    edges: Any,
+    ids: Any,
+    learn_all: Any,
+    number: Any,
+    players: Any,
+    learns: Any,
+    returns: Any,
+) -> None:
+    """Seat the players of match `number[e]` in each of `slots`: by rotation the agent, elsewhere
+    `ids[k]` for a draw in the k-th share.
+    """
     seats = players.shape[1]
     for i in range(slots.shape[0]):
         e = slots[i]
@@ -38,7 +54,9 @@ def _seat(slots: Any, draws: Any, edges: Any, ids: Any, learn_all: Any, number: 
 
 @njit(cache=True, nogil=True)
 def _pay(returns: Any, rewards: Any, terminated: Any, truncated: Any, ended: Any) -> Any:
-    """Add `rewards` to `returns`, both [n, P], and fill `ended` with the slots whose matches are over; their number."""
+    """Add `rewards` to `returns`, both [n, P], and fill `ended` with the slots whose matches are
+    over; their number.
+    """
     count = 0
     for e in range(returns.shape[0]):
         for s in range(returns.shape[1]):
@@ -62,11 +80,14 @@ def _find_movers(players: Any, seat: Any, movers: Any) -> Any:
 class MatchTable:
     """The matches of one worker's envs, one after another in each.
 
-    Match m of env e has the key of (seed, worker, incarnation, e, m); its players are drawn from that key, kept to its end, and the
-    agent's seat moves on by one with each match, so that it plays every seat equally often.
+    Match m of env e has the key of (seed, worker, incarnation, e, m); its players are drawn from
+    that key, kept to its end, and the agent's seat moves on by one with each match, so that it
+    plays every seat equally often.
     """
 
-    def __init__(self, game: BatchedGame, *, seed: int, worker: int, incarnation: int, learn_from: LearnFrom) -> None:
+    def __init__(
+        self, game: BatchedGame, *, seed: int, worker: int, incarnation: int, learn_from: LearnFrom
+    ) -> None:
         n, seats = game.num_slots, game.spec.num_players
         self._game = game
         self._base = np.uint64(stream_key(seed, worker, incarnation))
@@ -87,13 +108,25 @@ class MatchTable:
         if plan is not self._plan:
             self._plan = plan
             self._ids = np.array([opponent.id for opponent in plan.opponents], np.int64)
-            self._edges = np.cumsum(plan.probabilities)  # the upper ends of the players' shares of [0, 1)
+            self._edges = np.cumsum(
+                plan.probabilities
+            )  # the upper ends of the players' shares of [0, 1)
         self.number[slots] += 1
         keys = np.empty(len(slots), np.uint64)
         derive_keys(self._base, slots, self.number[slots], keys)
         self.keys[slots] = keys
         draws = uniforms(keys, self._no_draws_yet[: len(slots)], PLAYERS, self.players.shape[1])
-        _seat(slots, draws, self._edges, self._ids, self._learn_all, self.number, self.players, self.learns, self._returns)
+        _seat(
+            slots,
+            draws,
+            self._edges,
+            self._ids,
+            self._learn_all,
+            self.number,
+            self.players,
+            self.learns,
+            self._returns,
+        )
         self._game.reset(slots, keys)
 
     def find_movers(self) -> bool:
@@ -101,12 +134,15 @@ class MatchTable:
         return bool(_find_movers(self.players, self._game.seat, self.movers))
 
     def pay(self) -> NDArray[np.int64]:
-        """Add what the last step paid; the slots whose matches it ended, a view that the next call writes on.
+        """Add what the last step paid; the slots whose matches it ended, a view that the next call
+        writes on.
 
         Sums too large for float32 are cut, and the learner will complain of such rewards.
         """
         game = self._game
-        return self._ended[: _pay(self._returns, game.rewards, game.terminated, game.truncated, self._ended)]
+        return self._ended[
+            : _pay(self._returns, game.rewards, game.terminated, game.truncated, self._ended)
+        ]
 
     def results(self, slots: NDArray[np.int64]) -> NDArray[Any]:
         """The finished matches in `slots` [m] as `result_dtype` rows [m]."""

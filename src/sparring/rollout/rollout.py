@@ -1,6 +1,8 @@
-"""A worker's body: ticks over many envs until enough matches have finished. A plain object that knows nothing of processes.
+"""A worker's body: ticks over many envs until enough matches have finished. A plain object that
+knows nothing of processes.
 
-One tick asks each acting player once, for all the envs in which it is to move, and then plays one ply everywhere.
+One tick asks each acting player once, for all the envs in which it is to move, and then plays one
+ply everywhere.
 """
 
 from __future__ import annotations
@@ -16,16 +18,16 @@ from numpy.typing import NDArray
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.games import make
-from sparring.games.random import EXPLORATION, fill_uniforms, stream_key
-from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent
-from sparring.opponents.players import NetworkPlayer, Player
+from sparring.games.rng import EXPLORATION, fill_uniforms, stream_key
+from sparring.opponents.players import AGENT, AGENT_NAME, NetworkPlayer, Opponent, Player
 from sparring.opponents.records import result_dtype
 from sparring.opponents.scripted import scripted_player
 from sparring.rollout.assembler import Bootstrap, TransitionAssembler
 from sparring.rollout.matches import LearnFrom, MatchTable
 from sparring.rollout.round import RoundCommand, RoundReport, WeightSource
 
-_NOISE: Final = 0x4E4F_4953_4501  # the part of stream keys that tells the noise of noisy networks from other draws
+# the part of stream keys that tells the noise of noisy networks from other draws
+_NOISE: Final = 0x4E4F_4953_4501
 
 Sink = Callable[[NDArray[Any]], None]
 
@@ -47,20 +49,38 @@ class RolloutSettings:
 
 
 class Rollout:
-    """Plays the agent against its opponents in `num_envs` matches at once and makes transitions of it."""
+    """Plays the agent against its opponents in `num_envs` matches at once and makes transitions of
+    it.
+    """
 
-    def __init__(self, settings: RolloutSettings, weights: WeightSource, *, worker: int, incarnation: int) -> None:
+    def __init__(
+        self, settings: RolloutSettings, weights: WeightSource, *, worker: int, incarnation: int
+    ) -> None:
         self._settings = settings
         self._weights = weights
         self._game = make(settings.policy.game, settings.num_envs)
-        self._matches = MatchTable(self._game, seed=settings.seed, worker=worker, incarnation=incarnation, learn_from=settings.learn_from)
-        self._assembler = TransitionAssembler(
-            self._game, bootstrap=settings.bootstrap, n_steps=settings.n_steps, gamma=settings.gamma, block=settings.block
+        self._matches = MatchTable(
+            self._game,
+            seed=settings.seed,
+            worker=worker,
+            incarnation=incarnation,
+            learn_from=settings.learn_from,
         )
-        self._agent = NetworkPlayer(AGENT_NAME, InferencePolicy(settings.policy, bfloat16=settings.bfloat16))
+        self._assembler = TransitionAssembler(
+            self._game,
+            bootstrap=settings.bootstrap,
+            n_steps=settings.n_steps,
+            gamma=settings.gamma,
+            block=settings.block,
+        )
+        self._agent = NetworkPlayer(
+            AGENT_NAME, InferencePolicy(settings.policy, bfloat16=settings.bfloat16)
+        )
         self._opponents: dict[int, Opponent] = {}
         self._players: dict[int, Player] = {AGENT: self._agent}
-        self._spare: list[InferencePolicy] = []  # of snapshots that were forgotten: to make a network takes longer than to fill it
+        self._spare: list[
+            InferencePolicy
+        ] = []  # of snapshots that were forgotten: to make a network takes longer than to fill it
         self._place = worker, incarnation
         self._surplus = 0
         self._begun = False
@@ -69,7 +89,8 @@ class Rollout:
         self._everywhere = np.arange(settings.num_envs, dtype=np.int64)
 
     def play_round(self, command: RoundCommand, sink: Sink) -> RoundReport:
-        """Play until the quota is reached; completed transitions go to `sink` in blocks, each valid only during that call.
+        """Play until the quota is reached; completed transitions go to `sink` in blocks, each valid
+        only during that call.
 
         Matches beyond the quota count towards the next round's.
         """
@@ -77,7 +98,9 @@ class Rollout:
         self._agent.policy.load_vector(self._weights.published(command.weights_version))
         self._agent.epsilon = command.epsilon
         self._meet(command.plan.opponents)
-        noise = np.random.default_rng(stream_key(_NOISE, self._settings.seed, *self._place, command.round))
+        noise = np.random.default_rng(
+            stream_key(_NOISE, self._settings.seed, *self._place, command.round)
+        )
         if not self._begun:
             self._matches.begin(self._everywhere, command.plan)
             self._begun = True
@@ -97,7 +120,9 @@ class Rollout:
         self._surplus = finished - command.episodes
         in_use = self._forget_idle()
         seconds = time.perf_counter() - started
-        return RoundReport(command.round, np.concatenate(results), in_use, ticks * self._settings.num_envs, seconds)
+        return RoundReport(
+            command.round, np.concatenate(results), in_use, ticks * self._settings.num_envs, seconds
+        )
 
     def _tick(self, version: int) -> NDArray[np.int64]:
         """One ply in every env; the slots whose matches ended."""
@@ -112,7 +137,9 @@ class Rollout:
         game, movers = self._game, self._matches.movers
         fill_uniforms(self._matches.keys, game.plies, EXPLORATION, self._uniforms)
         if self._matches.find_movers():
-            self._actions[:] = self._players[int(movers[0])].act(game, self._everywhere, self._uniforms)
+            self._actions[:] = self._players[int(movers[0])].act(
+                game, self._everywhere, self._uniforms
+            )
             return
         for player_id in np.unique(movers).tolist():
             slots = np.flatnonzero(movers == player_id)
@@ -132,9 +159,15 @@ class Rollout:
             if opponent.slot is None:
                 self._players[opponent.id] = scripted_player(opponent.name)
             else:
-                policy = self._spare.pop() if self._spare else InferencePolicy(self._settings.policy, bfloat16=self._settings.bfloat16)
+                policy = (
+                    self._spare.pop()
+                    if self._spare
+                    else InferencePolicy(self._settings.policy, bfloat16=self._settings.bfloat16)
+                )
                 policy.load_vector(self._weights.snapshot(opponent.slot))
-                self._players[opponent.id] = NetworkPlayer(opponent.name, policy, self._settings.opponent_epsilon)
+                self._players[opponent.id] = NetworkPlayer(
+                    opponent.name, policy, self._settings.opponent_epsilon
+                )
 
     def _forget_idle(self) -> frozenset[int]:
         """Drop the players that no match in progress has; the ids of the snapshots that remain."""
@@ -147,9 +180,15 @@ class Rollout:
         return frozenset(i for i, opponent in self._opponents.items() if opponent.slot is not None)
 
     def get_state(self) -> dict[str, Any]:
-        """Everything that a Rollout of the same settings and worker needs to go on exactly from here, between rounds."""
+        """Everything that a Rollout of the same settings and worker needs to go on exactly from
+        here, between rounds.
+        """
         known = [{"id": o.id, "name": o.name, "slot": o.slot} for o in self._opponents.values()]
-        state = {"game": self._game.get_state(), "matches": self._matches.get_state(), "assembler": self._assembler.get_state()}
+        state = {
+            "game": self._game.get_state(),
+            "matches": self._matches.get_state(),
+            "assembler": self._assembler.get_state(),
+        }
         return {**state, "opponents": known, "surplus": self._surplus, "begun": self._begun}
 
     def set_state(self, state: dict[str, Any]) -> None:

@@ -8,12 +8,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.opponents.plan import Plan
+from sparring.opponents.players import Plan
 
 
 @dataclass(frozen=True)
 class RoundCommand:
-    """Start of a round: play with the weights of `weights_version` until `episodes` more matches have finished."""
+    """Start of a round: play with the weights of `weights_version` until `episodes` more matches
+    have finished.
+    """
 
     round: int
     weights_version: int
@@ -26,8 +28,8 @@ class RoundCommand:
 class RoundReport:
     """End of a round of one worker.
 
-    `results` is a structured array of `result_dtype`, in order of finishing; `in_use` names the snapshots that matches in progress
-    keep as players.
+    `results` is a structured array of `result_dtype`, in order of finishing; `in_use` names the
+    snapshots that matches in progress keep as players.
     """
 
     round: int

@@ -26,9 +26,10 @@ def _nothing_to_do() -> None:
 class Batch:
     """What some workers' parts of a round brought, in order of the workers.
 
-    `blocks` are transitions, which may still lie in the workers' rings: `release` gives their room back, and has to be called before the
-    workers are asked for anything else. `results` are finished matches as `result_dtype` rows; `in_use` by worker the snapshots that
-    its matches in progress keep as players.
+    `blocks` are transitions, which may still lie in the workers' rings: `release` gives their room
+    back, and has to be called before the workers are asked for anything else. `results` are
+    finished matches as `result_dtype` rows; `in_use` by worker the snapshots that its matches in
+    progress keep as players.
     """
 
     round: int
@@ -65,23 +66,36 @@ class Batch:
 
     def kept(self) -> Batch:
         """The same with blocks of its own; this one is released."""
-        own = dataclasses.replace(self, blocks=[join_rows(self.blocks)] if self.blocks else [], release=_nothing_to_do)
+        own = dataclasses.replace(
+            self, blocks=[join_rows(self.blocks)] if self.blocks else [], release=_nothing_to_do
+        )
         self.release()
         return own
 
     def get_state(self) -> dict[str, Any]:
         """The batch, which has been `kept`, as a state tree."""
         state = {name: value for name, value in vars(self).items() if name != "release"}
-        return {**state, "blocks": list(self.blocks), "in_use": {str(worker): sorted(ids) for worker, ids in self.in_use.items()}}
+        return {
+            **state,
+            "blocks": list(self.blocks),
+            "in_use": {str(worker): sorted(ids) for worker, ids in self.in_use.items()},
+        }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Batch:
         """The batch that `get_state` described."""
-        return cls(**{**state, "in_use": {int(worker): frozenset(ids) for worker, ids in state["in_use"].items()}})
+        return cls(
+            **{
+                **state,
+                "in_use": {int(worker): frozenset(ids) for worker, ids in state["in_use"].items()},
+            }
+        )
 
 
 class Workers(Protocol):
-    """N bodies of a worker, each of which plays the parts of rounds that it is given in their order."""
+    """N bodies of a worker, each of which plays the parts of rounds that it is given in their
+    order.
+    """
 
     weights: WeightStore
     replaced: int  # workers that failed and got a successor
@@ -92,24 +106,35 @@ class Workers(Protocol):
     def finish_round(self) -> Batch:
         """Wait for the next part of every worker, all of one round.
 
-        Raises `GameFault` when a game raises, and `WorkerError` when a worker fails again and again.
+        Raises `GameFault` when a game raises, and `WorkerError` when a worker fails again and
+        again.
         """
 
     def finish_any(self) -> Batch:
-        """Wait for a part of any worker; of those that are there, the one of the earliest round. Raises as above."""
+        """Wait for a part of any worker; of those that are there, the one of the earliest round.
+        Raises as above.
+        """
 
     def poll(self) -> None:
-        """Take in what workers have ready, without waiting; to be called now and then while a round is in flight."""
+        """Take in what workers have ready, without waiting; to be called now and then while a round
+        is in flight.
+        """
 
     def get_state(self) -> dict[str, Any]:
         """The states of all bodies; only while no round is in flight."""
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Give all bodies the states that `get_state` returned; before the first round, with snapshots and weights in place.
+        """Give all bodies the states that `get_state` returned; before the first round, with
+        snapshots and weights in place.
 
         Raises `GameError` where a state does not fit the game.
         """
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...

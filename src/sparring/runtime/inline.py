@@ -20,13 +20,26 @@ from sparring.runtime.weights import WeightStore
 
 
 class InlineWorkers:
-    """Plays each started part when it is asked to finish it, with the weights that its command names."""
+    """Plays each started part when it is asked to finish it, with the weights that its command
+    names.
+    """
 
-    def __init__(self, settings: RolloutSettings, *, num_workers: int, size: int, num_snapshots: int, num_versions: int) -> None:
+    def __init__(
+        self,
+        settings: RolloutSettings,
+        *,
+        num_workers: int,
+        size: int,
+        num_snapshots: int,
+        num_versions: int,
+    ) -> None:
         memory = np.zeros(WeightStore.bytes_needed(size, num_snapshots, num_versions), np.uint8)
         self.weights = WeightStore(memory, size, num_snapshots, num_versions)
         self.replaced = 0
-        self._bodies = [Rollout(settings, self.weights, worker=worker, incarnation=0) for worker in range(num_workers)]
+        self._bodies = [
+            Rollout(settings, self.weights, worker=worker, incarnation=0)
+            for worker in range(num_workers)
+        ]
         self._started: list[deque[RoundCommand]] = [deque() for _ in self._bodies]
 
     def start(self, worker: int, command: RoundCommand) -> None:
@@ -36,7 +49,9 @@ class InlineWorkers:
         return self._play(range(len(self._bodies)))
 
     def finish_any(self) -> Batch:
-        _, earliest = min((commands[0].round, worker) for worker, commands in enumerate(self._started) if commands)
+        _, earliest = min(
+            (commands[0].round, worker) for worker, commands in enumerate(self._started) if commands
+        )
         return self._play([earliest])
 
     def _play(self, workers: Sequence[int]) -> Batch:
@@ -45,14 +60,21 @@ class InlineWorkers:
         with torch_threads(1):  # as in every worker process: results may depend on the number
             for worker in workers:
                 command = self._started[worker].popleft()
-                reports.append(self._bodies[worker].play_round(command, lambda block: blocks.append(join_rows([block]))))
+                reports.append(
+                    self._bodies[worker].play_round(
+                        command, lambda block: blocks.append(join_rows([block]))
+                    )
+                )
         return Batch.join(workers, blocks, reports)
 
     def poll(self) -> None:
         pass
 
     def get_state(self) -> dict[str, Any]:
-        return {str(worker): {"incarnation": 0, "body": body.get_state()} for worker, body in enumerate(self._bodies)}
+        return {
+            str(worker): {"incarnation": 0, "body": body.get_state()}
+            for worker, body in enumerate(self._bodies)
+        }
 
     def set_state(self, state: dict[str, Any]) -> None:
         for worker, body in enumerate(self._bodies):
@@ -61,7 +83,12 @@ class InlineWorkers:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         pass
 
 

@@ -1,8 +1,9 @@
 """The caller's `__main__` and the processes that we start.
 
-multiprocessing runs the main script again in every new process, so that what was defined there can be unpickled. Nothing of ours is, and a
-script without a main guard would start the training again: so the script is hidden while a worker is started, unless the game or the
-network lives in it. Then workers run it, and one that finds itself training ends at once with the status `UNGUARDED`.
+multiprocessing runs the main script again in every new process, so that what was defined there can
+be unpickled. Nothing of ours is, and a script without a main guard would start the training again:
+so the script is hidden while a worker is started, unless the game or the network lives in it. Then
+workers run it, and one that finds itself training ends at once with the status `UNGUARDED`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Final
 
 from sparring.dqn.networks import PolicySpec
 from sparring.errors import ConfigurationError
-from sparring.importable import is_importable_name
+from sparring.user_code import is_importable_name
 
 UNGUARDED: Final = 78  # EX_CONFIG of sysexits.h
 WORKER_NAME: Final = "sparring-worker-"
@@ -37,7 +38,11 @@ def check_main_module(policy: PolicySpec) -> None:
     """Raise `ConfigurationError` if workers would need a main script that no new process can run."""
     name, main = found_in_main(policy), sys.modules["__main__"]
     if name and not _can_be_run_again(main):
-        where = "the __main__.py of a package" if main.__spec__ is not None else "python -c, standard input or a notebook"
+        where = (
+            "the __main__.py of a package"
+            if main.__spec__ is not None
+            else "python -c, standard input or a notebook"
+        )
         raise ConfigurationError(
             f"worker processes cannot import {name}",
             got=f"a definition in {where}",
@@ -47,25 +52,37 @@ def check_main_module(policy: PolicySpec) -> None:
 
 
 def check_guard() -> None:
-    """End this process, or raise `ConfigurationError`, if a training starts here only because the main script is being run again."""
+    """End this process, or raise `ConfigurationError`, if a training starts here only because the
+    main script is being run again.
+    """
     current = process.current_process()
-    if not getattr(current, "_inheriting", False):  # set by multiprocessing until the process has what it needs
+    if not getattr(
+        current, "_inheriting", False
+    ):  # set by multiprocessing until the process has what it needs
         return
     if current.name.startswith(WORKER_NAME):
-        os._exit(UNGUARDED)  # nothing else may be heard of it, whatever the script does with exceptions: the main process tells
-    raise ConfigurationError("training was started by a process that is itself being started", remedy=_GUARD)
+        os._exit(
+            UNGUARDED
+        )  # nothing else may be heard of it, whatever the script does with exceptions: the main process tells
+    raise ConfigurationError(
+        "training was started by a process that is itself being started", remedy=_GUARD
+    )
 
 
 def name_for_others(name: str) -> str:
-    """What another program in this directory calls a game of our main script: `pig:Pig` for `__main__:Pig` in pig.py.
+    """What another program in this directory calls a game of our main script: `pig:Pig` for
+    `__main__:Pig` in pig.py.
 
-    The name stays as it is where the script cannot be imported from here, and where it is none of the main script.
+    The name stays as it is where the script cannot be imported from here, and where it is none of
+    the main script.
     """
     main = sys.modules["__main__"]
     if not name.startswith(_MAIN) or not _can_be_run_again(main):
         return name
     file = Path(str(main.__file__))
-    if main.__spec__ is None and (file.suffix != ".py" or file.parent.resolve() != Path.cwd().resolve()):
+    if main.__spec__ is None and (
+        file.suffix != ".py" or file.parent.resolve() != Path.cwd().resolve()
+    ):
         return name
     module = file.stem if main.__spec__ is None else main.__spec__.name
     others = f"{module}:{name.removeprefix(_MAIN)}"
@@ -91,7 +108,9 @@ def main_module_hidden(policy: PolicySpec) -> Iterator[None]:
 
 
 def _can_be_run_again(main: types.ModuleType) -> bool:
-    """Whether multiprocessing runs this module in a new process: it leaves out the `__main__.py` of packages, and needs a file."""
+    """Whether multiprocessing runs this module in a new process: it leaves out the `__main__.py` of
+    packages, and needs a file.
+    """
     if main.__spec__ is not None:
         return main.__spec__.name.rpartition(".")[2] != "__main__"
     return Path(getattr(main, "__file__", None) or "/").is_file()

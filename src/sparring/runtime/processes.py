@@ -1,13 +1,15 @@
 """Workers as processes of this machine.
 
-One pipe and one ring of shared memory per worker and incarnation, one block of weights for all; no queue, lock or manager that a killed
-process could leave stuck. What is said on the pipes stands in `worker.py`.
+One pipe and one ring of shared memory per worker and incarnation, one block of weights for all; no
+queue, lock or manager that a killed process could leave stuck. What is said on the pipes stands in
+`worker.py`.
 
     starting --first command--> busy --report for its last command--> idle --next command--> busy
     any --process ends--> replaced: a new incarnation, with random streams of its own, is started in its place and told again whatever
                           was not finished; what the dead one had sent of that is thrown away
 
-A worker that met what its successor would meet again, a fault of the game above all, says so, and the error is raised here at once.
+A worker that met what its successor would meet again, a fault of the game above all, says so, and
+the error is raised here at once.
 """
 
 from __future__ import annotations
@@ -32,9 +34,14 @@ from sparring.replay.transitions import join_rows, transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand, RoundReport
 from sparring.runtime.base import Batch, Notify
-from sparring.runtime.main_module import UNGUARDED, WORKER_NAME, found_in_main, main_module_hidden, unguarded
-from sparring.runtime.ring import Ring
-from sparring.runtime.shared_memory import SharedBlock
+from sparring.runtime.main_module import (
+    UNGUARDED,
+    WORKER_NAME,
+    found_in_main,
+    main_module_hidden,
+    unguarded,
+)
+from sparring.runtime.shared_memory import Ring, SharedBlock
 from sparring.runtime.weights import WeightStore
 from sparring.runtime.worker import PRELOAD_GAME, Body, WorkerJob, worker_main
 
@@ -43,8 +50,11 @@ StartMethod = Literal["forkserver", "spawn"]
 _PRELOAD: Final = ["sparring.runtime.preload"]
 _MOST_FAILURES: Final = 3  # of one worker in a row, without a finished round in between
 _MOST_RING_BYTES: Final = 64 * 2**20
-_POLL_INTERVAL: Final = 0.01  # seconds; a look at the pipes of 46 workers takes 0.1 ms, and the rings hold a whole round
-_OUT_OF_MEMORY: Final = "the system ends processes so when memory runs out: lower num_workers or num_envs_per_worker"
+# seconds; a look at the pipes of 46 workers takes 0.1 ms, and the rings hold a whole round
+_POLL_INTERVAL: Final = 0.01
+_OUT_OF_MEMORY: Final = (
+    "the system ends processes so when memory runs out: lower num_workers or num_envs_per_worker"
+)
 _SILENCE: Final = 60.0  # seconds without a word after which the user is told
 _GRACE: Final = 0.5  # seconds for each step of stopping a process
 
@@ -55,14 +65,24 @@ def default_start_method() -> StartMethod:
 
 
 def ring_rows(settings: RolloutSettings, episodes: int) -> int:
-    """Room for all transitions of a round with matches of full length, as far as that stays within 64 MiB a worker."""
+    """Room for all transitions of a round with matches of full length, as far as that stays within
+    64 MiB a worker.
+    """
     spec = spec_of(settings.policy.game)
     whole_round = (episodes + settings.num_envs) * (spec.max_plies + 1)
     affordable = _MOST_RING_BYTES // transition_dtype(spec).itemsize
     return max(settings.block, min(whole_round, affordable))
 
 
-def shared_bytes(settings: RolloutSettings, *, num_workers: int, size: int, num_snapshots: int, num_versions: int, episodes: int) -> int:
+def shared_bytes(
+    settings: RolloutSettings,
+    *,
+    num_workers: int,
+    size: int,
+    num_snapshots: int,
+    num_versions: int,
+    episodes: int,
+) -> int:
     """Memory that such `ProcessWorkers` reserve at their start."""
     dtype = transition_dtype(spec_of(settings.policy.game))
     rings = num_workers * Ring.bytes_needed(dtype, ring_rows(settings, episodes))
@@ -71,7 +91,9 @@ def shared_bytes(settings: RolloutSettings, *, num_workers: int, size: int, num_
 
 @dataclass
 class _Part:
-    """One worker's finished part of a round: rows that had to leave the ring, and behind them those from `begin` to `end` in it."""
+    """One worker's finished part of a round: rows that had to leave the ring, and behind them those
+    from `begin` to `end` in it.
+    """
 
     report: RoundReport
     copied: list[NDArray[Any]]
@@ -97,7 +119,9 @@ class _Handle:
         self.cause = self.traceback = ""  # of its end, where it could still tell
         self.todo: deque[RoundCommand | str | tuple[str, Any]] = deque()
         self.heard = 0.0  # time of its last word, or of the last command to it
-        self.copied: list[NDArray[Any]] = []  # rows of the part at the head of `todo` that had to leave the ring
+        self.copied: list[
+            NDArray[Any]
+        ] = []  # rows of the part at the head of `todo` that had to leave the ring
         self.begin = 0  # number of that part's first row that is still in the ring
         self.finished: deque[_Part] = deque()
         self.state: dict[str, Any] | None = None
@@ -146,7 +170,9 @@ class ProcessWorkers:
     def __enter__(self) -> Self:
         if self._context.get_start_method() == "forkserver":
             self._context.set_forkserver_preload(_PRELOAD)
-            os.environ[PRELOAD_GAME] = self._settings.policy.game  # read by the fork server, should it start now
+            os.environ[PRELOAD_GAME] = (
+                self._settings.policy.game
+            )  # read by the fork server, should it start now
         try:
             for handle in self._handles:
                 self._start(handle)
@@ -157,12 +183,23 @@ class ProcessWorkers:
             os.environ.pop(PRELOAD_GAME, None)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         handles = [handle for handle in self._handles if handle.process is not None]
         for handle in handles:
             handle.pipe.close()  # an idle worker leaves by itself
-        processes = [handle.process for handle in handles if handle.process.pid is not None]  # without those that failed to start
-        for end in (lambda process: None, lambda process: process.terminate(), lambda process: process.kill()):
+        processes = [
+            handle.process for handle in handles if handle.process.pid is not None
+        ]  # without those that failed to start
+        for end in (
+            lambda process: None,
+            lambda process: process.terminate(),
+            lambda process: process.kill(),
+        ):
             deadline = time.monotonic() + _GRACE
             for process in processes:
                 end(process)
@@ -195,7 +232,9 @@ class ProcessWorkers:
         for handle in self._handles:
             if handle.todo and not handle.finished and now - handle.heard > _SILENCE:
                 handle.heard = now
-                self._notify(f"worker {handle.worker} has sent nothing for {_SILENCE:.0f} s: slow matches, or a step that never returns")
+                self._notify(
+                    f"worker {handle.worker} has sent nothing for {_SILENCE:.0f} s: slow matches, or a step that never returns"
+                )
 
     def poll(self) -> None:
         now = time.monotonic()
@@ -211,18 +250,25 @@ class ProcessWorkers:
             handle.send("get_state")
         while any(handle.state is None for handle in self._handles):
             self._take_in(timeout=0.2)
-        return {str(handle.worker): {"incarnation": handle.incarnation, "body": handle.state} for handle in self._handles}
+        return {
+            str(handle.worker): {"incarnation": handle.incarnation, "body": handle.state}
+            for handle in self._handles
+        }
 
     def set_state(self, state: dict[str, Any]) -> None:
         for handle in self._handles:
             saved = state[str(handle.worker)]
-            if handle.incarnation != saved["incarnation"]:  # its random streams are named by the incarnation
+            if (
+                handle.incarnation != saved["incarnation"]
+            ):  # its random streams are named by the incarnation
                 self._stop(handle)
                 handle.incarnation = saved["incarnation"] - 1
                 self._start(handle)
             handle.todo.append(("set_state", saved["body"]))
             handle.send(handle.todo[-1])
-        while any(handle.todo for handle in self._handles):  # only now would a successor begin with nothing
+        while any(
+            handle.todo for handle in self._handles
+        ):  # only now would a successor begin with nothing
             self._take_in(timeout=0.2)
             self._tell_of_silence()
 
@@ -307,7 +353,8 @@ class ProcessWorkers:
             self._body,
         )
         name = f"{WORKER_NAME}{handle.worker}.{handle.incarnation}"
-        handle.process = self._context.Process(target=worker_main, args=(theirs, job), name=name, daemon=True)  # type: ignore[attr-defined]
+        make = self._context.Process  # type: ignore[attr-defined]
+        handle.process = make(target=worker_main, args=(theirs, job), name=name, daemon=True)
         with main_module_hidden(self._settings.policy), _deaf_to_ctrl_c():
             handle.process.start()
         theirs.close()
@@ -329,7 +376,9 @@ def _batch(handles: Sequence[_Handle]) -> Batch:
             part.ring.free(part.end)
 
     blocks = [block for part in parts for block in part.blocks()]
-    return Batch.join([handle.worker for handle in handles], blocks, [part.report for part in parts], release)
+    return Batch.join(
+        [handle.worker for handle in handles], blocks, [part.report for part in parts], release
+    )
 
 
 def _empty_ring(handle: _Handle, written: int) -> None:
@@ -351,11 +400,13 @@ def _describe_status(status: int) -> str:
 
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Start a process that never hears SIGINT: Ctrl-C reaches the whole process group, and the main process decides.
+    """Start a process that never hears SIGINT: Ctrl-C reaches the whole process group, and the main
+    process decides.
 
     A new process inherits what is blocked, so this holds while it still imports.
     """
-    resource_tracker.ensure_running()  # multiprocessing would start it below, and unblock SIGINT for us
+    # multiprocessing would start it below, and unblock SIGINT for us
+    resource_tracker.ensure_running()
     blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

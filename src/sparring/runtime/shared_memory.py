@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import mmap
 import os
+import time
+from collections.abc import Callable
 from multiprocessing import reduction
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
@@ -15,10 +17,11 @@ from sparring.errors import SparringError
 
 
 class SharedBlock:
-    """`size` zeroed bytes that can be handed to a process while it is being started; `memory` is their view [size].
+    """`size` zeroed bytes that can be handed to a process while it is being started; `memory` is
+    their view [size].
 
-    On Linux an anonymous file whose pages are reserved at once, so that a lack of memory shows here and not as a SIGBUS later;
-    elsewhere a `RawArray`.
+    On Linux an anonymous file whose pages are reserved at once, so that a lack of memory shows here
+    and not as a SIGBUS later; elsewhere a `RawArray`.
     """
 
     def __init__(self, size: int) -> None:
@@ -31,7 +34,9 @@ class SharedBlock:
             os.posix_fallocate(descriptor, 0, size)
         except OSError as error:
             os.close(descriptor)
-            raise SparringError(f"no shared memory: got {error.strerror}, expected {size / 2**20:.0f} MiB; use fewer workers") from None
+            raise SparringError(
+                f"no shared memory: got {error.strerror}, expected {size / 2**20:.0f} MiB; use fewer workers"
+            ) from None
         self._adopt(descriptor)
 
     def _adopt(self, handle: Any) -> None:
@@ -46,8 +51,70 @@ class SharedBlock:
             self._handle = None
 
     def __getstate__(self) -> tuple[int, Any]:
-        return self.size, reduction.DupFd(self._handle) if isinstance(self._handle, int) else self._handle
+        return self.size, reduction.DupFd(self._handle) if isinstance(
+            self._handle, int
+        ) else self._handle
 
     def __setstate__(self, state: tuple[int, Any]) -> None:
         self.size, handle = state
         self._adopt(handle.detach() if hasattr(handle, "detach") else handle)
+
+
+# The way of transitions from one worker to the main process: a ring in shared memory with one
+# writer and one reader.
+#
+# Rows are counted from the start of the worker. The writer says by a message on its pipe how many
+# it has written in all: when a round is over, or when it has to wait for room. The reader looks at
+# them in place and raises `consumed`, the only word of the ring that it writes, when it needs them
+# no more. The message orders the writer's stores before the reader's loads.
+
+
+_HEADER_BYTES = 64
+_FULL_NAP = 0.0002  # seconds between two looks at a full ring
+
+
+class Ring:
+    """A view of `Ring.bytes_needed(...)` bytes of shared memory, for either side."""
+
+    def __init__(self, memory: NDArray[np.uint8], dtype: np.dtype[Any], capacity: int) -> None:
+        self._consumed = memory[:8].view(np.uint64)
+        self._rows = memory[_HEADER_BYTES : _HEADER_BYTES + capacity * dtype.itemsize].view(dtype)
+        self._bytes = self._rows.view(np.dtype((np.void, dtype.itemsize)))
+        self._capacity = capacity
+        self.written = 0  # rows that this writer has written
+
+    @staticmethod
+    def bytes_needed(dtype: np.dtype[Any], capacity: int) -> int:
+        """Bytes for `capacity` rows."""
+        return _HEADER_BYTES + capacity * dtype.itemsize
+
+    def write(self, rows: NDArray[Any], is_full: Callable[[int], None]) -> None:
+        """Writer: append `rows` [m]; where there is no room, `is_full` gets the number of rows ever
+        written, and there is a wait.
+        """
+        source = rows.view(self._bytes.dtype)
+        told = -1
+        while len(source):
+            room = self._capacity - (self.written - int(self._consumed[0]))
+            if room == 0:
+                if told != self.written:
+                    told = self.written
+                    is_full(told)
+                time.sleep(_FULL_NAP)
+                continue
+            begin = self.written % self._capacity
+            count = min(room, len(source), self._capacity - begin)
+            self._bytes[begin : begin + count] = source[:count]
+            self.written += count
+            source = source[count:]
+
+    def rows(self, begin: int, end: int) -> list[NDArray[Any]]:
+        """Reader: views of the rows number `begin` to `end`, in at most two pieces."""
+        if begin == end:
+            return []
+        first, last = begin % self._capacity, (end - 1) % self._capacity + 1
+        return [self._rows[first:last]] if first < last else [self._rows[first:], self._rows[:last]]
+
+    def free(self, end: int) -> None:
+        """Reader: let the rows before number `end` be overwritten."""
+        self._consumed[0] = max(end, int(self._consumed[0]))

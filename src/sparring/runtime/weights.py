@@ -1,7 +1,9 @@
-"""Weights on their way out: a few slots for published versions, numbered slots for snapshots, in one buffer.
+"""Weights on their way out: a few slots for published versions, numbered slots for snapshots, in
+one buffer.
 
-Version v lies in slot v % num_versions. A part of a round works with the version that its command names; a version is published only
-when no part in flight names the one whose slot it takes, so a reader never sees a slot change under it.
+Version v lies in slot v % num_versions. A part of a round works with the version that its command
+names; a version is published only when no part in flight names the one whose slot it takes, so a
+reader never sees a slot change under it.
 """
 
 from __future__ import annotations
@@ -15,10 +17,16 @@ _ALIGNMENT = 64
 class WeightStore:
     """A view of `WeightStore.bytes_needed(...)` bytes; written by the main process alone."""
 
-    def __init__(self, memory: NDArray[np.uint8], size: int, num_snapshots: int, num_versions: int) -> None:
+    def __init__(
+        self, memory: NDArray[np.uint8], size: int, num_snapshots: int, num_versions: int
+    ) -> None:
         self.num_versions = num_versions
         self._versions = memory[: 8 * num_versions].view(np.int64)
-        vectors: NDArray[np.float32] = memory[_header_bytes(num_versions) :].view(np.float32).reshape(num_versions + num_snapshots, size)
+        vectors: NDArray[np.float32] = (
+            memory[_header_bytes(num_versions) :]
+            .view(np.float32)
+            .reshape(num_versions + num_snapshots, size)
+        )
         self._published = vectors[:num_versions]
         self.snapshots = vectors[num_versions:]  # [num_snapshots, size]
 

@@ -12,8 +12,7 @@ from sparring.games import make, spec_of
 
 pyspiel = pytest.importorskip("pyspiel")
 
-from sparring.adapters.openspiel import OpenSpielMatch  # noqa: E402 -- not before it is known to be there
-from sparring.adapters.openspiel_rules import Rules, sampled  # noqa: E402
+from sparring.adapters.openspiel import OpenSpielMatch, Rules, sampled  # noqa: E402
 from sparring.games.names import parse  # noqa: E402
 
 
@@ -72,7 +71,9 @@ def test_dice_come_up_as_often_as_they_should():
 
 
 def test_rewards_that_stay_through_chance_are_paid_once():
-    """In hanabi the card drawn after a play is a chance node, at which `rewards()` still shows what the play earned."""
+    """In hanabi the card drawn after a play is a chance node, at which `rewards()` still shows what
+    the play earned.
+    """
     match = match_of("hanabi", seed=3)
     ours, at_every_node, ended = 0.0, 0.0, False
     while not ended and ours == 0:
@@ -107,7 +108,10 @@ def test_tensors_alike_for_all_seats_get_the_seat():
         ("kuhn_poker", (7,)),  # two entries name the player
         ("kuhn_poker(players=3)", (10,)),
         ("backgammon", (201,)),  # what is mine and yours is told, but not which way I move
-        ("dark_hex(board_size=3)", (82,)),  # own stones differ; an empty board does not say whose it is
+        (
+            "dark_hex(board_size=3)",
+            (82,),
+        ),  # own stones differ; an empty board does not say whose it is
         ("euchre", (939,)),  # 935 entries of an information state, four seats
         ("pig", (4, 101)),
         ("hex(board_size=3)", (10, 3, 3)),
@@ -122,22 +126,48 @@ def test_a_game_without_observation_tensors_shows_information_states():
     match = match_of("euchre")
     state = np.array(match._state.information_state_tensor(match.seat), np.float32)
     assert np.array_equal(match.observe(match.seat)[: len(state)], state)
-    assert match.observe(match.seat)[len(state) :].tolist() == [seat == match.seat for seat in range(4)]
+    assert match.observe(match.seat)[len(state) :].tolist() == [
+        seat == match.seat for seat in range(4)
+    ]
 
 
 @pytest.mark.parametrize(
     ("name", "facts"),
     [
-        ("chess", {"max_plies": 2000, "returns": (-1, 1), "zero_sum": True, "chance": False, "hidden_information": False}),
+        (
+            "chess",
+            {
+                "max_plies": 2000,
+                "returns": (-1, 1),
+                "zero_sum": True,
+                "chance": False,
+                "hidden_information": False,
+            },
+        ),
         ("chess(max_plies=300)", {"max_plies": 300}),
         ("chess(max_plies=5000)", {"max_plies": 5000}),
         ("go(board_size=5,komi=7)", {"max_plies": 50, "num_actions": 26}),
         ("go(board_size=5,max_plies=99)", {"max_plies": 50}),
-        ("kuhn_poker", {"max_plies": 3, "returns": (-2, 2), "zero_sum": True, "chance": True, "hidden_information": True}),
-        ("hanabi", {"returns": None, "zero_sum": False, "hidden_information": True}),  # loses again what it was paid before
+        (
+            "kuhn_poker",
+            {
+                "max_plies": 3,
+                "returns": (-2, 2),
+                "zero_sum": True,
+                "chance": True,
+                "hidden_information": True,
+            },
+        ),
+        (
+            "hanabi",
+            {"returns": None, "zero_sum": False, "hidden_information": True},
+        ),  # loses again what it was paid before
         ("bargaining", {"returns": (0, 10), "zero_sum": False}),
         ("nim(pile_sizes=5)", {"num_actions": 6, "impartial": False}),
-        ("turn_based_simultaneous_game(game=goofspiel(num_cards=4))", {"num_actions": 4, "hidden_information": True}),
+        (
+            "turn_based_simultaneous_game(game=goofspiel(num_cards=4))",
+            {"num_actions": 4, "hidden_information": True},
+        ),
     ],
 )
 def test_what_games_declare(name, facts):
@@ -180,16 +210,28 @@ def test_words():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("conect_four", "OpenSpiel has no such game: got 'conect_four'; did you mean 'connect_four'?"),
-        ("matrix_pd", "got simultaneous moves, expected one seat to move at a time; try openspiel:turn_based_simultaneous_game"),
+        (
+            "conect_four",
+            "OpenSpiel has no such game: got 'conect_four'; did you mean 'connect_four'?",
+        ),
+        (
+            "matrix_pd",
+            "got simultaneous moves, expected one seat to move at a time; try openspiel:turn_based_simultaneous_game",
+        ),
         ("mfg_garnet", "got a mean-field game"),
         ("tarok", "got chance that the game draws by itself"),
         ("cribbage", "got no observation tensor and no information-state tensor"),
         ("crossword", "got OpenSpiel's error: ObservationTensorShape unimplemented."),
-        ("go(boardsize=5)", "go has no such parameter: got boardsize, expected one of board_size, "),
+        (
+            "go(boardsize=5)",
+            "go has no such parameter: got boardsize, expected one of board_size, ",
+        ),
         ("go(boardsize=5)", "did you mean 'board_size'?"),
         ("go(board_size=large)", "board_size of go: got large, expected a value like 19"),
-        ("go(max_plies=0)", "max_plies of openspiel:go: got 0, expected a whole number, at least 1"),
+        (
+            "go(max_plies=0)",
+            "max_plies of openspiel:go: got 0, expected a whole number, at least 1",
+        ),
         ("kuhn_poker(players=20)", "OpenSpiel cannot make openspiel:kuhn_poker(players=20)"),
         ("turn_based_simultaneous_game(game=gofspiel)", "did you mean 'goofspiel'?"),
     ],
@@ -202,7 +244,7 @@ def test_what_is_refused(name, message):
 
 
 def test_without_the_library(monkeypatch):
-    for module in ("openspiel", "openspiel_rules"):
+    for module in ("openspiel",):
         monkeypatch.delitem(sys.modules, f"sparring.adapters.{module}")
     monkeypatch.setitem(sys.modules, "pyspiel", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'sparring\[openspiel\]'") as caught:

@@ -1,4 +1,6 @@
-"""How PettingZoo's games are read: rewards, dead agents, masks, seeds, copies; and which are refused."""
+"""How PettingZoo's games are read: rewards, dead agents, masks, seeds, copies; and which are
+refused.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,27 @@ from sparring.games import make, spec_of
 
 pettingzoo = pytest.importorskip("pettingzoo")
 
-import own_environments  # noqa: E402 -- not before the library is known to be there
+import user_environments  # noqa: E402 -- not before the library is known to be there
 
-from sparring.adapters.pettingzoo import PettingZooMatch  # noqa: E402
-from sparring.adapters.pettingzoo_rules import Rules  # noqa: E402
+from sparring.adapters.pettingzoo import PettingZooMatch, Rules  # noqa: E402
 from sparring.games.names import parse  # noqa: E402
 
 TAKE, STAY, LEAVE = range(3)
 ANN, BOB, CID = range(3)
 
-for kind in ("Leavers", "Maskless", "Continuous", "Unequal", "Together", "Broken", "Drifting", "Locked"):
-    pettingzoo.register("aec", f"own/{kind.lower()}-v0", entry_point=getattr(own_environments, kind))
+for kind in (
+    "Leavers",
+    "Maskless",
+    "Continuous",
+    "Unequal",
+    "Together",
+    "Broken",
+    "Drifting",
+    "Locked",
+):
+    pettingzoo.register(
+        "aec", f"own/{kind.lower()}-v0", entry_point=getattr(user_environments, kind)
+    )
 
 
 def match_of(name, seed=0):
@@ -64,7 +76,11 @@ def test_each_ply_pays_what_it_earned_and_the_dead_take_no_plies():
 def test_that_is_what_the_agents_hear_of_in_all():
     env = pettingzoo.make("aec", "own/leavers-v0")
     env.reset(seed=0)
-    actions, totals, heard_when_dead = [action for _, action, _ in LEAVING], dict.fromkeys(env.possible_agents, 0), {}
+    actions, totals, heard_when_dead = (
+        [action for _, action, _ in LEAVING],
+        dict.fromkeys(env.possible_agents, 0),
+        {},
+    )
     for agent in env.agent_iter():
         _, reward, termination, truncation, _ = env.last()
         totals[agent] += reward
@@ -73,8 +89,16 @@ def test_that_is_what_the_agents_hear_of_in_all():
             env.step(None)
         else:
             env.step(actions.pop(0))
-    assert list(totals.values()) == np.sum([rewards for _, _, rewards in LEAVING], axis=0).tolist() == [8, -4, -2]
-    assert heard_when_dead == {"bob": -3, "cid": -3, "ann": 7}  # ann's last turn and the end of the match, in one
+    assert (
+        list(totals.values())
+        == np.sum([rewards for _, _, rewards in LEAVING], axis=0).tolist()
+        == [8, -4, -2]
+    )
+    assert heard_when_dead == {
+        "bob": -3,
+        "cid": -3,
+        "ann": 7,
+    }  # ann's last turn and the end of the match, in one
 
 
 def test_masks_from_the_infos():
@@ -90,7 +114,9 @@ def test_one_view_for_all_gets_the_seat():
     game.step(np.array([TAKE]))
     assert game.observation.dtype == np.float32
     assert game.observation[0].tolist() == [1, 1, 1, 1, 0, 0, *(0, 1, 0)]
-    assert game.observe_as(np.array([0]), np.array([CID])).tolist() == [[1, 1, 1, 1, 0, 0, *(0, 0, 1)]]
+    assert game.observe_as(np.array([0]), np.array([CID])).tolist() == [
+        [1, 1, 1, 1, 0, 0, *(0, 0, 1)]
+    ]
 
 
 def test_an_end_by_the_environments_own_limit():
@@ -117,7 +143,10 @@ def test_no_illegal_action_reaches_the_environment():
     env.reset(seed=0)
     env.step(4)
     env.step(4)
-    assert env.rewards == {"player_1": 0, "player_2": -1}  # what it would do: the match is over, and the other has won nothing
+    assert env.rewards == {
+        "player_1": 0,
+        "player_2": -1,
+    }  # what it would do: the match is over, and the other has won nothing
     game = begun("classic/tictactoe-v3")
     game.step(np.array([4]))
     with pytest.raises(IllegalAction, match=r"expected one of \[0, 1, 2, 3, 5, 6, 7, 8\]"):
@@ -129,12 +158,16 @@ def test_no_illegal_action_reaches_the_environment():
 
 
 def test_cards_follow_from_the_key():
-    first, again, other = (begun("classic/leduc_holdem-v4", keys) for keys in ([1, 2, 3], [1, 2, 3], [4, 5, 6]))
+    first, again, other = (
+        begun("classic/leduc_holdem-v4", keys) for keys in ([1, 2, 3], [1, 2, 3], [4, 5, 6])
+    )
     assert np.array_equal(first.observation, again.observation)
     assert np.array_equal(first.seat, again.seat)
     assert not np.array_equal(first.observation, other.observation)
     hands = begun("classic/leduc_holdem-v4", range(300)).observation[:, :3]
-    assert hands.sum(axis=0).min() > 75  # jacks, queens and kings alike: 100 expected, a standard deviation is 8
+    assert (
+        hands.sum(axis=0).min() > 75
+    )  # jacks, queens and kings alike: 100 expected, a standard deviation is 8
     assert hands.sum() == 300
 
 
@@ -143,12 +176,17 @@ def test_planes_come_first():
     assert game.spec.observation_shape == (2, 6, 7)
     assert game.spec.observation_dtype == "int8"
     game.step(np.array([3]))
-    assert np.argwhere(game.observation[0]).tolist() == [[1, 5, 3]]  # a stone of the other player, at the bottom of column 3
+    assert np.argwhere(game.observation[0]).tolist() == [
+        [1, 5, 3]
+    ]  # a stone of the other player, at the bottom of column 3
 
 
 def test_boards_of_go_of_two_sizes_side_by_side():
     """PettingZoo keeps the size of the board for the whole process."""
-    small, large = begun("classic/go-v5(board_size=3,max_plies=40)"), begun("classic/go-v5(board_size=5,max_plies=40)")
+    small, large = (
+        begun("classic/go-v5(board_size=3,max_plies=40)"),
+        begun("classic/go-v5(board_size=5,max_plies=40)"),
+    )
     for _ in range(4):
         for game in (small, large):
             game.step(game.mask.argmax(axis=1))
@@ -176,10 +214,18 @@ def test_copies_go_on_by_themselves(name, duplicates):
     assert match._rules.duplicates == duplicates
 
     def sight(of):
-        return of.seat, *(of.observe(seat).tolist() for seat in range(of.spec.num_players)), of.mask().tolist()
+        return (
+            of.seat,
+            *(of.observe(seat).tolist() for seat in range(of.spec.num_players)),
+            of.mask().tolist(),
+        )
 
     for _ in range(3):
-        twin, before, action = match.copy(), sight(match), int(rng.choice(np.flatnonzero(match.mask())))
+        twin, before, action = (
+            match.copy(),
+            sight(match),
+            int(rng.choice(np.flatnonzero(match.mask()))),
+        )
         assert sight(twin) == before
         outcome = twin.step(action)
         assert sight(match) == before
@@ -192,13 +238,53 @@ def test_copies_go_on_by_themselves(name, duplicates):
 @pytest.mark.parametrize(
     ("name", "facts"),
     [
-        ("classic/connect_four-v3", {"max_plies": 42, "zero_sum": True, "returns": (-1, 1), "chance": False, "hidden_information": False}),
-        ("classic/chess", {"max_plies": 1000, "zero_sum": True, "num_actions": 4672}),  # the newest version
+        (
+            "classic/connect_four-v3",
+            {
+                "max_plies": 42,
+                "zero_sum": True,
+                "returns": (-1, 1),
+                "chance": False,
+                "hidden_information": False,
+            },
+        ),
+        (
+            "classic/chess",
+            {"max_plies": 1000, "zero_sum": True, "num_actions": 4672},
+        ),  # the newest version
         ("classic/go-v5(board_size=3,max_plies=20)", {"max_plies": 20, "num_actions": 10}),
-        ("classic/leduc_holdem-v4", {"zero_sum": True, "chance": True, "hidden_information": True, "observation_shape": (36,)}),
-        ("classic/hanabi-v5", {"zero_sum": False, "chance": True, "hidden_information": True, "observation_dtype": "float32"}),
-        ("own/leavers-v0", {"zero_sum": False, "chance": True, "hidden_information": True, "max_plies": 1000, "num_players": 3}),
-        ("own/leavers-v0(chance=False,hidden_information=False)", {"chance": False, "hidden_information": False}),
+        (
+            "classic/leduc_holdem-v4",
+            {
+                "zero_sum": True,
+                "chance": True,
+                "hidden_information": True,
+                "observation_shape": (36,),
+            },
+        ),
+        (
+            "classic/hanabi-v5",
+            {
+                "zero_sum": False,
+                "chance": True,
+                "hidden_information": True,
+                "observation_dtype": "float32",
+            },
+        ),
+        (
+            "own/leavers-v0",
+            {
+                "zero_sum": False,
+                "chance": True,
+                "hidden_information": True,
+                "max_plies": 1000,
+                "num_players": 3,
+            },
+        ),
+        (
+            "own/leavers-v0(chance=False,hidden_information=False)",
+            {"chance": False, "hidden_information": False},
+        ),
     ],
 )
 def test_what_games_declare(name, facts):
@@ -226,16 +312,28 @@ def test_observations_that_become_finer_are_a_fault():
     [
         ("classic/rps-v2", "got agents that move at the same time"),
         ("own/together-v0", "got agents that move at the same time"),
-        ("own/maskless-v0", "got no action_mask, expected the legal actions, in the observation or in infos"),
+        (
+            "own/maskless-v0",
+            "got no action_mask, expected the legal actions, in the observation or in infos",
+        ),
         ("own/continuous-v0", "got actions in Box(0.0, 1.0, (2,), float32), expected Discrete(n)"),
         ("own/unequal-v0", "got observations of float64 (5,) and float64 (6,)"),
         ("own/broken-v0", "got KeyError when it was tried out: 'no such field'"),
-        ("classic/conect_four-v3", "PettingZoo has no such game: got 'classic/conect_four-v3'; did you mean 'classic/connect_four-v3'?"),
+        (
+            "classic/conect_four-v3",
+            "PettingZoo has no such game: got 'classic/conect_four-v3'; did you mean 'classic/connect_four-v3'?",
+        ),
         ("classic/chess-v5", "did you mean 'classic/chess-v6'?"),
         ("atari/pong-v3", "pip install 'pettingzoo[atari]'"),
         ("classic/go-v5(boardsize=5)", "unexpected keyword argument 'boardsize'"),
-        ("classic/go-v5(max_plies=none)", "max_plies of pettingzoo:classic/go-v5: got none, expected a whole number, at least 1"),
-        ("classic/go-v5(chance=2)", "chance of pettingzoo:classic/go-v5: got 2, expected True or False"),
+        (
+            "classic/go-v5(max_plies=none)",
+            "max_plies of pettingzoo:classic/go-v5: got none, expected a whole number, at least 1",
+        ),
+        (
+            "classic/go-v5(chance=2)",
+            "chance of pettingzoo:classic/go-v5: got 2, expected True or False",
+        ),
     ],
 )
 def test_what_is_refused(name, message):
@@ -246,7 +344,7 @@ def test_what_is_refused(name, message):
 
 
 def test_without_the_library(monkeypatch):
-    for module in ("pettingzoo", "pettingzoo_rules", "pettingzoo_copies"):
+    for module in ("pettingzoo", "pettingzoo_copies"):
         monkeypatch.delitem(sys.modules, f"sparring.adapters.{module}")
     monkeypatch.setitem(sys.modules, "pettingzoo", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'sparring\[pettingzoo\]'") as caught:

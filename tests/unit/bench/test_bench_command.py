@@ -16,7 +16,12 @@ def test_one_object_of_all_that_was_measured(capsys: pytest.CaptureFixture[str])
     [line] = said.out.splitlines()
     report = json.loads(line)
     assert list(report) == ["machine", "games"]
-    assert {"connect_four_256", "ludo(num_players=4)_1024", "tic_tac_toe_256", "openspiel:connect_four"} <= report["games"].keys()
+    assert {
+        "connect_four_256",
+        "ludo(num_players=4)_1024",
+        "tic_tac_toe_256",
+        "openspiel:connect_four",
+    } <= report["games"].keys()
     for one in report["games"].values():
         assert set(one) == {"rate", "limit", "ratio", "floor", "unit", "spread", "runs"}
         assert (one["limit"], one["floor"], one["unit"], one["runs"]) == (None, None, "plies/s", 5)
@@ -34,20 +39,30 @@ def test_games_that_are_not_installed_are_left_out_and_said_to_be(
 
     def without_adapters(name: str, num_slots: int) -> object:
         if ":" in name:
-            raise ConfigurationError("these games need a library that is not here", remedy="pip install it")
+            raise ConfigurationError(
+                "these games need a library that is not here", remedy="pip install it"
+            )
         return make(name, num_slots)
 
     monkeypatch.setattr(games, "make", without_adapters)
     assert main(["bench", "--part", "games", "--seconds", "0.001", "--json"]) == 0
     said = capsys.readouterr()
     assert list(json.loads(said.out)["games"]) == ["tic_tac_toe_256", "tic_tac_toe_1024"]
-    assert "openspiel:backgammon is left out: these games need a library that is not here; pip install it" in said.err
+    assert (
+        "openspiel:backgammon is left out: these games need a library that is not here; pip install it"
+        in said.err
+    )
 
 
 @pytest.mark.parametrize(
     ("argv", "line"),
     [
-        (["--part", "wole"], "unknown part: got 'wole', expected one of " + ", ".join(PARTS) + "; did you mean 'whole'?"),
+        (
+            ["--part", "wole"],
+            "unknown part: got 'wole', expected one of "
+            + ", ".join(PARTS)
+            + "; did you mean 'whole'?",
+        ),
         (["--seconds", "nan"], "--seconds: got nan, expected a length above 0"),
         (["--seconds", "0"], "--seconds: got 0.0, expected a length above 0"),
         (["--seconds", "inf"], "--seconds: got inf, expected a length above 0"),

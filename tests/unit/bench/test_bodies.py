@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sparring.bench.bodies import BarePasses, PacedSettings, PacedStandIn
 from sparring.bench.work import SELF_PLAY, rollout_settings, weights_in_place
+from sparring.bench.workers import BarePasses, PacedSettings, PacedStandIn
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.rollout.round import RoundCommand
 
@@ -30,7 +30,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def stand_in(plies: int) -> PacedStandIn:
-    settings = PacedSettings(**vars(rollout_settings(TINY, block=100)), plies_per_s=50.0, plies=plies)
+    settings = PacedSettings(
+        **vars(rollout_settings(TINY, block=100)), plies_per_s=50.0, plies=plies
+    )
     return PacedStandIn(settings, weights_in_place(TINY), worker=0, incarnation=0)
 
 
@@ -39,7 +41,12 @@ def test_a_stand_in_takes_as_long_as_a_real_worker(clock: list[float]) -> None:
     report = stand_in(250).play_round(COMMAND, lambda rows: blocks.append(len(rows)))
     assert blocks == [100, 100, 50]
     assert clock[0] == pytest.approx(10.0 + 250 / 50.0)
-    assert (report.round, report.plies, len(report.results), report.in_use) == (3, 250, 20, frozenset())
+    assert (report.round, report.plies, len(report.results), report.in_use) == (
+        3,
+        250,
+        20,
+        frozenset(),
+    )
     assert report.play_seconds == pytest.approx(5.0)
 
 
@@ -50,7 +57,9 @@ def test_what_a_full_ring_takes_from_it_is_lost_but_for_one_block(clock: list[fl
         clock[0] += held_up.pop(0)
 
     stand_in(300).play_round(COMMAND, sink)
-    assert clock[0] == pytest.approx(10.0 + 2.0 + 7.0 + 0.0 + 2.0)  # the second block comes at once, the third in its time
+    assert clock[0] == pytest.approx(
+        10.0 + 2.0 + 7.0 + 0.0 + 2.0
+    )  # the second block comes at once, the third in its time
 
 
 def test_bare_passes_count_as_plies() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sparring.bench.crews import ROUND, Crew
 from sparring.bench.work import BATCH
+from sparring.bench.workers import ROUND, Crew
 from sparring.rollout.round import RoundCommand
 
 
@@ -36,7 +36,9 @@ class Workers:
         return SimpleNamespace(plies=1_000, release=lambda: self.released.append(self.finished))
 
 
-def test_a_slice_keeps_the_next_round_on_its_way_and_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slice_keeps_the_next_round_on_its_way_and_leaves_none_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     workers = Workers(monkeypatch)
     anything: Any = workers
     crew = Crew(anything, 3)
@@ -49,5 +51,7 @@ def test_a_slice_keeps_the_next_round_on_its_way_and_leaves_none_behind(monkeypa
 
 
 def test_rounds_are_long() -> None:
-    """A match of Connect Four has 7 plies at least, and 20 or more on average, of which 256 are played a tick."""
+    """A match of Connect Four has 7 plies at least, and 20 or more on average, of which 256 are
+    played a tick.
+    """
     assert ROUND * 20 / BATCH > 50

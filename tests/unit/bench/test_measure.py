@@ -77,17 +77,42 @@ def test_turns_without_a_partner_are_a_mistake() -> None:
 
 def test_json() -> None:
     one = Case(
-        123456.7, "plies/s", (1.23456, 200000.0), 5, limit=0.000123456, ratio=0.98765, floor=0.9, also={"mode": "sync", "wait": 0.1239}
+        123456.7,
+        "plies/s",
+        (1.23456, 200000.0),
+        5,
+        limit=0.000123456,
+        ratio=0.98765,
+        floor=0.9,
+        also={"mode": "sync", "wait": 0.1239},
     )
     assert one.to_json() == {
         "rate": 123457, "limit": 0.0001235, "ratio": 0.9877, "floor": 0.9, "unit": "plies/s", "spread": [1.235, 200000], "runs": 5,
         "also": {"mode": "sync", "wait": 0.1239},
     }  # fmt: skip
-    assert set(case([1.0], "s").to_json()) == {"rate", "limit", "ratio", "floor", "unit", "spread", "runs"}
+    assert set(case([1.0], "s").to_json()) == {
+        "rate",
+        "limit",
+        "ratio",
+        "floor",
+        "unit",
+        "spread",
+        "runs",
+    }
 
 
 @pytest.mark.parametrize(
-    ("value", "kept"), [(12345.6, 12346), (1234.4, 1234), (999.96, 1000.0), (0.5, 0.5), (0.0, 0.0), (-1.23456, -1.235), (7, 7), ("a", "a")]
+    ("value", "kept"),
+    [
+        (12345.6, 12346),
+        (1234.4, 1234),
+        (999.96, 1000.0),
+        (0.5, 0.5),
+        (0.0, 0.0),
+        (-1.23456, -1.235),
+        (7, 7),
+        ("a", "a"),
+    ],
 )
 def test_rounded(value: object, kept: object) -> None:
     assert rounded(value) == kept
@@ -121,12 +146,16 @@ def test_the_first_step_is_made_before_anything_is_measured() -> None:
 
 
 def test_compared() -> None:
-    """The real clock: work of twice the steps is about half as fast, and what counts is that both were measured as often."""
+    """The real clock: work of twice the steps is about half as fast, and what counts is that both
+    were measured as often.
+    """
 
     def bare() -> int:
         return sum(range(2000)) and 1
 
-    one = compared(Settings(seconds=0.001, slices=3), lambda: bare() and bare(), bare, "steps/s", floor=0.0)
+    one = compared(
+        Settings(seconds=0.001, slices=3), lambda: bare() and bare(), bare, "steps/s", floor=0.0
+    )
     assert one.runs == 3
     assert one.ratio is not None
     assert math.isfinite(one.ratio)

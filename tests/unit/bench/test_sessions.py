@@ -14,7 +14,9 @@ from sparring.bench.sessions import LiveSession, _Watched
 
 
 class Run:
-    """Rounds of 0.5 s, of 1,000 plies, 10 matches and 4 updates each; the learner waits for a fifth, two workers play for half."""
+    """Rounds of 0.5 s, of 1,000 plies, 10 matches and 4 updates each; the learner waits for a
+    fifth, two workers play for half.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
@@ -45,12 +47,19 @@ def live(run: Run) -> LiveSession:
     return LiveSession(config, parts, session, run)
 
 
-def test_a_slice_is_made_of_whole_rounds_and_leaves_out_those_that_settle(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slice_is_made_of_whole_rounds_and_leaves_out_those_that_settle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     run = Run(monkeypatch)
     pace = live(run).slice(4.0)
     assert run.rounds_made == 10  # two in the first second, which settle, and eight
     assert (pace.seconds, pace.plies, pace.episodes, pace.updates) == (4.0, 8_000, 80, 32)
-    assert (pace.plies_per_s, pace.episodes_per_min, pace.updates_per_s, pace.plies_per_update) == (2_000.0, 1_200.0, 8.0, 250.0)
+    assert (pace.plies_per_s, pace.episodes_per_min, pace.updates_per_s, pace.plies_per_update) == (
+        2_000.0,
+        1_200.0,
+        8.0,
+        250.0,
+    )
     assert pace.learner_wait == pytest.approx(0.2)
     assert pace.worker_wait == pytest.approx(0.5)
     assert pace.main_share == pytest.approx(0.9)

@@ -6,8 +6,16 @@ from sparring.bench import show
 from sparring.bench.measure import Case, case
 
 CASES = {
-    "cores_two_to_one_bfloat16": case([1.234e6, 1.3e6, 1.1e6], "states/s", limits=[1.5e6] * 3, floor=0.9),
-    "ludo_matches": case([32_610.0], "matches/min", limits=20_000.0, floor=1.0, also={"mode": "async", "worker_wait": 0.257}),
+    "cores_two_to_one_bfloat16": case(
+        [1.234e6, 1.3e6, 1.1e6], "states/s", limits=[1.5e6] * 3, floor=0.9
+    ),
+    "ludo_matches": case(
+        [32_610.0],
+        "matches/min",
+        limits=20_000.0,
+        floor=1.0,
+        also={"mode": "async", "worker_wait": 0.257},
+    ),
     "prioritized_1m_cost": case([20.8], "us", limits=40.0, floor=1.0, less_is_better=True),
 }
 
@@ -21,13 +29,25 @@ def test_amounts(value: float | None, text: str) -> None:
     assert show.amount(value) == text
 
 
-def test_a_table_fits_into_80_columns_and_says_what_was_missed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_fits_into_80_columns_and_says_what_was_missed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     show.print_part("workers", CASES)
     said = capsys.readouterr().out
     assert "…" not in said
     assert all(len(line) <= 80 for line in said.splitlines())
     words = {line.split()[0]: line.split()[1:] for line in said.splitlines() if line.split()}
-    assert words["cores_two_to_one_bfloat16"] == ["1.23", "M", "1.50", "M", "0.823", "<", "0.9", "±8%", "states/s"]
+    assert words["cores_two_to_one_bfloat16"] == [
+        "1.23",
+        "M",
+        "1.50",
+        "M",
+        "0.823",
+        "<",
+        "0.9",
+        "±8%",
+        "states/s",
+    ]
     assert words["ludo_matches"] == ["32.6", "k", "20.0", "k", "1.63", "1", "±0%", "matches/min"]
     assert "ludo_matches: mode async, worker wait 25.7%" in said
 

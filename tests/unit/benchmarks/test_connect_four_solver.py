@@ -1,4 +1,6 @@
-"""benchmarks/connect_four_solver.py: its outcomes are those of the solved positions, and an agent can be put against it."""
+"""benchmarks/connect_four_solver.py: its outcomes are those of the solved positions, and an agent
+can be put against it.
+"""
 
 from __future__ import annotations
 
@@ -38,19 +40,37 @@ def stones(moves: str) -> tuple[int, int]:
 
 
 def test_outcomes_of_solved_positions(solver: Any) -> None:
-    """All that are solved in little time; a table so small that most of its entries are lost must not matter."""
+    """All that are solved in little time; a table so small that most of its entries are lost must
+    not matter.
+    """
     rows = list(csv.DictReader(POSITIONS.read_text().splitlines()))
     for megabytes, least in ((64, 20), (1, 26)):
         table = solver.Solver(megabytes)
         late = [row for row in rows if int(row["stones"]) >= least]
-        expected = [[int(np.sign(int(row[f"s{c}"]))) if row[f"s{c}"] else None for c in range(1, 8)] for row in late]
+        expected = [
+            [int(np.sign(int(row[f"s{c}"]))) if row[f"s{c}"] else None for c in range(1, 8)]
+            for row in late
+        ]
         assert [table.outcomes(*stones(row["moves"])) for row in late] == expected
-        best = [[column for column in range(7) if signs[column] == max(s for s in signs if s is not None)] for signs in expected]
-        assert [solver.Solver(1).best_columns(*stones(row["moves"])) for row in late[::50]] == best[::50]
+        best = [
+            [
+                column
+                for column in range(7)
+                if signs[column] == max(s for s in signs if s is not None)
+            ]
+            for signs in expected
+        ]
+        assert [solver.Solver(1).best_columns(*stones(row["moves"])) for row in late[::50]] == best[
+            ::50
+        ]
 
 
 def test_corrected_players_keep_the_outcome(solver: Any) -> None:
-    rows = [row for row in csv.DictReader(POSITIONS.read_text().splitlines()) if int(row["stones"]) == 22]
+    rows = [
+        row
+        for row in csv.DictReader(POSITIONS.read_text().splitlines())
+        if int(row["stones"]) == 22
+    ]
     game, slots = make("connect_four", len(rows)), np.arange(len(rows))
     game.reset(slots, slots.astype(np.uint64))
     for ply in range(22):
@@ -62,17 +82,27 @@ def test_corrected_players_keep_the_outcome(solver: Any) -> None:
         actions[going] = player.act(game, going, rng.random((len(going), 2)))
         game.step(actions)
         returns += game.rewards
-    assert returns[:, 0].tolist() == [np.sign(int(row["best"])) for row in rows]  # seat 0 moves after 22 stones
+    assert returns[:, 0].tolist() == [
+        np.sign(int(row["best"])) for row in rows
+    ]  # seat 0 moves after 22 stones
 
 
-def test_a_corrected_player_makes_its_own_move_where_it_is_one_of_the_best_and_else_any_of_them(solver: Any) -> None:
-    """Neither how long a win takes counts, nor how long a loss can be put off; before so many stones all is allowed."""
-    rows = [row for row in csv.DictReader(POSITIONS.read_text().splitlines()) if row["stones"] == "26"][:40]
+def test_a_corrected_player_makes_its_own_move_where_it_is_one_of_the_best_and_else_any_of_them(
+    solver: Any,
+) -> None:
+    """Neither how long a win takes counts, nor how long a loss can be put off; before so many
+    stones all is allowed.
+    """
+    rows = [
+        row for row in csv.DictReader(POSITIONS.read_text().splitlines()) if row["stones"] == "26"
+    ][:40]
     game, slots = make("connect_four", len(rows)), np.arange(len(rows))
     game.reset(slots, slots.astype(np.uint64))
     for ply in range(26):
         game.step(np.array([int(row["moves"][ply]) - 1 for row in rows]))
-    signs = [[np.sign(int(row[f"s{c}"])) if row[f"s{c}"] else -2 for c in range(1, 8)] for row in rows]
+    signs = [
+        [np.sign(int(row[f"s{c}"])) if row[f"s{c}"] else -2 for c in range(1, 8)] for row in rows
+    ]
     best = [[column for column in range(7) if outcome[column] == max(outcome)] for outcome in signs]
     leftmost = [next(c for c in range(7) if outcome[c] > -2) for outcome in signs]
     kept = [own in good for own, good in zip(leftmost, best, strict=True)]
@@ -92,11 +122,19 @@ def test_a_corrected_player_makes_its_own_move_where_it_is_one_of_the_best_and_e
         assert counts[expected].tolist() == [420 // len(expected)] * len(expected)
     assert (player.decisions, player.corrected) == (420 * 40, 420 * (40 - sum(kept)))
     some = slots[::2]
-    assert solver.CorrectedPlayer(Leftmost(), solver.Solver(1), 27).act(game, some, np.zeros((20, 2))).tolist() == leftmost[::2]
+    assert (
+        solver.CorrectedPlayer(Leftmost(), solver.Solver(1), 27)
+        .act(game, some, np.zeros((20, 2)))
+        .tolist()
+        == leftmost[::2]
+    )
 
 
 def test_early_outcomes_are_kept(solver: Any, tmp_path: Path) -> None:
-    cache, rows = tmp_path / "deep" / "outcomes.json", csv.DictReader(POSITIONS.read_text().splitlines())
+    cache, rows = (
+        tmp_path / "deep" / "outcomes.json",
+        csv.DictReader(POSITIONS.read_text().splitlines()),
+    )
     [row, *_] = [row for row in rows if row["stones"] == "12" and int(row["best"]) < 0]
     first = solver.Solver(64, cache)
     assert first.value(*stones(row["moves"])) == -1

@@ -24,12 +24,24 @@ def cuda_learner(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_without_a_gpu_one_line_says_so() -> None:
     hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    result = subprocess.run([sys.executable, BENCHMARKS / "cuda_learner.py"], capture_output=True, text=True, timeout=120, env=hidden)
-    assert (result.returncode, result.stdout, result.stderr) == (2, "", "cuda_learner: no CUDA device here\n")
+    result = subprocess.run(
+        [sys.executable, BENCHMARKS / "cuda_learner.py"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=hidden,
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (
+        2,
+        "",
+        "cuda_learner: no CUDA device here\n",
+    )
 
 
 @pytest.mark.parametrize("prioritized", [False, True])
-def test_the_learner_that_is_measured_learns(cuda_learner: Any, prioritized: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_learner_that_is_measured_learns(
+    cuda_learner: Any, prioritized: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.set_num_threads(1)
     monkeypatch.setattr(cuda_learner, "SERIES", 9)
     series = cuda_learner.learner(

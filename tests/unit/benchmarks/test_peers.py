@@ -1,4 +1,6 @@
-"""benchmarks/peers/ without the peers: how a driver is talked to, how Sparring is, and what the table says."""
+"""benchmarks/peers/ without the peers: how a driver is talked to, how Sparring is, and what the
+table says.
+"""
 
 import importlib
 import os
@@ -11,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sparring.config_files import build_config
+from sparring.config.sources import build_config
 
 PEERS = Path(__file__).parents[3] / "benchmarks" / "peers"
 
@@ -65,9 +67,15 @@ def test_every_way_of_sparring_is_a_configuration_with_the_same_work(module, tmp
             path = tmp_path / "config.toml"
             path.write_text(sparring_side._config(plies_per_update, way, "float32"))
             config = build_config(config_file=path)
-            earned = config.samples_per_insert / config.batch_size  # updates for a ply, when the buffer is full
+            earned = (
+                config.samples_per_insert / config.batch_size
+            )  # updates for a ply, when the buffer is full
             assert earned == pytest.approx(1 / plies_per_update if plies_per_update else 0.0)
-            assert (config.mode, config.num_workers, config.opponents) == (way.mode, way.workers, {"self": 1.0})
+            assert (config.mode, config.num_workers, config.opponents) == (
+                way.mode,
+                way.workers,
+                {"self": 1.0},
+            )
 
 
 def test_a_run_works_in_its_turns_only_and_ends_with_the_comparison(module, tmp_path, monkeypatch):
@@ -127,11 +135,23 @@ class _Side:
 def test_each_side_works_in_its_fastest_way_and_the_faster_peer_is_the_measure(module):
     sides, compare = module("sides"), module("compare")
     ours = _Side(sides, "sparring", {"a": 100.0, "b": 600.0})
-    peers = [_Side(sides, "one", {"1 thread": 50.0, "2 threads": 20.0}), _Side(sides, "two", {"1 thread": 10.0, "2 threads": 200.0})]
+    peers = [
+        _Side(sides, "one", {"1 thread": 50.0, "2 threads": 20.0}),
+        _Side(sides, "two", {"1 thread": 10.0, "2 threads": 200.0}),
+    ]
     settings = compare.Settings(Path(), Path(), turns=3)
     table = compare.compared([ours, *peers], sides.Case("some", 10, floor=2.0), settings)
     assert table["ratio"] == 3.0
     assert table["floor"] == 2.0
-    assert {name: side["way"] for name, side in table["sides"].items()} == {"sparring": "b", "one": "1 thread", "two": "2 threads"}
-    assert table["sides"]["two"] == {"plies_per_s": 200.0, "updates_per_s": 20.0, "spread": [200.0, 200.0], "way": "2 threads"}
+    assert {name: side["way"] for name, side in table["sides"].items()} == {
+        "sparring": "b",
+        "one": "1 thread",
+        "two": "2 threads",
+    }
+    assert table["sides"]["two"] == {
+        "plies_per_s": 200.0,
+        "updates_per_s": 20.0,
+        "spread": [200.0, 200.0],
+        "way": "2 threads",
+    }
     assert ours.kept == ["b"]

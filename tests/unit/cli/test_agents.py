@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sparring.cli.agents import FoundAgent, find_agent
-from sparring.config_files import build_config, to_toml
+from sparring.config.sources import build_config, to_toml
 from sparring.errors import InputError
 
 
@@ -21,10 +21,20 @@ def a_run(folder: Path, *files: str, **settings: object) -> Path:
 
 
 def test_a_run_says_whose_code_it_was_trained_on(tmp_path: Path) -> None:
-    run = a_run(tmp_path, "best.safetensors", "last.safetensors", game="pig:Pig", policy_kwargs={"network": "nets:wide"})
+    run = a_run(
+        tmp_path,
+        "best.safetensors",
+        "last.safetensors",
+        game="pig:Pig",
+        policy_kwargs={"network": "nets:wide"},
+    )
     for name, folder in (("some-1", str(tmp_path)), (f"{run}/", "elsewhere")):
-        assert find_agent(name, folder) == FoundAgent(run / "best.safetensors", "pig:Pig", "nets:wide")
-    assert find_agent("some-1", str(tmp_path), game="hog:Pig", network="nets:deep").game == "hog:Pig"
+        assert find_agent(name, folder) == FoundAgent(
+            run / "best.safetensors", "pig:Pig", "nets:wide"
+        )
+    assert (
+        find_agent("some-1", str(tmp_path), game="hog:Pig", network="nets:deep").game == "hog:Pig"
+    )
     assert find_agent("some-1", str(tmp_path), network="nets:deep").network == "nets:deep"
 
 
@@ -36,8 +46,12 @@ def test_a_file_by_itself_causes_nothing_to_be_imported(tmp_path: Path) -> None:
 
 
 def test_networks_that_come_with_sparring_need_no_word(tmp_path: Path) -> None:
-    run = a_run(tmp_path, "last.safetensors", game="ludo(num_players=3)", policy_kwargs={"network": "mlp"})
-    assert find_agent("some-1", str(tmp_path)) == FoundAgent(run / "last.safetensors", "ludo(num_players=3)", None)
+    run = a_run(
+        tmp_path, "last.safetensors", game="ludo(num_players=3)", policy_kwargs={"network": "mlp"}
+    )
+    assert find_agent("some-1", str(tmp_path)) == FoundAgent(
+        run / "last.safetensors", "ludo(num_players=3)", None
+    )
     (run / "config.toml").write_text("no toml", encoding="utf-8")
     assert find_agent("some-1", str(tmp_path)) == FoundAgent(run / "last.safetensors")
 
@@ -45,7 +59,12 @@ def test_networks_that_come_with_sparring_need_no_word(tmp_path: Path) -> None:
 def test_settings_of_another_type_say_nothing(tmp_path: Path) -> None:
     run = a_run(tmp_path, "last.safetensors")
     found = FoundAgent(run / "last.safetensors")
-    for line in ("game = 3", "policy_kwargs = 3", "[policy_kwargs]\nnetwork = 3", "[game]\nname = 'pig'"):
+    for line in (
+        "game = 3",
+        "policy_kwargs = 3",
+        "[policy_kwargs]\nnetwork = 3",
+        "[game]\nname = 'pig'",
+    ):
         (run / "config.toml").write_text(line, encoding="utf-8")
         assert find_agent("some-1", str(tmp_path)) == found, line
 

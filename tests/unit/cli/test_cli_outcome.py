@@ -9,7 +9,7 @@ import pytest
 
 from sparring import training
 from sparring.cli import main
-from sparring.config import TrainConfig
+from sparring.config.schema import TrainConfig
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.errors import GameFault, WorkerError
@@ -23,7 +23,23 @@ def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainResult:
     agent = DQNAgent(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]})))
     run = tmp_path / "runs" / "tic_tac_toe-1"
     agent.save(run / "last.safetensors")
-    answer(monkeypatch, made := TrainResult(run, run / "last.safetensors", 10, 900, 100, 2.0, 3000.0, 450.0, "ab" * 32, False, 0, agent))
+    answer(
+        monkeypatch,
+        made := TrainResult(
+            run,
+            run / "last.safetensors",
+            10,
+            900,
+            100,
+            2.0,
+            3000.0,
+            450.0,
+            "ab" * 32,
+            False,
+            0,
+            agent,
+        ),
+    )
     return made
 
 
@@ -37,7 +53,9 @@ def answer(monkeypatch: pytest.MonkeyPatch, outcome: TrainResult | BaseException
     monkeypatch.setattr(training, "train", train)
 
 
-def test_json_is_all_there_is_on_standard_output(result: TrainResult, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_all_there_is_on_standard_output(
+    result: TrainResult, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["train", "tic_tac_toe", "--json"]) == 0
     said = capsys.readouterr()
     assert said.err == "progress\n"
@@ -47,15 +65,25 @@ def test_json_is_all_there_is_on_standard_output(result: TrainResult, capsys: py
     }  # fmt: skip
 
 
-def test_people_are_told_how_strong_it_is_and_what_to_type_next(result: TrainResult, capsys: pytest.CaptureFixture[str]) -> None:
+def test_people_are_told_how_strong_it_is_and_what_to_type_next(
+    result: TrainResult, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["train", "tic_tac_toe"]) == 0
     said = capsys.readouterr()
     assert said.err == ""
-    for words in ("progress", "random       200", "one_ply      200", f"sparring evaluate {result.run}", "tensorboard --logdir"):
+    for words in (
+        "progress",
+        "random       200",
+        "one_ply      200",
+        f"sparring evaluate {result.run}",
+        "tensorboard --logdir",
+    ):
         assert words in said.out
 
 
-def test_interrupted(result: TrainResult, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_interrupted(
+    result: TrainResult, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     answer(monkeypatch, dataclasses.replace(result, interrupted=True))
     assert main(["train", "tic_tac_toe", "--json"]) == 130
     said = capsys.readouterr()
@@ -67,11 +95,20 @@ def test_interrupted(result: TrainResult, monkeypatch: pytest.MonkeyPatch, capsy
     ("error", "status", "said"),
     [
         (KeyboardInterrupt(), 130, "sparring: interrupted\n"),
-        (WorkerError("worker 0 failed 3 times:\n  ValueError: no"), 1, "sparring: worker 0 failed 3 times: ValueError: no\n"),
+        (
+            WorkerError("worker 0 failed 3 times:\n  ValueError: no"),
+            1,
+            "sparring: worker 0 failed 3 times: ValueError: no\n",
+        ),
     ],
 )
 def test_errors_that_are_one_line(
-    error: BaseException, status: int, said: str, result: TrainResult, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: BaseException,
+    status: int,
+    said: str,
+    result: TrainResult,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     answer(monkeypatch, error)
     assert main(["train", "tic_tac_toe"]) == status
@@ -81,22 +118,35 @@ def test_errors_that_are_one_line(
 def test_a_game_that_goes_wrong_in_the_closing_table(
     result: TrainResult, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record = {"game": "pig:Pig", "key": 1, "actions": [0], "during": "step", "cause": "KeyError: 6", "traceback": ""}
+    record = {
+        "game": "pig:Pig",
+        "key": 1,
+        "actions": [0],
+        "during": "step",
+        "cause": "KeyError: 6",
+        "traceback": "",
+    }
 
     def judge(*_: Any, **__: Any) -> Any:
         raise GameFault("game pig:Pig raised KeyError", record)
 
-    monkeypatch.setattr("sparring.cli.judging.judge", judge)
+    monkeypatch.setattr("sparring.cli.evaluate.judge", judge)
     assert main(["train", "tic_tac_toe"]) == 1
     [line] = capsys.readouterr().err.splitlines()
     path = result.run / "faults" / "1.json"
-    assert line == f"sparring: game pig:Pig raised KeyError; the match is saved: sparring replay {path} --game pig:Pig"
+    assert (
+        line
+        == f"sparring: game pig:Pig raised KeyError; the match is saved: sparring replay {path} --game pig:Pig"
+    )
     assert read_fault(path)["actions"] == [0]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), BrokenPipeError("a pipe of our own")])
 def test_what_nobody_expected_shows_where(
-    error: BaseException, result: TrainResult, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: BaseException,
+    result: TrainResult,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     answer(monkeypatch, error)
     assert main(["train", "tic_tac_toe"]) == 1
@@ -107,20 +157,91 @@ def test_what_nobody_expected_shows_where(
 
 def test_evaluate(result: TrainResult, capsys: pytest.CaptureFixture[str]) -> None:
     run = str(result.run)
-    assert main(["evaluate", run, "--opponent", "random", "--opponent", "one_ply", "--matches", "50", "--json"]) == 0
+    assert (
+        main(
+            [
+                "evaluate",
+                run,
+                "--opponent",
+                "random",
+                "--opponent",
+                "one_ply",
+                "--matches",
+                "50",
+                "--json",
+            ]
+        )
+        == 0
+    )
     figures = json.loads(capsys.readouterr().out)
     assert figures["agent"] == str(result.agent)
     assert list(figures["opponents"]) == ["random", "one_ply"]
-    assert figures["opponents"]["random"].keys() == {"matches", "wins", "draws", "losses", "score", "interval95", "seats"}
-    assert main(["evaluate", run, "--opponent", "random", "--opponent", "one_ply", "--matches", "50", "--json"]) == 0
+    assert figures["opponents"]["random"].keys() == {
+        "matches",
+        "wins",
+        "draws",
+        "losses",
+        "score",
+        "interval95",
+        "seats",
+    }
+    assert (
+        main(
+            [
+                "evaluate",
+                run,
+                "--opponent",
+                "random",
+                "--opponent",
+                "one_ply",
+                "--matches",
+                "50",
+                "--json",
+            ]
+        )
+        == 0
+    )
     assert json.loads(capsys.readouterr().out) == figures
-    assert main(["evaluate", run, "--opponent", "random", "--matches", "50", "--opening-plies", "0", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["opponents"]["random"] != figures["opponents"]["random"]
+    assert (
+        main(
+            [
+                "evaluate",
+                run,
+                "--opponent",
+                "random",
+                "--matches",
+                "50",
+                "--opening-plies",
+                "0",
+                "--json",
+            ]
+        )
+        == 0
+    )
+    assert (
+        json.loads(capsys.readouterr().out)["opponents"]["random"] != figures["opponents"]["random"]
+    )
     (result.run / "best.safetensors").write_bytes(result.agent.read_bytes())
-    assert main(["evaluate", "tic_tac_toe-1", "--runs-dir", str(result.run.parent), "--exhaustive", "--json"]) == 0
+    assert (
+        main(
+            [
+                "evaluate",
+                "tic_tac_toe-1",
+                "--runs-dir",
+                str(result.run.parent),
+                "--exhaustive",
+                "--json",
+            ]
+        )
+        == 0
+    )
     figures = json.loads(capsys.readouterr().out)
     assert figures["agent"].endswith("best.safetensors")
-    assert figures["exhaustive"]["losses"] == sum(seat["losses"] for seat in figures["exhaustive"]["seats"]) > 0
+    assert (
+        figures["exhaustive"]["losses"]
+        == sum(seat["losses"] for seat in figures["exhaustive"]["seats"])
+        > 0
+    )
 
 
 def test_check_game(capsys: pytest.CaptureFixture[str]) -> None:

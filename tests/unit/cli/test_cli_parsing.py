@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from sparring.cli import main
-from sparring.cli.settings import GROUPS, parse_resume, parse_train
-from sparring.config import TrainConfig
-from sparring.config_files import build_config
+from sparring.cli.train_options import GROUPS, parse_resume, parse_train
+from sparring.config.schema import TrainConfig
+from sparring.config.sources import build_config
 from sparring.errors import InputError
 
 
@@ -46,16 +46,35 @@ def test_a_file_stands_for_itself(tmp_path: Path) -> None:
         (["--n-episodes", "5"], {"n_episodes": 5}),
         (["--n_episodes=5"], {"n_episodes": 5}),
         (["--learning-rate", "1e-4", "--gamma", "1"], {"learning_rate": 1e-4, "gamma": 1.0}),
-        (["--no-double-q", "--prioritized-replay"], {"double_q": False, "prioritized_replay": True}),
+        (
+            ["--no-double-q", "--prioritized-replay"],
+            {"double_q": False, "prioritized_replay": True},
+        ),
         (["--learning-steps-per-batch", "adaptive"], {"learning_steps_per_batch": "adaptive"}),
         (["--learning-steps-per-batch", "auto", "--num-workers", "auto"], {}),
         (["--num-workers", "3", "--device", "cuda:1"], {"num_workers": 3, "device": "cuda:1"}),
         (["--policy-kwargs.net-arch", "512", "64"], {"policy_kwargs": {"net_arch": (512, 64)}}),
         (["--policy-kwargs.dueling"], {"policy_kwargs": {"dueling": True}}),
-        (["--policy-kwargs.network", "resnet", "--policy-kwargs.channels", "16"], {"policy_kwargs": {"network": "resnet", "channels": 16}}),
         (
-            ["--policy-kwargs.network", "nets:Net", "--policy-kwargs.arguments", "width=8", "deep=true", "act=relu", "share=.5"],
-            {"policy_kwargs": {"network": "nets:Net", "arguments": {"width": 8, "deep": True, "act": "relu", "share": 0.5}}},
+            ["--policy-kwargs.network", "resnet", "--policy-kwargs.channels", "16"],
+            {"policy_kwargs": {"network": "resnet", "channels": 16}},
+        ),
+        (
+            [
+                "--policy-kwargs.network",
+                "nets:Net",
+                "--policy-kwargs.arguments",
+                "width=8",
+                "deep=true",
+                "act=relu",
+                "share=.5",
+            ],
+            {
+                "policy_kwargs": {
+                    "network": "nets:Net",
+                    "arguments": {"width": 8, "deep": True, "act": "relu", "share": 0.5},
+                }
+            },
         ),
         (["--opponents", "self=0.5", "one_ply=2"], {"opponents": {"self": 0.5, "one_ply": 2.0}}),
         (["--name", "123", "--runs-dir", "elsewhere"], {"name": "123", "runs_dir": "elsewhere"}),
@@ -67,9 +86,15 @@ def test_options(argv: list[str], settings: dict[str, Any]) -> None:
 
 def test_only_named_options_override_presets_and_files(tmp_path: Path) -> None:
     file = tmp_path / "run.toml"
-    file.write_text('game = "tic_tac_toe"\nbatch_size = 99\nseed = 4\n[policy_kwargs]\ndueling = true\n')
-    config = train("--preset", "quick", "--config", str(file), "--seed", "0", "--policy-kwargs.net-arch", "7")
-    expected = build_config(preset="quick", config_file=file, overrides={"seed": 0, "policy_kwargs": {"net_arch": [7]}})
+    file.write_text(
+        'game = "tic_tac_toe"\nbatch_size = 99\nseed = 4\n[policy_kwargs]\ndueling = true\n'
+    )
+    config = train(
+        "--preset", "quick", "--config", str(file), "--seed", "0", "--policy-kwargs.net-arch", "7"
+    )
+    expected = build_config(
+        preset="quick", config_file=file, overrides={"seed": 0, "policy_kwargs": {"net_arch": [7]}}
+    )
     assert config == expected
     assert (config.game, config.batch_size, config.seed) == ("tic_tac_toe", 99, 0)
     assert config.policy_kwargs.dueling
@@ -93,8 +118,14 @@ def test_only_named_options_override_presets_and_files(tmp_path: Path) -> None:
         (["--policy-kwargs.net-arch"], "policy_kwargs.net_arch: got .*expected at least one entry"),
         (["--opponents", "self"], "opponents: got 'self', expected a table"),
         (["--opponents", "self=1", "self=2"], "opponents: got 'self=1 self=2', expected a table"),
-        (["--preset", "none", "--policy-kwargs.channels", "8"], "policy_kwargs.channels is nothing to network mlp: got 8"),
-        (["--policy-kwargs.network", "resnt"], "policy_kwargs.network: got 'resnt', .*did you mean 'resnet'"),
+        (
+            ["--preset", "none", "--policy-kwargs.channels", "8"],
+            "policy_kwargs.channels is nothing to network mlp: got 8",
+        ),
+        (
+            ["--policy-kwargs.network", "resnt"],
+            "policy_kwargs.network: got 'resnt', .*did you mean 'resnet'",
+        ),
         (
             ["--policy-kwargs.network", "m:f", "--policy-kwargs.arguments", "width"],
             "policy_kwargs.arguments: got 'width', expected a table",
@@ -115,13 +146,21 @@ def test_mistakes_are_one_line(argv: list[str], line: str) -> None:
     ("argv", "line"),
     [
         (["evaluate"], "AGENT is missing"),
-        (["evaluate", "x", "--matches", "y"], "Error parsing --matches: got 'y', expected a whole number"),
+        (
+            ["evaluate", "x", "--matches", "y"],
+            "Error parsing --matches: got 'y', expected a whole number",
+        ),
         (["evaluate", "x", "--seed"], "Missing value for argument '--seed'. Expected 1 values"),
         (["evaluate", "x", "y"], "Unrecognized options: y"),
     ],
 )
 def test_what_tyro_says_is_one_line_on_any_terminal(
-    argv: list[str], line: str, drawn: bool, coloured: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    argv: list[str],
+    line: str,
+    drawn: bool,
+    coloured: bool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("tyro._fmtlib._FORCE_UTF8_BOXES", drawn)
     monkeypatch.setattr("tyro._fmtlib._FORCE_ANSI", coloured)
@@ -129,18 +168,27 @@ def test_what_tyro_says_is_one_line_on_any_terminal(
     assert capsys.readouterr() == ("", f"sparring: {line}; see sparring evaluate --help\n")
 
 
-def test_help_shows_what_the_preset_says(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_shows_what_the_preset_says(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["train", "tic_tac_toe", "--preset", "quick", "--batch-size", "123", "--help"]) == 0
     shown = capsys.readouterr().out
     assert "(default: tic_tac_toe)" in shown
     assert "(default: 123)" in shown
-    assert f"(default: {build_config(preset='quick', overrides={'game': 'tic_tac_toe'}).n_episodes})" in shown
+    assert (
+        f"(default: {build_config(preset='quick', overrides={'game': 'tic_tac_toe'}).n_episodes})"
+        in shown
+    )
     assert max(map(len, shown.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["resume"], ["evaluate"], ["tournament"], ["games"], ["check-game"]])
-def test_help_fits_80_columns(command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["resume"], ["evaluate"], ["tournament"], ["games"], ["check-game"]]
+)
+def test_help_fits_80_columns(
+    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert main([*command, "--help"]) == 0
     shown = capsys.readouterr().out
@@ -149,7 +197,9 @@ def test_help_fits_80_columns(command: list[str], capsys: pytest.CaptureFixture[
 
 
 def test_resume_overrides_only_what_is_named() -> None:
-    order = parse_resume(["my-run", "--n-episodes", "7", "--no-tensorboard", "--json"], prog="sparring resume")
+    order = parse_resume(
+        ["my-run", "--n-episodes", "7", "--no-tensorboard", "--json"], prog="sparring resume"
+    )
     assert order.run == "my-run"
     assert order.json
     assert order.overrides == {"n_episodes": 7, "tensorboard": False}
@@ -163,17 +213,35 @@ def test_the_table_of_games(capsys: pytest.CaptureFixture[str]) -> None:
     assert max(map(len, shown.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["train", "--help"], ["games"], ["train", "--n-episodes", "-1"], ["evaluate", "absent"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["games"],
+        ["train", "--n-episodes", "-1"],
+        ["evaluate", "absent"],
+    ],
+)
 def test_quick_answers_do_without_torch(argv: list[str], tmp_path: Path) -> None:
     script = f"import sys; from sparring.cli import main; status = main({argv!r}); assert 'torch' not in sys.modules; sys.exit(status)"
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode in (0, 2), done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
     script = "import time; from sparring.cli import main; time.sleep(0.3); raise SystemExit(main(['games']))"
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         process.stdout.close()
         assert process.stderr is not None

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.dqn.adam import Adam, learning_parameters, pieces
+from sparring.dqn.optimizer import Adam, learning_parameters, pieces
 
 
 def make_network() -> nn.Sequential:
@@ -22,16 +22,23 @@ def number(value: float) -> Tensor:
     return torch.tensor(value)
 
 
-def follow(adam: Adam, network: nn.Module, gradients: list[list[Tensor]], scale: float = 1.0) -> None:
+def follow(
+    adam: Adam, network: nn.Module, gradients: list[list[Tensor]], scale: float = 1.0
+) -> None:
     for gradient in gradients:
-        for place, value in zip(pieces(adam.gradient, learning_parameters(network)), gradient, strict=True):
+        for place, value in zip(
+            pieces(adam.gradient, learning_parameters(network)), gradient, strict=True
+        ):
             place.copy_(value)
         adam.step(scale=number(scale), failed=number(0.0))
 
 
 def random_gradients(network: nn.Module, count: int, seed: int = 0) -> list[list[Tensor]]:
     generator = torch.Generator().manual_seed(seed)
-    return [[torch.randn(p.shape, generator=generator) for p in learning_parameters(network)] for _ in range(count)]
+    return [
+        [torch.randn(p.shape, generator=generator) for p in learning_parameters(network)]
+        for _ in range(count)
+    ]
 
 
 def weights_of(network: nn.Module) -> list[list[float]]:
@@ -64,8 +71,13 @@ def test_parameters_that_learn_are_views_of_one_vector() -> None:
     assert weights_of(network) == before
     assert len(adam.weights) == len(adam.gradient) == 3 * 5 + 2 * 3 + 2 + 2
     adam.weights.fill_(7.0)
-    expected: list[Callable[[nn.Parameter], bool]] = [lambda p: bool((p == 7.0).all()), lambda p: not bool((p == 7.0).any())]
-    assert all(expected[name == "0.bias"](parameter) for name, parameter in network.named_parameters())
+    expected: list[Callable[[nn.Parameter], bool]] = [
+        lambda p: bool((p == 7.0).all()),
+        lambda p: not bool((p == 7.0).any()),
+    ]
+    assert all(
+        expected[name == "0.bias"](parameter) for name, parameter in network.named_parameters()
+    )
     with torch.no_grad():
         network[2].weight.fill_(3.0)
     assert adam.weights[-2:].tolist() == [3.0, 3.0]
@@ -80,7 +92,9 @@ def test_a_step_that_failed_leaves_everything_as_it_is() -> None:
     adam.step(scale=number(float("nan")), failed=number(1.0))
     assert weights_of(network) == before
     assert adam.steps == 2
-    assert all(np.array_equal(value, adam.get_state()["0"][name]) for name, value in state["0"].items())
+    assert all(
+        np.array_equal(value, adam.get_state()["0"][name]) for name, value in state["0"].items()
+    )
 
 
 def test_a_restored_one_goes_on_bit_for_bit() -> None:
@@ -113,7 +127,9 @@ def test_takes_a_state_that_was_saved_parameter_by_parameter() -> None:
     adam, pieces_ = Adam(network, 0.01), Adam(make_network(), 0.01)
     follow(adam, network, random_gradients(network, 3))
     whole, state, start = adam.get_state()["0"], {}, 0
-    for number_, parameter in zip((0, 2, 10, 11), learning_parameters(network), strict=True):  # in the order of numbers, not of letters
+    for number_, parameter in zip(
+        (0, 2, 10, 11), learning_parameters(network), strict=True
+    ):  # in the order of numbers, not of letters
         end = start + parameter.numel()
         state[str(number_)] = {
             "step": whole["step"], **{name: whole[name][start:end].reshape(parameter.shape) for name in ("exp_avg", "exp_avg_sq")}

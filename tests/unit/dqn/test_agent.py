@@ -8,8 +8,7 @@ import pytest
 import torch
 from random_rows import DTYPE, random_rows
 
-from sparring.dqn import agent_file
-from sparring.dqn.agent import DQNAgent, Training
+from sparring.dqn.agent import DQNAgent, Training, encode_agent
 from sparring.dqn.learner import Learner, LearnerSettings
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.policy import InferencePolicy
@@ -40,7 +39,9 @@ def _one_torch_thread() -> None:
 
 def trained(seed: int = 0) -> tuple[DQNAgent, Training]:
     learner = Learner(SPEC, SETTINGS, device=torch.device("cpu"), seed=seed)
-    training = Training(learner, Replay(ReplayBuffer(DTYPE, 50), UniformSampler()), gamma=0.5, n_steps=2)
+    training = Training(
+        learner, Replay(ReplayBuffer(DTYPE, 50), UniformSampler()), gamma=0.5, n_steps=2
+    )
     return DQNAgent(SPEC, training=training), training
 
 
@@ -65,7 +66,9 @@ def one_match() -> Trajectory:
             masks.append(game.mask[0].copy())
             actions.append(action)
         game.step(np.array([action]))
-    return Trajectory(np.array(observations), np.array(masks), np.array(actions), np.array([0.0, 0.0, 1.0]))
+    return Trajectory(
+        np.array(observations), np.array(masks), np.array(actions), np.array([0.0, 0.0, 1.0])
+    )
 
 
 def test_predict_one_position() -> None:
@@ -106,8 +109,16 @@ def test_predict_is_the_greedy_action_of_the_network() -> None:
         (np.zeros(18), None, r"observation: got shape \(18,\), expected \(2, 3, 3\) or a batch"),
         (np.zeros((4, 2, 3, 4)), None, r"observation: got shape \(4, 2, 3, 4\)"),
         (EMPTY, np.ones(8, np.bool_), r"action_masks: got shape \(8,\), expected \(9,\)"),
-        (np.stack([EMPTY] * 2), np.ones(9, np.bool_), r"action_masks: got shape \(9,\), expected \(2, 9\)"),
-        (np.stack([EMPTY] * 2), np.ones((9, 2), np.bool_), r"action_masks: got shape \(9, 2\), expected \(2, 9\)"),
+        (
+            np.stack([EMPTY] * 2),
+            np.ones(9, np.bool_),
+            r"action_masks: got shape \(9,\), expected \(2, 9\)",
+        ),
+        (
+            np.stack([EMPTY] * 2),
+            np.ones((9, 2), np.bool_),
+            r"action_masks: got shape \(9, 2\), expected \(2, 9\)",
+        ),
     ],
 )
 def test_predict_refuses_other_shapes(observation: Any, masks: Any, message: str) -> None:
@@ -122,7 +133,9 @@ def test_weights_out_and_in() -> None:
     assert one.to_bytes() == other.to_bytes()
     next(iter(other.get_weights().values()))[:] = 0  # copies
     assert one.to_bytes() == other.to_bytes()
-    assert {name: v.tolist() for name, v in one.policy().get_weights().items()} == {n: v.tolist() for n, v in one.get_weights().items()}
+    assert {name: v.tolist() for name, v in one.policy().get_weights().items()} == {
+        n: v.tolist() for n, v in one.get_weights().items()
+    }
     with pytest.raises(ConfigurationError, match="these weights are not of this network"):
         one.set_weights({})
 
@@ -143,11 +156,14 @@ def test_save_and_load_are_exact(tmp_path: Path) -> None:
 def test_equal_agents_are_equal_bytes_and_others_are_not() -> None:
     assert trained(1)[0].to_bytes() == trained(1)[0].to_bytes()
     assert trained(1)[0].to_bytes() != trained(2)[0].to_bytes()
-    assert DQNAgent(SPEC).to_bytes() != DQNAgent(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}))).to_bytes()
+    assert (
+        DQNAgent(SPEC).to_bytes()
+        != DQNAgent(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}))).to_bytes()
+    )
 
 
 def file_of(description: dict[str, Any], tensors: dict[str, Any] | None = None) -> bytes:
-    return agent_file.encode(DQNAgent(SPEC).get_weights() if tensors is None else tensors, description)
+    return encode_agent(DQNAgent(SPEC).get_weights() if tensors is None else tensors, description)
 
 
 DESCRIPTION: dict[str, Any] = {
@@ -170,14 +186,26 @@ def with_network(**changes: Any) -> bytes:
         (DQNAgent(SPEC).to_bytes()[:-1], "damaged"),
         (file_of({}), "does not describe an agent"),
         (file_of({**DESCRIPTION, "network": "mlp"}), "does not describe an agent"),
-        (file_of({**DESCRIPTION, "game": "chess"}), r"of a game that is not here: unknown game: got 'chess', expected one of"),
-        (file_of({**DESCRIPTION, "game": "chess:Chess"}), r"does not come with Sparring: got 'chess:Chess'; pass game='chess:Chess'"),
-        (file_of({**DESCRIPTION, "game": "chess("}), "of a game that is not here: this is no name of a game"),
+        (
+            file_of({**DESCRIPTION, "game": "chess"}),
+            r"of a game that is not here: unknown game: got 'chess', expected one of",
+        ),
+        (
+            file_of({**DESCRIPTION, "game": "chess:Chess"}),
+            r"does not come with Sparring: got 'chess:Chess'; pass game='chess:Chess'",
+        ),
+        (
+            file_of({**DESCRIPTION, "game": "chess("}),
+            "of a game that is not here: this is no name of a game",
+        ),
         (file_of({**DESCRIPTION, "game": ["tic_tac_toe"]}), "does not describe an agent"),
         (file_of({**DESCRIPTION, "encoding": {"shape": [18]}}), "sees tic_tac_toe in another form"),
         (with_network(factory="resnet"), "names a network that cannot be built"),
         (with_network(factory=["mlp"]), "does not describe an agent"),
-        (with_network(arguments={"net_arch": [8], "layers": 3}), "names a network that cannot be built"),
+        (
+            with_network(arguments={"net_arch": [8], "layers": 3}),
+            "names a network that cannot be built",
+        ),
         (with_network(arguments={"net_arch": [-8]}), "names a network that cannot be built"),
         (with_network(arguments={"net_arch": "wide"}), "names a network that cannot be built"),
         (with_network(arguments=None), "names a network that cannot be built"),
@@ -196,7 +224,10 @@ def test_a_file_that_is_no_agent_is_one_line(tmp_path: Path, data: bytes, messag
 
 def test_an_agent_of_another_game_is_refused(tmp_path: Path) -> None:
     DQNAgent(SPEC).save(tmp_path / "a")
-    with pytest.raises(FileFormatError, match=r"is an agent of another game: got 'tic_tac_toe', expected connect_four"):
+    with pytest.raises(
+        FileFormatError,
+        match=r"is an agent of another game: got 'tic_tac_toe', expected connect_four",
+    ):
         DQNAgent.load(tmp_path / "a", game="connect_four")
     with pytest.raises(FileFormatError, match="cannot be read"):
         DQNAgent.load(tmp_path / "b")
@@ -220,7 +251,9 @@ def test_a_trajectory_goes_to_the_replay() -> None:
         np.testing.assert_array_equal(stored[name], expected[name])
     agent.add_trajectory_to_buffer(one_match())
     assert len(training.replay) == 6
-    bad = Trajectory(np.zeros((1, 2, 3, 3)), np.zeros((1, 9), np.bool_), np.zeros(1, np.int64), np.zeros(1))
+    bad = Trajectory(
+        np.zeros((1, 2, 3, 3)), np.zeros((1, 9), np.bool_), np.zeros(1, np.int64), np.zeros(1)
+    )
     with pytest.raises(InputError, match="legal actions"):
         agent.add_trajectory_to_buffer(bad)
     assert len(training.replay) == 6
@@ -258,4 +291,6 @@ def test_set_weights_reaches_the_learner() -> None:
     assert not training.learner.vector().any()
     training.replay.extend(random_rows(20))
     agent.learn(1)
-    assert np.abs(agent.get_weights()["head.advantage.bias"]).max() <= 0.0101  # one step of Adam away from zero
+    assert (
+        np.abs(agent.get_weights()["head.advantage.bias"]).max() <= 0.0101
+    )  # one step of Adam away from zero

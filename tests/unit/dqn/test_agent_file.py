@@ -16,10 +16,14 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from safetensors.numpy import save as safetensors_save
 
-from sparring.dqn.agent_file import decode, encode
+from sparring.dqn.agent import decode_agent, encode_agent
 from sparring.errors import FileFormatError
 
-DESCRIPTION = {"game": "connect_four", "network": {"factory": "mlp", "arguments": {"hidden": [512, 512], "dueling": False}}, "encoding": 1}
+DESCRIPTION = {
+    "game": "connect_four",
+    "network": {"factory": "mlp", "arguments": {"hidden": [512, 512], "dueling": False}},
+    "encoding": 1,
+}
 
 
 def tensors() -> dict[str, NDArray[Any]]:
@@ -31,7 +35,7 @@ def tensors() -> dict[str, NDArray[Any]]:
     }
 
 
-VALID = encode(tensors(), DESCRIPTION)
+VALID = encode_agent(tensors(), DESCRIPTION)
 
 
 @pytest.mark.parametrize("form", ["bytes", "path", "str"])
@@ -39,7 +43,7 @@ def test_round_trip(form: str, tmp_path: Path) -> None:
     path = tmp_path / "agent.safetensors"
     path.write_bytes(VALID)
     sources: dict[str, bytes | str | Path] = {"bytes": VALID, "path": path, "str": str(path)}
-    read, description = decode(sources[form])
+    read, description = decode_agent(sources[form])
     assert description == DESCRIPTION
     assert sorted(read) == sorted(tensors())
     for name, tensor in tensors().items():
@@ -54,7 +58,8 @@ def test_one_metadata_key_with_canonical_json(tmp_path: Path) -> None:
     with safe_open(tmp_path / "agent", framework="np") as file:
         metadata = file.metadata()
     expected = (
-        '{"encoding":1,"format":1,"game":"connect_four","network":{"arguments":{"dueling":false,"hidden":[512,512]},"factory":"mlp"}}'
+        '{"encoding":1,"format":1,"game":"connect_four",'
+        '"network":{"arguments":{"dueling":false,"hidden":[512,512]},"factory":"mlp"}}'
     )
     assert metadata == {"sparring": expected}
     assert sorted(load_file(tmp_path / "agent")) == sorted(tensors())
@@ -62,7 +67,7 @@ def test_one_metadata_key_with_canonical_json(tmp_path: Path) -> None:
 
 def test_equal_agents_are_equal_bytes_whatever_the_order() -> None:
     shuffled = dict(reversed(tensors().items()))
-    assert encode(shuffled, dict(reversed(DESCRIPTION.items()))) == VALID
+    assert encode_agent(shuffled, dict(reversed(DESCRIPTION.items()))) == VALID
 
 
 def test_bytes_do_not_depend_on_the_process() -> None:
@@ -70,32 +75,46 @@ def test_bytes_do_not_depend_on_the_process() -> None:
     for seed in ("1", "2"):
         command = [sys.executable, "-c", source, str(Path(__file__).parent)]
         environment = {**os.environ, "PYTHONHASHSEED": seed}
-        assert subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip() == VALID.hex()
+        assert (
+            subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=True
+            ).stdout.strip()
+            == VALID.hex()
+        )
 
 
 def test_a_changed_weight_or_description_changes_the_bytes() -> None:
     other = tensors()
     other["layers.0.bias"][0] += 1
-    assert encode(other, DESCRIPTION) != VALID
-    assert encode(tensors(), {**DESCRIPTION, "encoding": 2}) != VALID
+    assert encode_agent(other, DESCRIPTION) != VALID
+    assert encode_agent(tensors(), {**DESCRIPTION, "encoding": 2}) != VALID
 
 
-@pytest.mark.parametrize("view", [np.transpose, np.asfortranarray, lambda a: a[::2], lambda a: a[:, ::-1], lambda a: a.astype(">f4")])
+@pytest.mark.parametrize(
+    "view",
+    [
+        np.transpose,
+        np.asfortranarray,
+        lambda a: a[::2],
+        lambda a: a[:, ::-1],
+        lambda a: a.astype(">f4"),
+    ],
+)
 def test_arrays_that_do_not_lie_in_order(view: Any) -> None:
     weight = view(np.arange(12, dtype=np.float32).reshape(3, 4))
-    read, _ = decode(encode({"w": weight}, {}))
+    read, _ = decode_agent(encode_agent({"w": weight}, {}))
     np.testing.assert_array_equal(read["w"], weight)
 
 
 def test_loaded_tensors_may_be_changed() -> None:
-    read, _ = decode(VALID)
+    read, _ = decode_agent(VALID)
     read["scale"][...] = 1.0
 
 
 @pytest.mark.parametrize("description", [{"rate": float("nan")}, {"format": 2}])
 def test_descriptions_that_cannot_be_kept(description: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
-        encode(tensors(), description)
+        encode_agent(tensors(), description)
 
 
 def with_metadata(metadata: dict[str, str] | None) -> bytes:
@@ -130,18 +149,18 @@ def test_bad_files_are_one_clear_line(data: bytes, message: str, tmp_path: Path)
     path = tmp_path / "agent.safetensors"
     path.write_bytes(data)
     with pytest.raises(FileFormatError, match=message) as caught:
-        decode(path)
+        decode_agent(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
     with pytest.raises(FileFormatError, match=message):
-        decode(data)
+        decode_agent(data)
 
 
 def test_missing_file_and_directory(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match="cannot be read: No such file"):
-        decode(tmp_path / "nowhere")
+        decode_agent(tmp_path / "nowhere")
     with pytest.raises(FileFormatError, match="cannot be read: Is a directory"):
-        decode(str(tmp_path))
+        decode_agent(str(tmp_path))
 
 
 @settings(max_examples=300, deadline=None)
@@ -149,6 +168,6 @@ def test_missing_file_and_directory(tmp_path: Path) -> None:
 def test_overwritten_bytes_give_an_agent_or_a_clear_error(position: int, patch: bytes) -> None:
     data = (VALID[:position] + patch + VALID[position + len(patch) :])[: len(VALID)]
     with suppress(FileFormatError):
-        read, description = decode(data)
+        read, description = decode_agent(data)
         assert isinstance(description, dict)
         assert all(isinstance(tensor, np.ndarray) for tensor in read.values())

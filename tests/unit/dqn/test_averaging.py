@@ -6,9 +6,9 @@ import torch
 from random_rows import filled_replay
 
 from sparring.dqn.agent import DQNAgent, Training
-from sparring.dqn.averaging import RunningMean
 from sparring.dqn.learner import Learner, LearnerSettings
 from sparring.dqn.networks import NetworkSpec, PolicySpec
+from sparring.dqn.optimizer import RunningMean
 
 SPEC = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}))
 CPU = torch.device("cpu")
@@ -31,7 +31,9 @@ def test_the_mean_by_hand() -> None:
     assert mean.get_state()["mean"].tolist() == pytest.approx([9.0, 17.0])
     weights += 4.0
     mean.follow(1)
-    assert mean.get_state()["mean"].tolist() == pytest.approx([9.0 * 0.25 + 15.0 * 0.75, 17.0 * 0.25 + 23.0 * 0.75])
+    assert mean.get_state()["mean"].tolist() == pytest.approx(
+        [9.0 * 0.25 + 15.0 * 0.75, 17.0 * 0.25 + 23.0 * 0.75]
+    )
     mean.follow(100)
     weights.zero_()
     before = mean.get_state()["mean"]
@@ -68,7 +70,9 @@ def test_a_restored_learner_goes_on_with_its_mean() -> None:
     np.testing.assert_array_equal(one.evaluated_vector(), other.evaluated_vector())
 
 
-def test_the_agent_plays_and_saves_the_mean_and_weights_set_from_outside_are_at_once_its_own() -> None:
+def test_the_agent_plays_and_saves_the_mean_and_weights_set_from_outside_are_at_once_its_own() -> (
+    None
+):
     trained = learner(0.9)
     replay = filled_replay()
     trained.update(replay, 20)

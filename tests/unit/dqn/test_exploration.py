@@ -11,22 +11,43 @@ from sparring.dqn.exploration import epsilon_greedy, ladder_epsilon, linear_epsi
 
 @pytest.mark.parametrize(
     ("progress", "expected"),
-    [(0.0, 1.0), (0.1, 0.7625), (0.2, 0.525), (0.3, 0.2875), (0.4, 0.05), (0.41, 0.05), (1.0, 0.05)],
+    [
+        (0.0, 1.0),
+        (0.1, 0.7625),
+        (0.2, 0.525),
+        (0.3, 0.2875),
+        (0.4, 0.05),
+        (0.41, 0.05),
+        (1.0, 0.05),
+    ],
 )
 def test_linear_epsilon_by_hand(progress: float, expected: float) -> None:
     """1 - 0.95 * progress / 0.4, down to 0.05."""
-    assert linear_epsilon(progress, initial=1.0, final=0.05, fraction=0.4) == pytest.approx(expected)
+    assert linear_epsilon(progress, initial=1.0, final=0.05, fraction=0.4) == pytest.approx(
+        expected
+    )
 
 
 def test_linear_epsilon_at_the_edges() -> None:
     assert linear_epsilon(0.0, initial=1.0, final=0.1, fraction=0.0) == 0.1
     assert linear_epsilon(0.5, initial=0.3, final=0.3, fraction=1.0) == pytest.approx(0.3)
-    assert linear_epsilon(0.5, initial=0.0, final=1.0, fraction=1.0) == pytest.approx(0.5)  # it may rise, too
+    assert linear_epsilon(0.5, initial=0.0, final=1.0, fraction=1.0) == pytest.approx(
+        0.5
+    )  # it may rise, too
 
 
 @pytest.mark.parametrize(
     ("worker", "num_workers", "expected"),
-    [(0, 8, 0.4), (1, 8, 0.16), (7, 8, 0.4**8), (0, 2, 0.4), (1, 2, 0.4**8), (1, 3, 0.4**4.5), (0, 1, 0.4), (45, 46, 0.4**8)],
+    [
+        (0, 8, 0.4),
+        (1, 8, 0.16),
+        (7, 8, 0.4**8),
+        (0, 2, 0.4),
+        (1, 2, 0.4**8),
+        (1, 3, 0.4**4.5),
+        (0, 1, 0.4),
+        (45, 46, 0.4**8),
+    ],
 )
 def test_ladder_epsilon_by_hand(worker: int, num_workers: int, expected: float) -> None:
     """0.4 to the power of 1 + 7 * worker / (num_workers - 1)."""
@@ -34,11 +55,15 @@ def test_ladder_epsilon_by_hand(worker: int, num_workers: int, expected: float) 
 
 
 def test_ladder_epsilon_at_the_edges() -> None:
-    assert {ladder_epsilon(worker, 5, eps=0.25, alpha=0.0) for worker in range(5)} == {0.25}, "no ladder but one rate for all"
+    assert {ladder_epsilon(worker, 5, eps=0.25, alpha=0.0) for worker in range(5)} == {0.25}, (
+        "no ladder but one rate for all"
+    )
     assert {ladder_epsilon(worker, 5, eps=1.0, alpha=7.0) for worker in range(5)} == {1.0}
 
 
-def choose(q: list[list[float]], mask: list[list[int]], uniforms: NDArray[np.float64], epsilon: float) -> list[int]:
+def choose(
+    q: list[list[float]], mask: list[list[int]], uniforms: NDArray[np.float64], epsilon: float
+) -> list[int]:
     actions = np.full(len(q), -7, np.int64)
     epsilon_greedy(np.array(q, np.float32), np.array(mask, np.bool_), uniforms, epsilon, actions)
     return actions.tolist()
@@ -71,7 +96,9 @@ def test_whatever_the_values_are_the_action_is_legal() -> None:
 
 
 def test_random_actions_are_legal_ones_equally_often() -> None:
-    """Over evenly spaced second draws each of the three legal actions gets a third, the greedy one included."""
+    """Over evenly spaced second draws each of the three legal actions gets a third, the greedy one
+    included.
+    """
     n = 3000
     uniforms = np.stack([np.zeros(n), (np.arange(n) + 0.5) / n], axis=1)
     actions = choose([[5.0, 0.0, 9.0, 1.0, 2.0]] * n, [[1, 0, 0, 1, 1]] * n, uniforms, 0.3)
@@ -81,7 +108,9 @@ def test_random_actions_are_legal_ones_equally_often() -> None:
 @pytest.mark.parametrize("epsilon", [0.0, 0.05, 0.3, 1.0])
 def test_epsilon_is_the_share_of_random_actions(epsilon: float) -> None:
     n = 1000
-    uniforms = np.stack([(np.arange(n) + 0.5) / n, np.zeros(n)], axis=1)  # the second draw picks the first legal action
+    uniforms = np.stack(
+        [(np.arange(n) + 0.5) / n, np.zeros(n)], axis=1
+    )  # the second draw picks the first legal action
     actions = choose([[0.0, 1.0]] * n, [[1, 1]] * n, uniforms, epsilon)
     assert actions.count(0) == round(epsilon * n)
 

@@ -30,7 +30,9 @@ def test_q_is_the_mean_of_the_distribution() -> None:
     head = QHead(2, 3, dueling=False, support=(-1.0, 1.0, 3), noisy=False)
     with torch.no_grad():
         head.advantage.weight.zero_()
-        head.advantage.bias.copy_(torch.log(torch.tensor([0.2, 0.3, 0.5, 0.0 + 1e-9, 0.5, 0.5, 1.0, 1.0, 1.0])))
+        head.advantage.bias.copy_(
+            torch.log(torch.tensor([0.2, 0.3, 0.5, 0.0 + 1e-9, 0.5, 0.5, 1.0, 1.0, 1.0]))
+        )
     q = head(torch.zeros(1, 2))
     assert q[0].tolist() == pytest.approx([0.5 - 0.2, 0.5, 0.0], abs=1e-6)
 
@@ -44,7 +46,9 @@ def test_dueling_distributions_add_logits_atom_by_atom() -> None:
             layer.weight.zero_()
         head.advantage.bias.copy_(torch.tensor([1.0, 2.0, 3.0, 6.0]))  # [action, atom]
         head.value.bias.copy_(torch.tensor([10.0, 20.0]))
-    torch.testing.assert_close(head.logits(torch.zeros(1, 2)), torch.tensor([[[9.0, 18.0], [11.0, 22.0]]]))
+    torch.testing.assert_close(
+        head.logits(torch.zeros(1, 2)), torch.tensor([[[9.0, 18.0], [11.0, 22.0]]])
+    )
 
 
 def test_the_atoms_span_the_returns_of_the_game_and_are_no_parameters() -> None:
@@ -54,7 +58,10 @@ def test_the_atoms_span_the_returns_of_the_game_and_are_no_parameters() -> None:
 
 
 def test_atoms_need_a_game_that_declares_its_returns() -> None:
-    with pytest.raises(ConfigurationError, match="atoms of a network for tic_tac_toe: got 5, expected 1, as the game does not declare"):
+    with pytest.raises(
+        ConfigurationError,
+        match="atoms of a network for tic_tac_toe: got 5, expected 1, as the game does not declare",
+    ):
         mlp(replace(spec_of("tic_tac_toe"), returns=None), atoms=5)
 
 
@@ -89,7 +96,9 @@ def test_sigma_begins_as_in_the_paper() -> None:
 def test_a_policy_acts_by_the_means_until_noise_is_drawn() -> None:
     observation = np.zeros((1, 2, 3, 3), np.int8)
     policy, plain = InferencePolicy(policy_spec(noisy=True)), InferencePolicy(policy_spec())
-    plain.set_weights({name: value for name, value in policy.get_weights().items() if "sigma" not in name})
+    plain.set_weights(
+        {name: value for name, value in policy.get_weights().items() if "sigma" not in name}
+    )
     np.testing.assert_allclose(policy.q_values(observation), plain.q_values(observation), rtol=1e-6)
     rng = np.random.default_rng(0)
     policy.draw_noise(rng)
@@ -114,19 +123,33 @@ def test_noise_has_a_place_for_each_unit_of_each_noisy_layer() -> None:
     assert noise_size(network) == (16 + 9) + (16 + 1)
     fill_noise(network, torch.arange(42.0))
     advantage, value = network.head.advantage, network.head.value  # type: ignore[union-attr]
-    assert [advantage.into[0].item(), advantage.out[0].item(), value.into[0].item(), value.out[0].item()] == [0.0, 16.0, 25.0, 41.0]
+    assert [
+        advantage.into[0].item(),
+        advantage.out[0].item(),
+        value.into[0].item(),
+        value.out[0].item(),
+    ] == [0.0, 16.0, 25.0, 41.0]
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
-@pytest.mark.parametrize("arguments", [{"atoms": 7}, {"noisy": True}, {"atoms": 7, "noisy": True, "dueling": True}])
-def test_updates_bring_every_kind_nearer_to_its_targets(arguments: dict[str, object], bfloat16: bool) -> None:
+@pytest.mark.parametrize(
+    "arguments", [{"atoms": 7}, {"noisy": True}, {"atoms": 7, "noisy": True, "dueling": True}]
+)
+def test_updates_bring_every_kind_nearer_to_its_targets(
+    arguments: dict[str, object], bfloat16: bool
+) -> None:
     """On terminal transitions, whose targets stay where they are."""
     replay = filled_replay()
     rows = replay.get_state()["buffer"]["rows"]
     rows["discount"] = 0.0
     rows["R"] = np.where(rows["action"] % 2 == 0, 1.0, -1.0)
     replay.extend(np.concatenate([rows] * (1 + replay.capacity // len(rows)))[: replay.capacity])
-    learner = Learner(policy_spec(**arguments), replace(SETTINGS, bfloat16=bfloat16, learning_rate=1e-2), device=CPU, seed=0)
+    learner = Learner(
+        policy_spec(**arguments),
+        replace(SETTINGS, bfloat16=bfloat16, learning_rate=1e-2),
+        device=CPU,
+        seed=0,
+    )
     before = learner.update(replay, 5)
     learner.update(replay, 200)
     after = learner.update(replay, 5)
@@ -142,7 +165,10 @@ def test_noise_is_learned_and_drawn_anew_for_each_update() -> None:
         first = get_weights(learner.policy)
         learner.update(replay, 4)
         ends.append(get_weights(learner.policy))
-    assert np.abs(ends[0]["head.advantage.weight_sigma"] - first["head.advantage.weight_sigma"]).max() > 1e-4
+    assert (
+        np.abs(ends[0]["head.advantage.weight_sigma"] - first["head.advantage.weight_sigma"]).max()
+        > 1e-4
+    )
     assert all(np.array_equal(ends[0][name], ends[1][name]) for name in first)
     once, *_ = (noise.clone() for noise in learner.policy.head.noise())  # type: ignore[union-attr]
     learner.update(replay, 1)
@@ -150,12 +176,16 @@ def test_noise_is_learned_and_drawn_anew_for_each_update() -> None:
 
 
 def test_the_surprise_of_a_distribution_is_the_divergence_from_its_target() -> None:
-    """Where the distribution is the target's the divergence is 0, however large the target's entropy."""
+    """Where the distribution is the target's the divergence is 0, however large the target's
+    entropy.
+    """
     from sparring.dqn.losses import Categorical
-    from sparring.replay.tensors import TensorMinibatch
+    from sparring.replay.minibatch import TensorMinibatch
 
     policy = build_network(policy_spec(atoms=5))
-    set_weights(policy, {name: np.zeros_like(value) for name, value in get_weights(policy).items()})  # 1/5 everywhere
+    set_weights(
+        policy, {name: np.zeros_like(value) for name, value in get_weights(policy).items()}
+    )  # 1/5 everywhere
     observation = torch.zeros(2, 2, 3, 3, dtype=torch.int8)
     batch = TensorMinibatch(
         observation=observation, next_observation=observation, next_mask=torch.ones(2, 9, dtype=torch.bool), action=torch.tensor([0, 1]),

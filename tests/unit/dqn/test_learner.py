@@ -69,7 +69,12 @@ class GivenBatches:
 def batches(count: int) -> list[Given]:
     rng = np.random.default_rng(1)
     return [
-        Given(rng.integers(0, 100, 6), random_rows(6, seed=k), rng.choice([0.25, 0.5, 1.0], 6).astype(np.float32)) for k in range(count)
+        Given(
+            rng.integers(0, 100, 6),
+            random_rows(6, seed=k),
+            rng.choice([0.25, 0.5, 1.0], 6).astype(np.float32),
+        )
+        for k in range(count)
     ]
 
 
@@ -101,13 +106,21 @@ class ByHand:
         self.adam([g * scale for g in gradients])
         if self.steps % self.settings.target_update_interval == 0:
             with torch.no_grad():
-                for old, new in zip(self.target.parameters(), self.policy.parameters(), strict=True):
+                for old, new in zip(
+                    self.target.parameters(), self.policy.parameters(), strict=True
+                ):
                     old.copy_((1 - self.settings.tau) * old + self.settings.tau * new)
         self.errors.append(errors)
         absolute = float(np.mean(np.abs(errors)))
         version = float(np.mean(batch.rows["version"]))
         self.figures.append(
-            {"loss": loss.item(), "q_mean": float(np.mean(values)), "td_error": absolute, "grad_norm": norm, "version": version}
+            {
+                "loss": loss.item(),
+                "q_mean": float(np.mean(values)),
+                "td_error": absolute,
+                "grad_norm": norm,
+                "version": version,
+            }
         )
 
     def target_of(self, row: Any) -> Tensor:
@@ -115,7 +128,9 @@ class ByHand:
         legal = np.flatnonzero(row["next_mask"]).tolist()
         if row["discount"] > 0 and legal:
             q_target = q_of(self.target, row["next_observation"]).detach()
-            chooser = q_of(self.policy, row["next_observation"]) if self.settings.double_q else q_target
+            chooser = (
+                q_of(self.policy, row["next_observation"]) if self.settings.double_q else q_target
+            )
             value = q_target[max(legal, key=lambda action: chooser[action].item())]
         target = torch.tensor(float(row["R"])) + float(row["discount"]) * int(row["sign"]) * value
         return target if self.settings.returns is None else target.clip(*self.settings.returns)
@@ -123,7 +138,9 @@ class ByHand:
     def adam(self, gradients: list[Tensor]) -> None:
         self.steps += 1
         with torch.no_grad():
-            for p, g, m, v in zip(self.policy.parameters(), gradients, self.first, self.second, strict=True):
+            for p, g, m, v in zip(
+                self.policy.parameters(), gradients, self.first, self.second, strict=True
+            ):
                 m.copy_(0.9 * m + 0.1 * g)
                 v.copy_(0.999 * v + 0.001 * g * g)
                 m_hat, v_hat = m / (1 - 0.9**self.steps), v / (1 - 0.999**self.steps)
@@ -162,7 +179,9 @@ def test_updates_equal_those_made_by_hand(settings: LearnerSettings) -> None:
     state = learner.get_state()
     for name, expected_network in (("policy", by_hand.policy), ("target", by_hand.target)):
         for parameter, value in get_weights(expected_network).items():
-            np.testing.assert_allclose(state[name][parameter], value, rtol=1e-4, atol=1e-4, err_msg=f"{name} {parameter}")
+            np.testing.assert_allclose(
+                state[name][parameter], value, rtol=1e-4, atol=1e-4, err_msg=f"{name} {parameter}"
+            )
     assert replay.asked == [(6, 0.7)] * 7
     assert learner.updates == 7
 
@@ -180,7 +199,9 @@ def test_bfloat16_is_for_the_matrix_products_alone() -> None:
     assert rough.dtype == np.float32
     assert 0 < np.abs(exact - rough).max() < 0.05
     state = learners[1].get_state()
-    assert {value.dtype for entry in state["optimizer"].values() for value in entry.values()} == {np.dtype(np.float32)}
+    assert {value.dtype for entry in state["optimizer"].values() for value in entry.values()} == {
+        np.dtype(np.float32)
+    }
     assert {value.dtype for value in state["target"].values()} == {np.dtype(np.float32)}
 
 
@@ -195,14 +216,18 @@ def test_the_learning_rate_can_be_set() -> None:
 
 
 def test_the_variants_really_differ() -> None:
-    """If, say, double and plain made the same choices here, the test above could not tell them apart."""
+    """If, say, double and plain made the same choices here, the test above could not tell them
+    apart.
+    """
     ends = {}
     for name, settings in VARIANTS.items():
         learner = Learner(SPEC, settings, device=CPU, seed=5)
         learner.update(GivenBatches(batches(7)), 7)  # type: ignore[arg-type]
         ends[name] = learner.vector()
     for name, vector in ends.items():
-        assert all(np.abs(vector - other).max() > 1e-3 for key, other in ends.items() if key != name), name
+        assert all(
+            np.abs(vector - other).max() > 1e-3 for key, other in ends.items() if key != name
+        ), name
 
 
 def test_figures_are_means_over_the_updates_of_a_call() -> None:
@@ -212,7 +237,9 @@ def test_figures_are_means_over_the_updates_of_a_call() -> None:
     at_once = Learner(SPEC, SETTINGS, device=CPU, seed=5).update(GivenBatches(batches(3)), 3)  # type: ignore[arg-type]
     assert at_once.updates == 3
     for name in ("loss", "q_mean", "td_error", "grad_norm", "version"):
-        assert getattr(at_once, name) == pytest.approx(sum(getattr(stats, name) for stats in each) / 3)
+        assert getattr(at_once, name) == pytest.approx(
+            sum(getattr(stats, name) for stats in each) / 3
+        )
 
 
 def test_the_same_seed_draws_the_same_minibatches() -> None:
@@ -253,7 +280,10 @@ def test_a_restored_learner_goes_on_bit_for_bit(prioritized: bool, bfloat16: boo
     for part in ("policy", "target"):
         assert all(one[part][name].tobytes() == other[part][name].tobytes() for name in one[part])
     for number, entry in one["optimizer"].items():
-        assert all(value.tobytes() == other["optimizer"][number][name].tobytes() for name, value in entry.items())
+        assert all(
+            value.tobytes() == other["optimizer"][number][name].tobytes()
+            for name, value in entry.items()
+        )
 
 
 def test_a_state_can_be_taken_before_the_first_update() -> None:
@@ -301,7 +331,10 @@ def test_a_weight_that_is_not_finite_is_found_too() -> None:
 def test_a_step_that_goes_too_far_is_found_at_the_end_of_its_series(rate: float, norm: str) -> None:
     """1e30 is a float32, and squares of it are not; 1e39 is none."""
     learner = Learner(SPEC, replace(SETTINGS, learning_rate=rate), device=CPU, seed=1)
-    with pytest.raises(NumericalError, match=rf"^update 1: norm of the weights {norm} is not finite; learning_rate is too high"):
+    with pytest.raises(
+        NumericalError,
+        match=rf"^update 1: norm of the weights {norm} is not finite; learning_rate is too high",
+    ):
         learner.update(filled_replay(), 1)
 
 
@@ -335,8 +368,13 @@ def test_set_weights_is_for_the_policy_alone() -> None:
     learner.set_weights({name: np.zeros_like(value) for name, value in before["policy"].items()})
     after = learner.get_state()
     assert not learner.vector().any()
-    assert all(np.array_equal(before["target"][name], after["target"][name]) for name in before["target"])
-    assert after["optimizer"]["0"]["exp_avg"].tobytes() == before["optimizer"]["0"]["exp_avg"].tobytes()
+    assert all(
+        np.array_equal(before["target"][name], after["target"][name]) for name in before["target"]
+    )
+    assert (
+        after["optimizer"]["0"]["exp_avg"].tobytes()
+        == before["optimizer"]["0"]["exp_avg"].tobytes()
+    )
     assert after["updates"] == 2
 
 

@@ -8,9 +8,18 @@ import pytest
 import torch
 from torch import nn
 
-from sparring.config import NETWORK_OPTIONS, PolicyKwargs
+from sparring.config.schema import NETWORK_OPTIONS, PolicyKwargs
 from sparring.dqn.architectures import SquaredReLU
-from sparring.dqn.networks import FACTORIES, FlatWeights, NetworkSpec, PolicySpec, build_network, check_fit, get_weights, set_weights
+from sparring.dqn.networks import (
+    FACTORIES,
+    FlatWeights,
+    NetworkSpec,
+    PolicySpec,
+    build_network,
+    check_fit,
+    get_weights,
+    set_weights,
+)
 from sparring.errors import ConfigurationError
 
 TIC_TAC_TOE = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [3, 2]}))
@@ -20,11 +29,15 @@ DUELING = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [3, 2], "due
 @pytest.mark.parametrize(("activation", "power"), [("relu", 1), ("squared_relu", 2)])
 def test_a_plain_network_by_hand(activation: str, power: int) -> None:
     """Q = W2 f(W1 f(W0 x + b0) + b1) + b2, with x the flattened planes and f(x) = relu(x) ** power."""
-    spec = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [3, 2], "activation": activation}))
+    spec = PolicySpec(
+        "tic_tac_toe", NetworkSpec("mlp", {"net_arch": [3, 2], "activation": activation})
+    )
     network = build_network(spec, seed=1)
     w = get_weights(network)
     observation = np.random.default_rng(0).integers(0, 2, (5, 2, 3, 3)).astype(np.int8)
-    hidden = np.maximum(0, observation.reshape(5, 18) @ w["body.0.weight"].T + w["body.0.bias"]) ** power
+    hidden = (
+        np.maximum(0, observation.reshape(5, 18) @ w["body.0.weight"].T + w["body.0.bias"]) ** power
+    )
     hidden = np.maximum(0, hidden @ w["body.2.weight"].T + w["body.2.bias"]) ** power
     expected = hidden @ w["head.advantage.weight"].T + w["head.advantage.bias"]
     q = network(torch.from_numpy(observation))
@@ -33,20 +46,31 @@ def test_a_plain_network_by_hand(activation: str, power: int) -> None:
 
 
 def test_dueling_by_hand() -> None:
-    """With the body switched off, hidden units are 0 and Q = V + A - mean(A) comes from the last biases alone."""
+    """With the body switched off, hidden units are 0 and Q = V + A - mean(A) comes from the last
+    biases alone.
+    """
     network = build_network(DUELING)
     blank = {name: np.zeros_like(value) for name, value in get_weights(network).items()}
-    biases = {"head.advantage.bias": np.arange(9, dtype=np.float32) ** 2, "head.value.bias": np.array([10.0], np.float32)}
+    biases = {
+        "head.advantage.bias": np.arange(9, dtype=np.float32) ** 2,
+        "head.value.bias": np.array([10.0], np.float32),
+    }
     set_weights(network, blank | biases)
     q = network(torch.zeros(1, 2, 3, 3, dtype=torch.int8))
     mean = (0 + 1 + 4 + 9 + 16 + 25 + 36 + 49 + 64) / 9
-    np.testing.assert_allclose(q.detach().numpy()[0], [10 + a * a - mean for a in range(9)], rtol=1e-6)
+    np.testing.assert_allclose(
+        q.detach().numpy()[0], [10 + a * a - mean for a in range(9)], rtol=1e-6
+    )
 
 
 def test_dueling_differs_between_rows_as_the_value_does() -> None:
     """The mean runs over the actions of a row, not over the minibatch."""
-    network = build_network(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [16], "dueling": True})), seed=3)
-    observation = torch.from_numpy(np.random.default_rng(1).integers(0, 2, (6, 2, 3, 3)).astype(np.int8))
+    network = build_network(
+        PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [16], "dueling": True})), seed=3
+    )
+    observation = torch.from_numpy(
+        np.random.default_rng(1).integers(0, 2, (6, 2, 3, 3)).astype(np.int8)
+    )
     alone = torch.cat([network(row.unsqueeze(0)) for row in observation])
     torch.testing.assert_close(network(observation), alone)
     value = network.head.value(network.body(observation.flatten(1).to(torch.float32)))  # type: ignore[operator]
@@ -65,7 +89,14 @@ def test_a_seed_gives_the_same_weights_and_disturbs_nobody() -> None:
 def test_weights_by_name_are_copies() -> None:
     network = build_network(TIC_TAC_TOE)
     weights = get_weights(network)
-    assert list(weights) == ["body.0.weight", "body.0.bias", "body.2.weight", "body.2.bias", "head.advantage.weight", "head.advantage.bias"]
+    assert list(weights) == [
+        "body.0.weight",
+        "body.0.bias",
+        "body.2.weight",
+        "body.2.bias",
+        "head.advantage.weight",
+        "head.advantage.bias",
+    ]
     assert weights["body.0.weight"].shape == (3, 18)
     weights["head.advantage.bias"][:] = 99
     assert not (get_weights(network)["head.advantage.bias"] == 99).any()
@@ -79,18 +110,29 @@ def test_weights_of_another_network_are_refused_and_change_nothing() -> None:
     before = get_weights(network)
     other = {name: np.zeros_like(value) for name, value in before.items()}
     missing = {name: value for name, value in other.items() if name != "head.advantage.bias"}
-    with pytest.raises(ConfigurationError, match=r"not of this network: got differing parameters head\.advantage\.bias"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"not of this network: got differing parameters head\.advantage\.bias",
+    ):
         set_weights(network, missing)
     with pytest.raises(ConfigurationError, match=r"differing parameters extra"):
         set_weights(network, other | {"extra": np.zeros(1)})
-    with pytest.raises(ConfigurationError, match=r"weights of 'head\.advantage\.bias': got shape \(8,\), expected \(9,\)"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"weights of 'head\.advantage\.bias': got shape \(8,\), expected \(9,\)",
+    ):
         set_weights(network, other | {"head.advantage.bias": np.zeros(8)})
     assert all(np.array_equal(before[name], value) for name, value in get_weights(network).items())
 
 
 @pytest.mark.parametrize(
     "spec",
-    [TIC_TAC_TOE, DUELING, PolicySpec("connect_four"), *(PolicySpec("connect_four", NetworkSpec(name)) for name in ("patches", "resnet"))],
+    [
+        TIC_TAC_TOE,
+        DUELING,
+        PolicySpec("connect_four"),
+        *(PolicySpec("connect_four", NetworkSpec(name)) for name in ("patches", "resnet")),
+    ],
 )
 def test_flat_weights_there_and_back(spec: PolicySpec) -> None:
     one, other = build_network(spec, seed=1), build_network(spec, seed=2)
@@ -122,21 +164,33 @@ def test_whether_weights_fit_is_found_out_without_building_the_network() -> None
     """2^40 x 2^40 numbers would be 4 TiB of memory, a million times over."""
     check_fit(DUELING, get_weights(build_network(DUELING)))
     check_fit(
-        PolicySpec("connect_four", NetworkSpec("resnet")), get_weights(build_network(PolicySpec("connect_four", NetworkSpec("resnet"))))
+        PolicySpec("connect_four", NetworkSpec("resnet")),
+        get_weights(build_network(PolicySpec("connect_four", NetworkSpec("resnet")))),
     )
-    for huge in (NetworkSpec("mlp", {"net_arch": [2**40, 2**20, 2]}), NetworkSpec("resnet", {"channels": 2**28, "blocks": 1})):
-        with pytest.raises(ConfigurationError, match=r"these weights are not of this network|got shape"):
+    for huge in (
+        NetworkSpec("mlp", {"net_arch": [2**40, 2**20, 2]}),
+        NetworkSpec("resnet", {"channels": 2**28, "blocks": 1}),
+    ):
+        with pytest.raises(
+            ConfigurationError, match=r"these weights are not of this network|got shape"
+        ):
             check_fit(PolicySpec("tic_tac_toe", huge), get_weights(build_network(TIC_TAC_TOE)))
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"net_arch": []}, r"net_arch of network mlp: got \[\], expected 1 to 100 numbers of units"),
+        (
+            {"net_arch": []},
+            r"net_arch of network mlp: got \[\], expected 1 to 100 numbers of units",
+        ),
         ({"net_arch": [1] * 101}, "expected 1 to 100 numbers"),
         ({"net_arch": "wide"}, "net_arch of network mlp: got 'wide'"),
         ({"net_arch": 3}, "net_arch of network mlp: got 3"),
-        ({"net_arch": [8, 0]}, "an entry of net_arch: got 0, expected a whole number of at least 1"),
+        (
+            {"net_arch": [8, 0]},
+            "an entry of net_arch: got 0, expected a whole number of at least 1",
+        ),
         ({"net_arch": [True]}, "an entry of net_arch: got True"),
         ({"net_arch": [8.0]}, r"an entry of net_arch: got 8\.0"),
     ],
@@ -147,12 +201,20 @@ def test_layers_that_make_no_network(arguments: dict[str, Any], message: str) ->
 
 
 def test_the_configuration_offers_what_the_factories_take() -> None:
-    taken = {name: tuple(inspect.signature(factory).parameters)[1:] for name, factory in FACTORIES.items()}
+    taken = {
+        name: tuple(inspect.signature(factory).parameters)[1:]
+        for name, factory in FACTORIES.items()
+    }
     assert taken == NETWORK_OPTIONS
     for name, factory in FACTORIES.items():
-        defaults = {key: parameter.default for key, parameter in inspect.signature(factory).parameters.items() if key != "spec"}
+        defaults = {
+            key: parameter.default
+            for key, parameter in inspect.signature(factory).parameters.items()
+            if key != "spec"
+        }
         assert {
-            key: tuple(v) if isinstance(v, list) else v for key, v in PolicyKwargs(network=name).network_arguments().items()
+            key: tuple(v) if isinstance(v, list) else v
+            for key, v in PolicyKwargs(network=name).network_arguments().items()
         } == defaults
 
 

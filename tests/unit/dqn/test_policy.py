@@ -15,9 +15,14 @@ OBSERVATION = np.random.default_rng(0).integers(0, 2, (6, 2, 6, 7)).astype(np.in
 def test_it_has_the_weights_it_was_given() -> None:
     weights = get_weights(build_network(SPEC, seed=4))
     policy = InferencePolicy(SPEC, weights)
-    assert {name: value.tolist() for name, value in policy.get_weights().items()} == {n: v.tolist() for n, v in weights.items()}
+    assert {name: value.tolist() for name, value in policy.get_weights().items()} == {
+        n: v.tolist() for n, v in weights.items()
+    }
     other = InferencePolicy(SPEC)
-    assert other.get_weights()["head.advantage.bias"].tolist() != weights["head.advantage.bias"].tolist()
+    assert (
+        other.get_weights()["head.advantage.bias"].tolist()
+        != weights["head.advantage.bias"].tolist()
+    )
     other.load_vector(policy.vector())
     assert other.vector().tolist() == policy.vector().tolist()
     np.testing.assert_array_equal(other.q_values(OBSERVATION), policy.q_values(OBSERVATION))
@@ -39,23 +44,41 @@ def test_values_and_actions_fit_together() -> None:
 def test_it_reads_a_part_of_a_batch_as_it_reads_all() -> None:
     """Rows picked out of the views of a game, and non-contiguous ones, are read right."""
     policy = InferencePolicy(SPEC)
-    np.testing.assert_allclose(policy.q_values(OBSERVATION[[4, 1]]), policy.q_values(OBSERVATION)[[4, 1]], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(policy.q_values(OBSERVATION[::2]), policy.q_values(OBSERVATION)[::2], rtol=1e-5, atol=1e-6)
-    assert policy.act(OBSERVATION[:0], np.ones((0, 7), np.bool_), np.zeros((0, 2)), 0.0).shape == (0,)
+    np.testing.assert_allclose(
+        policy.q_values(OBSERVATION[[4, 1]]),
+        policy.q_values(OBSERVATION)[[4, 1]],
+        rtol=1e-5,
+        atol=1e-6,
+    )
+    np.testing.assert_allclose(
+        policy.q_values(OBSERVATION[::2]), policy.q_values(OBSERVATION)[::2], rtol=1e-5, atol=1e-6
+    )
+    assert policy.act(OBSERVATION[:0], np.ones((0, 7), np.bool_), np.zeros((0, 2)), 0.0).shape == (
+        0,
+    )
 
 
 def test_weights_of_another_network_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="these weights are not of this network"):
         InferencePolicy(SPEC, {"a": np.zeros(2)})
-    wider = InferencePolicy(PolicySpec("connect_four", NetworkSpec("mlp", {"net_arch": [9]}))).get_weights()
+    wider = InferencePolicy(
+        PolicySpec("connect_four", NetworkSpec("mlp", {"net_arch": [9]}))
+    ).get_weights()
     with pytest.raises(ConfigurationError, match=r"got shape \(9, 84\), expected \(8, 84\)"):
         InferencePolicy(SPEC).set_weights(wider)
 
 
 @pytest.mark.parametrize(
-    "network", [NetworkSpec("mlp", {"net_arch": [64, 64], "dueling": True}), NetworkSpec("patches"), NetworkSpec("resnet", {"channels": 8})]
+    "network",
+    [
+        NetworkSpec("mlp", {"net_arch": [64, 64], "dueling": True}),
+        NetworkSpec("patches"),
+        NetworkSpec("resnet", {"channels": 8}),
+    ],
 )
-def test_in_bfloat16_values_are_near_but_told_apart_as_finely_as_in_float32(network: NetworkSpec) -> None:
+def test_in_bfloat16_values_are_near_but_told_apart_as_finely_as_in_float32(
+    network: NetworkSpec,
+) -> None:
     spec = PolicySpec("connect_four", network)
     weights = get_weights(build_network(spec, seed=3))
     for name, value in weights.items():
@@ -71,7 +94,9 @@ def test_in_bfloat16_values_are_near_but_told_apart_as_finely_as_in_float32(netw
 
 
 def test_in_bfloat16_another_network_runs_under_autocast_with_its_weights_as_they_are() -> None:
-    spec = PolicySpec("connect_four", NetworkSpec("own_factories:Tower", {"width": 16, "depth": 2}))
+    spec = PolicySpec(
+        "connect_four", NetworkSpec("user_factories:Tower", {"width": 16, "depth": 2})
+    )
     weights = get_weights(build_network(spec, seed=3))
     exact, coarse = InferencePolicy(spec, weights), InferencePolicy(spec, weights, bfloat16=True)
     one, other = exact.q_values(OBSERVATION), coarse.q_values(OBSERVATION)
@@ -81,8 +106,12 @@ def test_in_bfloat16_another_network_runs_under_autocast_with_its_weights_as_the
 
 @pytest.mark.parametrize("dueling", [False, True])
 def test_inference_gives_what_the_network_gives(dueling: bool) -> None:
-    """Fused calls of one library against torch's modules, for layers of odd widths and batches of any size."""
-    spec = PolicySpec("connect_four", NetworkSpec("mlp", {"net_arch": [33, 70, 5], "dueling": dueling}))
+    """Fused calls of one library against torch's modules, for layers of odd widths and batches of
+    any size.
+    """
+    spec = PolicySpec(
+        "connect_four", NetworkSpec("mlp", {"net_arch": [33, 70, 5], "dueling": dueling})
+    )
     network = build_network(spec, seed=5)
     policy = InferencePolicy(spec, get_weights(network))
     for size in (1, 2, 7, 256):

@@ -10,7 +10,14 @@ from random_rows import DTYPE, random_rows
 
 from sparring.dqn.architectures import MOST_LAYERS, ResidualBlock, ResNet, resnet
 from sparring.dqn.learner import Learner, LearnerSettings
-from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec, build_network, get_weights, set_weights
+from sparring.dqn.networks import (
+    FlatWeights,
+    NetworkSpec,
+    PolicySpec,
+    build_network,
+    get_weights,
+    set_weights,
+)
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError
 from sparring.games import spec_of
@@ -32,16 +39,26 @@ def boards(count: int, shape: tuple[int, ...] = (2, 3, 3), seed: int = 0) -> NDA
 
 
 def awake(spec: PolicySpec, seed: int = 0) -> ResNet:
-    """A network with random weights everywhere: at the start the last convolution of each block is zero."""
+    """A network with random weights everywhere: at the start the last convolution of each block is
+    zero.
+    """
     network = build_network(spec, seed=seed)
     assert isinstance(network, ResNet)
     rng = np.random.default_rng(seed)
-    set_weights(network, {name: rng.normal(0, 0.3, value.shape).astype(np.float32) for name, value in get_weights(network).items()})
+    set_weights(
+        network,
+        {
+            name: rng.normal(0, 0.3, value.shape).astype(np.float32)
+            for name, value in get_weights(network).items()
+        },
+    )
     return network
 
 
 def convolved(board: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any]) -> NDArray[Any]:
-    """[C, H, W] -> [C', H, W] by the definition: each cell sums over the window around it, with zeros beyond the edge."""
+    """[C, H, W] -> [C', H, W] by the definition: each cell sums over the window around it, with
+    zeros beyond the edge.
+    """
     out_channels, _, side, _ = weight.shape
     _, rows, columns = board.shape
     padded = np.pad(board, ((0, 0), (side // 2, side // 2), (side // 2, side // 2)))
@@ -49,7 +66,10 @@ def convolved(board: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any]) -> 
     for channel in range(out_channels):
         for row in range(rows):
             for column in range(columns):
-                out[channel, row, column] = bias[channel] + (weight[channel] * padded[:, row : row + side, column : column + side]).sum()
+                out[channel, row, column] = (
+                    bias[channel]
+                    + (weight[channel] * padded[:, row : row + side, column : column + side]).sum()
+                )
     return out
 
 
@@ -79,12 +99,21 @@ def test_it_computes_what_its_definition_says(spec: PolicySpec) -> None:
 
 
 def test_without_dueling_q_is_the_advantage() -> None:
-    dueling, plain = awake(TIC_TAC_TOE), build_network(PolicySpec("tic_tac_toe", NetworkSpec("resnet", {**SMALL, "dueling": False})))
+    dueling, plain = (
+        awake(TIC_TAC_TOE),
+        build_network(
+            PolicySpec("tic_tac_toe", NetworkSpec("resnet", {**SMALL, "dueling": False}))
+        ),
+    )
     weights = get_weights(dueling)
-    set_weights(plain, {name: value for name, value in weights.items() if not name.startswith("head.value")})
+    set_weights(
+        plain, {name: value for name, value in weights.items() if not name.startswith("head.value")}
+    )
     batch = torch.from_numpy(boards(6))
     q, advantage = dueling(batch), plain(batch)
-    torch.testing.assert_close(q - q.mean(dim=1, keepdim=True), advantage - advantage.mean(dim=1, keepdim=True))
+    torch.testing.assert_close(
+        q - q.mean(dim=1, keepdim=True), advantage - advantage.mean(dim=1, keepdim=True)
+    )
     assert not torch.allclose(q, advantage)
 
 
@@ -144,7 +173,11 @@ def test_bfloat16_autocast_is_near_float32_and_has_a_gradient() -> None:
     assert coarse.dtype == torch.float32  # the last layers work in float32
     assert 0 < (coarse - fine).abs().max() < 0.05 * fine.abs().max()
     coarse.sum().backward()
-    assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters() if parameter.grad is not None)
+    assert all(
+        torch.isfinite(parameter.grad).all()
+        for parameter in network.parameters()
+        if parameter.grad is not None
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.int8, torch.float32, torch.float64])
@@ -154,13 +187,17 @@ def test_boards_of_any_type_and_memory(dtype: torch.dtype) -> None:
     expected = network(batch)
     torch.testing.assert_close(network(batch.to(dtype)), expected)
     torch.testing.assert_close(network(batch.to(dtype)[::2]), expected[::2])
-    torch.testing.assert_close(network(batch.to(dtype).transpose(2, 3).contiguous().transpose(2, 3)), expected)
+    torch.testing.assert_close(
+        network(batch.to(dtype).transpose(2, 3).contiguous().transpose(2, 3)), expected
+    )
 
 
 def test_a_policy_plays_with_it() -> None:
     policy = InferencePolicy(CONNECT_FOUR, get_weights(awake(CONNECT_FOUR, seed=2)))
     batch = boards(5, (2, 6, 7))
-    np.testing.assert_allclose(policy.q_values(batch[[4, 1]]), policy.q_values(batch)[[4, 1]], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        policy.q_values(batch[[4, 1]]), policy.q_values(batch)[[4, 1]], rtol=1e-4, atol=1e-5
+    )
     assert policy.act(batch[:0], np.ones((0, 7), np.bool_), np.zeros((0, 2)), 0.0).shape == (0,)
 
 
@@ -175,9 +212,17 @@ def test_weights_travel() -> None:
 
 @pytest.mark.parametrize("shape", [(84,), (6, 7), (2, 3, 4, 5)])
 def test_what_is_no_board_is_refused(shape: tuple[int, ...]) -> None:
-    spec = GameSpec(name="dice", num_players=2, num_actions=3, observation_shape=shape, observation_dtype="int8", max_plies=9)
+    spec = GameSpec(
+        name="dice",
+        num_players=2,
+        num_actions=3,
+        observation_shape=shape,
+        observation_dtype="int8",
+        max_plies=9,
+    )
     with pytest.raises(
-        ConfigurationError, match=r"network resnet cannot see dice: .*\[planes, rows, columns\]; choose network mlp"
+        ConfigurationError,
+        match=r"network resnet cannot see dice: .*\[planes, rows, columns\]; choose network mlp",
     ) as caught:
         resnet(spec)
     assert f"shape {shape}" in str(caught.value)
@@ -186,10 +231,16 @@ def test_what_is_no_board_is_refused(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"channels": 0}, "channels of network resnet: got 0, expected a whole number of at least 1"),
+        (
+            {"channels": 0},
+            "channels of network resnet: got 0, expected a whole number of at least 1",
+        ),
         ({"channels": True}, "channels of network resnet: got True"),
         ({"channels": "wide"}, "channels of network resnet: got 'wide'"),
-        ({"blocks": 0}, f"blocks of network resnet: got 0, expected a whole number from 1 to {MOST_LAYERS}"),
+        (
+            {"blocks": 0},
+            f"blocks of network resnet: got 0, expected a whole number from 1 to {MOST_LAYERS}",
+        ),
         ({"blocks": 10**12}, "blocks of network resnet: got 1000000000000"),
         ({"blocks": 2.0}, "blocks of network resnet: got 2.0"),
     ],

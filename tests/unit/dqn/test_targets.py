@@ -18,7 +18,9 @@ def backpropagate(loss: Tensor) -> None:
 
 def test_masked_max_by_hand() -> None:
     q = torch.tensor([[1.0, 5.0, -2.0], [1.0, 5.0, -2.0], [-3.0, -1.0, -2.0], [7.0, 8.0, 9.0]])
-    mask = torch.tensor([[True, True, True], [True, False, True], [True, False, True], [False, False, False]])
+    mask = torch.tensor(
+        [[True, True, True], [True, False, True], [True, False, True], [False, False, False]]
+    )
     assert masked_max(q, mask).tolist() == [5.0, 1.0, -2.0, 0.0]
     assert masked_argmax(q, mask)[:3].tolist() == [1, 0, 2]
 
@@ -79,12 +81,19 @@ def _targets(
 
 def test_plain_takes_the_best_value_of_the_target_network() -> None:
     # 0.5 + 0.9 * 2 = 2.3; action 2 is illegal in the second row: 0.5 + 0.9 * 1 = 1.4
-    target = _targets([[1.0, 2.0, 0.0], [1.0, 0.0, 9.0]], None, [[1, 1, 1], [1, 1, 0]], R=[0.5, 0.5], discount=[0.9, 0.9])
+    target = _targets(
+        [[1.0, 2.0, 0.0], [1.0, 0.0, 9.0]],
+        None,
+        [[1, 1, 1], [1, 1, 0]],
+        R=[0.5, 0.5],
+        discount=[0.9, 0.9],
+    )
     assert target.tolist() == pytest.approx([2.3, 1.4])
 
 
 def test_double_lets_the_online_network_choose_and_the_target_network_judge() -> None:
-    # Online prefers action 0 (4 > 3), worth 1 to the target network, though that one would prefer action 1 (worth 2).
+    # Online prefers action 0 (4 > 3), worth 1 to the target network, though that one would prefer
+    # action 1 (worth 2).
     target = _targets([[1.0, 2.0, 5.0]], [[4.0, 3.0, 0.0]], [[1, 1, 1]], R=[0.5], discount=[0.9])
     assert target.tolist() == pytest.approx([0.5 + 0.9 * 1.0])
     # Its favourite is illegal: the next best is action 1.
@@ -103,14 +112,24 @@ def test_junk_at_illegal_next_actions_does_not_reach_the_target(junk: float, dou
 
 @pytest.mark.parametrize("double", [False, True])
 @pytest.mark.parametrize("junk", NOTHING)
-def test_terminated_counts_the_reward_alone_whatever_the_networks_say(junk: float, double: bool) -> None:
+def test_terminated_counts_the_reward_alone_whatever_the_networks_say(
+    junk: float, double: bool
+) -> None:
     q = [[junk, junk]]
     assert _targets(q, q if double else None, [[1, 1]], R=[1.0], discount=[0.0]).tolist() == [1.0]
 
 
 def test_sign_turns_the_opponents_value_around() -> None:
-    # The seat that moves next wins 0.8: bad for the opponent of the seat of t (-1), good for that seat itself after an extra turn (+1).
-    target = _targets([[0.8, -0.3]] * 2, [[1.0, 0.0]] * 2, [[1, 1]] * 2, R=[0.1, 0.1], discount=[0.5, 0.5], sign=[-1, 1])
+    # The seat that moves next wins 0.8: bad for the opponent of the seat of t (-1), good for that
+    # seat itself after an extra turn (+1).
+    target = _targets(
+        [[0.8, -0.3]] * 2,
+        [[1.0, 0.0]] * 2,
+        [[1, 1]] * 2,
+        R=[0.1, 0.1],
+        discount=[0.5, 0.5],
+        sign=[-1, 1],
+    )
     assert target.tolist() == pytest.approx([0.1 - 0.4, 0.1 + 0.4])
 
 
@@ -133,7 +152,9 @@ def test_without_a_range_nothing_is_clipped() -> None:
 def test_targets_of_half_precision_networks_are_float32() -> None:
     q = torch.tensor([[0.5, 1.0]], dtype=torch.bfloat16)
     one = torch.ones(1)
-    target = td_targets(q, q, torch.tensor([[True, True]]), 0.1 * one, 0.9 * one, one.to(torch.int8), (-1.0, 1.0))
+    target = td_targets(
+        q, q, torch.tensor([[True, True]]), 0.1 * one, 0.9 * one, one.to(torch.int8), (-1.0, 1.0)
+    )
     assert target.dtype == torch.float32
     assert target.tolist() == [1.0]
 
@@ -141,15 +162,21 @@ def test_targets_of_half_precision_networks_are_float32() -> None:
 def test_weighted_huber_by_hand() -> None:
     # huber: 0.5 * 0.25 = 0.125; 0.5; 2 - 0.5 = 1.5; 3 - 0.5 = 2.5
     errors = torch.tensor([0.5, 1.0, -2.0, 3.0])
-    assert weighted_huber(errors, torch.ones(4)).item() == pytest.approx((0.125 + 0.5 + 1.5 + 2.5) / 4)
+    assert weighted_huber(errors, torch.ones(4)).item() == pytest.approx(
+        (0.125 + 0.5 + 1.5 + 2.5) / 4
+    )
     # Over the batch, not over the sum of the weights.
     weights = torch.tensor([1.0, 0.5, 0.25, 0.1])
-    assert weighted_huber(errors, weights).item() == pytest.approx((0.125 + 0.25 + 0.375 + 0.25) / 4)
+    assert weighted_huber(errors, weights).item() == pytest.approx(
+        (0.125 + 0.25 + 0.375 + 0.25) / 4
+    )
 
 
 def test_the_gradient_is_the_clipped_weighted_error_of_the_taken_actions() -> None:
     q = torch.tensor([[0.0, 0.5], [0.25, 0.0], [0.0, 0.0]], requires_grad=True)
-    errors = td_errors(q, torch.tensor([1, 0, 1], dtype=torch.int32), torch.tensor([1.0, -2.75, 0.25]))
+    errors = td_errors(
+        q, torch.tensor([1, 0, 1], dtype=torch.int32), torch.tensor([1.0, -2.75, 0.25])
+    )
     assert errors.tolist() == [0.5, -3.0, 0.25]
     backpropagate(weighted_huber(errors, torch.tensor([1.0, 0.5, 1.0])))
     assert q.grad is not None
@@ -187,6 +214,8 @@ def test_against_a_slow_reading_of_the_formula() -> None:
             if legal:
                 best = max(float(chooser[a]) for a in legal)
                 value = float(next(q_target[i, a] for a in legal if float(chooser[a]) == best))
-            expected.append(min(1.5, max(-1.5, float(R[i]) + float(discount[i]) * int(sign[i]) * value)))
+            expected.append(
+                min(1.5, max(-1.5, float(R[i]) + float(discount[i]) * int(sign[i]) * value))
+            )
         got = td_targets(q_target, online, mask, R, discount, sign.to(torch.int8), (-1.5, 1.5))
         assert got.tolist() == pytest.approx(expected, abs=1e-6)

@@ -17,7 +17,14 @@ from sparring.replay import transition_dtype
 from sparring.rollout.assembler import TransitionAssembler
 
 SPEC = spec_of("tic_tac_toe")
-SMALL = GameSpec(name="small", num_players=2, num_actions=2, observation_shape=(1,), observation_dtype="int8", max_plies=9)
+SMALL = GameSpec(
+    name="small",
+    num_players=2,
+    num_actions=2,
+    observation_shape=(1,),
+    observation_dtype="int8",
+    max_plies=9,
+)
 
 
 def numbered(rewards: list[float], terminated: bool = True) -> Trajectory:
@@ -36,12 +43,20 @@ def numbered(rewards: list[float], terminated: bool = True) -> Trajectory:
 
 def read(rows: NDArray[Any]) -> list[tuple[int, int, float, int, float]]:
     """(position, action, R, next position or 0, discount)."""
-    fields = (rows["observation"][:, 0], rows["action"], rows["R"], rows["next_observation"][:, 0], rows["discount"])
+    fields = (
+        rows["observation"][:, 0],
+        rows["action"],
+        rows["R"],
+        rows["next_observation"][:, 0],
+        rows["discount"],
+    )
     return list(zip(*(field.tolist() for field in fields), strict=True))
 
 
 def test_one_step_by_hand() -> None:
-    rows = trajectory_transitions(replace(numbered([0.0, 2.0, 1.0]), version=7), SMALL, gamma=0.5, n_steps=1)
+    rows = trajectory_transitions(
+        replace(numbered([0.0, 2.0, 1.0]), version=7), SMALL, gamma=0.5, n_steps=1
+    )
     assert read(rows) == [(1, 0, 0.0, 2, 0.5), (2, 1, 2.0, 3, 0.5), (3, 0, 1.0, 0, 0.0)]
     assert rows["next_mask"].tolist() == [[True, True], [True, True], [False, False]]
     assert rows["mask"].all()
@@ -55,7 +70,9 @@ def test_two_steps_by_hand() -> None:
 
 
 def test_a_cut_trajectory_by_hand() -> None:
-    rows = trajectory_transitions(numbered([0.0, 2.0, 1.0], terminated=False), SMALL, gamma=0.5, n_steps=2)
+    rows = trajectory_transitions(
+        numbered([0.0, 2.0, 1.0], terminated=False), SMALL, gamma=0.5, n_steps=2
+    )
     assert read(rows) == [(1, 0, 1.0, 3, 0.25), (2, 1, 2.5, 99, 0.25), (3, 0, 1.0, 99, 0.5)]
     assert rows["next_mask"].tolist() == [[True, True], [False, True], [False, True]]
 
@@ -67,12 +84,22 @@ def test_more_steps_than_decisions() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 2**32), n_steps=st.integers(1, 4), cut_after=st.one_of(st.none(), st.integers(1, 4)))
-def test_equals_what_the_assembler_makes_of_the_same_match(seed: int, n_steps: int, cut_after: int | None) -> None:
-    """One match of tic-tac-toe, at times cut short; only the seat to move has seen the cut position."""
+@given(
+    seed=st.integers(0, 2**32),
+    n_steps=st.integers(1, 4),
+    cut_after=st.one_of(st.none(), st.integers(1, 4)),
+)
+def test_equals_what_the_assembler_makes_of_the_same_match(
+    seed: int, n_steps: int, cut_after: int | None
+) -> None:
+    """One match of tic-tac-toe, at times cut short; only the seat to move has seen the cut
+    position.
+    """
     rng = np.random.default_rng(seed)
     game = make("tic_tac_toe", 1)
-    assembler = TransitionAssembler(game, bootstrap="own_turn", n_steps=n_steps, gamma=0.9, block=64)
+    assembler = TransitionAssembler(
+        game, bootstrap="own_turn", n_steps=n_steps, gamma=0.9, block=64
+    )
     game.reset(np.zeros(1, np.int64), np.zeros(1, np.uint64))
     decisions: list[list[tuple[Any, ...]]] = [[], []]
     paid: list[list[float]] = [[], []]
@@ -91,12 +118,18 @@ def test_equals_what_the_assembler_makes_of_the_same_match(seed: int, n_steps: i
     assert as_set(assembler.rows) == as_set(np.concatenate(expected))
 
 
-def of_seat(game: Any, seat: int, own: list[tuple[Any, ...]], paid: list[float], n_steps: int) -> NDArray[Any]:
+def of_seat(
+    game: Any, seat: int, own: list[tuple[Any, ...]], paid: list[float], n_steps: int
+) -> NDArray[Any]:
     if not own:
         return np.zeros(0, transition_dtype(SPEC))
     observations, masks, actions = (np.array(column) for column in zip(*own, strict=True))
     cut = bool(game.truncated[0])
-    final: dict[str, Any] = {"terminated": False, "final_observation": game.observation[0], "final_mask": game.mask[0]} if cut else {}
+    final: dict[str, Any] = (
+        {"terminated": False, "final_observation": game.observation[0], "final_mask": game.mask[0]}
+        if cut
+        else {}
+    )
     trajectory = Trajectory(observations, masks, actions, np.array(paid), **final)
     rows = trajectory_transitions(replace(trajectory, version=3), SPEC, gamma=0.9, n_steps=n_steps)
     return rows[: max(0, len(own) - n_steps)] if cut and game.seat[0] != seat else rows
@@ -104,7 +137,9 @@ def of_seat(game: Any, seat: int, own: list[tuple[Any, ...]], paid: list[float],
 
 def as_set(rows: NDArray[Any]) -> set[Any]:
     """The assembler has them in order of time, the others seat by seat."""
-    return {tuple(np.asarray(row[name]).tobytes() for name in rows.dtype.names or ()) for row in rows}
+    return {
+        tuple(np.asarray(row[name]).tobytes() for name in rows.dtype.names or ()) for row in rows
+    }
 
 
 GOOD = numbered([0.0, 1.0])
@@ -113,19 +148,52 @@ GOOD = numbered([0.0, 1.0])
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"observations": np.zeros((2, 3))}, r"trajectory\.observations: got shape \(2, 3\), expected \(2, 1\)"),
-        ({"observations": np.zeros((3, 1))}, r"trajectory\.observations: got shape \(3, 1\), expected \(2, 1\)"),
-        ({"masks": np.ones((2, 3), np.bool_)}, r"trajectory\.masks: got shape \(2, 3\), expected \(2, 2\)"),
+        (
+            {"observations": np.zeros((2, 3))},
+            r"trajectory\.observations: got shape \(2, 3\), expected \(2, 1\)",
+        ),
+        (
+            {"observations": np.zeros((3, 1))},
+            r"trajectory\.observations: got shape \(3, 1\), expected \(2, 1\)",
+        ),
+        (
+            {"masks": np.ones((2, 3), np.bool_)},
+            r"trajectory\.masks: got shape \(2, 3\), expected \(2, 2\)",
+        ),
         ({"rewards": np.zeros(3)}, r"trajectory\.rewards: got shape \(3,\), expected \(2,\)"),
-        ({"rewards": np.array([0.0, np.nan])}, r"trajectory\.rewards: got .*nan.*, expected finite numbers"),
-        ({"rewards": np.array([0.0, np.inf])}, r"trajectory\.rewards: got .*inf.*, expected finite numbers"),
-        ({"actions": np.array([0, 2])}, r"trajectory\.actions: got \[0 2\], expected legal actions"),
-        ({"actions": np.array([-1, 0])}, r"trajectory\.actions: got \[-1  0\], expected legal actions"),
-        ({"masks": np.array([[True, True], [True, False]])}, r"trajectory\.actions: got \[0 1\], expected legal actions"),
-        ({"actions": np.array([[0], [1]])}, r"trajectory\.actions: got shape \(2, 1\), expected \(2,\)"),
-        ({"actions": np.array([0.0, 1.0])}, r"trajectory\.actions: got float64, expected whole numbers"),
+        (
+            {"rewards": np.array([0.0, np.nan])},
+            r"trajectory\.rewards: got .*nan.*, expected finite numbers",
+        ),
+        (
+            {"rewards": np.array([0.0, np.inf])},
+            r"trajectory\.rewards: got .*inf.*, expected finite numbers",
+        ),
+        (
+            {"actions": np.array([0, 2])},
+            r"trajectory\.actions: got \[0 2\], expected legal actions",
+        ),
+        (
+            {"actions": np.array([-1, 0])},
+            r"trajectory\.actions: got \[-1  0\], expected legal actions",
+        ),
+        (
+            {"masks": np.array([[True, True], [True, False]])},
+            r"trajectory\.actions: got \[0 1\], expected legal actions",
+        ),
+        (
+            {"actions": np.array([[0], [1]])},
+            r"trajectory\.actions: got shape \(2, 1\), expected \(2,\)",
+        ),
+        (
+            {"actions": np.array([0.0, 1.0])},
+            r"trajectory\.actions: got float64, expected whole numbers",
+        ),
         ({"terminated": False}, r"trajectory\.final_observation: got shape \(\), expected \(1,\)"),
-        ({"terminated": False, "final_observation": np.zeros(1)}, r"trajectory\.final_mask: got shape \(\), expected \(2,\)"),
+        (
+            {"terminated": False, "final_observation": np.zeros(1)},
+            r"trajectory\.final_mask: got shape \(\), expected \(2,\)",
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_line(change: dict[str, Any], message: str) -> None:

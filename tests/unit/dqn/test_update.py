@@ -34,7 +34,9 @@ def _one_torch_thread() -> None:
 
 
 class Odd(nn.Module):
-    """A user's network with a part that does not learn and one that is of no use; no different dtypes within."""
+    """A user's network with a part that does not learn and one that is of no use; no different
+    dtypes within.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +63,10 @@ def make(network: str = "mlp", **changes: Any) -> tuple[Update, nn.Module, nn.Mo
             target: nn.Module = Odd().requires_grad_(False)
     else:
         spec = PolicySpec("tic_tac_toe", NETWORKS[network])
-        policy, target = build_network(spec, seed=1), build_network(spec, seed=2).requires_grad_(False)
+        policy, target = (
+            build_network(spec, seed=1),
+            build_network(spec, seed=2).requires_grad_(False),
+        )
     return Update(policy, target, Adam(policy, 0.01), replace(SETTINGS, **changes)), policy, target
 
 
@@ -75,7 +80,12 @@ def flat(network: nn.Module) -> Tensor:
     return torch.cat([parameter.detach().reshape(-1) for parameter in network.parameters()]).clone()
 
 
-def by_torch(policy: nn.Module, target: nn.Module, minibatches: list[TensorMinibatch], settings: LearnerSettings) -> dict[str, Any]:
+def by_torch(
+    policy: nn.Module,
+    target: nn.Module,
+    minibatches: list[TensorMinibatch],
+    settings: LearnerSettings,
+) -> dict[str, Any]:
     """The same steps by `torch.optim.Adam` and `clip_grad_norm_`, of copies of the networks."""
     policy, target = deepcopy(policy), deepcopy(target)
     optimizer = torch.optim.Adam([p for p in policy.parameters() if p.requires_grad], lr=0.01)
@@ -83,17 +93,29 @@ def by_torch(policy: nn.Module, target: nn.Module, minibatches: list[TensorMinib
     for one in minibatches:
         with torch.no_grad():
             q_target, q_online = target(one.next_observation), policy(one.next_observation)
-        targets = td_targets(q_target, q_online, one.next_mask, one.R, one.discount, one.sign, settings.returns)
+        targets = td_targets(
+            q_target, q_online, one.next_mask, one.R, one.discount, one.sign, settings.returns
+        )
         errors = td_errors(policy(one.observation), one.action, targets)
         loss = weighted_huber(errors, one.weights)
         optimizer.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(policy.parameters(), settings.max_grad_norm)
         optimizer.step()
-        values = loss, (targets - errors).mean(), errors.abs().mean(), norm, one.version.double().mean()
+        values = (
+            loss,
+            (targets - errors).mean(),
+            errors.abs().mean(),
+            norm,
+            one.version.double().mean(),
+        )
         for name, value in zip(figures, values, strict=True):
             figures[name].append(value.item())
-    return {"weights": flat(policy), "errors": errors.detach(), "figures": [float(np.mean(values)) for values in figures.values()]}
+    return {
+        "weights": flat(policy),
+        "errors": errors.detach(),
+        "figures": [float(np.mean(values)) for values in figures.values()],
+    }
 
 
 @pytest.mark.parametrize("max_grad_norm", [10.0, 0.05])
@@ -131,7 +153,13 @@ def test_bfloat16_is_near_float32_and_all_that_stays_is_float32(network: str) ->
         errors.append(stepped(update, batch()))
         optimizer = update._optimizer
         gradients.append(optimizer.gradient)
-        kept = [*policy.parameters(), *optimizer._moments, optimizer.weights, optimizer.gradient, errors[-1]]
+        kept = [
+            *policy.parameters(),
+            *optimizer._moments,
+            optimizer.weights,
+            optimizer.gradient,
+            errors[-1],
+        ]
         assert {tensor.dtype for tensor in kept} == {torch.float32}
     for exact, rough in (errors, gradients):
         assert 0 < (exact - rough).norm() < 0.1 * exact.norm()
@@ -140,18 +168,30 @@ def test_bfloat16_is_near_float32_and_all_that_stays_is_float32(network: str) ->
 @pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize("network", ["mlp", "odd"])
 def test_works_with_weights_that_were_set(network: str, bfloat16: bool) -> None:
-    """What `refresh` and `move_target` are for: errors are those of an update that had these weights from the start."""
+    """What `refresh` and `move_target` are for: errors are those of an update that had these
+    weights from the start.
+    """
     update, policy, target = make(network, bfloat16=bfloat16)
     stepped(update, batch(0))
     with torch.no_grad():
         for parameter in [*policy.parameters(), *target.parameters()]:
             parameter.mul_(0.5)
     update.refresh()
-    fresh = Update(deepcopy(policy), deepcopy(target), Adam(deepcopy(policy), 0.01), replace(SETTINGS, bfloat16=bfloat16))
+    fresh = Update(
+        deepcopy(policy),
+        deepcopy(target),
+        Adam(deepcopy(policy), 0.01),
+        replace(SETTINGS, bfloat16=bfloat16),
+    )
     assert stepped(update, batch(1)).tolist() == stepped(fresh, batch(1)).tolist()
     update.move_target(1.0)
     assert torch.equal(flat(target), flat(policy))
-    fresh = Update(deepcopy(policy), deepcopy(target), Adam(deepcopy(policy), 0.01), replace(SETTINGS, bfloat16=bfloat16))
+    fresh = Update(
+        deepcopy(policy),
+        deepcopy(target),
+        Adam(deepcopy(policy), 0.01),
+        replace(SETTINGS, bfloat16=bfloat16),
+    )
     assert stepped(update, batch(2)).tolist() == stepped(fresh, batch(2)).tolist()
 
 
@@ -199,19 +239,32 @@ def test_what_does_not_learn_stays() -> None:
     for seed in range(3):
         stepped(update, batch(seed))
     same = {name: torch.equal(before[name], value) for name, value in policy.named_parameters()}
-    assert same == {"layer.weight": False, "layer.bias": False, "unused.weight": True, "unused.bias": True, "constant": True}
+    assert same == {
+        "layer.weight": False,
+        "layer.bias": False,
+        "unused.weight": True,
+        "unused.bias": True,
+        "constant": True,
+    }
 
 
 def test_a_minibatch_from_rows_and_from_columns() -> None:
     rows, weights = random_rows(B), np.ones(B, np.float32)
     columns = {name: np.ascontiguousarray(rows[name]) for name in rows.dtype.names or ()}
-    columns["action"], columns["sign"] = columns["action"].astype(np.int64), columns["sign"].astype(np.float32)
+    columns["action"], columns["sign"] = (
+        columns["action"].astype(np.int64),
+        columns["sign"].astype(np.float32),
+    )
     one, other = TensorMinibatch.of(rows, weights, CPU), TensorMinibatch.of(columns, weights, CPU)
     for name, tensor in vars(one).items():
         assert torch.equal(tensor, getattr(other, name))
         assert tensor.is_contiguous()
         assert tensor.dtype == getattr(other, name).dtype
-    assert (one.action.dtype, one.sign.dtype, one.observation.dtype) == (torch.int64, torch.float32, torch.int8)
+    assert (one.action.dtype, one.sign.dtype, one.observation.dtype) == (
+        torch.int64,
+        torch.float32,
+        torch.int8,
+    )
     columns["R"][0], weights[0] = 17.0, 0.125  # shared with the arrays
     assert (other.R[0].item(), other.weights[0].item()) == (17.0, 0.125)
 
@@ -226,7 +279,9 @@ def test_threads_share_out_a_minibatch_and_make_the_same_step(network: str, thre
         each.begin()
     minibatches = [batch(seed) for seed in range(3)]
     surprises = [[stepped(each, one) for one in minibatches] for each in (alone, together)]
-    torch.testing.assert_close(torch.cat(surprises[0]), torch.cat(surprises[1]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        torch.cat(surprises[0]), torch.cat(surprises[1]), rtol=1e-4, atol=1e-5
+    )
     torch.testing.assert_close(flat(policy), flat(shared), rtol=1e-4, atol=1e-5)
     assert together.figures(3) == pytest.approx(alone.figures(3), rel=1e-4, abs=1e-6)
 

@@ -18,10 +18,13 @@ TIC_TAC_TOE = partial(games.make, "tic_tac_toe")
 
 @pytest.mark.parametrize("opening_plies", [0, 4])
 def test_random_against_random_in_tic_tac_toe(opening_plies):
-    # All 9! orders counted: the first player wins 0.5849, the second 0.2881, 0.1270 are drawn. 20,000 matches: standard
-    # deviations up to 0.0035; within four of them. Random opening plies change nothing, as nobody wins within four plies.
+    # All 9! orders counted: the first player wins 0.5849, the second 0.2881, 0.1270 are drawn.
+    # 20,000 matches: standard deviations up to 0.0035; within four of them. Random opening plies
+    # change nothing, as nobody wins within four plies.
     players = [scripted_player("random"), scripted_player("random")]
-    table = play_matches(TIC_TAC_TOE, players, matches=20_000, seed=1, opening_plies=opening_plies, num_slots=1024)
+    table = play_matches(
+        TIC_TAC_TOE, players, matches=20_000, seed=1, opening_plies=opening_plies, num_slots=1024
+    )
     first = np.where(table.seat == 0, table.returns[:, 0], table.returns[:, 1])
     assert (first == 1).mean() == pytest.approx(0.5849, abs=0.014)
     assert (first == -1).mean() == pytest.approx(0.2881, abs=0.013)
@@ -47,7 +50,9 @@ def test_the_shape_of_the_figures(game):
 
 def test_openings_have_as_many_plies_as_asked_for_or_the_usual_ones():
     def figures(**asked):
-        return evaluate(scripted_player("one_ply"), "connect_four", ["random"], matches=60, seed=1, **asked)
+        return evaluate(
+            scripted_player("one_ply"), "connect_four", ["random"], matches=60, seed=1, **asked
+        )
 
     assert figures() == figures(opening_plies=4)
     assert figures() != figures(opening_plies=0)
@@ -57,7 +62,9 @@ def test_openings_have_as_many_plies_as_asked_for_or_the_usual_ones():
 
 def test_the_seed_decides():
     def figures(seed):
-        return evaluate(scripted_player("random"), "connect_four", ["random"], matches=100, seed=seed)
+        return evaluate(
+            scripted_player("random"), "connect_four", ["random"], matches=100, seed=seed
+        )
 
     assert figures(1) == figures(1)
     assert figures(1) != figures(2)
@@ -75,7 +82,9 @@ def test_real_games_do_not_depend_on_the_number_of_slots(num_slots):
 
 def test_an_unknown_opponent_is_refused_before_any_match():
     with pytest.raises(ConfigurationError, match="did you mean 'random'"):
-        evaluate(scripted_player("random"), "tic_tac_toe", ["one_ply", "randon"], matches=10**9, seed=0)
+        evaluate(
+            scripted_player("random"), "tic_tac_toe", ["one_ply", "randon"], matches=10**9, seed=0
+        )
 
 
 @pytest.mark.parametrize(("game", "plies"), [("tic_tac_toe", 1), ("connect_four", 4)])

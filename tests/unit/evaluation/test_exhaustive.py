@@ -56,7 +56,9 @@ class BoardPlayer:
 
 
 def count(rule, seat):
-    """Wins, draws and losses over all lines against `rule` in `seat`: plain recursion, no game object."""
+    """Wins, draws and losses over all lines against `rule` in `seat`: plain recursion, no game
+    object.
+    """
     ends = [0, 0, 0]
 
     def go(mine, theirs, mover):
@@ -70,7 +72,8 @@ def count(rule, seat):
                 go(theirs, put(mine, cell), 1 - mover)
 
     go((0,) * 9, (0,) * 9, 0)
-    # `three(theirs)` at the turn of `mover` means that the other side won; the other side is the player when mover != seat.
+    # `three(theirs)` at the turn of `mover` means that the other side won; the other side is the
+    # player when mover != seat.
     return SeatLines(*ends)
 
 
@@ -86,17 +89,24 @@ def test_every_line_of_tic_tac_toe(rule):
 
 
 def test_all_lines_of_the_toy_game():
-    # In seat 0 the player wins at its first ply. In seat 1 the opponent moves first and can win at its n-th ply after n-1 times AGAIN
-    # (n = 1..8), be cut after eight times AGAIN, or PASS at its n-th ply (n = 1..7: the player wins; n = 8: cut).
+    # In seat 0 the player wins at its first ply. In seat 1 the opponent moves first and can win at
+    # its n-th ply after n-1 times AGAIN (n = 1..8), be cut after eight times AGAIN, or PASS at its
+    # n-th ply (n = 1..7: the player wins; n = 8: cut).
     result = exhaustive_losses(quiet_toy, Always(WIN))
-    assert result.seats == (SeatLines(wins=1, draws=0, losses=0), SeatLines(wins=MAX_PLIES - 1, draws=2, losses=MAX_PLIES))
+    assert result.seats == (
+        SeatLines(wins=1, draws=0, losses=0),
+        SeatLines(wins=MAX_PLIES - 1, draws=2, losses=MAX_PLIES),
+    )
     # A player that keeps the turn for ever allows one line from seat 0.
-    assert exhaustive_losses(quiet_toy, Always(AGAIN)).seats[0] == SeatLines(wins=0, draws=1, losses=0)
+    assert exhaustive_losses(quiet_toy, Always(AGAIN)).seats[0] == SeatLines(
+        wins=0, draws=1, losses=0
+    )
 
 
 def test_rewards_add_up_over_a_line():
-    # The player passes. In seat 1 it gets the turn whenever the opponent passes; any AGAIN of the opponent, in any line that is not
-    # won by WIN, decides the match: draws are the lines of nothing but PASS.
+    # The player passes. In seat 1 it gets the turn whenever the opponent passes; any AGAIN of the
+    # opponent, in any line that is not won by WIN, decides the match: draws are the lines of
+    # nothing but PASS.
     result = exhaustive_losses(lambda slots: ToyGame(slots, chance=False, wage=0.125), Always(PASS))
     assert [(seat.wins, seat.draws) for seat in result.seats] == [(0, 1), (0, 1)]
     assert result.losses > 100
@@ -110,8 +120,13 @@ def test_frontiers_larger_than_the_batch(monkeypatch):
 
 
 def test_a_large_game_is_refused():
-    with pytest.raises(InputError, match=r"^connect_four is too large for an exhaustive search: got more than 3000 positions"):
-        exhaustive_losses(lambda slots: games.make("connect_four", slots), AlwaysFirst(), max_positions=3000)
+    with pytest.raises(
+        InputError,
+        match=r"^connect_four is too large for an exhaustive search: got more than 3000 positions",
+    ):
+        exhaustive_losses(
+            lambda slots: games.make("connect_four", slots), AlwaysFirst(), max_positions=3000
+        )
 
 
 class AlwaysFirst:
@@ -122,14 +137,20 @@ class AlwaysFirst:
 
 
 def test_chance_and_crowds_are_refused():
-    with pytest.raises(InputError, match=r"got toy \(2 players, with chance\), expected a game of two players without chance"):
+    with pytest.raises(
+        InputError,
+        match=r"got toy \(2 players, with chance\), expected a game of two players without chance",
+    ):
         exhaustive_losses(ToyGame, Always(WIN))
     with pytest.raises(InputError, match=r"got toy \(3 players, without chance\)"):
         exhaustive_losses(lambda slots: ToyGame(slots, num_players=3, chance=False), Always(WIN))
 
 
 def test_a_player_that_plays_at_random_is_refused():
-    with pytest.raises(InputError, match=r"^player 'at random' plays at random: expected one move for each position;"):
+    with pytest.raises(
+        InputError,
+        match=r"^player 'at random' plays at random: expected one move for each position;",
+    ):
         exhaustive_losses(quiet_toy, AtRandom())
 
 

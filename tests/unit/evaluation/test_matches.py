@@ -50,13 +50,15 @@ def test_every_player_gets_every_seat_equally_often(num_players):
 
 
 def test_returns_stand_by_player_not_by_seat():
-    # The winner is entry 1; whatever its seat, column 1 has the prize and the others share the loss.
+    # The winner is entry 1; whatever its seat, column 1 has the prize and the others share the
+    # loss.
     players = [Always(PASS), Always(WIN), Always(PASS)]
     table = play_matches(partial(ToyGame, num_players=3), players, matches=60, seed=0)
     stake = table.returns[:, 1]
     np.testing.assert_array_equal(table.returns, stake[:, None] * np.array([-0.5, 1.0, -0.5]))
     assert set(stake.tolist()) == {1.0, 2.0}
-    # The game's chance belongs to the opening: the three rotations of one opening play for the same stake.
+    # The game's chance belongs to the opening: the three rotations of one opening play for the same
+    # stake.
     assert (stake.reshape(-1, 3) == stake[::3, None]).all()
 
 
@@ -66,7 +68,8 @@ def test_rewards_add_up_over_a_match_and_its_opening():
     # In seat 0 it keeps the turn for all eight plies; in seat 1 it gets the turn after one.
     np.testing.assert_array_equal(table.returns, [[8 / 8, 0], [7 / 8, 0]])
     lines = play_matches(game, [Always(PASS), Always(PASS)], matches=40, seed=0, opening_plies=3)
-    # Nobody works after the opening, so both rotations of an opening pay the same to the seats, and so crosswise to the players.
+    # Nobody works after the opening, so both rotations of an opening pay the same to the seats, and
+    # so crosswise to the players.
     np.testing.assert_array_equal(lines.returns[::2], lines.returns[1::2, ::-1])
     assert {0.0, 1 / 8, 2 / 8, 3 / 8} >= set(lines.returns.ravel().tolist()) > {0.0, 1 / 8}
 
@@ -74,7 +77,13 @@ def test_rewards_add_up_over_a_match_and_its_opening():
 @pytest.mark.parametrize("num_slots", [1, 3, 64])
 def test_the_result_does_not_depend_on_the_number_of_slots(num_slots):
     def play(slots, seed=7):
-        return play_matches(partial(ToyGame, num_players=3), [AtRandom(), AtRandom(), Always(PASS)], matches=60, seed=seed, num_slots=slots)
+        return play_matches(
+            partial(ToyGame, num_players=3),
+            [AtRandom(), AtRandom(), Always(PASS)],
+            matches=60,
+            seed=seed,
+            num_slots=slots,
+        )
 
     assert_same(play(num_slots), play(256))
     assert not np.array_equal(play(num_slots, seed=8).returns, play(num_slots).returns)
@@ -88,13 +97,22 @@ def test_every_decision_has_its_own_draws():
     values = np.array(draws)
     assert values.min() >= 0
     assert values.max() < 1
-    np.testing.assert_allclose(values.mean(axis=0), 0.5, atol=0.08)  # standard deviation 0.29 / sqrt(150) = 0.024
+    np.testing.assert_allclose(
+        values.mean(axis=0), 0.5, atol=0.08
+    )  # standard deviation 0.29 / sqrt(150) = 0.024
 
 
 def test_one_call_a_tick_for_a_player_with_several_seats():
     crowd = Always(PASS)
-    play_matches(partial(ToyGame, num_players=4), [Always(PASS), crowd, crowd, crowd], matches=32, seed=0, opening_plies=0)
-    # Seats move in step in this game: at each of the eight plies the crowd decides in 24 of the 32 matches, in one call.
+    play_matches(
+        partial(ToyGame, num_players=4),
+        [Always(PASS), crowd, crowd, crowd],
+        matches=32,
+        seed=0,
+        opening_plies=0,
+    )
+    # Seats move in step in this game: at each of the eight plies the crowd decides in 24 of the 32
+    # matches, in one call.
     assert crowd.calls == [24] * MAX_PLIES
 
 
@@ -109,7 +127,8 @@ def test_free_slots_take_the_next_match():
     table = play_matches(make_game, [fast, slow], matches=10, seed=0, opening_plies=0, num_slots=4)
     assert game["slots"] == 4
     assert table.plies.tolist() == [1, 2] * 5
-    # Fifteen plies on four slots; with the next match begun at once no tick but the last leaves more than one slot idle.
+    # Fifteen plies on four slots; with the next match begun at once no tick but the last leaves
+    # more than one slot idle.
     assert len(fast.calls) <= 5
     play_matches(make_game, [fast, slow], matches=10, seed=0, num_slots=256)
     assert game["slots"] == 10
@@ -125,12 +144,17 @@ def test_free_slots_take_the_next_match():
 )
 def test_bad_numbers_are_refused(arguments, message):
     with pytest.raises(InputError, match=f"^{message}$"):
-        play_matches(ToyGame, [Always(WIN), Always(PASS)], **({"matches": 4, "seed": 0} | arguments))
+        play_matches(
+            ToyGame, [Always(WIN), Always(PASS)], **({"matches": 4, "seed": 0} | arguments)
+        )
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_a_player_for_each_seat(count):
-    with pytest.raises(InputError, match=f"^wrong number of players: got {count}, expected one for each of 2 seats$"):
+    with pytest.raises(
+        InputError,
+        match=f"^wrong number of players: got {count}, expected one for each of 2 seats$",
+    ):
         play_matches(ToyGame, [Always(WIN)] * count, matches=4, seed=0)
 
 

@@ -5,8 +5,7 @@ from itertools import pairwise
 import numpy as np
 from toy_game import AGAIN, MAX_PLIES, PASS, WIN, Always, ToyGame
 
-from sparring.evaluation.matches import play_matches
-from sparring.evaluation.openings import TRIES, draw_openings, opening_actions
+from sparring.evaluation.matches import TRIES, draw_openings, opening_actions, play_matches
 
 
 def played(game, openings):
@@ -27,7 +26,8 @@ def test_openings_leave_the_match_open_and_differ():
     openings = draw_openings(ToyGame(7), 200, plies=2, base=5)
     lines = played(ToyGame(1), openings)
     assert WIN not in {action for line in lines for action in line}
-    # Two plies that do not end the match: four lines, each a quarter of 200 (standard deviation 6.1), within four deviations.
+    # Two plies that do not end the match: four lines, each a quarter of 200 (standard deviation
+    # 6.1), within four deviations.
     for line in [(PASS, PASS), (PASS, AGAIN), (AGAIN, PASS), (AGAIN, AGAIN)]:
         assert abs(lines.count(line) - 50) < 25
 
@@ -41,7 +41,8 @@ def test_openings_do_not_depend_on_the_number_of_slots():
 
 
 def test_openings_shorten_where_the_match_would_be_over():
-    # Eight plies always end a match of this game, by a win or by the cut; seven are survived with chance (2/3) ** 7 = 0.058.
+    # Eight plies always end a match of this game, by a win or by the cut; seven are survived with
+    # chance (2/3) ** 7 = 0.058.
     openings = draw_openings(ToyGame(64), 300, plies=MAX_PLIES, base=1)
     assert openings.plies.max() < MAX_PLIES
     assert openings.plies.min() >= 0
@@ -51,7 +52,10 @@ def test_openings_shorten_where_the_match_would_be_over():
     missed = 1.0
     for length, shorter in pairwise(range(MAX_PLIES - 1, 2, -1)):
         expected = 300 * missed * (2 / 3) ** length
-        assert abs((openings.plies == length).sum() - expected) < 4 * np.sqrt(expected) + 1, (length, shorter)
+        assert abs((openings.plies == length).sum() - expected) < 4 * np.sqrt(expected) + 1, (
+            length,
+            shorter,
+        )
         missed *= 1 - (2 / 3) ** length
 
 
@@ -65,7 +69,9 @@ def test_a_hopeless_length_is_tried_a_bounded_number_of_times():
     game = Stubborn(4)
     openings = draw_openings(game, 4, plies=3, base=0)
     assert openings.plies.tolist() == [0, 0, 0, 0]
-    assert len(game.log) == 4 * (TRIES + 2)  # full length TRIES times, then lengths 2 and 1; length 0 needs no trial
+    assert len(game.log) == 4 * (
+        TRIES + 2
+    )  # full length TRIES times, then lengths 2 and 1; length 0 needs no trial
 
 
 def test_rotations_share_their_opening():

@@ -45,7 +45,9 @@ def test_the_share_of_the_first_place():
             [0.1 + 0.2, 0.3, 0.0],  # equal up to rounding
         ]
     )
-    np.testing.assert_allclose(first_place_shares(returns), [1, 1 / 2, 1 / 3, 0, 0, 1 / 2], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(
+        first_place_shares(returns), [1, 1 / 2, 1 / 3, 0, 0, 1 / 2], rtol=0, atol=1e-15
+    )
 
 
 def test_three_players():
@@ -67,7 +69,9 @@ def test_the_interval_equals_a_slow_bootstrap():
     clusters = np.random.default_rng(0).choice([0, 0.25, 0.5, 1], size=80, p=[0.1, 0.2, 0.3, 0.4])
     rng = np.random.default_rng(1)
     means = [rng.choice(clusters, size=80).mean() for _ in range(4000)]
-    np.testing.assert_allclose(bootstrap_interval(clusters), np.quantile(means, [0.025, 0.975]), atol=0.006)
+    np.testing.assert_allclose(
+        bootstrap_interval(clusters), np.quantile(means, [0.025, 0.975]), atol=0.006
+    )
     assert bootstrap_interval(clusters) == bootstrap_interval(clusters)
 
 
@@ -75,7 +79,9 @@ def test_the_interval_equals_a_slow_bootstrap():
 def test_the_interval_of_equal_openings_is_clopper_pearson(openings):
     low, high = bootstrap_interval(np.ones(openings))
     assert high == 1.0
-    assert low**openings == pytest.approx(0.025)  # the smallest p at which that many wins in a row still have chance 2.5 %
+    assert low**openings == pytest.approx(
+        0.025
+    )  # the smallest p at which that many wins in a row still have chance 2.5 %
     assert bootstrap_interval(np.zeros(openings)) == (0.0, pytest.approx(1 - low))
     low_half, high_half = bootstrap_interval(np.full(openings, 0.5))
     assert low_half + high_half == pytest.approx(1.0)
@@ -89,10 +95,12 @@ def test_the_interval_of_1000_wins_as_documented():
 
 @pytest.mark.parametrize(("strength", "floor"), [(0.5, 0.92), (0.8, 0.92), (0.985, 0.88)])
 def test_the_interval_covers_the_truth(strength, floor):
-    """Openings differ, and both matches from one opening mostly end alike, as with deterministic players.
+    """Openings differ, and both matches from one opening mostly end alike, as with deterministic
+    players.
 
-    Counted over matches instead of openings the interval would be too short by up to sqrt(2) and cover 84 %. Close to 1 the
-    percentile bootstrap covers somewhat less than 95 %, as it does for any share close to its bound.
+    Counted over matches instead of openings the interval would be too short by up to sqrt(2) and
+    cover 84 %. Close to 1 the percentile bootstrap covers somewhat less than 95 %, as it does for
+    any share close to its bound.
     """
     rng = np.random.default_rng(int(strength * 1000))
     trials, openings = 500, 250

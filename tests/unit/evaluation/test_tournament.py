@@ -29,7 +29,9 @@ def test_who_always_wins_and_who_never_does():
     played = play_tournament(ToyGame, players, matches=20, seed=0, opening_plies=0)
     assert (played.names, played.matches) == (("wins", "passes", "too"), 20)
     nan = np.nan
-    np.testing.assert_array_equal(played.scores(), [[nan, 1.0, 1.0], [0.0, nan, 0.5], [0.0, 0.5, nan]])
+    np.testing.assert_array_equal(
+        played.scores(), [[nan, 1.0, 1.0], [0.0, nan, 0.5], [0.0, 0.5, nan]]
+    )
     bounds = played.intervals95()
     assert bounds[0, 1].tolist() == pytest.approx([0.025 ** (1 / 10), 1.0])
     assert bounds[1, 0].tolist() == pytest.approx([0.0, 1 - 0.025 ** (1 / 10)])
@@ -37,12 +39,16 @@ def test_who_always_wins_and_who_never_does():
 
 
 def test_all_pairings_share_their_openings_and_are_ordinary_matches():
-    """The cell is what `play_matches` gives for the two; the toy's stake of an opening is that of the opening in each pairing."""
+    """The cell is what `play_matches` gives for the two; the toy's stake of an opening is that of
+    the opening in each pairing.
+    """
     players = {"one": AtRandom(), "two": AtRandom(), "three": Always(WIN)}
     played = play_tournament(ToyGame, players, matches=30, seed=5, opening_plies=2)
     for row, column in ((0, 1), (0, 2), (1, 2)):
         both = list(players.values())
-        table = play_matches(ToyGame, [both[row], both[column]], matches=30, seed=5, opening_plies=2)
+        table = play_matches(
+            ToyGame, [both[row], both[column]], matches=30, seed=5, opening_plies=2
+        )
         shares = first_place_shares(table.returns).reshape(-1, 2).mean(axis=1)
         np.testing.assert_array_equal(played.shares[row, column], shares)
         np.testing.assert_array_equal(played.shares[column, row], 1.0 - shares)
@@ -50,13 +56,19 @@ def test_all_pairings_share_their_openings_and_are_ordinary_matches():
 
 
 def test_more_seats_are_played_both_ways():
-    """In three seats one winner against two passers, and one passer between two winners of whom one moves before the other."""
+    """In three seats one winner against two passers, and one passer between two winners of whom one
+    moves before the other.
+    """
     players = {"wins": Always(WIN), "passes": Always(PASS)}
-    played = play_tournament(partial(ToyGame, num_players=3), players, matches=30, seed=0, opening_plies=0)
+    played = play_tournament(
+        partial(ToyGame, num_players=3), players, matches=30, seed=0, opening_plies=0
+    )
     assert played.matches == 30
     np.testing.assert_array_equal(played.scores(), [[np.nan, 1.0], [0.0, np.nan]])
     equals = {"one": Always(WIN), "two": Always(WIN)}
-    played = play_tournament(partial(ToyGame, num_players=3), equals, matches=30, seed=0, opening_plies=0)
+    played = play_tournament(
+        partial(ToyGame, num_players=3), equals, matches=30, seed=0, opening_plies=0
+    )
     np.testing.assert_allclose(played.scores(), [[np.nan, 1 / 3], [1 / 3, np.nan]])
     assert played.ratings("one").values == pytest.approx([0, 0], abs=1e-6)
 
@@ -67,22 +79,29 @@ def test_ratings_of_two_with_the_virtual_match():
     rated = played.ratings("b")
     assert rated.values == pytest.approx([400 * math.log10(6.5 / 2.5), 0])
     assert rated.settled.all()
-    # All four openings can come out as 0.5 or as 1 in one resample of 16: beyond 2.5 % on both sides.
+    # All four openings can come out as 0.5 or as 1 in one resample of 16: beyond 2.5 % on both
+    # sides.
     assert rated.interval95[0] == pytest.approx([0, 400 * math.log10(8.5 / 0.5)], abs=1e-6)
     assert rated.interval95[1].tolist() == [0, 0]
     assert played.ratings("a").values == pytest.approx([0, -rated.values[0]])
 
 
 def test_openings_are_drawn_with_all_that_was_played_from_them():
-    """Where b does to c, opening by opening, what a does, the two are equal in each resample; by itself a's rating is far from sure."""
+    """Where b does to c, opening by opening, what a does, the two are equal in each resample; by
+    itself a's rating is far from sure.
+    """
     alike = [1.0, 0.0, 1.0, 0.5, 1.0, 0.0, 0.5, 0.5]
-    rated = table_of(["a", "b", "c"], {(0, 1): [0.5] * 8, (0, 2): alike, (1, 2): alike}).ratings("a")
+    rated = table_of(["a", "b", "c"], {(0, 1): [0.5] * 8, (0, 2): alike, (1, 2): alike}).ratings(
+        "a"
+    )
     assert rated.interval95[1] == pytest.approx([0, 0], abs=1e-6)
     assert rated.interval95[2, 1] - rated.interval95[2, 0] > 100
 
 
 def test_standings():
-    played = table_of(["random", "strong", "weak"], {(0, 1): [0.25, 0.0], (0, 2): [1.0, 1.0], (1, 2): [1.0, 1.0]})
+    played = table_of(
+        ["random", "strong", "weak"], {(0, 1): [0.25, 0.0], (0, 2): [1.0, 1.0], (1, 2): [1.0, 1.0]}
+    )
     table = standings(played, "random")
     assert [row["name"] for row in table] == ["strong", "random", "weak"]
     assert [row["score"] for row in table] == [0.9375, 0.5625, 0.0]
@@ -93,5 +112,7 @@ def test_standings():
 
 
 def test_nobody_to_meet():
-    with pytest.raises(InputError, match=r"needs opponents: got one, expected at least two players"):
+    with pytest.raises(
+        InputError, match=r"needs opponents: got one, expected at least two players"
+    ):
         play_tournament(ToyGame, {"one": AtRandom()}, matches=2, seed=0, opening_plies=0)

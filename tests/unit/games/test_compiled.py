@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
+from sparring.conformance.recordings import VIEWS, random_actions, snapshot
 from sparring.errors import ConfigurationError, GameError, IllegalAction, InputError
 from sparring.games import make, names, spec_of
-from sparring.games.compiled import CompiledGame
-from sparring.games.conformance.traces import VIEWS, random_actions, snapshot
+from sparring.games.compiled.game import CompiledGame
 
 EVERYWHERE = np.arange(4)
 KEYS = np.arange(4, dtype=np.uint64)
@@ -28,7 +28,9 @@ def assert_equal(a, b):
         assert np.array_equal(a[name], b[name]), name
 
 
-@pytest.mark.parametrize("rules", ["sparring.games.connect_four", "sparring.games.tic_tac_toe", "lottery_rules"])
+@pytest.mark.parametrize(
+    "rules", ["sparring.games.connect_four", "sparring.games.tic_tac_toe", "lottery_rules"]
+)
 def test_compiled_and_interpreted_are_equal_bit_for_bit(rules):
     rng, slots = np.random.default_rng(7), np.arange(24)
     games = [CompiledGame(rules, 24), CompiledGame(rules, 24, interpreted=True)]
@@ -62,9 +64,24 @@ def reached_from(function, seen):
 
 def test_interpreted_runs_no_compiled_function_of_driver_and_rules():
     game = CompiledGame("sparring.games.connect_four", 2, interpreted=True)
-    reached = reached_from(game._step, {game._step}) | reached_from(game._reset, {game._reset}) | reached_from(game._win_or_block, set())
-    assert {function.__name__ for function in reached} >= {"step", "reset", "_show", "_mark_wins", "play", "legal", "_cell", "_has_four"}
-    assert {function.__module__ for function in reached if isinstance(function, Dispatcher)} == {"sparring.games.random"}
+    reached = (
+        reached_from(game._step, {game._step})
+        | reached_from(game._reset, {game._reset})
+        | reached_from(game._win_or_block, set())
+    )
+    assert {function.__name__ for function in reached} >= {
+        "step",
+        "reset",
+        "_show",
+        "_mark_wins",
+        "play",
+        "legal",
+        "_cell",
+        "_has_four",
+    }
+    assert {function.__module__ for function in reached if isinstance(function, Dispatcher)} == {
+        "sparring.games.rng"
+    }
 
 
 def test_views_of_a_short_match():
@@ -75,7 +92,10 @@ def test_views_of_a_short_match():
         game.step(np.array([-1, action, action, action]))
     assert game.plies.tolist() == [4] * 4
     assert np.flatnonzero(game.mask[0]).tolist() == [2, 5, 6, 7, 8]
-    assert game.observation[0].tolist() == [[[1, 1, 0], [0, 0, 0], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 0]]]
+    assert game.observation[0].tolist() == [
+        [[1, 1, 0], [0, 0, 0], [0, 0, 0]],
+        [[0, 0, 0], [1, 1, 0], [0, 0, 0]],
+    ]
     game.step(np.array([2, 8, -1, 2]))
     assert game.rewards.tolist() == [[1, -1], [0, 0], [0, 0], [1, -1]]
     assert game.terminated.tolist() == [True, False, False, True]
@@ -115,7 +135,9 @@ def test_win_or_block_marks_both_ends_of_an_open_three():
 
 @pytest.mark.parametrize("interpreted", [False, True])
 def test_win_or_block_knows_nothing_of_the_matchs_chance(interpreted):
-    """Action 0 wins for three keys of four, action 1 at odd levels whatever the key; nobody looks for what the next seat could win with."""
+    """Action 0 wins for three keys of four, action 1 at odd levels whatever the key; nobody looks
+    for what the next seat could win with.
+    """
     n = 64
     game = CompiledGame("lottery_rules", n, interpreted=interpreted)
     game.reset(np.arange(n), np.arange(n, dtype=np.uint64))
@@ -135,7 +157,11 @@ def test_what_each_seat_sees():
     seen = game.observe_as(np.array([1, 1, 3]), np.array([0, 1, 1]))
     assert seen.dtype == np.int8
     assert seen[0].tolist() == [[[0, 0, 0], [0, 1, 0], [0, 0, 0]], [[0] * 3] * 3]
-    assert seen[1].tolist() == game.observation[1].tolist() == [[[0] * 3] * 3, [[0, 0, 0], [0, 1, 0], [0, 0, 0]]]
+    assert (
+        seen[1].tolist()
+        == game.observation[1].tolist()
+        == [[[0] * 3] * 3, [[0, 0, 0], [0, 1, 0], [0, 0, 0]]]
+    )
     assert not seen[2].any()
     assert game.seat.tolist() == [1, 1, 0, 0]
     for action in (0, 3, 1, 5):
@@ -179,7 +205,10 @@ def test_keys_and_actions_are_in_the_state():
 
 def test_the_name_of_a_game():
     assert CompiledGame("sparring.games.tic_tac_toe", 1).spec.name == "tic_tac_toe"
-    assert CompiledGame("sparring.games.tic_tac_toe", 1, name="compiled:mine").spec.name == "compiled:mine"
+    assert (
+        CompiledGame("sparring.games.tic_tac_toe", 1, name="compiled:mine").spec.name
+        == "compiled:mine"
+    )
     assert CompiledGame("faulty_rules", 1).spec.name == "faulty_rules"
 
 
@@ -188,7 +217,10 @@ def test_an_illegal_action_changes_nothing(action):
     game = started()
     game.step(np.zeros(4, np.int64))
     views, state = snapshot(game), game.get_state()
-    with pytest.raises(IllegalAction, match=rf"^illegal action in slot 2 of tic_tac_toe: got {action}, expected one of \[1, 2.*mask$"):
+    with pytest.raises(
+        IllegalAction,
+        match=rf"^illegal action in slot 2 of tic_tac_toe: got {action}, expected one of \[1, 2.*mask$",
+    ):
         game.step(np.array([1, 2, action, action]))
     assert_equal(snapshot(game), views)
     assert_equal(game.get_state(), state)
@@ -198,7 +230,9 @@ def test_an_ended_match_takes_no_action():
     game = started()
     for action in (0, 3, 1, 4, 2):
         game.step(np.full(4, action))
-    with pytest.raises(IllegalAction, match="expected -1; the match there has ended: reset the slot first"):
+    with pytest.raises(
+        IllegalAction, match="expected -1; the match there has ended: reset the slot first"
+    ):
         game.step(np.full(4, 8))
     game.step(np.full(4, -1))
 
@@ -245,7 +279,10 @@ def test_arguments_may_be_of_any_layout():
 def test_a_state_of_another_game_is_refused():
     game = started()
     views = snapshot(game)
-    with pytest.raises(GameError, match=r"^state of tic_tac_toe does not fit in states: got .* \(4,\), expected .* \(4,\); it was"):
+    with pytest.raises(
+        GameError,
+        match=r"^state of tic_tac_toe does not fit in states: got .* \(4,\), expected .* \(4,\); it was",
+    ):
         game.set_state(started("connect_four").get_state())
     with pytest.raises(GameError, match="does not fit in states: got None"):
         game.set_state({})

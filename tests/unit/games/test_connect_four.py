@@ -13,7 +13,9 @@ LINES = [
     for column in range(7)
     if 0 <= row + 3 * up < 6 and column + 3 * right < 7
 ]
-LAST_STONES = [(line, last) for line in LINES for last in (line if line[0][1] != line[3][1] else line[3:])]  # upright: the top one only
+LAST_STONES = [
+    (line, last) for line in LINES for last in (line if line[0][1] != line[3][1] else line[3:])
+]  # upright: the top one only
 
 
 def empty():
@@ -21,7 +23,9 @@ def empty():
 
 
 def play(moves):
-    """The state after the columns in the text `moves`, what the last one paid, and whether it ended the match."""
+    """The state after the columns in the text `moves`, what the last one paid, and whether it ended
+    the match.
+    """
     state, ended = empty(), False
     for column in map(int, moves):
         assert not ended
@@ -41,7 +45,9 @@ def board(state):
     cells = np.zeros((6, 7), int)
     for seat in (0, 1):
         bits = int(state["stones"][seat])
-        cells += (1 + seat) * np.array([[bits >> (7 * column + row) & 1 for column in range(7)] for row in range(6)])
+        cells += (1 + seat) * np.array(
+            [[bits >> (7 * column + row) & 1 for column in range(7)] for row in range(6)]
+        )
     return cells
 
 
@@ -56,7 +62,9 @@ def legal(state):
 
 
 def one_stone_short(line, last, seat):
-    """A position in which `seat` is to move and a stone dropped into `last` fills `line`: nothing else stands there."""
+    """A position in which `seat` is to move and a stone dropped into `last` fills `line`: nothing
+    else stands there.
+    """
     state = empty()
     for cell in set(line) - {last}:
         put(state, cell, seat)
@@ -129,4 +137,7 @@ def test_the_symmetry_is_the_mirror():
     [mirror] = rules.SPEC.symmetries
     planes = np.arange(84).reshape(2, 6, 7)
     assert mirror.action == (6, 5, 4, 3, 2, 1, 0)
-    assert planes.ravel()[list(mirror.observation)].reshape(2, 6, 7).tolist() == planes[:, :, ::-1].tolist()
+    assert (
+        planes.ravel()[list(mirror.observation)].reshape(2, 6, 7).tolist()
+        == planes[:, :, ::-1].tolist()
+    )

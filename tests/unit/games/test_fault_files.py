@@ -11,10 +11,17 @@ from plain_games import Dice, Toe
 
 from sparring.errors import FileFormatError, GameError, GameFault
 from sparring.games.faults import play_again, read_fault, save_fault
-from sparring.games.looped import LoopedGame
+from sparring.games.python.game import LoopedGame
 
 KEY = 2**64 - 5
-RECORD = {"game": "m:Pig", "key": KEY, "actions": [0, 2, 1], "during": "step", "cause": "KeyError: 'x'", "traceback": "Traceback:\n\t1\n"}
+RECORD = {
+    "game": "m:Pig",
+    "key": KEY,
+    "actions": [0, 2, 1],
+    "during": "step",
+    "cause": "KeyError: 'x'",
+    "traceback": "Traceback:\n\t1\n",
+}
 
 
 class Crash(Dice):
@@ -60,7 +67,12 @@ def test_what_would_act_on_a_terminal_is_not_kept(tmp_path):
 def test_long_texts_are_cut_and_can_be_read(tmp_path):
     long = {**RECORD, "cause": "c" * 20_000, "traceback": "t" * 200_000, "game": "g" * 300}
     kept = read_fault(save_fault(tmp_path, GameFault("m" * 20_000, long)))
-    assert [len(kept[name]) for name in ("cause", "traceback", "game", "message")] == [10_000, 100_000, 300, 10_000]
+    assert [len(kept[name]) for name in ("cause", "traceback", "game", "message")] == [
+        10_000,
+        100_000,
+        300,
+        10_000,
+    ]
 
 
 GOOD = {"format": 1, "message": "m", **RECORD}
@@ -89,12 +101,17 @@ DAMAGED = [
 ]
 
 
-@pytest.mark.parametrize(("content", "why"), DAMAGED, ids=[f"{number} {why}" for number, (_, why) in enumerate(DAMAGED)])
+@pytest.mark.parametrize(
+    ("content", "why"), DAMAGED, ids=[f"{number} {why}" for number, (_, why) in enumerate(DAMAGED)]
+)
 def test_damaged_files_are_refused(tmp_path, content, why):
     path = tmp_path / "1.json"
     data = json.dumps(content) if isinstance(content, dict) else content
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
-    with pytest.raises(FileFormatError, match=rf"1\.json is no record of a game fault: .*{why}.*; give a file that a run wrote") as raised:
+    with pytest.raises(
+        FileFormatError,
+        match=rf"1\.json is no record of a game fault: .*{why}.*; give a file that a run wrote",
+    ) as raised:
         read_fault(path)
     assert "\n" not in str(raised.value)
 
@@ -127,7 +144,10 @@ def test_a_record_that_does_not_fit_the_game_is_refused():
     record = {**RECORD, "actions": [4, 4]}
     positions = play_again(LoopedGame("m:Toe", Toe, 1), record)
     assert [next(positions).action, next(positions).action] == ["4", "4"]
-    with pytest.raises(GameError, match=r"^the record does not fit m:Toe: illegal action .*; its rules have changed, or it is another"):
+    with pytest.raises(
+        GameError,
+        match=r"^the record does not fit m:Toe: illegal action .*; its rules have changed, or it is another",
+    ):
         next(positions)
     with pytest.raises(GameError, match="does not fit m:Toe"):
         list(play_again(LoopedGame("m:Toe", Toe, 1), {**RECORD, "actions": [0, 3, 1, 4, 2, 8]}))

@@ -14,22 +14,34 @@ from sparring.games.spec import BatchedGame
 class Recording:
     """Random matches in all slots of a game, tick by tick; of the first slots also what was seen."""
 
-    def __init__(self, game: BatchedGame, keys: np.ndarray, rng: np.random.Generator, watched: int) -> None:
+    def __init__(
+        self, game: BatchedGame, keys: np.ndarray, rng: np.random.Generator, watched: int
+    ) -> None:
         self.watched = watched
         self.rows, self.observations, self.actions = [], [], []
         game.reset(np.arange(game.num_slots), keys)
         self._look(game)
         while not np.all(game.terminated | game.truncated):
             legal = game.mask & ~game.truncated[:, None]
-            actions = np.where(legal.any(axis=1), np.where(legal, rng.random(legal.shape), -1.0).argmax(axis=1), -1)
+            actions = np.where(
+                legal.any(axis=1), np.where(legal, rng.random(legal.shape), -1.0).argmax(axis=1), -1
+            )
             game.step(actions)
             self.actions.append(actions)
             self._look(game)
-        self.rows, self.observations, self.actions = np.array(self.rows), np.array(self.observations), np.array(self.actions)
+        self.rows, self.observations, self.actions = (
+            np.array(self.rows),
+            np.array(self.observations),
+            np.array(self.actions),
+        )
 
     def _look(self, game: BatchedGame) -> None:
         seat = np.where(game.terminated, -1, game.seat)  # after the end it is nobody's turn
-        self.rows.append(np.column_stack([seat, game.mask, game.rewards, game.terminated, game.truncated, game.plies]).astype(np.float32))
+        self.rows.append(
+            np.column_stack(
+                [seat, game.mask, game.rewards, game.terminated, game.truncated, game.plies]
+            ).astype(np.float32)
+        )
         self.observations.append(game.observation[: self.watched].copy())
 
 
@@ -46,12 +58,20 @@ def check_match(recording: Recording, slot: int, key: int, num_players: int) -> 
     actions = recording.actions[:, slot]
     for ply, action in enumerate(actions[actions >= 0].tolist()):
         if watched:
-            assert recording.observations[ply, slot].tolist() == match.observation().tolist(), (key, ply)
+            assert recording.observations[ply, slot].tolist() == match.observation().tolist(), (
+                key,
+                ply,
+            )
         match.play(action)
         rows.append(row(match))
     played = np.array(rows, np.float32)
     differ = np.flatnonzero((recording.rows[: len(rows), slot] != played).any(axis=1))
-    assert not len(differ), (key, differ[0], recording.rows[differ[0], slot].tolist(), rows[differ[0]])
+    assert not len(differ), (
+        key,
+        differ[0],
+        recording.rows[differ[0], slot].tolist(),
+        rows[differ[0]],
+    )
     assert match.terminated or match.truncated
     assert not (watched and match.terminated and recording.observations[len(rows) - 1, slot].any())
     return match.rewards

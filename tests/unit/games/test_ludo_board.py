@@ -1,4 +1,6 @@
-"""The drawing of Ludo against boards drawn by hand, and every square of it against the numbers of the rules."""
+"""The drawing of Ludo against boards drawn by hand, and every square of it against the numbers of
+the rules.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,8 @@ TWO_AT_THE_START = """\
 └─────────────────────────────┴────┴────┴────┴─────────────────────────────┘
 A has thrown 6. Its tokens are the digits, 0 the foremost."""
 
-# A: a token home, one in its column, two on square 8; B: two on 8 too, one on 50; C: one in its column; D: one on 8, one on 12.
+# A: a token home, one in its column, two on square 8; B: two on 8 too, one on 50; C: one in its
+# column; D: one on 8, one on 12.
 FOUR_UNDER_WAY = """\
 ┌─────────────────────────────┬────┬────┬────┬─────────────────────────────┐
 │                             │    │    │ D  │                             │
@@ -85,7 +88,10 @@ def test_three_leave_a_corner_and_a_home_column_empty() -> None:
 
 
 def test_it_fits_a_terminal_of_eighty_columns_and_twenty_four_lines() -> None:
-    for tokens in ([YARD] * 4, [[9, 9, 9, 9], [48, 48, 48, 48], [35, 35, 35, 35], [22, 22, 22, 22]]):
+    for tokens in (
+        [YARD] * 4,
+        [[9, 9, 9, 9], [48, 48, 48, 48], [35, 35, 35, 35], [22, 22, 22, 22]],
+    ):
         lines = text(position(tokens)).splitlines()
         assert len(lines) <= 21
         assert all(len(line) <= 79 for line in lines)
@@ -99,7 +105,12 @@ def test_the_winner_is_told() -> None:
 def where(progress: list[list[int]], sign: str) -> tuple[int, int]:
     """Line and column of the only place where `sign` is drawn in a square."""
     lines = text(position(progress)).splitlines()[:19]
-    cells = [(row, column) for row, line in enumerate(lines) for column in range(2, 75) if line[column - 1 : column + 3] == f" {sign}  "]
+    cells = [
+        (row, column)
+        for row, line in enumerate(lines)
+        for column in range(2, 75)
+        if line[column - 1 : column + 3] == f" {sign}  "
+    ]
     [place] = cells
     return place
 
@@ -117,23 +128,41 @@ def test_every_square_of_the_ring_is_one_place_whoever_stands_there(players: int
             line = text(position(tokens)).splitlines()[row]
             assert (line[column - 2] == "[" and line[column + 3] == "]") == (square in SAFE), square
     assert all(len(drawn) == 1 for drawn in places.values())
-    assert len({place for drawn in places.values() for place in drawn}) == len(places) == (51 if players == 2 else 52)
+    assert (
+        len({place for drawn in places.values() for place in drawn})
+        == len(places)
+        == (51 if players == 2 else 52)
+    )
 
 
 @pytest.mark.parametrize(
     ("own", "other", "roll", "action", "words"),
     [
         ([14, 3, 0, 0], YARD, 4, 0, "token 0: 14 -> 18"),
-        ([14, 3, 0, 0], [44, 0, 0, 0], 4, 0, "token 0: 14 -> 18, captures B"),  # ring 17 = 26 + 43 - 52
+        (
+            [14, 3, 0, 0],
+            [44, 0, 0, 0],
+            4,
+            0,
+            "token 0: 14 -> 18, captures B",
+        ),  # ring 17 = 26 + 43 - 52
         ([14, 3, 0, 0], YARD, 6, 2, "token 2: yard -> 1"),
         ([14, 3, 0, 0], YARD, 6, 1, "token 1: 3 -> 9, to a safe square"),
-        ([14, 3, 0, 0], [35, 0, 0, 0], 6, 1, "token 1: 3 -> 9, to a safe square"),  # B stands there and stays
+        (
+            [14, 3, 0, 0],
+            [35, 0, 0, 0],
+            6,
+            1,
+            "token 1: 3 -> 9, to a safe square",
+        ),  # B stands there and stays
         ([50, 3, 0, 0], YARD, 2, 0, "token 0: 50 -> 52, into the home column"),
         ([52, 3, 0, 0], YARD, 1, 0, "token 0: 52 -> 53"),
         ([52, 3, 0, 0], YARD, 5, 0, "token 0: 52 -> home"),
     ],
 )
-def test_moves_in_words(own: list[int], other: list[int], roll: int, action: int, words: str) -> None:
+def test_moves_in_words(
+    own: list[int], other: list[int], roll: int, action: int, words: str
+) -> None:
     state = position([own, other], roll=roll)
     before = state.copy()
     assert action_text(state, action) == words

@@ -1,4 +1,6 @@
-"""What the agent sees in Ludo, part by part, with numbers worked out by hand: by the page written slowly, and in the compiled game."""
+"""What the agent sees in Ludo, part by part, with numbers worked out by hand: by the page written
+slowly, and in the compiled game.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ def parts(own: Table, players: int) -> list[list[list[int]]]:
     vector = np.asarray(own.observation)
     cuts = np.cumsum([rows * columns for rows, columns in shapes])
     assert len(vector) == cuts[-1]
-    return [part.reshape(shape).tolist() for part, shape in zip(np.split(vector, cuts), shapes, strict=False)]
+    return [
+        part.reshape(shape).tolist()
+        for part, shape in zip(np.split(vector, cuts), shapes, strict=False)
+    ]
 
 
 def moves(own: Table) -> list[set[int]]:
@@ -36,7 +41,9 @@ def test_the_movers_tokens(table):
     assert where(tokens) == [{57: 1}, {52: 1}, {0: 1}, {0: 1}]
 
 
-@pytest.mark.parametrize(("throw", "sixes", "shown"), [(1, 0, [0, 0]), (5, 0, [0, 0]), (6, 1, [1, 0]), (6, 2, [0, 1])])
+@pytest.mark.parametrize(
+    ("throw", "sixes", "shown"), [(1, 0, [0, 0]), (5, 0, [0, 0]), (6, 1, [1, 0]), (6, 2, [0, 1])]
+)
 def test_the_throw_and_the_sixes(table, throw, sixes, shown):
     *_, throws, in_a_row = parts(table([10, 0, 0, 0], IN_YARD, throw=throw, sixes=sixes), 2)
     assert where(throws) == [{throw - 1: 1}]
@@ -44,7 +51,9 @@ def test_the_throw_and_the_sixes(table, throw, sixes, shown):
 
 
 def test_the_others_in_order_of_play_from_the_mover(table):
-    """Seat 2 of 4 moves, from square 26. Next is seat 3 (square 39), then seat 0, then seat 1 (square 13)."""
+    """Seat 2 of 4 moves, from square 26. Next is seat 3 (square 39), then seat 0, then seat 1
+    (square 13).
+    """
     tokens = [[1, 27, 56, 0], [14, 14, 51, 57], [9, 9, 9, 9], [1, 52, 55, 57]]
     others = parts(table(*tokens, throw=1, seat=2), 4)[2]
     seat_3 = {13: 1, 53: 1, 56: 1, 58: 1}  # square 39; the first and the fourth of its column; home
@@ -68,14 +77,28 @@ def test_nothing_is_captured_on_a_safe_square(table):
 
 
 def test_a_move_that_brings_home_is_none_to_safety(table):
-    """From the home column, and from square 50 on the ring, there also with a token six squares behind."""
+    """From the home column, and from square 50 on the ring, there also with a token six squares
+    behind.
+    """
     assert moves(table([56, 51, 50, 0], IN_YARD, throw=1)) == [{HOME}, {SAFETY}, set(), set()]
-    assert moves(table([51, 50, 0, 0], IN_YARD, throw=6)) == [{HOME}, {SAFETY}, {LEAVES_YARD}, set()]
-    assert moves(table([51, 0, 0, 0], [19, 0, 0, 0], throw=6)) == [{HOME, DANGER_NOW}, {LEAVES_YARD}, set(), set()]
+    assert moves(table([51, 50, 0, 0], IN_YARD, throw=6)) == [
+        {HOME},
+        {SAFETY},
+        {LEAVES_YARD},
+        set(),
+    ]
+    assert moves(table([51, 0, 0, 0], [19, 0, 0, 0], throw=6)) == [
+        {HOME, DANGER_NOW},
+        {LEAVES_YARD},
+        set(),
+        set(),
+    ]
 
 
 def test_safety_is_reached_only_from_a_square_that_is_not_safe(table):
-    """Not from safe square 47 (progress 48) into the home column, nor from square 8 to 13, nor within the column."""
+    """Not from safe square 47 (progress 48) into the home column, nor from square 8 to 13, nor
+    within the column.
+    """
     assert moves(table([52, 48, 9, 4], IN_YARD, throw=5)) == [{HOME}, set(), set(), {SAFETY}]
     assert moves(table([52, 48, 9, 8], IN_YARD, throw=4)) == [set(), set(), set(), set()]
     assert moves(table([51, 9, 8, 4], IN_YARD, throw=1)) == [{SAFETY}, set(), {SAFETY}, set()]
@@ -91,31 +114,59 @@ def test_danger_is_one_to_six_squares_behind(table, distance):
 
 
 def test_danger_reaches_over_the_end_of_the_ring(table):
-    """Seat 1 on square 51 is 26 of its own; the mover goes from square 1 to 5, which is six further."""
-    assert moves(table([2, 0, 0, 0], [26, 0, 0, 0], throw=4)) == [{DANGER_NOW, DANGER_THERE}, set(), set(), set()]
+    """Seat 1 on square 51 is 26 of its own; the mover goes from square 1 to 5, which is six
+    further.
+    """
+    assert moves(table([2, 0, 0, 0], [26, 0, 0, 0], throw=4)) == [
+        {DANGER_NOW, DANGER_THERE},
+        set(),
+        set(),
+        set(),
+    ]
 
 
 def test_tokens_turn_off_into_their_home_column(table):
-    """Seat 1 leaves the ring behind square 24: its 49, on square 22, threatens squares 23 and 24, but neither 25 nor 27."""
-    assert moves(table([24, 25, 26, 28], [49, 0, 0, 0], throw=4)) == [set(), set(), {DANGER_NOW}, {DANGER_NOW}]
+    """Seat 1 leaves the ring behind square 24: its 49, on square 22, threatens squares 23 and 24,
+    but neither 25 nor 27.
+    """
+    assert moves(table([24, 25, 26, 28], [49, 0, 0, 0], throw=4)) == [
+        set(),
+        set(),
+        {DANGER_NOW},
+        {DANGER_NOW},
+    ]
 
 
 def test_tokens_on_safe_squares_in_the_column_and_in_the_yard_are_in_no_danger(table):
-    """Seat 1 on squares 7 and 48, behind the mover's safe square 8 and its 51; square 9 is not safe."""
+    """Seat 1 on squares 7 and 48, behind the mover's safe square 8 and its 51; square 9 is not
+    safe.
+    """
     own = table([53, 51, 9, 0], [23, 34, 0, 0], throw=1)
     assert moves(own) == [set(), {SAFETY, DANGER_NOW}, {DANGER_THERE}, set()]
 
 
 def test_a_captured_token_threatens_no_more_but_others_do(table):
-    """To square 18, where two are captured; another on square 16, level with the mover now, stays a danger."""
+    """To square 18, where two are captured; another on square 16, level with the mover now, stays a
+    danger.
+    """
     assert moves(table([17, 0, 0, 0], [45, 45, 0, 0], throw=2))[0] == {CAPTURES}
     assert moves(table([17, 0, 0, 0], [45, 43, 0, 0], throw=2))[0] == {CAPTURES, DANGER_THERE}
 
 
 def test_ranks_that_are_not_legal_have_no_marks(table):
     """Neither the second of a pair on square 18, nor a token that the throw takes past home."""
-    assert moves(table([19, 19, 0, 0], [44, 0, 0, 0], throw=1)) == [{DANGER_NOW, DANGER_THERE}, set(), set(), set()]
-    assert moves(table([55, 19, 0, 0], [44, 0, 0, 0], throw=3)) == [set(), {SAFETY, DANGER_NOW}, set(), set()]
+    assert moves(table([19, 19, 0, 0], [44, 0, 0, 0], throw=1)) == [
+        {DANGER_NOW, DANGER_THERE},
+        set(),
+        set(),
+        set(),
+    ]
+    assert moves(table([55, 19, 0, 0], [44, 0, 0, 0], throw=3)) == [
+        set(),
+        {SAFETY, DANGER_NOW},
+        set(),
+        set(),
+    ]
 
 
 @pytest.mark.parametrize("players", [2, 3, 4])

@@ -1,4 +1,6 @@
-"""Each rule of Ludo in positions made by hand, with numbers worked out by hand: by the page written slowly, and in the compiled game."""
+"""Each rule of Ludo in positions made by hand, with numbers worked out by hand: by the page written
+slowly, and in the compiled game.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def test_a_third_six_in_a_row_moves_nothing_and_passes_the_turn(table):
 
 def test_any_other_throw_starts_the_count_of_sixes_again(table):
     """Six, a three that captures, six, six: none of them is the third in a row."""
-    own = table([10, 0, 0, 0], [45, 0, 0, 0], throw=6, then=(3, 6, 6, 5))  # 10 + 6 + 3 is on square 18, as is 45 of seat 1
+    own = table(
+        [10, 0, 0, 0], [45, 0, 0, 0], throw=6, then=(3, 6, 6, 5)
+    )  # 10 + 6 + 3 is on square 18, as is 45 of seat 1
     for throw, sixes in ((6, 1), (3, 0), (6, 1), (6, 2)):
         assert (own.seat, own.throw, own.sixes) == (0, throw, sixes)
         own.play(0)
@@ -127,7 +131,9 @@ def test_leaving_the_yard_captures_nobody(table):
 
 
 def test_nothing_is_captured_from_or_in_a_home_column(table):
-    """If the ring went on, 52 of seat 0 would be square 51, where 26 of seat 1 stands; and 52 and 54 of seat 1 squares 25 and 27."""
+    """If the ring went on, 52 of seat 0 would be square 51, where 26 of seat 1 stands; and 52 and
+    54 of seat 1 squares 25 and 27.
+    """
     own = table([50, 25, 0, 0], [54, 52, 26, 0], throw=2, then=(1, 1, 2, 1))
     own.play(0)
     assert own.tokens == [[52, 25, 0, 0], [54, 52, 26, 0]]

@@ -1,4 +1,6 @@
-"""What users' classes can do wrong while a match is played: the line that says so, and the record of the match."""
+"""What users' classes can do wrong while a match is played: the line that says so, and the record
+of the match.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import pytest
 from plain_games import Toe
 
 from sparring.errors import GameFault
-from sparring.games.looped import LoopedGame
+from sparring.games.python.game import LoopedGame
 from sparring.games.spec import GameSpec
 
 KEY = 2**64 - 5
@@ -60,35 +62,159 @@ def with_nan(observation):
     return np.where(observation > 0, np.nan, observation)
 
 
-STEP, MASK, OBSERVE = "return what this ply pays", "return True or False for each action", "return what the spec declares"
+STEP, MASK, OBSERVE = (
+    "return what this ply pays",
+    "return True or False for each action",
+    "return what the spec declares",
+)
 BREACHES = [
-    (late_step(lambda match: None), "step", "None from step", "(rewards or None, whether the match has ended)", "end step with: return "),
-    (late_step(lambda match: (None, False, {})), "step", "(None, False, {}) from step", "(rewards or None", "end step with"),
-    (late_step(lambda match: (None, None)), "step", "None for whether the match has ended", "True or False", "return rewards, and then"),
-    (late_step(lambda match: (None, 0.0)), "step", "0.0 for whether the match has ended", "True or False", "return rewards"),
-    (late_step(lambda match: ([1], True)), "step", "rewards [1]", "2 finite numbers, one for each seat, or None", STEP),
+    (
+        late_step(lambda match: None),
+        "step",
+        "None from step",
+        "(rewards or None, whether the match has ended)",
+        "end step with: return ",
+    ),
+    (
+        late_step(lambda match: (None, False, {})),
+        "step",
+        "(None, False, {}) from step",
+        "(rewards or None",
+        "end step with",
+    ),
+    (
+        late_step(lambda match: (None, None)),
+        "step",
+        "None for whether the match has ended",
+        "True or False",
+        "return rewards, and then",
+    ),
+    (
+        late_step(lambda match: (None, 0.0)),
+        "step",
+        "0.0 for whether the match has ended",
+        "True or False",
+        "return rewards",
+    ),
+    (
+        late_step(lambda match: ([1], True)),
+        "step",
+        "rewards [1]",
+        "2 finite numbers, one for each seat, or None",
+        STEP,
+    ),
     (late_step(lambda match: (1.0, True)), "step", "rewards 1.0", "2 finite numbers", STEP),
-    (late_step(lambda match: ([0, float("nan")], False)), "step", "rewards [0, nan]", "2 finite numbers", STEP),
-    (late_step(lambda match: ([float("-inf"), 0], True)), "step", "rewards [-inf, 0]", "2 finite numbers", STEP),
-    (late_step(lambda match: ([1e39, 0], True)), "step", "rewards [1e+39, 0]", "2 finite numbers", STEP),
-    (late_step(lambda match: (["1", "2"], True)), "step", "rewards ['1', '2']", "2 finite numbers", STEP),
-    (late_step(lambda match: ([[1], [2]], True)), "step", "rewards [[1], [2]]", "2 finite numbers", STEP),
-    (late_seat(2), "step", "seat 2", "a whole number from 0 to 1", "set self.seat to who decides now"),
+    (
+        late_step(lambda match: ([0, float("nan")], False)),
+        "step",
+        "rewards [0, nan]",
+        "2 finite numbers",
+        STEP,
+    ),
+    (
+        late_step(lambda match: ([float("-inf"), 0], True)),
+        "step",
+        "rewards [-inf, 0]",
+        "2 finite numbers",
+        STEP,
+    ),
+    (
+        late_step(lambda match: ([1e39, 0], True)),
+        "step",
+        "rewards [1e+39, 0]",
+        "2 finite numbers",
+        STEP,
+    ),
+    (
+        late_step(lambda match: (["1", "2"], True)),
+        "step",
+        "rewards ['1', '2']",
+        "2 finite numbers",
+        STEP,
+    ),
+    (
+        late_step(lambda match: ([[1], [2]], True)),
+        "step",
+        "rewards [[1], [2]]",
+        "2 finite numbers",
+        STEP,
+    ),
+    (
+        late_seat(2),
+        "step",
+        "seat 2",
+        "a whole number from 0 to 1",
+        "set self.seat to who decides now",
+    ),
     (late_seat(-1), "step", "seat -1", "a whole number from 0 to 1", "set self.seat"),
     (late_seat(None), "step", "seat None", "a whole number", "set self.seat"),
     (late_seat(0.0), "step", "seat 0.0", "a whole number", "set self.seat"),
     (late_view("mask", lambda mask: mask[:8]), "mask", "a mask of bool (8,)", "bool (9,)", MASK),
     (late_view("mask", lambda mask: [0, 3, 5]), "mask", "a mask of int64 (3,)", "bool (9,)", MASK),
-    (late_view("mask", lambda mask: np.flatnonzero([1] * 9)), "mask", "a mask with 2", "bool (9,)", MASK),
-    (late_view("mask", lambda mask: mask.astype(float)), "mask", "a mask of float64 (9,)", "bool (9,)", MASK),
+    (
+        late_view("mask", lambda mask: np.flatnonzero([1] * 9)),
+        "mask",
+        "a mask with 2",
+        "bool (9,)",
+        MASK,
+    ),
+    (
+        late_view("mask", lambda mask: mask.astype(float)),
+        "mask",
+        "a mask of float64 (9,)",
+        "bool (9,)",
+        MASK,
+    ),
     (late_view("mask", lambda mask: None), "mask", "a mask of object ()", "bool (9,)", MASK),
-    (late_view("mask", lambda mask: [[True], [True, False]]), "mask", "a mask that is no array", "bool (9,)", MASK),
-    (late_view("mask", lambda mask: mask & False), "mask", "no legal action", "at least one while a match goes on", "end the match, or"),
-    (late_view("observe", lambda seen: seen[0]), "observe", "an observation of int8 (3, 3)", "int8 (2, 3, 3)", OBSERVE),
-    (late_view("observe", lambda seen: 1), "observe", "an observation of int64 ()", "int8 (2, 3, 3)", OBSERVE),
-    (late_view("observe", lambda seen: seen * 1.0), "observe", "an observation of float64 (2, 3, 3)", "int8 (2, 3, 3)", OBSERVE),
-    (late_view("observe", lambda seen: seen + np.int64(299)), "observe", "an observation with 299", "int8 (2, 3, 3)", OBSERVE),
-    (late_view("observe", lambda seen: None), "observe", "an observation of object ()", "int8 (2, 3, 3)", OBSERVE),
+    (
+        late_view("mask", lambda mask: [[True], [True, False]]),
+        "mask",
+        "a mask that is no array",
+        "bool (9,)",
+        MASK,
+    ),
+    (
+        late_view("mask", lambda mask: mask & False),
+        "mask",
+        "no legal action",
+        "at least one while a match goes on",
+        "end the match, or",
+    ),
+    (
+        late_view("observe", lambda seen: seen[0]),
+        "observe",
+        "an observation of int8 (3, 3)",
+        "int8 (2, 3, 3)",
+        OBSERVE,
+    ),
+    (
+        late_view("observe", lambda seen: 1),
+        "observe",
+        "an observation of int64 ()",
+        "int8 (2, 3, 3)",
+        OBSERVE,
+    ),
+    (
+        late_view("observe", lambda seen: seen * 1.0),
+        "observe",
+        "an observation of float64 (2, 3, 3)",
+        "int8 (2, 3, 3)",
+        OBSERVE,
+    ),
+    (
+        late_view("observe", lambda seen: seen + np.int64(299)),
+        "observe",
+        "an observation with 299",
+        "int8 (2, 3, 3)",
+        OBSERVE,
+    ),
+    (
+        late_view("observe", lambda seen: None),
+        "observe",
+        "an observation of object ()",
+        "int8 (2, 3, 3)",
+        OBSERVE,
+    ),
 ]
 
 
@@ -103,7 +229,11 @@ def fault_of(match, actions=(4, 0), slots=3):
     return raised.value
 
 
-@pytest.mark.parametrize(("match", "during", "got", "expected", "remedy"), BREACHES, ids=[f"{row[1]}: {row[2]}" for row in BREACHES])
+@pytest.mark.parametrize(
+    ("match", "during", "got", "expected", "remedy"),
+    BREACHES,
+    ids=[f"{row[1]}: {row[2]}" for row in BREACHES],
+)
 def test_what_the_contract_does_not_allow(match, during, got, expected, remedy):
     fault = fault_of(match)
     line = getattr(match, during).__code__.co_firstlineno
@@ -113,11 +243,23 @@ def test_what_the_contract_does_not_allow(match, during, got, expected, remedy):
     assert "\n" not in str(fault)
     cause = fault.record.pop("cause")
     assert cause.startswith(f"got {got}, expected {expected}")
-    assert fault.record == {"game": "my_game:Wrong", "key": KEY, "actions": [4, 0], "during": during, "traceback": ""}
+    assert fault.record == {
+        "game": "my_game:Wrong",
+        "key": KEY,
+        "actions": [4, 0],
+        "during": during,
+        "traceback": "",
+    }
 
 
 class ShowsFloats(Late):
-    spec = GameSpec(num_players=2, num_actions=9, observation_shape=(2, 3, 3), observation_dtype="float32", max_plies=9)
+    spec = GameSpec(
+        num_players=2,
+        num_actions=9,
+        observation_shape=(2, 3, 3),
+        observation_dtype="float32",
+        max_plies=9,
+    )
 
     def observe(self, seat):
         return np.full((2, 3, 3), self.worst if self.late else 0.5)
@@ -126,9 +268,14 @@ class ShowsFloats(Late):
 @pytest.mark.parametrize("worst", [np.nan, np.inf, 1e39])
 def test_floats_that_are_no_numbers_are_not_shown(worst):
     fault = fault_of(type("Wrong", (ShowsFloats,), {"worst": worst}))
-    assert re.fullmatch(rf"game my_game:Wrong breaks .* in observe \({HERE}, line \d+\): got NaN or infinity, expected .*", str(fault))
+    assert re.fullmatch(
+        rf"game my_game:Wrong breaks .* in observe \({HERE}, line \d+\): got NaN or infinity, expected .*",
+        str(fault),
+    )
     assert fault.record["actions"] == [4, 0]
-    shows_others = type("Wrong", (ShowsFloats,), {"worst": worst, "late": property(lambda self: False)})
+    shows_others = type(
+        "Wrong", (ShowsFloats,), {"worst": worst, "late": property(lambda self: False)}
+    )
     game = LoopedGame("my_game:Wrong", shows_others, 1)
     game.reset(np.zeros(1, int), np.zeros(1, np.uint64))
     shows_others.late = True
@@ -180,8 +327,16 @@ def line_of(function, text):
 @pytest.mark.parametrize(
     ("during", "line", "cause"),
     [
-        ("reset", line_of(Crashes.reset, "num_players"), "FrozenInstanceError: cannot assign to field 'num_players'"),
-        ("mask", line_of(Crashes.mask, "reshape"), "ValueError: cannot reshape array of size 3 into shape (2,)"),
+        (
+            "reset",
+            line_of(Crashes.reset, "num_players"),
+            "FrozenInstanceError: cannot assign to field 'num_players'",
+        ),
+        (
+            "mask",
+            line_of(Crashes.mask, "reshape"),
+            "ValueError: cannot reshape array of size 3 into shape (2,)",
+        ),
         ("observe", line_of(Crashes.observe, "raise"), "LookupError: raise LookupError"),
         ("step", line_of(crash, "//"), "ZeroDivisionError: integer division or modulo by zero"),
     ],
@@ -198,20 +353,35 @@ def test_an_exception_is_told_with_its_line(during, line, cause):
         fault, name, actions = fault_of(match), "my_game:Wrong", [4, 0]
         remedy = "mend it, then try it out: sparring check-game my_game:Wrong"
     kind, _, text = cause.partition(": ")
-    assert str(fault) == f"game {name} raised {kind} in {during} ({HERE}, line {line}): {text}; {remedy}"
+    assert (
+        str(fault)
+        == f"game {name} raised {kind} in {during} ({HERE}, line {line}): {text}; {remedy}"
+    )
     trace = fault.record.pop("traceback")
     assert trace.startswith("Traceback (most recent call last):\n")
     assert f'{HERE}", line {line}' in trace
-    assert fault.record == {"game": name, "key": KEY, "actions": actions, "during": during, "cause": cause}
+    assert fault.record == {
+        "game": name,
+        "key": KEY,
+        "actions": actions,
+        "during": during,
+        "cause": cause,
+    }
     assert fault.__cause__ is not None
 
 
 def test_exceptions_in_texts():
     game = LoopedGame("my_game:Wrong", Crashes, 1)
     game.reset(np.zeros(1, int), np.zeros(1, np.uint64))
-    with pytest.raises(GameFault, match=rf"raised RuntimeError in __str__ \({HERE}, line \d+\): ink is out; mend it"):
+    with pytest.raises(
+        GameFault,
+        match=rf"raised RuntimeError in __str__ \({HERE}, line \d+\): ink is out; mend it",
+    ):
         game.text(0)
-    with pytest.raises(GameFault, match=rf"raised AttributeError in action_text \({HERE}, line \d+\): 'Crashes' object has no attribute"):
+    with pytest.raises(
+        GameFault,
+        match=rf"raised AttributeError in action_text \({HERE}, line \d+\): 'Crashes' object has no attribute",
+    ):
         game.action_text(0, 1)
 
 
@@ -239,7 +409,10 @@ def test_what_goes_wrong_on_a_copy_is_apart_from_what_was_played():
     with pytest.raises(GameFault, match=r"in step \(.*: got rewards \[1, nan\]") as raised:
         game.win_or_block(np.zeros(1, int))
     assert raised.value.record["actions"] == [0, 3, 1]
-    assert raised.value.record["tried"] == [4, 2]  # a block is looked for: 4 elsewhere lets seat 0 win with 2
+    assert raised.value.record["tried"] == [
+        4,
+        2,
+    ]  # a block is looked for: 4 elsewhere lets seat 0 win with 2
 
 
 class CannotBeCopied(Toe):
@@ -251,7 +424,10 @@ class CannotBeCopied(Toe):
 def test_a_match_that_cannot_be_copied():
     game = LoopedGame("my_game:Wrong", CannotBeCopied, 1)
     game.reset(np.zeros(1, int), np.zeros(1, np.uint64))
-    with pytest.raises(GameFault, match=r"in copy: got TypeError: cannot pickle 'generator' object, .*; give the class a method copy"):
+    with pytest.raises(
+        GameFault,
+        match=r"in copy: got TypeError: cannot pickle 'generator' object, .*; give the class a method copy",
+    ):
         game.win_or_block(np.zeros(1, int))
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from sparring.errors import ConfigurationError
-from sparring.games import canonical, is_built_in, is_own, label, make, names, player_numbers, spec_of, with_players
+from sparring.games import (
+    canonical,
+    is_built_in,
+    is_own,
+    label,
+    make,
+    names,
+    player_numbers,
+    spec_of,
+    with_players,
+)
 from sparring.games.names import GameName, parse
 
 
@@ -35,7 +45,22 @@ def test_a_name_is_taken_apart_and_put_together(text, parts, text_again, file_na
 
 
 @pytest.mark.parametrize(
-    "text", ["", "4ludo", "ludo(", "ludo)", "a:", ":b", "ludo(4)", "ludo(a b=4)", "../x", "a b", "a(x=1,x=2)", "a(,)", "a" * 501]
+    "text",
+    [
+        "",
+        "4ludo",
+        "ludo(",
+        "ludo)",
+        "a:",
+        ":b",
+        "ludo(4)",
+        "ludo(a b=4)",
+        "../x",
+        "a b",
+        "a(x=1,x=2)",
+        "a(,)",
+        "a" * 501,
+    ],
 )
 def test_what_is_no_name(text):
     with pytest.raises(ConfigurationError, match="expected"):
@@ -45,7 +70,11 @@ def test_what_is_no_name(text):
 def test_equal_games_have_equal_names():
     assert canonical("ludo") == canonical("ludo(num_players=2)") == spec_of("ludo").name == "ludo"
     assert make("ludo(num_players=2)", 1).spec.name == "ludo"
-    assert canonical("ludo(num_players=3)") == make("ludo(num_players=3)", 1).spec.name == "ludo(num_players=3)"
+    assert (
+        canonical("ludo(num_players=3)")
+        == make("ludo(num_players=3)", 1).spec.name
+        == "ludo(num_players=3)"
+    )
     for name in names():
         for number in player_numbers(name):
             game = with_players(name, number)
@@ -78,14 +107,23 @@ def test_games_that_are_not_there(name, words):
 
 
 def test_whose_code_a_game_runs():
-    assert [is_own(name) for name in ("ludo", "openspiel:go", "pettingzoo:classic/go-v5", "a:B", "compiled:a")] == [False] * 3 + [True] * 2
-    assert [is_built_in(name) for name in ("ludo(num_players=3)", "openspiel:go", "a:B")] == [True, False, False]
+    assert [
+        is_own(name)
+        for name in ("ludo", "openspiel:go", "pettingzoo:classic/go-v5", "a:B", "compiled:a")
+    ] == [False] * 3 + [True] * 2
+    assert [is_built_in(name) for name in ("ludo(num_players=3)", "openspiel:go", "a:B")] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_compiled_rules_take_no_arguments():
     name = "compiled:sparring.games.connect_four"
     for argument in ("goal", "num_players"):
-        with pytest.raises(ConfigurationError, match=f"takes no arguments: got {argument}, expected none"):
+        with pytest.raises(
+            ConfigurationError, match=f"takes no arguments: got {argument}, expected none"
+        ):
             make(f"{name}({argument}=2)", 1)
     assert with_players(name, 2) == name
     with pytest.raises(ConfigurationError, match=r"^num_players: got 5, expected 2, as compiled:"):

@@ -32,10 +32,17 @@ def test_three_in_a_row_win_whichever_is_marked_last(line, seat):
     others = [cell for cell in range(9) if cell not in line]
     for order in itertools.permutations(line):
         for replies in itertools.permutations(others, 2 + seat):
-            if set(replies) in [set(other) for other in LINES]:  # then the second seat's opponent has won before
+            if set(replies) in [
+                set(other) for other in LINES
+            ]:  # then the second seat's opponent has won before
                 continue
             first, second = (order, replies) if seat == 0 else (replies, order)
-            actions = [cell for pair in itertools.zip_longest(first, second) for cell in pair if cell is not None]
+            actions = [
+                cell
+                for pair in itertools.zip_longest(first, second)
+                for cell in pair
+                if cell is not None
+            ]
             _, rewards, ended = play(actions)
             assert ended
             assert rewards == ([1, -1] if seat == 0 else [-1, 1])
@@ -61,7 +68,10 @@ def test_every_empty_cell_is_legal():
 def test_the_observation_is_the_movers_view():
     observation = np.zeros((2, 3, 3), np.int8)
     rules.observe(play([4, 0, 8])[0], observation)  # seat 1 to move: its mark is in the corner
-    assert observation.tolist() == [[[1, 0, 0], [0, 0, 0], [0, 0, 0]], [[0, 0, 0], [0, 1, 0], [0, 0, 1]]]
+    assert observation.tolist() == [
+        [[1, 0, 0], [0, 0, 0], [0, 0, 0]],
+        [[0, 0, 0], [0, 1, 0], [0, 0, 1]],
+    ]
 
 
 def test_all_seven_symmetries_are_declared():

@@ -1,4 +1,6 @@
-"""What goes wrong with moves that are only tried: apart in the record, and tried again when the match is played again."""
+"""What goes wrong with moves that are only tried: apart in the record, and tried again when the
+match is played again.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ import pytest
 from plain_games import Toe
 
 from sparring.errors import FileFormatError, GameFault
-from sparring.games.compiled import CompiledGame
+from sparring.games.compiled.game import CompiledGame
 from sparring.games.faults import play_again, read_fault, save_fault
-from sparring.games.looped import LoopedGame
+from sparring.games.python.game import LoopedGame
 
 
 class WinsBadly(Toe):

@@ -37,13 +37,22 @@ class Paths:
     name: str
 
 
-def shown(folder: Path, *reports: dict[str, float], terminal: bool, total: int = 100_000, name: str = "connect_four-3") -> str:
+def shown(
+    folder: Path,
+    *reports: dict[str, float],
+    terminal: bool,
+    total: int = 100_000,
+    name: str = "connect_four-3",
+) -> str:
     """What a console of 80 columns is sent."""
     out = io.StringIO()
     console = Console(file=out, width=80, height=40, force_terminal=terminal, color_system=None)
     paths = Paths(folder / "metrics.jsonl", folder / "tensorboard", name)
     with Monitor(paths, total_episodes=total, tensorboard=False, console=console) as monitor:
-        monitor.note("[bold]worker 0[/bold] was replaced\nTraceback :smile: of its last words " + "and more " * 20)
+        monitor.note(
+            "[bold]worker 0[/bold] was replaced\nTraceback :smile: of its last words "
+            + "and more " * 20
+        )
         for values in reports:
             monitor.report(values, plies=1)
     return out.getvalue()
@@ -55,7 +64,9 @@ def columns(text: str) -> int:
 
 @pytest.mark.parametrize("values", [{}, ORDINARY, HUGE])
 @pytest.mark.parametrize("terminal", [True, False])
-def test_no_line_is_longer_than_80_columns(tmp_path: Path, values: dict[str, float], terminal: bool) -> None:
+def test_no_line_is_longer_than_80_columns(
+    tmp_path: Path, values: dict[str, float], terminal: bool
+) -> None:
     assert columns(shown(tmp_path, values, terminal=terminal)) <= 80
     assert columns(shown(tmp_path, values, terminal=terminal, total=10**15, name="n" * 200)) <= 80
 
@@ -71,7 +82,12 @@ def test_the_live_panel_shows_the_figures(tmp_path: Path) -> None:
 
 
 def test_the_rating_is_shown_once_there_is_one(tmp_path: Path) -> None:
-    rated = {**ORDINARY, "selfplay/pool_size": 7.0, "selfplay/rating_mu": 31.27, "selfplay/rating_sigma": 0.914}
+    rated = {
+        **ORDINARY,
+        "selfplay/pool_size": 7.0,
+        "selfplay/rating_mu": 31.27,
+        "selfplay/rating_sigma": 0.914,
+    }
     text = CONTROL.sub("", shown(tmp_path, rated, terminal=True))
     assert re.search("snapshots +7 +rating +31.3 +its deviation +0.914", text)
     assert columns(text) <= 80
@@ -86,11 +102,15 @@ def test_a_warning_is_a_paragraph_of_80_columns(tmp_path: Path, terminal: bool, 
     console = Console(file=out, width=width, height=40, force_terminal=terminal, color_system=None)
     paths = Paths(tmp_path / "metrics.jsonl", tmp_path / "tensorboard", "run")
     with Monitor(paths, total_episodes=1, tensorboard=False, console=console) as monitor:
-        monitor.warn("the agent forgets: it scores [0.31] in 200 matches against snapshot:3, an old snapshot of itself")
+        monitor.warn(
+            "the agent forgets: it scores [0.31] in 200 matches against snapshot:3, an old snapshot of itself"
+        )
     text = CONTROL.sub("", out.getvalue())
     assert columns(text) <= 80
     lines = [line.rstrip() for line in text.splitlines()]
-    assert "warning: the agent forgets: it scores [0.31] in 200 matches against snapshot:3," in lines
+    assert (
+        "warning: the agent forgets: it scores [0.31] in 200 matches against snapshot:3," in lines
+    )
     assert "         an old snapshot of itself" in lines
 
 
@@ -126,7 +146,9 @@ def test_no_console_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr() == ("", "")
 
 
-def test_the_console_follows_a_redirected_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_console_follows_a_redirected_standard_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     paths = Paths(tmp_path / "metrics.jsonl", tmp_path / "tensorboard", "run")
     with Monitor(paths, total_episodes=1, tensorboard=False) as monitor:
         monitor.note("hello")

@@ -22,7 +22,9 @@ def paths(folder: Path) -> Paths:
 
 
 def report(folder: Path, *reports: tuple[int, dict[str, float]], tensorboard: bool = True) -> None:
-    with Monitor(paths(folder), total_episodes=100, tensorboard=tensorboard, console=False) as monitor:
+    with Monitor(
+        paths(folder), total_episodes=100, tensorboard=tensorboard, console=False
+    ) as monitor:
         for plies, values in reports:
             monitor.report(values, plies=plies)
 
@@ -35,14 +37,25 @@ def scalars(folder: Path) -> list[tuple[str, int, float]]:
     found = []
     for path in sorted((folder / "tensorboard").iterdir()):
         for event in EventFileLoader(str(path)).Load():
-            found += [(value.tag, event.step, value.tensor.float_val[0]) for value in event.summary.value]
+            found += [
+                (value.tag, event.step, value.tensor.float_val[0]) for value in event.summary.value
+            ]
     return found
 
 
 def test_both_files_have_the_same_tags_and_plies_as_x(tmp_path: Path) -> None:
-    report(tmp_path, (50, {"train/loss": 0.5, "rollout/episodes": 10.0}), (90, {"train/loss": 0.25}))
-    assert [(line["plies"], line["train/loss"]) for line in lines(tmp_path)] == [(50, 0.5), (90, 0.25)]
-    assert scalars(tmp_path) == [("train/loss", 50, 0.5), ("rollout/episodes", 50, 10.0), ("train/loss", 90, 0.25)]
+    report(
+        tmp_path, (50, {"train/loss": 0.5, "rollout/episodes": 10.0}), (90, {"train/loss": 0.25})
+    )
+    assert [(line["plies"], line["train/loss"]) for line in lines(tmp_path)] == [
+        (50, 0.5),
+        (90, 0.25),
+    ]
+    assert scalars(tmp_path) == [
+        ("train/loss", 50, 0.5),
+        ("rollout/episodes", 50, 10.0),
+        ("train/loss", 90, 0.25),
+    ]
 
 
 def test_a_resumed_run_appends(tmp_path: Path) -> None:
@@ -53,7 +66,13 @@ def test_a_resumed_run_appends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "kept"), [('{"plies": 1}\n{"plies": 2, "tr', [1, 3]), ('{"plies', [3]), ('{"plies": 1}\n', [1, 3]), ("", [3])]
+    ("left", "kept"),
+    [
+        ('{"plies": 1}\n{"plies": 2, "tr', [1, 3]),
+        ('{"plies', [3]),
+        ('{"plies": 1}\n', [1, 3]),
+        ("", [3]),
+    ],
 )
 def test_a_line_that_a_kill_cut_off_is_dropped(tmp_path: Path, left: str, kept: list[int]) -> None:
     (tmp_path / "metrics.jsonl").write_text(left)

@@ -55,13 +55,46 @@ def test_opponents_in_order() -> None:
         }
     )  # fmt: skip
     opponents = progress.opponents()
-    assert [opponent.name for opponent in opponents] == ["one_ply", "random", "self", "snapshot:10", "snapshot:2"]
-    assert (opponents[0].exploring, opponents[0].greedy, opponents[0].greedy_draws) == (0.1, 0.4, 0.05)
-    assert (opponents[1].exploring, opponents[1].greedy, opponents[1].greedy_draws) == (None, 0.9, None)
+    assert [opponent.name for opponent in opponents] == [
+        "one_ply",
+        "random",
+        "self",
+        "snapshot:10",
+        "snapshot:2",
+    ]
+    assert (opponents[0].exploring, opponents[0].greedy, opponents[0].greedy_draws) == (
+        0.1,
+        0.4,
+        0.05,
+    )
+    assert (opponents[1].exploring, opponents[1].greedy, opponents[1].greedy_draws) == (
+        None,
+        0.9,
+        None,
+    )
 
 
 def test_words_for_figures() -> None:
-    assert [clock_time(seconds) for seconds in (None, 0, 59.6, 61, 3599.7, 3723)] == ["-", "0:00", "1:00", "1:01", "1:00:00", "1:02:03"]
+    assert [clock_time(seconds) for seconds in (None, 0, 59.6, 61, 3599.7, 3723)] == [
+        "-",
+        "0:00",
+        "1:00",
+        "1:01",
+        "1:00:00",
+        "1:02:03",
+    ]
     assert [percent(share) for share in (None, 0.0, 0.514, 1.0)] == ["", "  0 %", " 51 %", "100 %"]
-    assert [count(value) for value in (None, 0.0, 0.25, 9.5, 10.5, 12345.6)] == ["-", "0", "0.2", "9.5", "10", "12,346"]
-    assert [figure(value) for value in (None, 0.012345, 5e-4, -1.5)] == ["-", "0.0123", "0.0005", "-1.5"]
+    assert [count(value) for value in (None, 0.0, 0.25, 9.5, 10.5, 12345.6)] == [
+        "-",
+        "0",
+        "0.2",
+        "9.5",
+        "10",
+        "12,346",
+    ]
+    assert [figure(value) for value in (None, 0.012345, 5e-4, -1.5)] == [
+        "-",
+        "0.0123",
+        "0.0005",
+        "-1.5",
+    ]

@@ -7,21 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparring.opponents.eviction import leaver
+from sparring.opponents.pool import leaver
 
 
 @pytest.mark.parametrize(
     ("numbers", "leaves"),
     [
-        # Ages 4 3 2 1, the untrained agent 5: gaps log 5/4, 4/3, 3/2, 2 = 0.223 0.288 0.405 0.693; products 0.064 0.117 0.281.
+        # Ages 4 3 2 1, the untrained agent 5: gaps log 5/4, 4/3, 3/2, 2 = 0.223 0.288 0.405 0.693;
+        # products 0.064 0.117 0.281.
         ([1, 2, 3, 4], 1),
-        # Ages 4 3 2 1, the untrained agent 6: gaps 0.405 0.288 0.405 0.693; products 0.117 0.117 0.281, the older of equals.
+        # Ages 4 3 2 1, the untrained agent 6: gaps 0.405 0.288 0.405 0.693; products 0.117 0.117
+        # 0.281, the older of equals.
         ([2, 3, 4, 5], 2),
-        # Ages 4 3 2 1, the untrained agent 7: gaps 0.560 0.288 0.405 0.693; products 0.161 0.117 0.281.
+        # Ages 4 3 2 1, the untrained agent 7: gaps 0.560 0.288 0.405 0.693; products 0.161 0.117
+        # 0.281.
         ([3, 4, 5, 6], 4),
         # Ages 8 4 2 1, the untrained agent 16: all gaps are log 2, the oldest of equals.
         ([8, 12, 14, 15], 8),
-        # Ages 64 63 2 1, the untrained agent 100: gaps 0.446 0.016 3.450 0.693; products 0.007 0.054 2.391.
+        # Ages 64 63 2 1, the untrained agent 100: gaps 0.446 0.016 3.450 0.693; products 0.007
+        # 0.054 2.391.
         ([36, 37, 98, 99], 36),
         ([3, 7], 3),
     ],
@@ -46,7 +50,9 @@ def test_the_remaining_gaps_are_as_even_as_can_be(numbers: set[int]) -> None:
 
 
 def test_a_pool_of_ten_reaches_far_back_with_few() -> None:
-    """After 1,000 snapshots: half of the ten are of the last twenty, and the oldest is from the first two thirds of the run."""
+    """After 1,000 snapshots: half of the ten are of the last twenty, and the oldest is from the
+    first two thirds of the run.
+    """
     pool: list[int] = []
     for number in range(1, 1_001):
         pool.append(number)

@@ -1,10 +1,11 @@
-"""Ludo's own players against their documented order, written slowly over the slow rules, on positions from random matches."""
+"""Ludo's own players against their documented order, written slowly over the slow rules, on
+positions from random matches.
+"""
 
 from __future__ import annotations
 
 import importlib
 import random
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,6 @@ MATCHES = 60
 @pytest.fixture
 def reference(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The slow rules, which stand beside the tests of the games."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "games")
     return importlib.import_module("ludo_reference")
 
 
@@ -47,17 +47,29 @@ SLOW = {"ludo:greedy": greedy, "ludo:racer": racer}
 def test_the_players_keep_their_order(reference: Any, num_players: int) -> None:
     """In slots in any order, whatever the draws."""
     rng, numpy_rng = random.Random(num_players), np.random.default_rng(num_players)
-    game, keys = make(GAMES[num_players], MATCHES), numpy_rng.integers(2**64, size=MATCHES, dtype=np.uint64)
+    game, keys = (
+        make(GAMES[num_players], MATCHES),
+        numpy_rng.integers(2**64, size=MATCHES, dtype=np.uint64),
+    )
     game.reset(np.arange(MATCHES), keys)
     matches = [reference.Match(num_players, reference.throws_of(key)) for key in keys.tolist()]
     reasons, choices = set(), 0
-    while live := [slot for slot, match in enumerate(matches) if not (match.terminated or match.truncated)]:
+    while live := [
+        slot for slot, match in enumerate(matches) if not (match.terminated or match.truncated)
+    ]:
         rng.shuffle(live)
         for name, slow in SLOW.items():
-            chosen = scripted_player(name).act(game, np.array(live), numpy_rng.random((len(live), 2)))
+            chosen = scripted_player(name).act(
+                game, np.array(live), numpy_rng.random((len(live), 2))
+            )
             assert chosen.dtype == np.int64
             for slot, action in zip(live, chosen.tolist(), strict=True):
-                assert action == slow(matches[slot]), (name, matches[slot].tokens, matches[slot].seat, matches[slot].throw)
+                assert action == slow(matches[slot]), (
+                    name,
+                    matches[slot].tokens,
+                    matches[slot].seat,
+                    matches[slot].throw,
+                )
         actions = np.full(MATCHES, -1)
         for slot in live:
             match = matches[slot]
@@ -70,7 +82,8 @@ def test_the_players_keep_their_order(reference: Any, num_players: int) -> None:
     assert choices > 1000
 
 
-# Tokens of seat 0 and seat 1, the throw, the choice. Square s is progress s + 1 of seat 0, s + 27 (or s - 25 from square 26 on) of seat 1.
+# Tokens of seat 0 and seat 1, the throw, the choice. Square s is progress s + 1 of seat 0, s + 27
+# (or s - 25 from square 26 on) of seat 1.
 ORDER = {
     "captures before coming home": ([55, 14, 0, 0], [42, 0, 0, 0], 2, 1),
     "comes home before leaving the yard": ([51, 30, 0, 0], [0, 0, 0, 0], 6, 0),
@@ -90,12 +103,21 @@ def test_greedy_by_hand(own: list[int], other: list[int], throw: int, choice: in
     game.reset(np.zeros(1, np.int64), np.zeros(1, np.uint64))
     state = game.get_state()
     state["states"]["progress"][0] = np.sort([own, other], axis=1)[:, ::-1]
-    state["states"]["seat"], state["states"]["roll"], state["states"]["sixes"] = 0, throw, int(throw == 6)
+    state["states"]["seat"], state["states"]["roll"], state["states"]["sixes"] = (
+        0,
+        throw,
+        int(throw == 6),
+    )
     game.set_state(state)
-    assert scripted_player("ludo:greedy").act(game, np.zeros(1, np.int64), np.zeros((1, 2))).tolist() == [choice]
+    assert scripted_player("ludo:greedy").act(
+        game, np.zeros(1, np.int64), np.zeros((1, 2))
+    ).tolist() == [choice]
 
 
 def test_where_nothing_is_legal_the_answer_is_no_action() -> None:
     game = make("ludo", 1)  # no match has begun
     for name in SLOW:
-        assert scripted_player(name).act(game, np.zeros(3, np.int64), np.zeros((3, 2))).tolist() == [-1] * 3
+        assert (
+            scripted_player(name).act(game, np.zeros(3, np.int64), np.zeros((3, 2))).tolist()
+            == [-1] * 3
+        )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparring.opponents.matchmaking import Matchmaking, named_shares, snapshot_shares
+from sparring.opponents.pool import Matchmaking, named_shares, snapshot_shares
 
 SCORES = np.array([0.9, 0.5, 0.2, 0.8])
 
@@ -46,7 +46,9 @@ def test_where_all_fit_a_plan_has_the_shares_themselves() -> None:
 
 @pytest.mark.parametrize("most", [1, 2, 3])
 def test_over_many_plans_everyone_is_met_by_their_share(most: int) -> None:
-    """Whoever is above 1 / most is named in every plan. 20,000 plans: the standard error of a mean is at most 0.5 / sqrt(20,000)."""
+    """Whoever is above 1 / most is named in every plan. 20,000 plans: the standard error of a mean
+    is at most 0.5 / sqrt(20,000).
+    """
     shares = np.array([0.55, 0.05, 0.25, 0.15])
     generator = np.random.default_rng(5)
     plans = np.array([named_shares(shares, most, generator) for _ in range(20_000)])
@@ -55,11 +57,19 @@ def test_over_many_plans_everyone_is_met_by_their_share(most: int) -> None:
         assert (plans[:, 0] > 0).all()
 
 
-@given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12), st.integers(1, 12), st.integers(0, 2**32))
-def test_a_plan_never_names_too_many_nor_leaves_a_part_over(scores: list[float], most: int, seed: int) -> None:
+@given(
+    st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12),
+    st.integers(1, 12),
+    st.integers(0, 2**32),
+)
+def test_a_plan_never_names_too_many_nor_leaves_a_part_over(
+    scores: list[float], most: int, seed: int
+) -> None:
     kinds: tuple[Matchmaking, ...] = ("self", "uniform", "recent")
     for kind in kinds:
-        parts = named_shares(snapshot_shares(kind, np.array(scores), "hard"), most, np.random.default_rng(seed))
+        parts = named_shares(
+            snapshot_shares(kind, np.array(scores), "hard"), most, np.random.default_rng(seed)
+        )
         assert np.count_nonzero(parts) <= most
         assert parts.sum() == pytest.approx(1.0)
     inner = 0.01 + 0.98 * np.array(scores)

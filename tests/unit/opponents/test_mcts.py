@@ -8,7 +8,7 @@ from lines_of_play import played, random_lines
 
 from sparring.evaluation import play_matches, score_matches
 from sparring.games import make
-from sparring.games.compiled import CompiledGame
+from sparring.games.compiled.game import CompiledGame
 from sparring.opponents.scripted import scripted_player
 
 TIC_TAC_TOE = "sparring.games.tic_tac_toe"
@@ -16,12 +16,16 @@ FIRST = np.zeros(1, np.int64)
 
 
 def test_more_playouts_play_better() -> None:
-    """A win counting 1, a draw 1/2: floor 0, equals 0.5, ceiling 1; measured were 0.97, 0.04 and 0.76."""
+    """A win counting 1, a draw 1/2: floor 0, equals 0.5, ceiling 1; measured were 0.97, 0.04 and
+    0.76.
+    """
     game = partial(make, "connect_four")
     scores = {}
     for first, second in (("mcts:100", "mcts:10"), ("mcts:10", "mcts:100"), ("mcts:10", "random")):
         players = [scripted_player(first), scripted_player(second)]
-        scores[first, second] = score_matches(play_matches(game, players, matches=200, seed=0)).score
+        scores[first, second] = score_matches(
+            play_matches(game, players, matches=200, seed=0)
+        ).score
     assert scores["mcts:100", "mcts:10"] > 0.8
     assert scores["mcts:10", "mcts:100"] < 0.2
     assert scores["mcts:10", "random"] > 0.7
@@ -39,7 +43,10 @@ def test_it_wins_and_it_blocks(line: list[int], move: int) -> None:
     game = make("tic_tac_toe", 1)
     played(game, [line])
     uniforms = np.random.default_rng(0).random((50, 2))
-    assert scripted_player("mcts:300").act(game, np.zeros(50, np.int64), uniforms).tolist() == [move] * 50
+    assert (
+        scripted_player("mcts:300").act(game, np.zeros(50, np.int64), uniforms).tolist()
+        == [move] * 50
+    )
 
 
 def test_its_moves_follow_from_its_draws() -> None:
@@ -48,15 +55,22 @@ def test_its_moves_follow_from_its_draws() -> None:
     uniforms[1] = uniforms[0]
     moves = scripted_player("mcts:7").act(game, slots, uniforms)
     assert moves[0] == moves[1]
-    assert scripted_player("mcts:7").act(game, slots[::-1], uniforms[::-1]).tolist() == moves[::-1].tolist()
-    many = scripted_player("mcts:7").act(game, np.zeros(100, np.int64), np.random.default_rng(1).random((100, 2)))
+    assert (
+        scripted_player("mcts:7").act(game, slots[::-1], uniforms[::-1]).tolist()
+        == moves[::-1].tolist()
+    )
+    many = scripted_player("mcts:7").act(
+        game, np.zeros(100, np.int64), np.random.default_rng(1).random((100, 2))
+    )
     assert set(many.tolist()) == set(range(7))  # seven playouts visit each move once
 
 
 def test_one_playout_is_a_random_move() -> None:
     game = make("tic_tac_toe", 1)
     played(game, [[4]])
-    moves = scripted_player("mcts:1").act(game, np.zeros(8000, np.int64), np.random.default_rng(0).random((8000, 2)))
+    moves = scripted_player("mcts:1").act(
+        game, np.zeros(8000, np.int64), np.random.default_rng(0).random((8000, 2))
+    )
     counts = np.bincount(moves, minlength=9)
     assert counts[4] == 0
     assert np.abs(np.delete(counts, 4) - 1000).max() < 4.5 * np.sqrt(1000 * 7 / 8)

@@ -24,12 +24,17 @@ def results(count: int, players: tuple[int, ...], returns: tuple[float, ...]) ->
     return rows
 
 
-def weng_and_lin(mine: tuple[float, float], other: tuple[float, float], won: bool) -> tuple[tuple[float, float], tuple[float, float]]:
+def weng_and_lin(
+    mine: tuple[float, float], other: tuple[float, float], won: bool
+) -> tuple[tuple[float, float], tuple[float, float]]:
     """Algorithm 4 of the paper (Plackett-Luce) for two teams of one, with gamma = sigma / c."""
     variances = mine[1] ** 2, other[1] ** 2
     c = math.sqrt(sum(variances) + 2 * BETA**2)
     p = 1 / (1 + math.exp((other[0] - mine[0]) / c))
-    mus = [mine[0] + variances[0] / c * ((1 - p) if won else -p), other[0] + variances[1] / c * (-(1 - p) if won else p)]
+    mus = [
+        mine[0] + variances[0] / c * ((1 - p) if won else -p),
+        other[0] + variances[1] / c * (-(1 - p) if won else p),
+    ]
     sigmas = [math.sqrt(v * (1 - math.sqrt(v) / c * v / c**2 * p * (1 - p))) for v in variances]
     return (mus[0], sigmas[0]), (mus[1], sigmas[1])
 
@@ -39,7 +44,9 @@ def test_one_match_by_the_formula(won: bool) -> None:
     ratings = Ratings()
     assert ratings.of("self") == ratings.of("player 1") == pytest.approx((MU, SIGMA))
     ratings.take_in(results(1, (1, 0), (-1, 1) if won else (1, -1)), name_of)
-    mine, other = weng_and_lin((MU, math.hypot(SIGMA, TAU)), (MU, SIGMA), won)  # tau for the agent alone
+    mine, other = weng_and_lin(
+        (MU, math.hypot(SIGMA, TAU)), (MU, SIGMA), won
+    )  # tau for the agent alone
     assert ratings.of("self") == pytest.approx(mine, rel=1e-9)
     assert ratings.of("player 1") == pytest.approx(other, rel=1e-9)
 
@@ -71,7 +78,9 @@ def test_one_match_in_sixteen_against_others_is_rated_whatever_the_rounds() -> N
 
 
 def test_a_large_round_is_rated_from_all_its_parts() -> None:
-    """10,240 matches: 640 would be due, 32 are rated, and not the first ones, which are all against player 1."""
+    """10,240 matches: 640 would be due, 32 are rated, and not the first ones, which are all against
+    player 1.
+    """
     rows = results(10_240, (0, 1), (1, -1))
     rows["players"][5_120:, 1] = 2
     ratings, calls = Ratings(), []
@@ -81,7 +90,9 @@ def test_a_large_round_is_rated_from_all_its_parts() -> None:
 
 
 def test_more_than_two_players_are_rated_in_pairs() -> None:
-    """The agent has two seats of four: it won against both others with one, and lost to both with the other."""
+    """The agent has two seats of four: it won against both others with one, and lost to both with
+    the other.
+    """
     ratings, calls = Ratings(), []
     ratings._rate = lambda name, margin: calls.append((name, margin))  # type: ignore[method-assign]
     ratings.take_in(results(1, (0, 5, 0, 6), (3, 1, -2, 1)), name_of)
@@ -89,7 +100,9 @@ def test_more_than_two_players_are_rated_in_pairs() -> None:
 
 
 def test_the_agent_stays_movable_and_those_who_do_not_change_do_not() -> None:
-    """Against an equal for 4,000 rated matches: the other's sigma falls below where tau keeps the agent's."""
+    """Against an equal for 4,000 rated matches: the other's sigma falls below where tau keeps the
+    agent's.
+    """
     won, lost = results(1, (0, 1), (1, -1)), results(1, (0, 1), (-1, 1))
     ratings = Ratings()
     for turn in range(4_000):

@@ -33,7 +33,9 @@ def test_two_players_by_hand() -> None:
 
 def test_four_players_by_hand() -> None:
     """Each pair of an agent's seat and an opponent's seat counts once."""
-    records = pairwise_records(results(((0, 5, 0, 6), (1.0, 0.0, -1.0, 0.0)), ((5, 5, 0, 5), (0.0, 1.0, 0.0, -1.0))))
+    records = pairwise_records(
+        results(((0, 5, 0, 6), (1.0, 0.0, -1.0, 0.0)), ((5, 5, 0, 5), (0.0, 1.0, 0.0, -1.0)))
+    )
     assert records == {
         5: Record(wins=1 + 1, draws=1, losses=1 + 1),
         6: Record(wins=1, losses=1),
@@ -58,7 +60,9 @@ def test_records_add_up() -> None:
 
 
 def test_older_matches_count_less() -> None:
-    """Half-life 2: four wins, then two losses halve them, then a draw leaves each 1/sqrt(2) of itself."""
+    """Half-life 2: four wins, then two losses halve them, then a draw leaves each 1/sqrt(2) of
+    itself.
+    """
     record = RecentRecord()
     record.add(Record(4, 0, 0), 2)
     assert record == RecentRecord(4.0, 0.0, 0.0)
@@ -80,7 +84,9 @@ def test_an_estimate_is_never_certain() -> None:
 
 
 def test_a_record_forgets_a_world_that_has_changed() -> None:
-    """1,000 wins long ago, then as many losses as make ten half-lives: 2^-10 of the wins' weight is left."""
+    """1,000 wins long ago, then as many losses as make ten half-lives: 2^-10 of the wins' weight is
+    left.
+    """
     record = RecentRecord()
     for _ in range(100):
         record.add(Record(10, 0, 0), 20)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sparring.config import TrainConfig
+from sparring.config.schema import TrainConfig
 from sparring.errors import ConfigurationError
 from sparring.games import make
 from sparring.games.spec import BatchedGame
@@ -29,8 +29,12 @@ def after(game_name: str, *lines: list[int]) -> BatchedGame:
     return game
 
 
-def choices(player: RandomPlayer | OnePlyPlayer, game: BatchedGame, slot: int = 0, draws: int = 2520) -> dict[int, float]:
-    """How often the player takes each action there, over evenly spaced draws; the other draw must not matter."""
+def choices(
+    player: RandomPlayer | OnePlyPlayer, game: BatchedGame, slot: int = 0, draws: int = 2520
+) -> dict[int, float]:
+    """How often the player takes each action there, over evenly spaced draws; the other draw must
+    not matter.
+    """
     uniforms = np.empty((draws, 2))
     uniforms[:, 0] = np.random.default_rng(0).random(draws)
     uniforms[:, 1] = (np.arange(draws) + 0.5) / draws
@@ -49,7 +53,10 @@ TIC_TAC_TOE = {
     "wins in a row": ([0, 3, 1, 4], evenly(2)),  # and lets the other's 5 be
     "wins in a column": ([1, 0, 4, 2], evenly(7)),
     "wins on a diagonal": ([2, 0, 4, 1], evenly(6)),
-    "wins in either of two ways": ([0, 1, 4, 5, 6, 3], evenly(2, 8)),  # seat 0 has 0 4 6, seat 1 has 1 5 3
+    "wins in either of two ways": (
+        [0, 1, 4, 5, 6, 3],
+        evenly(2, 8),
+    ),  # seat 0 has 0 4 6, seat 1 has 1 5 3
     "blocks": ([0, 8, 1], evenly(2)),
     "blocks one of two threats": ([0, 1, 4, 3, 6], evenly(2, 8)),
     "neither": ([0, 4], evenly(1, 2, 3, 5, 6, 7, 8)),
@@ -99,14 +106,20 @@ def test_only_the_slots_that_are_asked_about_matter(name: str) -> None:
 @pytest.mark.parametrize("name", scripted_names("tic_tac_toe"))
 def test_where_nothing_is_legal_the_answer_is_no_action(name: str) -> None:
     over = after("tic_tac_toe", [0, 3, 1, 4, 2])
-    assert scripted_player(name).act(over, np.zeros(50, np.int64), np.zeros((50, 2))).tolist() == [-1] * 50
+    assert (
+        scripted_player(name).act(over, np.zeros(50, np.int64), np.zeros((50, 2))).tolist()
+        == [-1] * 50
+    )
 
 
 def test_players_by_name() -> None:
-    assert SCRIPTED == ("random", "one_ply", "ludo:greedy", "ludo:racer"), "their numbers stand in saved runs: new ones go to the end"
+    assert SCRIPTED == ("random", "one_ply", "ludo:greedy", "ludo:racer"), (
+        "their numbers stand in saved runs: new ones go to the end"
+    )
     assert [scripted_player(name).name for name in SCRIPTED] == list(SCRIPTED)
     with pytest.raises(
-        ConfigurationError, match=r"unknown opponent: got one_pli, expected one of random, one_ply, .*; did you mean 'one_ply'"
+        ConfigurationError,
+        match=r"unknown opponent: got one_pli, expected one of random, one_ply, .*; did you mean 'one_ply'",
     ):
         scripted_player("one_pli")
 
@@ -114,7 +127,10 @@ def test_players_by_name() -> None:
 def test_who_plays_which_game() -> None:
     for game in ("tic_tac_toe", "openspiel:ludo", "my:ludo"):
         assert scripted_names(game) == ("random", "one_ply")
-        with pytest.raises(ConfigurationError, match=r"unknown opponent: got ludo:greedy, expected one of random, one_ply"):
+        with pytest.raises(
+            ConfigurationError,
+            match=r"unknown opponent: got ludo:greedy, expected one of random, one_ply",
+        ):
             scripted_player("ludo:greedy", game)
     for game in ("ludo", "ludo(num_players=3)"):
         assert scripted_names(game) == SCRIPTED

@@ -14,31 +14,49 @@ from sparring.games import make
 from sparring.opponents.players import NetworkPlayer
 from sparring.opponents.pool import OpponentManager
 from sparring.opponents.scripted import OnePlyPlayer
-from sparring.play.choices import Choices
-from sparring.run_directory import RunDirectory
+from sparring.play.commands import Choices
+from sparring.storage.run_directory import RunDirectory
 
 SEARCHES = ("minimax:D", "mcts:N")
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[RunDirectory]:
-    """A run that goes on, whose pool holds the snapshots 2, 3 and 4; the weights of snapshot n are all n / 10."""
+    """A run that goes on, whose pool holds the snapshots 2, 3 and 4; the weights of snapshot n are
+    all n / 10.
+    """
     layout = FlatWeights(build_network(judge().spec))
     pool = OpponentManager(
         {"snapshots": 1.0}, game="tic_tac_toe", slots=np.zeros((6, layout.size), np.float32), layout=layout,
         snapshot_interval=10, max_snapshots=3, max_opponents_per_worker=4, seed=0,
     )  # fmt: skip
     for number in (1, 2, 3, 4):
-        assert pool.maybe_snapshot(10 * number, np.full(layout.size, number / 10, np.float32)) == f"snapshot:{number}"
+        assert (
+            pool.maybe_snapshot(10 * number, np.full(layout.size, number / 10, np.float32))
+            == f"snapshot:{number}"
+        )
     with RunDirectory.create(tmp_path, "one", "tic_tac_toe") as directory:
         directory.save_checkpoint(5, {"opponents": pool.get_state(), "counters": {"updates": 5}})
         yield directory
 
 
 def test_everyone_is_listed_the_snapshots_of_a_run_that_goes_on_too(run: RunDirectory) -> None:
-    assert Choices(judge(), run.path).names() == ["agent", "snapshot:2", "snapshot:3", "snapshot:4", "random", "one_ply", *SEARCHES]
+    assert Choices(judge(), run.path).names() == [
+        "agent",
+        "snapshot:2",
+        "snapshot:3",
+        "snapshot:4",
+        "random",
+        "one_ply",
+        *SEARCHES,
+    ]
     assert Choices(judge(), None).names() == ["agent", "random", "one_ply", *SEARCHES]
-    assert Choices(judge("ludo"), None).names()[1:] == ["random", "one_ply", "ludo:greedy", "ludo:racer"]
+    assert Choices(judge("ludo"), None).names()[1:] == [
+        "random",
+        "one_ply",
+        "ludo:greedy",
+        "ludo:racer",
+    ]
 
 
 def test_a_run_without_a_checkpoint_has_no_snapshots(tmp_path: Path) -> None:
@@ -46,7 +64,9 @@ def test_a_run_without_a_checkpoint_has_no_snapshots(tmp_path: Path) -> None:
         assert Choices(judge(), directory.path).names() == ["agent", "random", "one_ply", *SEARCHES]
 
 
-def test_a_snapshot_plays_with_its_own_weights_and_the_agent_with_its_own(run: RunDirectory) -> None:
+def test_a_snapshot_plays_with_its_own_weights_and_the_agent_with_its_own(
+    run: RunDirectory,
+) -> None:
     policy = judge()
     before = policy.vector()
     choices = Choices(policy, run.path)
@@ -63,7 +83,9 @@ def test_a_snapshot_plays_with_its_own_weights_and_the_agent_with_its_own(run: R
 def test_all_snapshots_at_once(run: RunDirectory) -> None:
     players = Choices(judge(), run.path).snapshots()
     assert [player.name for player in players] == ["snapshot:2", "snapshot:3", "snapshot:4"]
-    assert [float(player.policy.vector()[0]) for player in players] == pytest.approx([0.2, 0.3, 0.4])  # type: ignore[attr-defined]
+    assert [float(player.policy.vector()[0]) for player in players] == pytest.approx(
+        [0.2, 0.3, 0.4]
+    )  # type: ignore[attr-defined]
     assert Choices(judge(), None).snapshots() == []
 
 
@@ -79,7 +101,10 @@ def test_scripted_players_by_name() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("snapshot:1", "expected one of agent, snapshot:2, snapshot:3, snapshot:4, random, one_ply"),
+        (
+            "snapshot:1",
+            "expected one of agent, snapshot:2, snapshot:3, snapshot:4, random, one_ply",
+        ),
         ("snapshot:", "did you mean 'snapshot:"),
         ("onely", "did you mean 'one_ply'"),
         ("minimax:99", "opponent minimax: got 'minimax:99', expected minimax:1 to minimax:12"),
@@ -94,11 +119,16 @@ def test_unknown_names(run: RunDirectory, name: str, words: str) -> None:
 
 def test_snapshots_of_another_network_are_refused(run: RunDirectory) -> None:
     wider = InferencePolicy(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [16]})))
-    with pytest.raises(FileFormatError, match=r"snapshot:3 of .*one is of another network: got \d+ weights, expected \d+"):
+    with pytest.raises(
+        FileFormatError,
+        match=r"snapshot:3 of .*one is of another network: got \d+ weights, expected \d+",
+    ):
         Choices(wider, run.path).player("snapshot:3")
 
 
-def test_a_damaged_checkpoint_is_told_where_snapshots_are_wanted_and_nowhere_else(run: RunDirectory) -> None:
+def test_a_damaged_checkpoint_is_told_where_snapshots_are_wanted_and_nowhere_else(
+    run: RunDirectory,
+) -> None:
     (run.checkpoints_path / "5" / "state.json").write_text("{}")
     choices = Choices(judge(), run.path)
     assert choices.player("agent").name == "agent"

@@ -15,7 +15,9 @@ from sparring.plot import style
 from sparring.plot.dots import save_dots
 
 
-def test_dots_stand_in_order_on_their_intervals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dots_stand_in_order_on_their_intervals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     figures: list[Figure] = []
     picture = style.picture
 
@@ -27,10 +29,20 @@ def test_dots_stand_in_order_on_their_intervals(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(style, "picture", keeping)
     path, intervals = tmp_path / "dots.png", [(0.7, 0.9), (0.6, 0.75)]
-    save_dots(path, ["with", "without"], [0.8, 0.7], intervals, xlabel="share", title="Parts", marked="without")
+    save_dots(
+        path,
+        ["with", "without"],
+        [0.8, 0.7],
+        intervals,
+        xlabel="share",
+        title="Parts",
+        marked="without",
+    )
     assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     (axes,) = figures[0].axes
-    drawn = [(to_hex(line.get_color()).upper(), *map(list, line.get_data())) for line in axes.get_lines()]
+    drawn = [
+        (to_hex(line.get_color()).upper(), *map(list, line.get_data())) for line in axes.get_lines()
+    ]
     assert drawn[:2] == [(style.BLUE, [0.7, 0.9], [0, 0]), (style.BLUE, [0.8], [0])]
     assert drawn[2:] == [
         (style.VERMILION, [0.6, 0.75], [1, 1]),
@@ -45,6 +57,8 @@ def test_dots_stand_in_order_on_their_intervals(tmp_path: Path, monkeypatch: pyt
 
 
 def test_values_that_do_not_fit_the_names(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="2 names need as many values and intervals, and at least one: got 1 and 2"):
+    with pytest.raises(
+        ValueError, match="2 names need as many values and intervals, and at least one: got 1 and 2"
+    ):
         save_dots(tmp_path / "dots.png", ["a", "b"], [0.5], [(0.4, 0.6)] * 2, xlabel="", title="")
     assert not (tmp_path / "dots.png").exists()

@@ -33,7 +33,9 @@ def test_what_a_killed_run_plays_again_replaces_what_it_had_reported() -> None:
 
 
 def test_two_reports_of_the_same_ply_are_one() -> None:
-    metrics = Metrics([{"plies": 10, "loss": 1.0, "eval/win_rate/random": 0.5}, {"plies": 10, "loss": 2.0}])
+    metrics = Metrics(
+        [{"plies": 10, "loss": 1.0, "eval/win_rate/random": 0.5}, {"plies": 10, "loss": 2.0}]
+    )
     assert points(metrics.series("loss")) == [(10, 2.0)]
     assert points(metrics.series("eval/win_rate/random")) == [(10, 0.5)]
 
@@ -49,7 +51,18 @@ def test_plies_only_grow_and_the_last_report_stays(plies: list[int]) -> None:
 def test_smoothing_means_over_a_window() -> None:
     values = np.array([3.0, 0, 0, 6, 0, 0, 9, 0, 0, 12])
     smoothed = Series(np.arange(10.0), values).smoothed()
-    assert smoothed.values.tolist() == [1.5, 1, 2, 2, 2, 3, 3, 3, 4, 6]  # a report to either side, at the ends the one there is
+    assert smoothed.values.tolist() == [
+        1.5,
+        1,
+        2,
+        2,
+        2,
+        3,
+        3,
+        3,
+        4,
+        6,
+    ]  # a report to either side, at the ends the one there is
     assert smoothed.plies.tolist() == list(range(10))
 
 
@@ -64,9 +77,20 @@ def test_smoothing_leaves_few_values_and_widens_with_many() -> None:
 
 def test_opponents_in_the_order_of_interest() -> None:
     exploring = ["snapshot:2", "self", "snapshot:10", "random", "snapshots", "minimax:2"]
-    report = {f"rollout/win_rate/{name}": 0.5 for name in exploring} | {"eval/win_rate/one_ply": 0.5, "eval/win_rate/random": 0.5}
+    report = {f"rollout/win_rate/{name}": 0.5 for name in exploring} | {
+        "eval/win_rate/one_ply": 0.5,
+        "eval/win_rate/random": 0.5,
+    }
     names = Metrics([{"plies": 1, **report}]).opponents()
-    assert names == ["one_ply", "random", "self", "snapshots", "minimax:2", "snapshot:10", "snapshot:2"]
+    assert names == [
+        "one_ply",
+        "random",
+        "self",
+        "snapshots",
+        "minimax:2",
+        "snapshot:10",
+        "snapshot:2",
+    ]
 
 
 def test_a_line_that_is_being_written_is_left_out(tmp_path: Path) -> None:

@@ -41,7 +41,11 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
 def lines(axes: Axes, colour: str) -> list[list[tuple[float, float]]]:
     """The points of every line of that colour, in the order of drawing."""
-    return [list(zip(*line.get_data(), strict=True)) for line in axes.get_lines() if to_hex(line.get_color()).upper() == colour]
+    return [
+        list(zip(*line.get_data(), strict=True))
+        for line in axes.get_lines()
+        if to_hex(line.get_color()).upper() == colour
+    ]
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -53,17 +57,37 @@ def size(path: Path) -> tuple[int, int]:
 
 def test_learning(tmp_path: Path, figures: list[Figure]) -> None:
     reports = [
-        {"plies": 1000 * k, "train/loss": 0.5 / k, "train/q_mean": 0.1 * k - 0.2, "train/grad_norm": 10.0 ** (2 - k), "rollout/episodes": k}
+        {
+            "plies": 1000 * k,
+            "train/loss": 0.5 / k,
+            "train/q_mean": 0.1 * k - 0.2,
+            "train/grad_norm": 10.0 ** (2 - k),
+            "rollout/episodes": k,
+        }
         for k in (1, 2, 3)
     ]
     save_learning(tmp_path / "learning.png", "my-run", Metrics(reports))
     assert size(tmp_path / "learning.png") == (2100, 1285)
     assert (tmp_path / "learning.png").stat().st_size > 30_000
     panels = {axes.get_title(loc="left"): axes for axes in figures[0].axes}
-    assert list(panels) == ["Loss", "Mean Q-value", "TD error", "Gradient norm", "Learning rate", "Exploration (epsilon)"]
+    assert list(panels) == [
+        "Loss",
+        "Mean Q-value",
+        "TD error",
+        "Gradient norm",
+        "Learning rate",
+        "Exploration (epsilon)",
+    ]
     expected = [(1000, 0.5), (2000, 0.25), (3000, 0.5 / 3)]
-    assert lines(panels["Loss"], style.BLUE) == [expected, expected]  # of three reports the smoothed line is the raw one
-    assert lines(panels["Mean Q-value"], style.BLUE)[0] == [(1000, -0.1), (2000, 0.0), (3000, pytest.approx(0.1))]
+    assert lines(panels["Loss"], style.BLUE) == [
+        expected,
+        expected,
+    ]  # of three reports the smoothed line is the raw one
+    assert lines(panels["Mean Q-value"], style.BLUE)[0] == [
+        (1000, -0.1),
+        (2000, 0.0),
+        (3000, pytest.approx(0.1)),
+    ]
     assert (panels["Loss"].get_yscale(), panels["Gradient norm"].get_yscale()) == ("linear", "log")
     assert panels["Loss"].get_ylim()[0] == 0.0
     assert [text.get_text() for text in panels["TD error"].texts] == ["no values"]
@@ -80,7 +104,12 @@ def test_opponents(tmp_path: Path, figures: list[Figure]) -> None:
             "rollout/win_rate/self": 0.4,
         },
         {"plies": 200, "rollout/win_rate/random": 0.7},
-        {"plies": 300, "rollout/win_rate/random": 0.9, "eval/win_rate/random": 0.8, "eval/draw_rate/random": 0.0},
+        {
+            "plies": 300,
+            "rollout/win_rate/random": 0.9,
+            "eval/win_rate/random": 0.8,
+            "eval/draw_rate/random": 0.0,
+        },
     ]
     save_opponents(tmp_path / "opponents.png", "my-run", Metrics(reports))
     random, self_play = figures[0].axes
@@ -90,14 +119,30 @@ def test_opponents(tmp_path: Path, figures: list[Figure]) -> None:
     assert lines(random, style.ORANGE) == [[(100, 0.1), (300, 0.0)]]
     assert lines(random, style.SKY)[0] == [(100, 0.5), (200, 0.7), (300, 0.9)]
     assert (lines(self_play, style.BLUE), lines(self_play, style.SKY)[0]) == ([[]], [(100, 0.4)])
-    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == ["won, greedy", "drawn, greedy", "won, exploring"]
+    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == [
+        "won, greedy",
+        "drawn, greedy",
+        "won, exploring",
+    ]
 
 
-def test_the_header_leaves_room_for_the_name_of_a_run(tmp_path: Path, figures: list[Figure]) -> None:
+def test_the_header_leaves_room_for_the_name_of_a_run(
+    tmp_path: Path, figures: list[Figure]
+) -> None:
     """Title, note and keys are in rows of their own, above all panels."""
-    report = {"plies": 100, "rollout/win_rate/random": 0.5, "eval/win_rate/random": 0.6, "eval/draw_rate/random": 0.1, "train/loss": 1.0}
-    save_opponents(tmp_path / "opponents.png", "connect_four-a-name-that-is-rather-long", Metrics([report]))
-    save_learning(tmp_path / "learning.png", "connect_four-a-name-that-is-rather-long", Metrics([report]))
+    report = {
+        "plies": 100,
+        "rollout/win_rate/random": 0.5,
+        "eval/win_rate/random": 0.6,
+        "eval/draw_rate/random": 0.1,
+        "train/loss": 1.0,
+    }
+    save_opponents(
+        tmp_path / "opponents.png", "connect_four-a-name-that-is-rather-long", Metrics([report])
+    )
+    save_learning(
+        tmp_path / "learning.png", "connect_four-a-name-that-is-rather-long", Metrics([report])
+    )
     for figure in figures:
         figure.canvas.draw()
         boxes = [artist.get_window_extent() for artist in (*figure.texts, figure.legends[0])]
@@ -106,17 +151,34 @@ def test_the_header_leaves_room_for_the_name_of_a_run(tmp_path: Path, figures: l
         assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
 
 
-def test_of_many_opponents_some_are_left_out_and_draws_are_shown_only_if_there_are_any(tmp_path: Path, figures: list[Figure]) -> None:
-    rates = {f"{kind}/snapshot:{number}": 0.0 for number in range(20) for kind in ("rollout/win_rate", "eval/draw_rate")}
+def test_of_many_opponents_some_are_left_out_and_draws_are_shown_only_if_there_are_any(
+    tmp_path: Path, figures: list[Figure]
+) -> None:
+    rates = {
+        f"{kind}/snapshot:{number}": 0.0
+        for number in range(20)
+        for kind in ("rollout/win_rate", "eval/draw_rate")
+    }
     save_opponents(tmp_path / "opponents.png", "my-run", Metrics([{"plies": 1, **rates}]))
-    assert [axes.get_title(loc="left") for axes in figures[0].axes] == [f"snapshot:{number}" for number in range(19, 7, -1)]
+    assert [axes.get_title(loc="left") for axes in figures[0].axes] == [
+        f"snapshot:{number}" for number in range(19, 7, -1)
+    ]
     assert "8 more opponents are not shown" in figures[0].texts[1].get_text()
-    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == ["won, greedy", "won, exploring"]
+    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == [
+        "won, greedy",
+        "won, exploring",
+    ]
 
 
 def test_the_band_of_the_rating_is_two_deviations(tmp_path: Path, figures: list[Figure]) -> None:
     reports = [
-        {"plies": k, "selfplay/rating_mu": 25.0 + k, "selfplay/rating_sigma": 8.0 / k, "selfplay/pool_size": k - 1} for k in (1, 2, 4)
+        {
+            "plies": k,
+            "selfplay/rating_mu": 25.0 + k,
+            "selfplay/rating_sigma": 8.0 / k,
+            "selfplay/pool_size": k - 1,
+        }
+        for k in (1, 2, 4)
     ]
     save_rating(tmp_path / "rating.png", "my-run", Metrics(reports))
     above, below = figures[0].axes
@@ -132,15 +194,32 @@ def test_payoff(tmp_path: Path, figures: list[Figure]) -> None:
     cells, ratings, _scale = figures[0].axes
     np.testing.assert_array_equal(np.ma.filled(cells.images[0].get_array(), np.nan), scores)
     written = {text.get_position(): text.get_text() for text in cells.texts}
-    assert written == {(1, 0): "25", (2, 0): "0", (0, 1): "75", (2, 1): "50", (0, 2): "100", (1, 2): "50"}  # (column, row)
+    assert written == {
+        (1, 0): "25",
+        (2, 0): "0",
+        (0, 1): "75",
+        (2, 1): "50",
+        (0, 2): "100",
+        (1, 2): "50",
+    }  # (column, row)
     assert [label.get_text() for label in cells.get_yticklabels()] == ["random", "one_ply", "last"]
-    assert cells.get_ylim() == ratings.get_ylim() == (2.5, -0.5)  # a rating stands at the height of its row
+    assert (
+        cells.get_ylim() == ratings.get_ylim() == (2.5, -0.5)
+    )  # a rating stands at the height of its row
     assert [text.get_text() for text in ratings.texts] == ["0", "210", "300", "rating"]
 
 
-def test_equals_are_white_whatever_the_number_of_players(tmp_path: Path, figures: list[Figure]) -> None:
+def test_equals_are_white_whatever_the_number_of_players(
+    tmp_path: Path, figures: list[Figure]
+) -> None:
     for fair in (0.5, 0.25):
-        save_payoff(tmp_path / "payoff.png", ["a", "b"], np.array([[np.nan, fair], [fair, np.nan]]), None, fair=fair)
+        save_payoff(
+            tmp_path / "payoff.png",
+            ["a", "b"],
+            np.array([[np.nan, fair], [fair, np.nan]]),
+            None,
+            fair=fair,
+        )
         image = figures[-1].axes[0].images[0]
         assert min(image.to_rgba(np.array([[fair]]))[0, 0, :3]) > 0.96
 
@@ -155,15 +234,25 @@ def test_scores_that_do_not_fit_the_names(tmp_path: Path) -> None:
         save_payoff(tmp_path / "payoff.png", ["a", "b"], np.full((3, 3), 0.5), None)
 
 
-def test_curves_are_compared_with_their_names_at_their_ends(tmp_path: Path, figures: list[Figure]) -> None:
+def test_curves_are_compared_with_their_names_at_their_ends(
+    tmp_path: Path, figures: list[Figure]
+) -> None:
     curves = {"full": ([0, 1, 2], [0.0, 0.5, 1.0]), "without n-step": ([0, 1, 2], [0.0, 0.4, 0.99])}
-    save_comparison(tmp_path / "some" / "comparison.png", curves, xlabel="minutes", ylabel="score", title="Parts")
+    save_comparison(
+        tmp_path / "some" / "comparison.png",
+        curves,
+        xlabel="minutes",
+        ylabel="score",
+        title="Parts",
+    )
     (axes,) = figures[0].axes
     assert lines(axes, style.BLUE)[0] == [(0, 0.0), (1, 0.5), (2, 1.0)]
     assert lines(axes, style.VERMILION)[0] == [(0, 0.0), (1, 0.4), (2, 0.99)]
     named = {text.get_text(): text for text in axes.texts}
     assert to_hex(named["full"].get_color()).upper() == style.BLUE
-    assert named["full"].get_position()[1] - named["without n-step"].get_position()[1] > 0.04  # not one over the other
+    assert (
+        named["full"].get_position()[1] - named["without n-step"].get_position()[1] > 0.04
+    )  # not one over the other
     assert axes.get_xlabel() == "minutes"
     assert size(tmp_path / "some" / "comparison.png")[1] > 900
 
@@ -187,5 +276,8 @@ def test_equal_data_equal_bytes_and_a_folder_that_cannot_be_written(tmp_path: Pa
     for name in ("one.png", "two.png"):
         save_learning(tmp_path / name, "my-run", metrics)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
-    with pytest.raises(InputError, match=r"one\.png/learning\.png cannot be written: got .*; choose another folder with --out"):
+    with pytest.raises(
+        InputError,
+        match=r"one\.png/learning\.png cannot be written: got .*; choose another folder with --out",
+    ):
         save_learning(tmp_path / "one.png" / "learning.png", "my-run", metrics)

@@ -8,15 +8,24 @@ from numpy.typing import NDArray
 
 from sparring.errors import InputError
 from sparring.games import spec_of
-from sparring.replay import PrioritizedSampler, RandomSymmetry, Replay, ReplayBuffer, UniformSampler, transition_dtype
-from sparring.replay.columns import Columns
+from sparring.replay import (
+    PrioritizedSampler,
+    RandomSymmetry,
+    Replay,
+    ReplayBuffer,
+    UniformSampler,
+    transition_dtype,
+)
+from sparring.replay.gather import Columns
 
 SPEC = spec_of("tic_tac_toe")
 DTYPE = transition_dtype(SPEC)
 
 
 def numbered(first: int, count: int) -> NDArray[Any]:
-    """Rows told apart by their version; the mover has marked the cell it now names as its action (which symmetries keep true)."""
+    """Rows told apart by their version; the mover has marked the cell it now names as its action
+    (which symmetries keep true).
+    """
     rows = np.zeros(count, DTYPE)
     rows["version"] = np.arange(first, first + count)
     rows["action"] = rows["version"] % 9
@@ -41,7 +50,9 @@ class Recorder(UniformSampler):
     def on_insert(self, first: int, count: int) -> None:
         self.inserted.append((first, count))
 
-    def sample(self, size: int, *, batch_size: int, rng: np.random.Generator, beta: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def sample(
+        self, size: int, *, batch_size: int, rng: np.random.Generator, beta: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         self.asked.append((size, batch_size, beta))
         return np.array([2, 0, 2]), np.array([0.5, 1.0, 0.25], np.float32)
 
@@ -77,7 +88,9 @@ def test_a_minibatch_is_a_copy() -> None:
 
 
 def test_errors_decide_what_is_replayed() -> None:
-    """One transition with a hundred times the error of each of the others: it makes up half of what is drawn from a hundred and one."""
+    """One transition with a hundred times the error of each of the others: it makes up half of what
+    is drawn from a hundred and one.
+    """
     replay = Replay(ReplayBuffer(DTYPE, 128), PrioritizedSampler(128, alpha=1.0, eps=1e-6))
     replay.extend(numbered(0, 101))
     errors = np.ones(101, np.float32)
@@ -111,7 +124,11 @@ def test_the_same_generator_gives_the_same_minibatch() -> None:
 @pytest.mark.parametrize("prioritized", [False, True])
 def test_a_restored_replay_goes_on(prioritized: bool) -> None:
     def make() -> Replay:
-        return Replay(ReplayBuffer(DTYPE, 7), PrioritizedSampler(7, 0.7, 1e-3) if prioritized else UniformSampler(), RandomSymmetry(SPEC))
+        return Replay(
+            ReplayBuffer(DTYPE, 7),
+            PrioritizedSampler(7, 0.7, 1e-3) if prioritized else UniformSampler(),
+            RandomSymmetry(SPEC),
+        )
 
     first, second = make(), make()
     first.extend(numbered(0, 10))
@@ -121,7 +138,10 @@ def test_a_restored_replay_goes_on(prioritized: bool) -> None:
     second.set_state(state)
     generators = [np.random.default_rng(1), np.random.default_rng(1)]
     for step in range(4):
-        one, other = (replay.sample(6, rng=rng, beta=0.4) for replay, rng in zip((first, second), generators, strict=True))
+        one, other = (
+            replay.sample(6, rng=rng, beta=0.4)
+            for replay, rng in zip((first, second), generators, strict=True)
+        )
         assert_same(one.rows, other.rows)
         assert one.weights.tolist() == other.weights.tolist()
         for replay in (first, second):
@@ -131,8 +151,14 @@ def test_a_restored_replay_goes_on(prioritized: bool) -> None:
 
 @pytest.mark.parametrize("prioritized", [False, True])
 def test_room_is_sampled_into_again_and_again(prioritized: bool) -> None:
-    """The same draws as minibatches in arrays of their own; and a minibatch in its own arrays outlives the next ones."""
-    replay = Replay(ReplayBuffer(DTYPE, 50), PrioritizedSampler(50, 0.7, 1e-3) if prioritized else UniformSampler(), RandomSymmetry(SPEC))
+    """The same draws as minibatches in arrays of their own; and a minibatch in its own arrays
+    outlives the next ones.
+    """
+    replay = Replay(
+        ReplayBuffer(DTYPE, 50),
+        PrioritizedSampler(50, 0.7, 1e-3) if prioritized else UniformSampler(),
+        RandomSymmetry(SPEC),
+    )
     replay.extend(numbered(0, 50))
     replay.update(np.arange(50), np.linspace(0, 3, 50).astype(np.float32))
     rng, again = np.random.default_rng(3), np.random.default_rng(3)

@@ -13,7 +13,14 @@ from sparring.errors import InputError
 from sparring.games.spec import GameSpec
 from sparring.replay import ReplayBuffer, transition_dtype
 
-SPEC = GameSpec(name="toy", num_players=2, num_actions=3, observation_shape=(2, 5), observation_dtype="int8", max_plies=10)
+SPEC = GameSpec(
+    name="toy",
+    num_players=2,
+    num_actions=3,
+    observation_shape=(2, 5),
+    observation_dtype="int8",
+    max_plies=10,
+)
 DTYPE = transition_dtype(SPEC)
 
 
@@ -52,8 +59,12 @@ class BufferMachine(RuleBasedStateMachine):
         rows = make_rows(len(self.all), count)
         first, kept = self.buffer.extend(rows)
         rows["version"] = -1  # the buffer has its own copy
-        numbers = range(max(len(self.all), len(self.all) + count - self.capacity), len(self.all) + count)
-        assert [(first + i) % self.capacity for i in range(kept)] == [number % self.capacity for number in numbers]
+        numbers = range(
+            max(len(self.all), len(self.all) + count - self.capacity), len(self.all) + count
+        )
+        assert [(first + i) % self.capacity for i in range(kept)] == [
+            number % self.capacity for number in numbers
+        ]
         self.all = make_rows(0, len(self.all) + count)
 
     @rule()
@@ -125,7 +136,14 @@ def test_refuses_rows_of_another_layout() -> None:
     other = np.zeros(
         2,
         transition_dtype(
-            GameSpec(name="other", num_players=2, num_actions=4, observation_shape=(2, 5), observation_dtype="int8", max_plies=10)
+            GameSpec(
+                name="other",
+                num_players=2,
+                num_actions=4,
+                observation_shape=(2, 5),
+                observation_dtype="int8",
+                max_plies=10,
+            )
         ),
     )
     with pytest.raises(InputError, match="another layout"):

@@ -11,7 +11,11 @@ from sparring.replay import RandomSymmetry
 
 def test_tables_by_hand() -> None:
     symmetry = RandomSymmetry(make_spec(MIRROR, TURN))
-    assert symmetry.observation.tolist() == [[0, 1, 2, 3, 4, 5], [2, 1, 0, 5, 4, 3], [1, 2, 0, 4, 5, 3]]
+    assert symmetry.observation.tolist() == [
+        [0, 1, 2, 3, 4, 5],
+        [2, 1, 0, 5, 4, 3],
+        [1, 2, 0, 4, 5, 3],
+    ]
     assert symmetry.action.tolist() == [[0, 1, 2], [2, 1, 0], [1, 2, 0]]
     assert symmetry.new_name.tolist() == [[0, 1, 2], [2, 1, 0], [2, 0, 1]]
 

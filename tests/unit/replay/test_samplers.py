@@ -26,7 +26,11 @@ def test_both_are_samplers() -> None:
 class PrioritizedMachine(RuleBasedStateMachine):
     """The model: a dictionary of p^alpha by place, the largest one ever, and linear running sums."""
 
-    @initialize(capacity=st.integers(1, 21), alpha=st.sampled_from([0.0, 0.5, 1.0]), eps=st.sampled_from([1e-6, 0.1]))
+    @initialize(
+        capacity=st.integers(1, 21),
+        alpha=st.sampled_from([0.0, 0.5, 1.0]),
+        eps=st.sampled_from([1e-6, 0.1]),
+    )
     def start(self, capacity: int, alpha: float, eps: float) -> None:
         self.arguments = (capacity, alpha, eps)
         self.sampler = PrioritizedSampler(*self.arguments)
@@ -37,7 +41,9 @@ class PrioritizedMachine(RuleBasedStateMachine):
     @rule(count=st.integers(0, 30))
     def insert(self, count: int) -> None:
         capacity = self.arguments[0]
-        places = [number % capacity for number in range(self.inserted, self.inserted + count)][-capacity:]
+        places = [number % capacity for number in range(self.inserted, self.inserted + count)][
+            -capacity:
+        ]
         self.inserted += count
         self.sampler.on_insert(places[0] if places else 0, len(places))
         self.model.update(dict.fromkeys(places, self.largest))
@@ -46,7 +52,9 @@ class PrioritizedMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def update(self, data: st.DataObject) -> None:
         places = data.draw(st.lists(st.integers(0, len(self.model) - 1), max_size=12))
-        errors = data.draw(st.lists(st.floats(-8, 8, width=32), min_size=len(places), max_size=len(places)))
+        errors = data.draw(
+            st.lists(st.floats(-8, 8, width=32), min_size=len(places), max_size=len(places))
+        )
         self.sampler.update(np.array(places, np.int64), np.array(errors, np.float32))
         _, alpha, eps = self.arguments
         for place, error in zip(places, errors, strict=True):
@@ -54,14 +62,27 @@ class PrioritizedMachine(RuleBasedStateMachine):
             self.largest = max(self.largest, self.model[place])
 
     @precondition(lambda self: self.model)
-    @rule(batch_size=st.integers(1, 9), seed=st.integers(0, 2**32), beta=st.sampled_from([0.0, 0.4, 1.0]))
+    @rule(
+        batch_size=st.integers(1, 9),
+        seed=st.integers(0, 2**32),
+        beta=st.sampled_from([0.0, 0.4, 1.0]),
+    )
     def sample(self, batch_size: int, seed: int, beta: float) -> None:
         size = len(self.model)
-        indices, weights = self.sampler.sample(size, batch_size=batch_size, rng=np.random.default_rng(seed), beta=beta)
+        indices, weights = self.sampler.sample(
+            size, batch_size=batch_size, rng=np.random.default_rng(seed), beta=beta
+        )
         edges = np.concatenate([[0.0], np.cumsum([self.model[place] for place in range(size)])])
-        masses = (np.arange(batch_size) + np.random.default_rng(seed).random(batch_size)) * edges[-1] / batch_size
+        masses = (
+            (np.arange(batch_size) + np.random.default_rng(seed).random(batch_size))
+            * edges[-1]
+            / batch_size
+        )
         slack = 1e-9 * edges[-1]  # the tree and the running sums add up in different orders
-        assert all(edges[i] - slack <= mass <= edges[i + 1] + slack for i, mass in zip(indices, masses, strict=True))
+        assert all(
+            edges[i] - slack <= mass <= edges[i + 1] + slack
+            for i, mass in zip(indices, masses, strict=True)
+        )
         probabilities = np.array([self.model[i] for i in indices]) / edges[-1]
         expected = (size * probabilities) ** -beta
         np.testing.assert_allclose(weights, expected / expected.max(), rtol=1e-5)
@@ -73,7 +94,10 @@ class PrioritizedMachine(RuleBasedStateMachine):
             restored.on_insert(0, self.arguments[0])
         restored.set_state(self.sampler.get_state())
         if self.model:
-            both = [s.sample(len(self.model), batch_size=7, rng=np.random.default_rng(seed), beta=0.5) for s in (self.sampler, restored)]
+            both = [
+                s.sample(len(self.model), batch_size=7, rng=np.random.default_rng(seed), beta=0.5)
+                for s in (self.sampler, restored)
+            ]
             assert both[0][0].tolist() == both[1][0].tolist()
             assert both[0][1].tolist() == both[1][1].tolist()
         self.sampler = restored
@@ -91,7 +115,9 @@ TestPrioritizedSampler.settings = settings(max_examples=80, stateful_step_count=
 
 
 class UniformMachine(RuleBasedStateMachine):
-    """The model: places come from the generator alone, below the size, with weight 1, whatever was inserted or updated."""
+    """The model: places come from the generator alone, below the size, with weight 1, whatever was
+    inserted or updated.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,8 +130,12 @@ class UniformMachine(RuleBasedStateMachine):
 
     @rule(size=st.integers(1, 50), batch_size=st.integers(1, 9), seed=st.integers(0, 2**32))
     def sample(self, size: int, batch_size: int, seed: int) -> None:
-        indices, weights = self.sampler.sample(size, batch_size=batch_size, rng=np.random.default_rng(seed), beta=0.4)
-        assert indices.tolist() == [int(uniform * size) for uniform in np.random.default_rng(seed).random(batch_size)]
+        indices, weights = self.sampler.sample(
+            size, batch_size=batch_size, rng=np.random.default_rng(seed), beta=0.4
+        )
+        assert indices.tolist() == [
+            int(uniform * size) for uniform in np.random.default_rng(seed).random(batch_size)
+        ]
         assert weights.tolist() == [1.0] * batch_size
 
     @rule()
@@ -131,11 +161,15 @@ def test_prioritized_sampling_is_proportional(batch_size: int) -> None:
     errors = np.linspace(-2.0, 3.0, 11)
     sampler.update(np.arange(11), errors)
     rng = np.random.default_rng(11)
-    drawn = [sampler.sample(11, batch_size=batch_size, rng=rng, beta=0.4)[0] for _ in range(32_000 // batch_size)]
+    drawn = [
+        sampler.sample(11, batch_size=batch_size, rng=rng, beta=0.4)[0]
+        for _ in range(32_000 // batch_size)
+    ]
     counts = np.bincount(np.concatenate(drawn), minlength=13)
     assert counts[11:].tolist() == [0, 0]
     p = (np.abs(errors) + 1e-2) ** 0.6
-    # 10 degrees of freedom: above 29.6 by chance once in a thousand seeds (stratified minibatches stay far below).
+    # 10 degrees of freedom: above 29.6 by chance once in a thousand seeds (stratified minibatches
+    # stay far below).
     assert chi_square(counts[:11], p / p.sum()) < 29.6
     assert chi_square(counts[:11], np.full(11, 1 / 11)) > 1000  # the yardstick can tell
 
@@ -156,7 +190,8 @@ def test_uniform_sampling_is_uniform() -> None:
 
 
 def test_importance_weights_by_hand() -> None:
-    # alpha 1, |error| + eps = 1, 2, 5; P = 1/8, 2/8, 5/8; with beta 1: (3 P)^-1 = 8/3, 4/3, 8/15; divided by 8/3: 1, 1/2, 1/5.
+    # alpha 1, |error| + eps = 1, 2, 5; P = 1/8, 2/8, 5/8; with beta 1: (3 P)^-1 = 8/3, 4/3, 8/15;
+    # divided by 8/3: 1, 1/2, 1/5.
     sampler = PrioritizedSampler(3, 1.0, 0.5)
     sampler.on_insert(0, 3)
     sampler.update(np.arange(3), np.array([0.5, -1.5, 4.5]))
@@ -176,7 +211,9 @@ def test_weights_are_relative_to_the_largest_of_the_minibatch() -> None:
     sampler.on_insert(0, 3)
     sampler.update(np.arange(3), np.array([0.5, -1.5, 4.5]))
     rng = np.random.default_rng(0)
-    assert all(sampler.sample(3, batch_size=1, rng=rng, beta=1.0)[1].tolist() == [1.0] for _ in range(20))
+    assert all(
+        sampler.sample(3, batch_size=1, rng=rng, beta=1.0)[1].tolist() == [1.0] for _ in range(20)
+    )
 
 
 def test_alpha_shapes_the_priorities_and_new_rows_get_the_largest_seen() -> None:
@@ -244,7 +281,10 @@ def test_a_restored_sampler_goes_on_as_the_first_one_does() -> None:
     assert play(third, 2) != expected
 
 
-@pytest.mark.parametrize(("alpha", "eps"), [(-0.1, 1e-6), (1.1, 1e-6), (float("nan"), 1e-6), (0.6, 0.0), (0.6, -1.0), (0.6, float("inf"))])
+@pytest.mark.parametrize(
+    ("alpha", "eps"),
+    [(-0.1, 1e-6), (1.1, 1e-6), (float("nan"), 1e-6), (0.6, 0.0), (0.6, -1.0), (0.6, float("inf"))],
+)
 def test_refuses_exponents_and_constants_that_could_lose_a_row(alpha: float, eps: float) -> None:
     with pytest.raises(ConfigurationError):
         PrioritizedSampler(3, alpha, eps)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sparring.replay.staging import Staging
+from sparring.replay.cuda import Staging
 
 DEVICES = [torch.device("cpu"), *([torch.device("cuda")] if torch.cuda.is_available() else [])]
 
@@ -13,7 +13,18 @@ DEVICES = [torch.device("cpu"), *([torch.device("cuda")] if torch.cuda.is_availa
 def test_what_was_sent_may_be_overwritten_at_once(device: torch.device) -> None:
     staging = Staging(device)
     rng = np.random.default_rng(0)
-    sizes = [5, 1000, 7, 0, 3000, 40, 1, 3000, 2, 100_000]  # more than are under way at a time, growing and shrinking
+    sizes = [
+        5,
+        1000,
+        7,
+        0,
+        3000,
+        40,
+        1,
+        3000,
+        2,
+        100_000,
+    ]  # more than are under way at a time, growing and shrinking
     places = [torch.zeros(size, 3, dtype=torch.float64, device=device) for size in sizes]
     expected = []
     for place in places:

@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sparring.errors import InputError
-from sparring.replay.sum_tree import SumTree
+from sparring.replay.samplers import SumTree
 
 
 class WholeNumbersMachine(RuleBasedStateMachine):
-    """The model: a list and its running sums. Sums of whole numbers are exact, so tree and model must agree on every place found."""
+    """The model: a list and its running sums. Sums of whole numbers are exact, so tree and model
+    must agree on every place found.
+    """
 
     @initialize(capacity=st.integers(1, 21))
     def start(self, capacity: int) -> None:
@@ -21,7 +23,9 @@ class WholeNumbersMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def set(self, data: st.DataObject) -> None:
         indices = data.draw(st.lists(st.integers(0, len(self.model) - 1), max_size=30))
-        values = data.draw(st.lists(st.integers(0, 9), min_size=len(indices), max_size=len(indices)))
+        values = data.draw(
+            st.lists(st.integers(0, 9), min_size=len(indices), max_size=len(indices))
+        )
         self.tree.set(np.array(indices, np.int64), np.array(values, np.float64))
         for index, value in zip(indices, values, strict=True):
             self.model[index] = value
@@ -35,13 +39,19 @@ class WholeNumbersMachine(RuleBasedStateMachine):
             self.model[place % len(self.model)] = value
 
     @precondition(lambda self: sum(self.model) > 0)
-    @rule(eighths=st.lists(st.integers(0, 7), min_size=1, max_size=8).filter(lambda drawn: len(drawn) in (1, 2, 4, 8)))
+    @rule(
+        eighths=st.lists(st.integers(0, 7), min_size=1, max_size=8).filter(
+            lambda drawn: len(drawn) in (1, 2, 4, 8)
+        )
+    )
     def find(self, eighths: list[int]) -> None:
         found = self.tree.find_stratified(np.array(eighths) / 8)
         total = sum(self.model)
         expected = []
         for stratum, eighth in enumerate(eighths):
-            mass = (stratum + eighth / 8) * total / len(eighths)  # exact: the number of strata is a power of two
+            mass = (
+                (stratum + eighth / 8) * total / len(eighths)
+            )  # exact: the number of strata is a power of two
             running = 0
             for place, value in enumerate(self.model):
                 running += value
@@ -63,7 +73,9 @@ TestSumTree.settings = settings(max_examples=80, stateful_step_count=20, deadlin
 
 @settings(max_examples=100, deadline=None)
 @given(
-    values=st.lists(st.one_of(st.just(0.0), st.floats(1e-30, 1e30)), min_size=1, max_size=40).filter(any),
+    values=st.lists(
+        st.one_of(st.just(0.0), st.floats(1e-30, 1e30)), min_size=1, max_size=40
+    ).filter(any),
     share=st.floats(0, 1, exclude_max=True),
     count=st.integers(1, 9),
 )
@@ -76,7 +88,8 @@ def test_an_empty_place_is_never_found(values: list[float], share: float, count:
 
 @pytest.mark.parametrize("share", [0.0, np.nextafter(1.0, 0.0)])
 def test_the_edges_of_the_total_belong_to_filled_places(share: float) -> None:
-    # 0.1 cannot be written in binary: sums of it round, and the mass of the last stratum can pass the sum of the filled part.
+    # 0.1 cannot be written in binary: sums of it round, and the mass of the last stratum can pass
+    # the sum of the filled part.
     for filled in range(1, 60):
         tree = SumTree(100)
         tree.set(np.arange(20, 20 + filled), np.full(filled, 0.1))

@@ -19,7 +19,12 @@ class Arrays:
 
     def __init__(self, num_slots: int, num_players: int, dtype: str = "int16") -> None:
         self.spec = GameSpec(
-            name="toy", num_players=num_players, num_actions=3, observation_shape=(2, 2), observation_dtype=dtype, max_plies=99
+            name="toy",
+            num_players=num_players,
+            num_actions=3,
+            observation_shape=(2, 2),
+            observation_dtype=dtype,
+            max_plies=99,
         )
         self.num_slots = num_slots
         self.seat = np.zeros(num_slots, np.int64)
@@ -34,9 +39,19 @@ class Arrays:
 
 
 class RandomGame(Arrays):
-    """Everything is drawn: who moves next (the same seat again, too), who is paid, how it ends. Each view of each position is unique."""
+    """Everything is drawn: who moves next (the same seat again, too), who is paid, how it ends.
+    Each view of each position is unique.
+    """
 
-    def __init__(self, num_slots: int, num_players: int, dtype: str, ends: float, cuts: float, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        num_slots: int,
+        num_players: int,
+        dtype: str,
+        ends: float,
+        cuts: float,
+        rng: np.random.Generator,
+    ) -> None:
         super().__init__(num_slots, num_players, dtype)
         self.ends, self.cuts, self.rng = ends, cuts, rng
         self.match = np.zeros(num_slots, np.int64)
@@ -53,7 +68,9 @@ class RandomGame(Arrays):
         self.rewards[:] = 0.0
         for slot in np.flatnonzero(actions >= 0):
             self.ply[slot] += 1
-            self.rewards[slot] = self.rng.integers(-2, 3, self.spec.num_players) * (self.rng.random() < 0.5)
+            self.rewards[slot] = self.rng.integers(-2, 3, self.spec.num_players) * (
+                self.rng.random() < 0.5
+            )
             draw = self.rng.random()
             self.terminated[slot] = draw < self.ends
             self.truncated[slot] = self.ends <= draw < self.ends + self.cuts
@@ -64,8 +81,13 @@ class RandomGame(Arrays):
         if self.terminated[slot]:
             self.observation[slot], self.mask[slot] = 0, False
         else:
-            self.observation[slot] = [[slot + 1, self.match[slot]], [self.ply[slot], self.seat[slot]]]
-            self.mask[slot] = self.rng.permutation([True, self.rng.random() < 0.5, self.rng.random() < 0.5])
+            self.observation[slot] = [
+                [slot + 1, self.match[slot]],
+                [self.ply[slot], self.seat[slot]],
+            ]
+            self.mask[slot] = self.rng.permutation(
+                [True, self.rng.random() < 0.5, self.rng.random() < 0.5]
+            )
 
 
 @dataclass(frozen=True)
@@ -84,10 +106,17 @@ class Case:
 
 
 def play(case: Case) -> tuple[NDArray[Any], list[Match]]:
-    """Rows as the assembler made them, handed on, saved and restored at random moments; and the record of all matches."""
+    """Rows as the assembler made them, handed on, saved and restored at random moments; and the
+    record of all matches.
+    """
     rng = np.random.default_rng(case.seed)
     game = RandomGame(case.envs, case.num_players, case.dtype, case.ends, case.cuts, rng)
-    options: dict[str, Any] = {"bootstrap": case.bootstrap, "n_steps": case.n_steps, "gamma": case.gamma, "block": 1}
+    options: dict[str, Any] = {
+        "bootstrap": case.bootstrap,
+        "n_steps": case.n_steps,
+        "gamma": case.gamma,
+        "block": 1,
+    }
     assembler = TransitionAssembler(game, **options)
     blocks, matches, current = [assembler.rows.copy()], [], {}
     learns = np.zeros((case.envs, case.num_players), np.bool_)
@@ -106,7 +135,9 @@ def play(case: Case) -> tuple[NDArray[Any], list[Match]]:
         game.step(actions)
         for slot in np.flatnonzero(actions >= 0):
             rewards = tuple(game.rewards[slot].tolist())
-            current[slot].decisions.append(Decision(tick, before[slot], int(actions[slot]), version, rewards))
+            current[slot].decisions.append(
+                Decision(tick, before[slot], int(actions[slot]), version, rewards)
+            )
             current[slot].terminated = bool(game.terminated[slot])
             current[slot].cut = game.position(slot) if game.truncated[slot] else None
         assembler.settle(actions)
@@ -143,7 +174,9 @@ def _choice(game: RandomGame, slot: int, rng: np.random.Generator) -> int:
 )
 def test_equals_the_reference(case: Case) -> None:
     rows, matches = play(case)
-    assert_rows(rows, transitions(matches, bootstrap=case.bootstrap, n_steps=case.n_steps, gamma=case.gamma))
+    assert_rows(
+        rows, transitions(matches, bootstrap=case.bootstrap, n_steps=case.n_steps, gamma=case.gamma)
+    )
 
 
 @pytest.mark.parametrize("bootstrap", ["own_turn", "zero_sum"])
@@ -156,14 +189,26 @@ def test_the_random_matches_have_everything_in_them(bootstrap: str) -> None:
     assert any(m.cut and m.cut.seat == m.decisions[-1].position.seat for m in matches)
     assert any(not m.terminated and not m.cut for m in matches)  # still going on
     assert {0.0, 0.125, 0.25, 0.5} == set(rows["discount"].tolist())
-    assert {1, -1} == set(rows["sign"].tolist()) if bootstrap == "zero_sum" else set(rows["sign"].tolist()) == {1}
-    assert any(a.position.seat == b.position.seat for m in matches for a, b in zip(m.decisions, m.decisions[1:], strict=False))
+    assert (
+        {1, -1} == set(rows["sign"].tolist())
+        if bootstrap == "zero_sum"
+        else set(rows["sign"].tolist()) == {1}
+    )
+    assert any(
+        a.position.seat == b.position.seat
+        for m in matches
+        for a, b in zip(m.decisions, m.decisions[1:], strict=False)
+    )
 
 
 class Script(Arrays):
-    """One match of given plies: each is (seat that moves, what each seat is paid). The position before ply i (from 1) shows i."""
+    """One match of given plies: each is (seat that moves, what each seat is paid). The position
+    before ply i (from 1) shows i.
+    """
 
-    def __init__(self, plies: list[tuple[int, tuple[float, ...]]], end: str, seat_at_the_end: int = 0) -> None:
+    def __init__(
+        self, plies: list[tuple[int, tuple[float, ...]]], end: str, seat_at_the_end: int = 0
+    ) -> None:
         super().__init__(1, len(plies[0][1]))
         self.plies, self.end, self.seat_at_the_end = plies, end, seat_at_the_end
         self.played = 0
@@ -174,12 +219,17 @@ class Script(Arrays):
         self.rewards[0] = self.plies[self.played][1]
         self.played += 1
         over = self.played == len(self.plies)
-        self.terminated[0], self.truncated[0] = over and self.end == "terminated", over and self.end == "truncated"
+        self.terminated[0], self.truncated[0] = (
+            over and self.end == "terminated",
+            over and self.end == "truncated",
+        )
         self._show()
 
     def _show(self) -> None:
         shown = not self.terminated[0]
-        self.seat[0] = self.plies[self.played][0] if self.played < len(self.plies) else self.seat_at_the_end
+        self.seat[0] = (
+            self.plies[self.played][0] if self.played < len(self.plies) else self.seat_at_the_end
+        )
         self.observation[0], self.mask[0] = shown * (self.played + 1), shown
 
 
@@ -196,21 +246,42 @@ def script(
         game.step(np.zeros(1, np.int64))
         assembler.settle(np.zeros(1, np.int64))
     rows = assembler.rows
-    columns = (rows["observation"][:, 0, 0], rows["R"], rows["next_observation"][:, 0, 0], rows["discount"], rows["sign"])
+    columns = (
+        rows["observation"][:, 0, 0],
+        rows["R"],
+        rows["next_observation"][:, 0, 0],
+        rows["discount"],
+        rows["sign"],
+    )
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-WON = [(0, (0.0, 0.0)), (1, (0.0, 0.0)), (0, (0.0, 0.0)), (1, (0.0, 0.0)), (0, (1.0, -1.0))]  # seat 0 wins at its third ply
+WON = [
+    (0, (0.0, 0.0)),
+    (1, (0.0, 0.0)),
+    (0, (0.0, 0.0)),
+    (1, (0.0, 0.0)),
+    (0, (1.0, -1.0)),
+]  # seat 0 wins at its third ply
 
 
 def test_zero_sum_by_hand() -> None:
-    assert script(WON, bootstrap="zero_sum") == [
-        (1, 0.0, 2, 0.5, -1),
-        (2, 0.0, 3, 0.5, -1),
-        (3, 0.0, 4, 0.5, -1),
-        (4, 0.0, 5, 0.5, -1),
-        (5, 1.0, 0, 0.0, 1),  # and none for the loser, whose last one looks at position 5 with the sign of the opponent
-    ]
+    assert (
+        script(WON, bootstrap="zero_sum")
+        == [
+            (1, 0.0, 2, 0.5, -1),
+            (2, 0.0, 3, 0.5, -1),
+            (3, 0.0, 4, 0.5, -1),
+            (4, 0.0, 5, 0.5, -1),
+            (
+                5,
+                1.0,
+                0,
+                0.0,
+                1,
+            ),  # and none for the loser, whose last one looks at position 5 with the sign of the opponent
+        ]
+    )
 
 
 def test_own_turn_by_hand() -> None:
@@ -251,22 +322,42 @@ def test_own_turn_over_two_decisions_by_hand() -> None:
 
 
 def test_an_extra_turn_by_hand() -> None:
-    """Seat 0 moves twice in a row: the sign is by seat, and one own decision follows another with no ply in between."""
+    """Seat 0 moves twice in a row: the sign is by seat, and one own decision follows another with
+    no ply in between.
+    """
     plies = [(0, (0.0, 0.0)), (0, (0.0, 0.0)), (1, (-1.0, 1.0))]
-    assert script(plies, bootstrap="zero_sum") == [(1, 0.0, 2, 0.5, 1), (2, 0.0, 3, 0.5, -1), (3, 1.0, 0, 0.0, 1)]
-    assert script(plies, bootstrap="zero_sum", n_steps=2) == [(1, 0.0, 3, 0.25, -1), (2, -0.5, 0, 0.0, 1), (3, 1.0, 0, 0.0, 1)]
-    assert script(plies, bootstrap="own_turn") == [(1, 0.0, 2, 0.5, 1), (2, -1.0, 0, 0.0, 1), (3, 1.0, 0, 0.0, 1)]
+    assert script(plies, bootstrap="zero_sum") == [
+        (1, 0.0, 2, 0.5, 1),
+        (2, 0.0, 3, 0.5, -1),
+        (3, 1.0, 0, 0.0, 1),
+    ]
+    assert script(plies, bootstrap="zero_sum", n_steps=2) == [
+        (1, 0.0, 3, 0.25, -1),
+        (2, -0.5, 0, 0.0, 1),
+        (3, 1.0, 0, 0.0, 1),
+    ]
+    assert script(plies, bootstrap="own_turn") == [
+        (1, 0.0, 2, 0.5, 1),
+        (2, -1.0, 0, 0.0, 1),
+        (3, 1.0, 0, 0.0, 1),
+    ]
 
 
 def test_a_draw_is_a_draw_for_both() -> None:
     """The board fills on seat 0's ply; seat 1's last transition ends with 0 as well."""
     plies = [(0, (0.0, 0.0)), (1, (0.0, 0.0)), (0, (0.0, 0.0))]
-    assert script(plies, bootstrap="own_turn") == [(1, 0.0, 3, 0.5, 1), (3, 0.0, 0, 0.0, 1), (2, 0.0, 0, 0.0, 1)]
+    assert script(plies, bootstrap="own_turn") == [
+        (1, 0.0, 3, 0.5, 1),
+        (3, 0.0, 0, 0.0, 1),
+        (2, 0.0, 0, 0.0, 1),
+    ]
     assert script(plies, bootstrap="zero_sum")[-1] == (3, 0.0, 0, 0.0, 1)
 
 
 def test_rewards_between_own_decisions_by_hand() -> None:
-    """What others' plies pay counts in full up to the own next decision; before the first decision it is dropped."""
+    """What others' plies pay counts in full up to the own next decision; before the first decision
+    it is dropped.
+    """
     plies = [(0, (1.0, 9.0)), (1, (2.0, 4.0)), (1, (3.0, 5.0)), (0, (4.0, 6.0))]
     assert script(plies, bootstrap="own_turn") == [
         (2, 4.0, 3, 0.5, 1),
@@ -289,9 +380,15 @@ def test_rewards_between_own_decisions_by_hand() -> None:
 
 
 def test_a_game_of_three_pays_every_seat() -> None:
-    """Seat 1 wins before seat 0's second turn: +1 and -1/2 for each of the others, whose last decisions were plies ago."""
+    """Seat 1 wins before seat 0's second turn: +1 and -1/2 for each of the others, whose last
+    decisions were plies ago.
+    """
     plies = [(0, (0.0, 0.0, 0.0)), (2, (0.0, 0.0, 0.0)), (1, (-0.5, 1.0, -0.5))]
-    assert script(plies, bootstrap="own_turn") == [(1, -0.5, 0, 0.0, 1), (3, 1.0, 0, 0.0, 1), (2, -0.5, 0, 0.0, 1)]
+    assert script(plies, bootstrap="own_turn") == [
+        (1, -0.5, 0, 0.0, 1),
+        (3, 1.0, 0, 0.0, 1),
+        (2, -0.5, 0, 0.0, 1),
+    ]
 
 
 def test_a_seat_that_never_decided_has_no_transition() -> None:
@@ -303,19 +400,35 @@ def test_a_cut_match_by_hand(seat_to_move: int) -> None:
     """Positions 1, 2, 3 were played, 4 is the cut one. Ply 3 pays seat 0 a fourth."""
     plies = [(0, (0.0, 0.0)), (1, (0.0, 0.0)), (0, (0.25, 0.0))]
     own_turn = script(plies, "truncated", seat_to_move, bootstrap="own_turn")
-    assert own_turn == [(1, 0.0, 3, 0.5, 1), (3, 0.25, 4, 0.5, 1) if seat_to_move == 0 else (2, 0.0, 4, 0.5, 1)]
+    assert own_turn == [
+        (1, 0.0, 3, 0.5, 1),
+        (3, 0.25, 4, 0.5, 1) if seat_to_move == 0 else (2, 0.0, 4, 0.5, 1),
+    ]
     sign = 1 if seat_to_move == 0 else -1
     zero_sum = script(plies, "truncated", seat_to_move, bootstrap="zero_sum")
     assert zero_sum == [(1, 0.0, 2, 0.5, -1), (2, 0.0, 3, 0.5, -1), (3, 0.25, 4, 0.5, sign)]
     longer = script(plies, "truncated", seat_to_move, bootstrap="zero_sum", n_steps=4)
-    assert longer == [(1, 0.0625, 4, 0.125, sign), (2, 0.0, 4, 0.25, -sign), (3, 0.25, 4, 0.5, sign)]
+    assert longer == [
+        (1, 0.0625, 4, 0.125, sign),
+        (2, 0.0, 4, 0.25, -sign),
+        (3, 0.25, 4, 0.5, sign),
+    ]
 
 
 def test_only_seats_that_learn_have_transitions() -> None:
-    assert script(WON, bootstrap="own_turn", learns=(False, True)) == [(2, 0.0, 4, 0.5, 1), (4, -1.0, 0, 0.0, 1)]
+    assert script(WON, bootstrap="own_turn", learns=(False, True)) == [
+        (2, 0.0, 4, 0.5, 1),
+        (4, -1.0, 0, 0.0, 1),
+    ]
     # In zero_sum the other seat's plies still count as steps and as next states.
-    assert script(WON, bootstrap="zero_sum", learns=(False, True)) == [(2, 0.0, 3, 0.5, -1), (4, 0.0, 5, 0.5, -1)]
-    assert script(WON, bootstrap="zero_sum", n_steps=2, learns=(False, True)) == [(2, 0.0, 4, 0.25, 1), (4, -0.5, 0, 0.0, 1)]
+    assert script(WON, bootstrap="zero_sum", learns=(False, True)) == [
+        (2, 0.0, 3, 0.5, -1),
+        (4, 0.0, 5, 0.5, -1),
+    ]
+    assert script(WON, bootstrap="zero_sum", n_steps=2, learns=(False, True)) == [
+        (2, 0.0, 4, 0.25, 1),
+        (4, -0.5, 0, 0.0, 1),
+    ]
 
 
 def test_an_idle_slot_is_left_alone() -> None:
@@ -347,12 +460,16 @@ def test_the_version_is_that_of_the_decision() -> None:
 
 
 def test_as_many_rows_as_one_tick_can_complete_fit_behind_a_block() -> None:
-    """The output has room for a block that is not yet full and a tick in which every decision leaves."""
+    """The output has room for a block that is not yet full and a tick in which every decision
+    leaves.
+    """
     n, steps, block = 3, 4, 5
     game = RandomGame(n, 3, "int8", ends=0.0, cuts=0.0, rng=np.random.default_rng(0))
     game.reset(np.arange(n))
     game.mask[:] = True
-    assembler = TransitionAssembler(game, bootstrap="own_turn", n_steps=steps, gamma=1.0, block=block)
+    assembler = TransitionAssembler(
+        game, bootstrap="own_turn", n_steps=steps, gamma=1.0, block=block
+    )
     learns, actions = np.ones((n, 3), np.bool_), np.zeros(n, np.int64)
 
     def tick(seat: int, ends: bool) -> None:

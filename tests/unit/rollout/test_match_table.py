@@ -5,18 +5,28 @@ import pytest
 from numpy.typing import NDArray
 
 from sparring.games.spec import GameSpec
-from sparring.opponents.plan import AGENT, Opponent, Plan
+from sparring.opponents.players import AGENT, Opponent, Plan
 from sparring.rollout.matches import MatchTable
 
-PLAN = Plan((Opponent(AGENT, "self"), Opponent(1, "random"), Opponent(1003, "snapshot:3", 0)), (0.5, 0.25, 0.25))
+PLAN = Plan(
+    (Opponent(AGENT, "self"), Opponent(1, "random"), Opponent(1003, "snapshot:3", 0)),
+    (0.5, 0.25, 0.25),
+)
 
 
 class Payer:
-    """As much of a game as a table of matches looks at: what each step pays is written in by the test."""
+    """As much of a game as a table of matches looks at: what each step pays is written in by the
+    test.
+    """
 
     def __init__(self, num_slots: int, num_players: int) -> None:
         self.spec = GameSpec(
-            name="payer", num_players=num_players, num_actions=2, observation_shape=(1,), observation_dtype="int8", max_plies=9
+            name="payer",
+            num_players=num_players,
+            num_actions=2,
+            observation_shape=(1,),
+            observation_dtype="int8",
+            max_plies=9,
         )
         self.num_slots = num_slots
         self.rewards = np.zeros((num_slots, num_players), np.float32)
@@ -63,7 +73,10 @@ def test_paying_tells_which_matches_are_over_in_either_way() -> None:
     matches = table(game)
     matches.begin(every(game), PLAN)
     assert matches.pay().tolist() == []
-    game.terminated[:], game.truncated[:] = [False, True, False, True, False], [False, False, False, True, True]
+    game.terminated[:], game.truncated[:] = (
+        [False, True, False, True, False],
+        [False, False, False, True, True],
+    )
     assert matches.pay().tolist() == [1, 3, 4]
 
 
@@ -98,7 +111,9 @@ def test_learning_seats_are_the_agents_or_all() -> None:
         matches.begin(every(game), PLAN)
     np.testing.assert_array_equal(agents.players, everyone.players)
     np.testing.assert_array_equal(agents.learns, agents.players == AGENT)
-    assert (agents.learns.sum(axis=1) > 1).any()  # every seat that plays the newest weights, in a match against itself
+    assert (
+        agents.learns.sum(axis=1) > 1
+    ).any()  # every seat that plays the newest weights, in a match against itself
     assert everyone.learns.all()
 
 
@@ -109,9 +124,15 @@ def test_every_seat_draws_its_player_anew() -> None:
     seats = np.arange(4000) % 3
     drawn = np.stack([matches.players[np.arange(4000), (seats + k) % 3] for k in (1, 2)], axis=1)
     for column in drawn.T:
-        assert [np.mean(column == player) for player in (0, 1, 1003)] == pytest.approx([0.5, 0.25, 0.25], abs=0.03)
-    both = [np.mean((drawn[:, 0] == a) & (drawn[:, 1] == b)) for a, b in ((0, 0), (1, 1), (0, 1003))]
-    assert both == pytest.approx([0.25, 0.0625, 0.125], abs=0.03)  # and independently of one another
+        assert [np.mean(column == player) for player in (0, 1, 1003)] == pytest.approx(
+            [0.5, 0.25, 0.25], abs=0.03
+        )
+    both = [
+        np.mean((drawn[:, 0] == a) & (drawn[:, 1] == b)) for a, b in ((0, 0), (1, 1), (0, 1003))
+    ]
+    assert both == pytest.approx(
+        [0.25, 0.0625, 0.125], abs=0.03
+    )  # and independently of one another
 
 
 def test_keys_are_different_for_every_match_and_follow_from_their_place() -> None:

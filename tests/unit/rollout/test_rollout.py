@@ -16,13 +16,16 @@ from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec, build_ne
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError
 from sparring.games import make, spec_of
-from sparring.opponents.plan import AGENT, Opponent, Plan
+from sparring.opponents.players import AGENT, Opponent, Plan
 from sparring.replay.transitions import join_rows, transition_dtype
 from sparring.rollout import Rollout, RolloutSettings, RoundCommand, RoundReport, rollout_worker
 
 NETWORK = NetworkSpec("mlp", {"net_arch": [16]})
 SELF, RANDOM, ONE_PLY = Opponent(AGENT, "self"), Opponent(1, "random"), Opponent(2, "one_ply")
-SNAPSHOT, LATER_SNAPSHOT = Opponent(1000, "snapshot:0", slot=1), Opponent(1001, "snapshot:1", slot=0)
+SNAPSHOT, LATER_SNAPSHOT = (
+    Opponent(1000, "snapshot:0", slot=1),
+    Opponent(1001, "snapshot:1", slot=0),
+)
 SELF_PLAY = Plan((SELF,), (1.0,))
 MIXED = Plan((SELF, RANDOM, ONE_PLY, SNAPSHOT), (0.25, 0.25, 0.125, 0.375))
 LATER = Plan((SELF, RANDOM, LATER_SNAPSHOT), (0.25, 0.25, 0.5))
@@ -36,7 +39,15 @@ def _one_torch_thread() -> None:
 def settings_for(game: str = "tic_tac_toe", **changes: Any) -> RolloutSettings:
     policy = PolicySpec(game, NETWORK)
     settings = RolloutSettings(
-        policy=policy, num_envs=5, seed=11, bootstrap="zero_sum", n_steps=1, gamma=0.9, learn_from="agent", opponent_epsilon=0.2, block=16
+        policy=policy,
+        num_envs=5,
+        seed=11,
+        bootstrap="zero_sum",
+        n_steps=1,
+        gamma=0.9,
+        learn_from="agent",
+        opponent_epsilon=0.2,
+        block=16,
     )
     return replace(settings, **changes)
 
@@ -53,18 +64,27 @@ def start(settings: RolloutSettings, worker: int = 0, incarnation: int = 0) -> R
     return Rollout(settings, weights_for(settings.policy), worker=worker, incarnation=incarnation)
 
 
-def play(rollout: Rollout, settings: RolloutSettings, *commands: RoundCommand) -> tuple[NDArray[Any], list[RoundReport]]:
+def play(
+    rollout: Rollout, settings: RolloutSettings, *commands: RoundCommand
+) -> tuple[NDArray[Any], list[RoundReport]]:
     blocks = [np.zeros(0, transition_dtype(spec_of(settings.policy.game)))]
-    reports = [rollout.play_round(command, lambda block: blocks.append(block.copy())) for command in commands]
+    reports = [
+        rollout.play_round(command, lambda block: blocks.append(block.copy()))
+        for command in commands
+    ]
     return join_rows(blocks), reports
 
 
 def same(one: NDArray[Any], other: NDArray[Any]) -> bool:
     """Equal in every field; what lies between the fields is of no meaning and not copied by NumPy."""
-    return len(one) == len(other) and all(np.array_equal(one[name], other[name]) for name in one.dtype.names or ())
+    return len(one) == len(other) and all(
+        np.array_equal(one[name], other[name]) for name in one.dtype.names or ()
+    )
 
 
-def rounds(count: int, *, plan: Plan = MIXED, epsilon: float = 0.3, episodes: int = 7) -> list[RoundCommand]:
+def rounds(
+    count: int, *, plan: Plan = MIXED, epsilon: float = 0.3, episodes: int = 7
+) -> list[RoundCommand]:
     return [RoundCommand(k, k, epsilon, plan, episodes) for k in range(count)]
 
 
@@ -97,22 +117,32 @@ def test_equals_a_rollout_that_plays_one_position_at_a_time(settings: RolloutSet
         all_rows.append(rows)
         all_results.append(report.results)
     results = np.concatenate(all_results)
-    assert [tuple(players) for players in results["players"].tolist()] == [players for players, _, _ in slow.results]
-    assert [tuple(returns) for returns in results["returns"].tolist()] == [returns for _, returns, _ in slow.results]
+    assert [tuple(players) for players in results["players"].tolist()] == [
+        players for players, _, _ in slow.results
+    ]
+    assert [tuple(returns) for returns in results["returns"].tolist()] == [
+        returns for _, returns, _ in slow.results
+    ]
     assert results["plies"].tolist() == [plies for _, _, plies in slow.results]
     assert not results["truncated"].any()
-    expected = transitions(slow.matches, bootstrap=settings.bootstrap, n_steps=settings.n_steps, gamma=settings.gamma)
+    expected = transitions(
+        slow.matches, bootstrap=settings.bootstrap, n_steps=settings.n_steps, gamma=settings.gamma
+    )
     assert_rows(np.concatenate(all_rows), expected)
 
 
 def test_every_player_of_the_plan_was_met_above() -> None:
     _, reports = play(start(SETTINGS[0]), SETTINGS[0], *rounds(8))
-    assert set(np.concatenate([report.results for report in reports])["players"].ravel().tolist()) == {0, 1, 2, 1000}
+    assert set(
+        np.concatenate([report.results for report in reports])["players"].ravel().tolist()
+    ) == {0, 1, 2, 1000}
 
 
 @pytest.mark.parametrize("episodes", [1, 4, 40])
 def test_the_surplus_counts_towards_the_next_quota(episodes: int) -> None:
-    """Several of the 16 matches end together; after k rounds at least k quotas have, and less than one tick's worth more."""
+    """Several of the 16 matches end together; after k rounds at least k quotas have, and less than
+    one tick's worth more.
+    """
     settings = settings_for(num_envs=16)
     _, reports = play(start(settings), settings, *rounds(10, episodes=episodes))
     finished = np.cumsum([len(report.results) for report in reports])
@@ -122,14 +152,20 @@ def test_the_surplus_counts_towards_the_next_quota(episodes: int) -> None:
     assert any(finished > quotas)
     assert all(report.plies % 16 == 0 for report in reports)
     if episodes == 1:
-        assert any(report.plies == 0 == len(report.results) for report in reports)  # a round that was paid in advance
+        assert any(
+            report.plies == 0 == len(report.results) for report in reports
+        )  # a round that was paid in advance
 
 
 def test_a_round_ends_at_the_first_tick_that_fills_its_quota() -> None:
     """Ten rounds of one match end where one round of ten does: nothing is played beyond the quota."""
     settings = settings_for(num_envs=16)
-    many, many_reports = play(start(settings), settings, *rounds(10, episodes=1, plan=SELF_PLAY, epsilon=1.0))
-    one, (report,) = play(start(settings), settings, *rounds(1, episodes=10, plan=SELF_PLAY, epsilon=1.0))
+    many, many_reports = play(
+        start(settings), settings, *rounds(10, episodes=1, plan=SELF_PLAY, epsilon=1.0)
+    )
+    one, (report,) = play(
+        start(settings), settings, *rounds(1, episodes=10, plan=SELF_PLAY, epsilon=1.0)
+    )
     assert sum(r.plies for r in many_reports) == report.plies
     assert same(np.concatenate([r.results for r in many_reports]), report.results)
     np.testing.assert_array_equal(many["observation"], one["observation"])
@@ -137,7 +173,9 @@ def test_a_round_ends_at_the_first_tick_that_fills_its_quota() -> None:
 
 def test_the_agent_plays_each_seat_equally_often() -> None:
     settings = settings_for(num_envs=8)
-    _, (report,) = play(start(settings), settings, *rounds(1, plan=Plan((RANDOM,), (1.0,)), episodes=4000))
+    _, (report,) = play(
+        start(settings), settings, *rounds(1, plan=Plan((RANDOM,), (1.0,)), episodes=4000)
+    )
     agent = report.results["players"] == AGENT
     assert (agent.sum(axis=1) == 1).all()
     assert abs(int(agent[:, 0].sum()) - 2000) <= 8  # envs end on either foot, no more
@@ -149,11 +187,15 @@ def test_players_are_drawn_with_the_probabilities_of_the_plan() -> None:
     seats = report.results["players"]
     others = np.where((seats == AGENT).all(axis=1), AGENT, seats.max(axis=1))
     shares = {opponent: count / len(others) for opponent, count in Counter(others.tolist()).items()}
-    assert shares == pytest.approx({AGENT: 0.25, 1: 0.25, 2: 0.125, 1000: 0.375}, abs=0.03)  # four standard errors
+    assert shares == pytest.approx(
+        {AGENT: 0.25, 1: 0.25, 2: 0.125, 1000: 0.375}, abs=0.03
+    )  # four standard errors
 
 
 def test_players_stay_to_the_end_of_their_match() -> None:
-    """Matches that began with a snapshot go on with it after it left the plan, and are reported as its own."""
+    """Matches that began with a snapshot go on with it after it left the plan, and are reported as
+    its own.
+    """
     settings = settings_for(num_envs=32)
     against_snapshot = Plan((SNAPSHOT,), (1.0,))
     rollout = start(settings)
@@ -168,7 +210,9 @@ def test_players_stay_to_the_end_of_their_match() -> None:
     assert 1000 in second.results["players"]
     assert first.in_use == {1000}
     assert third.in_use == frozenset()
-    began_with_it = 32 + len(first.results)  # the first match of each env, and what began while it was in the plan
+    began_with_it = 32 + len(
+        first.results
+    )  # the first match of each env, and what began while it was in the plan
     results = np.concatenate([report.results for report in (first, second, third)])
     assert (results["players"].max(axis=1) == 1000).sum() == began_with_it
 
@@ -178,10 +222,18 @@ def test_a_snapshot_is_read_only_when_it_is_met() -> None:
     settings = settings_for(num_envs=32, opponent_epsilon=0.0)
     vectors = weights_for(settings.policy)
     slots = {0: vectors.snapshot(0).copy(), 1: vectors.snapshot(1).copy()}
-    commands = [RoundCommand(0, 0, 1.0, Plan((SNAPSHOT,), (1.0,)), 1), RoundCommand(1, 1, 1.0, SELF_PLAY, 60)]
+    commands = [
+        RoundCommand(0, 0, 1.0, Plan((SNAPSHOT,), (1.0,)), 1),
+        RoundCommand(1, 1, 1.0, SELF_PLAY, 60),
+    ]
     outcomes = []
     for spoilt in (False, True):
-        rollout = Rollout(settings, Weights({0: vectors.published(0), 1: vectors.published(1)}, slots), worker=0, incarnation=0)
+        rollout = Rollout(
+            settings,
+            Weights({0: vectors.published(0), 1: vectors.published(1)}, slots),
+            worker=0,
+            incarnation=0,
+        )
         rollout.play_round(commands[0], lambda block: None)
         if spoilt:
             slots[1][:] = np.nan
@@ -190,7 +242,9 @@ def test_a_snapshot_is_read_only_when_it_is_met() -> None:
 
 
 def test_results_add_up_what_the_matches_paid() -> None:
-    """Zero-sum to the end, within the declared returns, as long as the board allows; and the rows tell of the same wins and losses."""
+    """Zero-sum to the end, within the declared returns, as long as the board allows; and the rows
+    tell of the same wins and losses.
+    """
     settings = settings_for(bootstrap="own_turn", learn_from="all", num_envs=8)
     rows, (report,) = play(start(settings), settings, *rounds(1, episodes=500))
     results = report.results
@@ -205,7 +259,9 @@ def test_results_add_up_what_the_matches_paid() -> None:
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=range(len(SETTINGS)))
 def test_every_row_keeps_the_contract(settings: RolloutSettings) -> None:
-    commands = [replace(command, weights_version=command.round + 2) for command in rounds(5, episodes=20)]
+    commands = [
+        replace(command, weights_version=command.round + 2) for command in rounds(5, episodes=20)
+    ]
     rollout = start(settings)
     seen = 2
     for command in commands:
@@ -217,14 +273,20 @@ def test_every_row_keeps_the_contract(settings: RolloutSettings) -> None:
         assert not rows["next_mask"][ended].any()
         assert rows["next_mask"][~ended].any(axis=1).all()
         assert set(rows["sign"].tolist()) <= ({1, -1} if settings.bootstrap == "zero_sum" else {1})
-        np.testing.assert_allclose(rows["discount"][~ended], settings.gamma**settings.n_steps, rtol=1e-6)
+        np.testing.assert_allclose(
+            rows["discount"][~ended], settings.gamma**settings.n_steps, rtol=1e-6
+        )
         assert rows["version"].max() == command.weights_version
-        assert rows["version"].min() >= seen - 1  # of a match that was not over when the last round ended
+        assert (
+            rows["version"].min() >= seen - 1
+        )  # of a match that was not over when the last round ended
         seen = command.weights_version
 
 
 def test_the_next_position_follows_from_the_action() -> None:
-    """In tic-tac-toe the position after one ply can be worked out from the row alone, the views of the players being exchanged."""
+    """In tic-tac-toe the position after one ply can be worked out from the row alone, the views of
+    the players being exchanged.
+    """
     settings = settings_for(num_envs=8)
     rows, _ = play(start(settings), settings, *rounds(1, plan=SELF_PLAY, episodes=100))
     for row in rows[rows["discount"] != 0]:
@@ -235,10 +297,17 @@ def test_the_next_position_follows_from_the_action() -> None:
         assert row["sign"] == -1
 
 
-@pytest.mark.parametrize("settings", [*SETTINGS, settings_for(num_envs=16)], ids=range(len(SETTINGS) + 1))
+@pytest.mark.parametrize(
+    "settings", [*SETTINGS, settings_for(num_envs=16)], ids=range(len(SETTINGS) + 1)
+)
 def test_going_on_from_a_saved_state_is_going_on(settings: RolloutSettings) -> None:
-    """After every round: in the middle of matches, with a surplus, with players that the plan no longer names."""
-    commands = [replace(command, plan=LATER if command.round >= 4 else MIXED) for command in rounds(7, episodes=3)]
+    """After every round: in the middle of matches, with a surplus, with players that the plan no
+    longer names.
+    """
+    commands = [
+        replace(command, plan=LATER if command.round >= 4 else MIXED)
+        for command in rounds(7, episodes=3)
+    ]
     rollout = start(settings)
     for k, command in enumerate(commands[:-2]):
         play(rollout, settings, command)
@@ -283,13 +352,17 @@ def test_epsilon_zero_is_the_greedy_action_and_one_is_uniform() -> None:
     chosen, _ = policy_actions(policy, greedy)
     np.testing.assert_array_equal(greedy["action"], chosen)
 
-    wild, _ = play(start(settings), settings, *rounds(1, plan=SELF_PLAY, epsilon=1.0, episodes=3000))
+    wild, _ = play(
+        start(settings), settings, *rounds(1, plan=SELF_PLAY, epsilon=1.0, episodes=3000)
+    )
     first = wild[~wild["observation"].any(axis=(1, 2, 3))]
     counts = np.bincount(first["action"], minlength=9)
     assert abs(counts / len(first) - 1 / 9).max() < 4 * np.sqrt(1 / 9 * 8 / 9 / len(first))
 
 
-def policy_actions(policy: InferencePolicy, rows: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def policy_actions(
+    policy: InferencePolicy, rows: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     q = policy.q_values(np.ascontiguousarray(rows["observation"]))
     return np.where(rows["mask"], q, -np.inf).argmax(axis=1), q
 
@@ -305,11 +378,23 @@ def test_blocks_are_handed_on_as_they_fill() -> None:
 def test_rollout_worker_plays_as_it_was_told() -> None:
     spec = PolicySpec("tic_tac_toe", NETWORK)
     weights = InferencePolicy(spec).get_weights()
-    collected = rollout_worker(spec, weights, n_episodes=50, epsilon=0.0, opponents=("random", "one_ply"), seed=3, gamma=0.5, n_steps=2)
+    collected = rollout_worker(
+        spec,
+        weights,
+        n_episodes=50,
+        epsilon=0.0,
+        opponents=("random", "one_ply"),
+        seed=3,
+        gamma=0.5,
+        n_steps=2,
+    )
     assert len(collected.results) >= 50
     assert set(collected.results["players"].ravel().tolist()) == {0, 1, 2}
     assert set(collected.transitions["discount"].tolist()) == {0.0, 0.25}
-    np.testing.assert_array_equal(collected.transitions["action"], policy_actions(InferencePolicy(spec, weights), collected.transitions)[0])
+    np.testing.assert_array_equal(
+        collected.transitions["action"],
+        policy_actions(InferencePolicy(spec, weights), collected.transitions)[0],
+    )
 
 
 def test_rollout_worker_is_a_function_of_its_arguments() -> None:
@@ -322,7 +407,9 @@ def test_rollout_worker_is_a_function_of_its_arguments() -> None:
     assert (first.results["players"] == AGENT).all()
     assert set(first.transitions["sign"].tolist()) == {1, -1}  # zero_sum, where the game allows it
     for other in (rollout_worker(spec, weights, worker=1), rollout_worker(spec, weights, seed=1)):
-        assert other.transitions["action"][:20].tolist() != first.transitions["action"][:20].tolist()
+        assert (
+            other.transitions["action"][:20].tolist() != first.transitions["action"][:20].tolist()
+        )
 
 
 def test_rollout_worker_refuses_what_cannot_be() -> None:
@@ -330,7 +417,10 @@ def test_rollout_worker_refuses_what_cannot_be() -> None:
     weights = InferencePolicy(spec).get_weights()
     with pytest.raises(ConfigurationError, match=r"n_episodes: got 0, expected at least 1"):
         rollout_worker(spec, weights, n_episodes=0)
-    with pytest.raises(ConfigurationError, match=r"unknown opponent: got ludo:greedy, expected one of random, one_ply"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"unknown opponent: got ludo:greedy, expected one of random, one_ply",
+    ):
         rollout_worker(spec, weights, opponents=("ludo:greedy",))
     with pytest.raises(ConfigurationError, match=r"n_steps: got 0, expected at least 1"):
         rollout_worker(spec, weights, n_steps=0)
@@ -350,7 +440,9 @@ def test_rollout_worker_refuses_what_cannot_be() -> None:
 
 
 def test_a_position_is_observed_before_the_ply_that_leaves_it() -> None:
-    """The trap of shared views: what is stored is the position that was decided on, not the one after."""
+    """The trap of shared views: what is stored is the position that was decided on, not the one
+    after.
+    """
     game = make("tic_tac_toe", 1)
     settings = settings_for(num_envs=1)
     rows, _ = play(start(settings), settings, *rounds(1, plan=SELF_PLAY, episodes=5))

@@ -1,4 +1,6 @@
-"""For tests that start other processes: one fork server with what workers need, no waiting for ever, and nobody left behind."""
+"""For tests that start other processes: one fork server with what workers need, no waiting for
+ever, and nobody left behind.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,14 @@ from typing import NoReturn
 
 import pytest
 
-LONGEST = 60  # seconds, of one test
+LONGEST = 600  # seconds, of one test: for those that hang, on a busy machine too
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _fork_server_with_our_preload() -> None:
-    """One fork server serves a whole pytest process, and has only what was asked for before its first use."""
+    """One fork server serves a whole pytest process, and has only what was asked for before its
+    first use.
+    """
     os.environ.setdefault("SPARRING_PRELOAD_GAME", "tic_tac_toe")
     multiprocessing.set_forkserver_preload(["sparring.runtime.preload"])
 
@@ -48,5 +52,7 @@ def notes() -> list[str]:
 
 @pytest.fixture
 def tiny_ring(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rings of one block: a worker cannot finish a round before the main process has read nearly all of it."""
+    """Rings of one block: a worker cannot finish a round before the main process has read nearly
+    all of it.
+    """
     monkeypatch.setattr("sparring.runtime.processes._MOST_RING_BYTES", 1_000)

@@ -1,4 +1,6 @@
-"""What workers say when they end by an error: faults of the game and what they cannot import end the run, all else is a failure."""
+"""What workers say when they end by an error: faults of the game and what they cannot import end
+the run, all else is a failure.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trial_workers import POLICY, assert_same_tree, command, inline_workers, process_of, process_workers, start_round
+from trial_workers import (
+    POLICY,
+    assert_same_tree,
+    command,
+    inline_workers,
+    process_of,
+    process_workers,
+    start_round,
+)
 
 from sparring.dqn.networks import PolicySpec
 from sparring.errors import ConfigurationError, GameFault, SparringError, WorkerError
 from sparring.games import spec_of
-from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent, Plan
+from sparring.opponents.players import AGENT, AGENT_NAME, Opponent, Plan
 from sparring.runtime import Workers
 
 NINE = """
@@ -64,17 +74,24 @@ def poll_for_ever(workers: Workers) -> None:
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
-def test_a_game_fault_ends_the_run_as_it_does_inline(start_method: str, nine: PolicySpec, notes: list[str]) -> None:
+def test_a_game_fault_ends_the_run_as_it_does_inline(
+    start_method: str, nine: PolicySpec, notes: list[str]
+) -> None:
     with inline_workers(1, policy=nine) as inline, pytest.raises(GameFault) as wanted:
         play(inline)
-    with process_workers(1, policy=nine, start_method=start_method, notify=notes.append) as workers, pytest.raises(GameFault) as got:
+    with (
+        process_workers(1, policy=nine, start_method=start_method, notify=notes.append) as workers,
+        pytest.raises(GameFault) as got,
+    ):
         play(workers)
     assert str(got.value) == str(wanted.value)
     assert "game nine:Nine raised KeyError in step" in str(got.value)
     assert got.value.record == wanted.value.record
     assert len(got.value.record["actions"]) == 8
     assert 'raise KeyError("board")' in got.value.record["traceback"]
-    assert got.value.__notes__ == [got.value.record["traceback"]], "which Python shows below the line"
+    assert got.value.__notes__ == [got.value.record["traceback"]], (
+        "which Python shows below the line"
+    )
     assert notes == [], "no successor is tried"
     assert workers.replaced == 0
 
@@ -89,13 +106,20 @@ def test_a_fault_is_heard_while_the_learner_is_at_work(nine: PolicySpec) -> None
 def test_a_fault_while_a_state_is_taken_up(nine: PolicySpec) -> None:
     """The matches of a state are played again, with a game that has changed since."""
     source = Path(sys.path[0]) / "nine.py"
-    source.write_text(NINE.replace("self.free.sum() == 1", "False").replace("return None, False", "return None, not self.free[4]"))
+    source.write_text(
+        NINE.replace("self.free.sum() == 1", "False").replace(
+            "return None, False", "return None, not self.free[4]"
+        )
+    )
     with inline_workers(1, policy=nine) as inline:
         play(inline)
         state = inline.get_state()
     assert state["0"]["body"]["game"]["plies"].max() > 2
     source.write_text(NINE.replace("self.free.sum() == 1", "self.free.sum() == 7"))
-    with process_workers(1, policy=nine) as workers, pytest.raises(GameFault, match="KeyError in step"):
+    with (
+        process_workers(1, policy=nine) as workers,
+        pytest.raises(GameFault, match="KeyError in step"),
+    ):
         workers.set_state(state)
 
 
@@ -105,11 +129,17 @@ def test_a_state_that_does_not_fit_is_told_as_inline_tells_it(notes: list[str]) 
         play(inline, 2)
         state = inline.get_state()
     nobody = {"id": 5, "name": "nobody", "slot": None}
-    stranger = {worker: {**part, "body": {**part["body"], "opponents": [nobody]}} for worker, part in state.items()}
+    stranger = {
+        worker: {**part, "body": {**part["body"], "opponents": [nobody]}}
+        for worker, part in state.items()
+    }
     for unfit, changes in ((state, {"num_envs": 4}), (stranger, {})):
         with inline_workers(**changes) as inline, pytest.raises(SparringError) as wanted:
             inline.set_state(unfit)
-        with process_workers(**changes, notify=notes.append) as workers, pytest.raises(type(wanted.value)) as got:
+        with (
+            process_workers(**changes, notify=notes.append) as workers,
+            pytest.raises(type(wanted.value)) as got,
+        ):
             workers.set_state(unfit)
         assert str(got.value) == str(wanted.value)
     assert notes == [], "no successor is tried"
@@ -130,7 +160,9 @@ def test_a_successor_takes_up_the_state_that_the_dead_one_did_not(notes: list[st
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
-def test_a_file_that_was_edited_since_the_main_process_imported_it(start_method: str, nine: PolicySpec, notes: list[str]) -> None:
+def test_a_file_that_was_edited_since_the_main_process_imported_it(
+    start_method: str, nine: PolicySpec, notes: list[str]
+) -> None:
     assert spec_of(nine.game).max_plies == 9
     (Path(sys.path[0]) / "nine.py").write_text(NINE.replace("max_plies=9", "max_plies=8"))
     workers = process_workers(1, policy=nine, start_method=start_method, notify=notes.append)
@@ -144,21 +176,27 @@ def test_a_file_that_was_edited_since_the_main_process_imported_it(start_method:
 
 
 @pytest.mark.parametrize("missing", ["module", "class"])
-def test_what_only_the_main_process_has(missing: str, nine: PolicySpec, notes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_only_the_main_process_has(
+    missing: str, nine: PolicySpec, notes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A module that was made by hand, or a class that was added to one."""
     name = {"module": "handmade", "class": "json"}[missing]
     home = types.ModuleType(name) if missing == "module" else sys.modules[name]
     exec(NINE, namespace := {})
     monkeypatch.setitem(sys.modules, name, home)
     monkeypatch.setattr(home, "Nine", namespace["Nine"], raising=False)
-    with process_workers(2, policy=PolicySpec(f"{name}:Nine", POLICY.network), notify=notes.append) as workers:
+    with process_workers(
+        2, policy=PolicySpec(f"{name}:Nine", POLICY.network), notify=notes.append
+    ) as workers:
         start_round(workers, [command(0)] * 2)
         with pytest.raises(ConfigurationError) as caught:
             workers.finish_round()
     [line] = str(caught.value).splitlines()
     assert line.startswith("worker ")
     assert "cannot make what the main process could make: " in line
-    assert {"module": "no such module", "class": "json has no such game: got 'Nine'"}[missing] in line
+    assert {"module": "no such module", "class": "json has no such game: got 'Nine'"}[
+        missing
+    ] in line
     assert 'or use backend="inline"' in line
     assert notes == []
 
@@ -169,7 +207,9 @@ def test_a_failure_tells_its_place(notes: list[str]) -> None:
         play(workers, plan=nobody)
     assert len(notes) == 3
     [line] = str(caught.value).splitlines()
-    assert line.startswith("worker 0 failed 3 times without finishing a round; the last time: sparring.errors.ConfigurationError: unknown")
+    assert line.startswith(
+        "worker 0 failed 3 times without finishing a round; the last time: sparring.errors.ConfigurationError: unknown"
+    )
     assert ".py, line " in line
     assert line.endswith(")"), "where it was raised"
 
@@ -194,6 +234,9 @@ def test_what_a_game_module_does_to_its_process(nine: PolicySpec, notes: list[st
     """An exit in the middle of the import is a failure like any other."""
     spec_of("nine:Nine")  # imports it here
     (Path(sys.path[0]) / "nine.py").write_text("import sys\nsys.exit('not today')\n")
-    with process_workers(1, policy=nine, notify=notes.append) as workers, pytest.raises(WorkerError, match="SystemExit: not today"):
+    with (
+        process_workers(1, policy=nine, notify=notes.append) as workers,
+        pytest.raises(WorkerError, match="SystemExit: not today"),
+    ):
         play(workers)
     assert all("nine.py" in note for note in notes)

@@ -1,4 +1,6 @@
-"""Which main modules workers run again, and what is said where they cannot or must not; with real scripts: test_main_module_games.py."""
+"""Which main modules workers run again, and what is said where they cannot or must not; with real
+scripts: test_main_module_games.py.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,14 @@ import pytest
 
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.errors import ConfigurationError
-from sparring.runtime.main_module import check_guard, check_main_module, found_in_main, main_module_hidden, name_for_others, unguarded
+from sparring.runtime.main_module import (
+    check_guard,
+    check_main_module,
+    found_in_main,
+    main_module_hidden,
+    name_for_others,
+    unguarded,
+)
 
 ELSEWHERE = PolicySpec("pig:Pig", NetworkSpec("nets:small"))
 GAME = PolicySpec("__main__:Pig(sides=8)", NetworkSpec("mlp"))
@@ -28,7 +37,9 @@ def main_module(file: Path | str | None = None, spec: str | None = None) -> type
     return main
 
 
-@pytest.mark.parametrize(("policy", "name"), [(ELSEWHERE, ""), (GAME, "Pig(sides=8)"), (NETWORK, "Nets.small")])
+@pytest.mark.parametrize(
+    ("policy", "name"), [(ELSEWHERE, ""), (GAME, "Pig(sides=8)"), (NETWORK, "Nets.small")]
+)
 def test_what_lives_in_the_main_script(policy: PolicySpec, name: str) -> None:
     assert found_in_main(policy) == name
 
@@ -44,15 +55,24 @@ def test_what_lives_in_the_main_script(policy: PolicySpec, name: str) -> None:
     ],
 )
 def test_a_main_module_that_no_worker_can_run(
-    policy: PolicySpec, file: str | None, spec: str | None, where: str, monkeypatch: pytest.MonkeyPatch
+    policy: PolicySpec,
+    file: str | None,
+    spec: str | None,
+    where: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "__main__", main_module(file, spec))
-    with pytest.raises(ConfigurationError, match=rf"cannot import {re.escape(found_in_main(policy))}: got {where}, .*; put it in a file"):
+    with pytest.raises(
+        ConfigurationError,
+        match=rf"cannot import {re.escape(found_in_main(policy))}: got {where}, .*; put it in a file",
+    ):
         check_main_module(policy)
     check_main_module(ELSEWHERE)
 
 
-def test_a_main_module_that_workers_can_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_main_module_that_workers_can_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     script = tmp_path / "script.py"
     script.touch()
     for main in (main_module(script), main_module(script, "package.script")):
@@ -77,7 +97,10 @@ def test_training_within_a_process_that_is_starting(monkeypatch: pytest.MonkeyPa
     """As multiprocessing marks it; one of somebody else's, for ours ends on the spot."""
     check_guard()
     monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
-    with pytest.raises(ConfigurationError, match="by a process that is itself being started; put the call that trains under: if __name__"):
+    with pytest.raises(
+        ConfigurationError,
+        match="by a process that is itself being started; put the call that trains under: if __name__",
+    ):
         check_guard()
 
 

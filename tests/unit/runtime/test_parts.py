@@ -1,4 +1,6 @@
-"""Parts of workers that run freely: which comes first, what their rows go through until they are released, and who plays them anew."""
+"""Parts of workers that run freely: which comes first, what their rows go through until they are
+released, and who plays them anew.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,12 @@ def test_nobody_waits_for_one_that_is_slow() -> None:
 
 
 def test_parts_are_those_of_inline() -> None:
-    orders = [command(0), command(1, plan=SELF), command(2, version=1), command(3, version=1, epsilon=0.9)]
+    orders = [
+        command(0),
+        command(1, plan=SELF),
+        command(2, version=1),
+        command(3, version=1, epsilon=0.9),
+    ]
     with process_workers() as workers, inline_workers() as inline:
         for both in (workers, inline):
             for number, order in enumerate(orders):
@@ -97,13 +104,17 @@ def test_commands_may_name_any_version_that_is_published() -> None:
     assert played == [5, 5, 6, 6], "the last decisions of matches that an earlier part began"
 
 
-def test_a_worker_that_hangs_is_told_of_though_another_is_never_waited_for(notes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_hangs_is_told_of_though_another_is_never_waited_for(
+    notes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with process_workers(notify=notes.append) as workers:
         for worker in (0, 1):
             workers.start(worker, command(worker))
         for batch in taken(workers, 2):
             assert batch.results.size
-        monkeypatch.setattr("sparring.runtime.processes._SILENCE", 0.3)  # only now: to start may take longer
+        monkeypatch.setattr(
+            "sparring.runtime.processes._SILENCE", 0.3
+        )  # only now: to start may take longer
         os.kill(process_of(0).pid, signal.SIGSTOP)
         workers.start(0, command(2))
         number = 3
@@ -120,16 +131,22 @@ def test_a_worker_that_hangs_is_told_of_though_another_is_never_waited_for(notes
 # ---- rows until they are released
 
 
-def test_rows_are_looked_at_in_the_ring_and_their_room_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_looked_at_in_the_ring_and_their_room_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Twenty parts go through a ring that holds one or two of them, and nothing is ever copied."""
-    monkeypatch.setattr("sparring.runtime.processes._copies", lambda blocks: pytest.fail("rows were copied"))
+    monkeypatch.setattr(
+        "sparring.runtime.processes._copies", lambda blocks: pytest.fail("rows were copied")
+    )
     orders = [command(number) for number in range(20)]
     wanted = expected([0] * 20, orders)
     with process_workers(1) as workers:
         for number in range(20):
             workers.start(0, orders[number])
             batch = workers.finish_any()
-            assert all(np.shares_memory(block, workers._handles[0].ring._rows) for block in batch.blocks)
+            assert all(
+                np.shares_memory(block, workers._handles[0].ring._rows) for block in batch.blocks
+            )
             assert_part(batch, [wanted[number]])
             batch.release()
     assert sum(len(rows) for rows, _ in wanted) > 5 * 280, "the ring was gone through several times"
@@ -143,8 +160,12 @@ def test_a_batch_that_is_kept_needs_no_ring() -> None:
         for order in orders:
             workers.start(0, order)
             kept.append(workers.finish_any().kept())
-            assert not any(np.shares_memory(block, workers._handles[0].ring._rows) for block in kept[-1].blocks)
-            assert int(workers._handles[0].ring._consumed[0]) == sum(batch.transitions for batch in kept), "their room was given back"
+            assert not any(
+                np.shares_memory(block, workers._handles[0].ring._rows) for block in kept[-1].blocks
+            )
+            assert int(workers._handles[0].ring._consumed[0]) == sum(
+                batch.transitions for batch in kept
+            ), "their room was given back"
         for batch, part in zip(kept, wanted, strict=True):
             assert_part(batch, [part])
             assert_part(Batch.from_state(batch.get_state()), [part])
@@ -186,7 +207,9 @@ def test_a_finished_part_stays_as_it_is_while_its_worker_fills_the_ring() -> Non
 
 
 def test_a_part_that_was_taken_halfway() -> None:
-    """The first leaves the ring; the second lies partly in copies, partly in the ring, whose room it still has."""
+    """The first leaves the ring; the second lies partly in copies, partly in the ring, whose room
+    it still has.
+    """
     orders = [command(0, episodes=5), command(1, episodes=LONG), command(2, episodes=5)]
     wanted = expected([0] * 3, orders)
     with process_workers(1, episodes=5) as workers:
@@ -247,7 +270,9 @@ def test_a_finished_part_that_had_left_the_ring_of_a_worker_that_dies() -> None:
 
 
 def test_a_finished_part_in_the_ring_of_a_worker_that_dies(notes: list[str]) -> None:
-    """It is not played anew; the successor has a ring of its own, and the room of the old one is given back to nobody."""
+    """It is not played anew; the successor has a ring of its own, and the room of the old one is
+    given back to nobody.
+    """
     orders = [command(number) for number in range(4)]
     with process_workers(1, notify=notes.append) as workers:
         start_first(workers, orders[0])

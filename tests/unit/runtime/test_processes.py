@@ -1,4 +1,6 @@
-"""Workers as processes: the same batches as inline, whatever happens to a worker on the way, and nothing left behind."""
+"""Workers as processes: the same batches as inline, whatever happens to a worker on the way, and
+nothing left behind.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +37,11 @@ from trial_workers import (
 
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.errors import ConfigurationError, WorkerError
-from sparring.opponents.plan import AGENT, AGENT_NAME, Opponent, Plan
+from sparring.opponents.players import AGENT, AGENT_NAME, Opponent, Plan
 from sparring.runtime import default_start_method
 from sparring.runtime.processes import ring_rows
 
-HERE = Path(__file__).parent
+HELPERS = Path(__file__).parents[2] / "helpers"
 LONG = 1_000  # matches: far more transitions than a tiny ring holds
 START_METHODS = pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
 
@@ -93,7 +95,9 @@ def test_a_round_that_is_larger_than_the_ring() -> None:
 
 def test_the_ring_holds_a_whole_round_where_that_is_affordable() -> None:
     settings = process_workers(1).__dict__["_settings"]
-    assert ring_rows(settings, 20) == (20 + 8) * 10, "20 matches more than are under way, of at most 9 plies, and one to spare"
+    assert ring_rows(settings, 20) == (20 + 8) * 10, (
+        "20 matches more than are under way, of at most 9 plies, and one to spare"
+    )
     assert ring_rows(dataclasses.replace(settings, num_envs=10**6), 10**6) * 80 < 2**27
 
 
@@ -110,17 +114,23 @@ def test_killed_while_starting(notes: list[str]) -> None:
     assert notes == ["worker 1 failed and is replaced: ended by signal 9"]
 
 
-def test_a_worker_that_says_nothing_is_told_of(notes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_says_nothing_is_told_of(
+    notes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with process_workers(1, notify=notes.append) as workers:
         start_round(workers, [command(0)])
         workers.finish_round()
         assert notes == []
-        monkeypatch.setattr("sparring.runtime.processes._SILENCE", 0.3)  # only now: to start may take longer
+        monkeypatch.setattr(
+            "sparring.runtime.processes._SILENCE", 0.3
+        )  # only now: to start may take longer
         os.kill(process_of(0).pid, signal.SIGSTOP)
         start_round(workers, [command(1)])
         threading.Timer(1.0, os.kill, (process_of(0).pid, signal.SIGCONT)).start()
         workers.finish_round()
-    assert notes[0] == "worker 0 has sent nothing for 0 s: slow matches, or a step that never returns"
+    assert (
+        notes[0] == "worker 0 has sent nothing for 0 s: slow matches, or a step that never returns"
+    )
 
 
 @pytest.mark.usefixtures("tiny_ring")
@@ -171,7 +181,13 @@ def test_killed_while_idle(notes: list[str]) -> None:
         wait_until(lambda: bool(workers.poll() or notes))
         start_round(workers, [command(1)] * 2)
         batch = workers.finish_round()
-    assert_part(batch, [expected([1], [command(1)], worker=0)[0], expected([0, 0], [command(0), command(1)], worker=1)[1]])
+    assert_part(
+        batch,
+        [
+            expected([1], [command(1)], worker=0)[0],
+            expected([0, 0], [command(0), command(1)], worker=1)[1],
+        ],
+    )
 
 
 @pytest.mark.parametrize("noticed", [False, True])
@@ -191,9 +207,14 @@ def test_killed_when_its_state_is_wanted(noticed: bool, notes: list[str]) -> Non
         assert [state[worker]["body"]["begun"] for worker in "01"] == [True, False]
         start_round(workers, [command(1)] * 2)
         batch = workers.finish_round()
-    wanted = [expected([0, 0], [command(0), command(1)], worker=0)[1], expected([1], [command(1)], worker=1)[0]]
+    wanted = [
+        expected([0, 0], [command(0), command(1)], worker=0)[1],
+        expected([1], [command(1)], worker=1)[0],
+    ]
     assert_part(batch, wanted)
-    with process_workers() as workers:  # a successor is taken up as such: its streams are named by the incarnation
+    with (
+        process_workers() as workers
+    ):  # a successor is taken up as such: its streams are named by the incarnation
         workers.set_state(state)
         start_round(workers, [command(1)] * 2)
         assert_part(workers.finish_round(), wanted)
@@ -224,7 +245,9 @@ def test_its_traceback_is_shown_and_in_the_end_its_cause(notes: list[str]) -> No
         assert "in play_round" in note
         assert "unknown opponent: got nobody" in note
     [line] = str(caught.value).splitlines()
-    assert line.startswith("worker 1 failed 3 times without finishing a round; the last time: sparring.errors.ConfigurationError: unknown")
+    assert line.startswith(
+        "worker 1 failed 3 times without finishing a round; the last time: sparring.errors.ConfigurationError: unknown"
+    )
 
 
 def test_one_that_cannot_even_start(notes: list[str]) -> None:
@@ -268,9 +291,16 @@ def test_leaving_ends_all_processes_and_frees_everything(doing: str) -> None:
         if attempt == 0:  # the first may have started the fork server
             descriptors = me.num_fds()
     assert me.num_fds() == descriptors
-    assert not [line for line in Path("/proc/self/maps").read_text().splitlines() if "memfd:sparring" in line]
-    # What stays is multiprocessing's own: one fork server and one resource tracker, for the life of this process.
-    assert all("multiprocessing" in " ".join(child.cmdline()) for child in me.children(recursive=True))
+    assert not [
+        line
+        for line in Path("/proc/self/maps").read_text().splitlines()
+        if "memfd:sparring" in line
+    ]
+    # What stays is multiprocessing's own: one fork server and one resource tracker, for the life of
+    # this process.
+    assert all(
+        "multiprocessing" in " ".join(child.cmdline()) for child in me.children(recursive=True)
+    )
 
 
 def test_a_start_that_fails_stops_those_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,16 +337,22 @@ with process_workers(2, episodes=30, start_method=sys.argv[1]) as workers:
 """
 
 
-@pytest.mark.parametrize(("start_method", "doing"), [("forkserver", "idle"), ("forkserver", "busy"), ("spawn", "busy")])
+@pytest.mark.parametrize(
+    ("start_method", "doing"), [("forkserver", "idle"), ("forkserver", "busy"), ("spawn", "busy")]
+)
 def test_workers_end_with_a_killed_main_process(start_method: str, doing: str) -> None:
-    with subprocess.Popen([sys.executable, "-c", MAIN, start_method, str(HERE), doing], stdout=subprocess.PIPE) as main:
+    with subprocess.Popen(
+        [sys.executable, "-c", MAIN, start_method, str(HELPERS), doing], stdout=subprocess.PIPE
+    ) as main:
         assert main.stdout is not None
         assert main.stdout.readline() == b"ready\n"
         family = psutil.Process(main.pid).children(recursive=True)
         memory = shared_memory_of(main.pid)
         assert len(family) >= 3
         assert len(memory) == 3, "the weights, and a ring each"
-        assert {inode for inode in memory for child in family if inode in shared_memory_of(child.pid)} == memory
+        assert {
+            inode for inode in memory for child in family if inode in shared_memory_of(child.pid)
+        } == memory
         main.kill()
         main.wait()
         wait_until(lambda: not any(map(still_there, family)), seconds=2.0)
@@ -325,7 +361,9 @@ def test_workers_end_with_a_killed_main_process(start_method: str, doing: str) -
 
 
 def still_there(process: psutil.Process) -> bool:
-    """A zombie has ended: whoever adopted it, in a container perhaps nobody, has yet to ask for its status."""
+    """A zombie has ended: whoever adopted it, in a container perhaps nobody, has yet to ask for its
+    status.
+    """
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -367,14 +405,21 @@ def tell(pipe):
 
 def test_the_fork_server_has_the_game_loaded(tmp_path: Path) -> None:
     (tmp_path / "what_is_loaded.py").write_text(WHAT_IS_LOADED)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
+    }
     environment.pop("SPARRING_PRELOAD_GAME", None)
-    command_line = [sys.executable, "-c", PRELOADED, str(HERE)]
-    result = subprocess.run(command_line, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    command_line = [sys.executable, "-c", PRELOADED, str(HELPERS)]
+    result = subprocess.run(
+        command_line, capture_output=True, text=True, env=environment, timeout=60, check=False
+    )
     assert result.returncode == 0, result.stderr
     loaded = result.stdout.split()
     assert {"torch", "numba", "sparring.games.tic_tac_toe"} <= set(loaded)
-    assert sum(name.startswith("sparring_driver_") for name in loaded) == 1, "compiled before the fork"
+    assert sum(name.startswith("sparring_driver_") for name in loaded) == 1, (
+        "compiled before the fork"
+    )
 
 
 def test_ctrl_c_never_reaches_a_worker(notes: list[str]) -> None:
@@ -386,7 +431,9 @@ def test_ctrl_c_never_reaches_a_worker(notes: list[str]) -> None:
         start_round(workers, [command(1)])
         assert_part(workers.finish_round(), [expected([0, 0], [command(0), command(1)])[1]])
     assert notes == []
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, []), "we still hear it ourselves"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, []), (
+        "we still hear it ourselves"
+    )
 
 
 def test_default_is_what_the_system_has() -> None:

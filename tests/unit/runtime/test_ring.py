@@ -1,4 +1,6 @@
-"""The ring against a list: whatever is written is seen, once, in order and in place, for every size and rhythm."""
+"""The ring against a list: whatever is written is seen, once, in order and in place, for every size
+and rhythm.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sparring.runtime.ring import Ring
+from sparring.runtime.shared_memory import Ring
 
 DTYPE = np.dtype([("number", np.int64), ("flag", np.int8), ("pair", np.float32, (2,))], align=True)
 
@@ -43,7 +45,9 @@ def never_full(written: int) -> None:
 
 
 def wait_for(told: list[int], number: int) -> None:
-    """Until the writer has said that it waits for room; then whatever it may do wrong while it waits gets the time to happen."""
+    """Until the writer has said that it waits for room; then whatever it may do wrong while it
+    waits gets the time to happen.
+    """
     deadline = time.monotonic() + 5.0
     while told[-1:] != [number]:
         assert time.monotonic() < deadline, f"told of {told}, not of {number}"
@@ -56,8 +60,12 @@ def wait_for(told: list[int], number: int) -> None:
     sizes=st.lists(st.integers(0, 100), max_size=12),
     kept=st.lists(st.integers(0, 40), min_size=1, max_size=5),
 )
-def test_everything_written_is_seen_once_and_in_order(capacity: int, sizes: list[int], kept: list[int]) -> None:
-    """Of what is there, the reader keeps some rows where they are each time, as one does who has not yet finished with them."""
+def test_everything_written_is_seen_once_and_in_order(
+    capacity: int, sizes: list[int], kept: list[int]
+) -> None:
+    """Of what is there, the reader keeps some rows where they are each time, as one does who has
+    not yet finished with them.
+    """
     writer, reader = ring_pair(capacity)
     seen, freed, looks = 0, 0, 0
 
@@ -69,7 +77,9 @@ def test_everything_written_is_seen_once_and_in_order(capacity: int, sizes: list
         assert_rows(pieces, seen, written - seen)
         assert_rows(reader.rows(freed, seen), freed, seen - freed)  # as they were
         seen, looks = written, looks + 1
-        freed = max(freed, written - min(kept[looks % len(kept)], capacity - 1))  # a full ring must get some room
+        freed = max(
+            freed, written - min(kept[looks % len(kept)], capacity - 1)
+        )  # a full ring must get some room
         reader.free(freed)
 
     def is_full(written: int) -> None:
@@ -79,7 +89,9 @@ def test_everything_written_is_seen_once_and_in_order(capacity: int, sizes: list
     total = 0
     for size in sizes:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sparring.runtime.ring._FULL_NAP", 0.0)  # there is room again as soon as it was told
+            patch.setattr(
+                "sparring.runtime.shared_memory._FULL_NAP", 0.0
+            )  # there is room again as soon as it was told
             writer.write(rows(total, size), is_full)
         total += size
         assert writer.written == total

@@ -1,4 +1,6 @@
-"""Shared memory reaches a process that is being started, has no name, and is gone when nobody maps it."""
+"""Shared memory reaches a process that is being started, has no name, and is gone when nobody maps
+it.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,12 @@ import pytest
 from sparring.errors import SparringError
 from sparring.runtime.shared_memory import SharedBlock
 
-# Elsewhere a SharedBlock is a RawArray, which has no descriptor and no map in /proc; the last test here covers it on all systems.
-linux_only = pytest.mark.skipif(sys.platform != "linux", reason="SharedBlock is an anonymous file, seen through /proc, on Linux alone")
+# Elsewhere a SharedBlock is a RawArray, which has no descriptor and no map in /proc; the last test
+# here covers it on all systems.
+linux_only = pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="SharedBlock is an anonymous file, seen through /proc, on Linux alone",
+)
 
 
 def double(block: SharedBlock) -> None:
@@ -27,7 +33,11 @@ def double(block: SharedBlock) -> None:
 
 def mapped() -> list[str]:
     """The lines of this process's memory map that are ours."""
-    return [line for line in Path("/proc/self/maps").read_text().splitlines() if "memfd:sparring" in line]
+    return [
+        line
+        for line in Path("/proc/self/maps").read_text().splitlines()
+        if "memfd:sparring" in line
+    ]
 
 
 @pytest.fixture
@@ -36,7 +46,9 @@ def clean() -> Iterator[None]:
     before = len(os.listdir("/proc/self/fd")), len(mapped())
     yield
     gc.collect()
-    assert (len(os.listdir("/proc/self/fd")), len(mapped())) == before, "descriptors or memory are left over"
+    assert (len(os.listdir("/proc/self/fd")), len(mapped())) == before, (
+        "descriptors or memory are left over"
+    )
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
@@ -85,7 +97,10 @@ def test_too_little_memory_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(SparringError, match=r"^no shared memory: got No space left on device, expected 3 MiB; use fewer workers$"):
+    with pytest.raises(
+        SparringError,
+        match=r"^no shared memory: got No space left on device, expected 3 MiB; use fewer workers$",
+    ):
         SharedBlock(3 * 2**20)
 
 
@@ -97,7 +112,9 @@ def test_all_pages_are_reserved_at_once() -> None:
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
-def test_without_anonymous_files_a_raw_array_serves(start_method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_anonymous_files_a_raw_array_serves(
+    start_method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delattr(os, "memfd_create", raising=False)
     block = SharedBlock(1_000)
     block.memory[:] = 21

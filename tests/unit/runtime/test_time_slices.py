@@ -9,7 +9,7 @@ import pytest
 
 PROGRAM = """
 from pathlib import Path
-from sparring.runtime.time_slices import take_long_slices
+from sparring.runtime.worker import take_long_slices
 take_long_slices()
 print(Path("/proc/self/sched").read_text())
 """
@@ -23,14 +23,27 @@ def slice_of(report: str) -> float | None:
 
 def custom_slices() -> bool:
     schedule = Path("/proc/self/sched")
-    release = re.match(r"(\d+)\.(\d+)", Path("/proc/sys/kernel/osrelease").read_text()) if schedule.exists() else None
-    return release is not None and (int(release[1]), int(release[2])) >= (6, 12) and slice_of(schedule.read_text()) is not None
+    release = (
+        re.match(r"(\d+)\.(\d+)", Path("/proc/sys/kernel/osrelease").read_text())
+        if schedule.exists()
+        else None
+    )
+    return (
+        release is not None
+        and (int(release[1]), int(release[2])) >= (6, 12)
+        and slice_of(schedule.read_text()) is not None
+    )
 
 
-# Older kernels and other systems leave the request aside, by design: there is nothing to be seen then.
-@pytest.mark.skipif(not custom_slices(), reason="needs Linux 6.12 or newer, with a kernel that tells of time slices")
+# Older kernels and other systems leave the request aside, by design: there is nothing to be seen
+# then.
+@pytest.mark.skipif(
+    not custom_slices(), reason="needs Linux 6.12 or newer, with a kernel that tells of time slices"
+)
 def test_a_process_that_asks_gets_slices_of_20_ms() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
+    )
     assert slice_of(done.stdout) == pytest.approx(20.0)
     before = slice_of(Path("/proc/self/sched").read_text())
     assert before is not None

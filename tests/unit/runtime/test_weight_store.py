@@ -13,7 +13,9 @@ SIZE = 33
 def stores(num_snapshots: int = 3, num_versions: int = 2) -> tuple[WeightStore, WeightStore]:
     """The main process's and a worker's view of one memory."""
     memory = np.zeros(WeightStore.bytes_needed(SIZE, num_snapshots, num_versions), np.uint8)
-    return WeightStore(memory, SIZE, num_snapshots, num_versions), WeightStore(memory, SIZE, num_snapshots, num_versions)
+    return WeightStore(memory, SIZE, num_snapshots, num_versions), WeightStore(
+        memory, SIZE, num_snapshots, num_versions
+    )
 
 
 def weights(number: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -31,7 +33,9 @@ def test_as_many_of_the_newest_versions_can_be_read_as_there_are_slots(num_versi
         for readable in range(max(0, version + 1 - num_versions), version + 1):
             np.testing.assert_array_equal(worker.published(readable), weights(readable))
         if version >= num_versions:
-            with pytest.raises(AssertionError, match=f"version {version - num_versions} is not published"):
+            with pytest.raises(
+                AssertionError, match=f"version {version - num_versions} is not published"
+            ):
                 worker.published(version - num_versions)
     for slot in range(3):
         np.testing.assert_array_equal(worker.snapshot(slot), weights(100 + slot))

@@ -1,7 +1,8 @@
 """A position of Ludo and its moves for people: text, 76 columns wide.
 
-Squares of the ring stand between bars, safe ones in brackets; arrows are the home columns. The tokens of the seat to move are digits, the
-actions that move them; those of other seats are letters, A for seat 0, with their number where there are several.
+Squares of the ring stand between bars, safe ones in brackets; arrows are the home columns. The
+tokens of the seat to move are digits, the actions that move them; those of other seats are letters,
+A for seat 0, with their number where there are several.
 """
 
 from __future__ import annotations
@@ -18,13 +19,21 @@ _SIDE: Final = 15  # rows and columns of squares
 _WIDTH: Final = 4  # characters of a square, between its bars
 _LETTERS: Final = "ABCD"
 _ARROWS: Final = "→↓←↑"  # towards home, by quarter
-_CORNERS: Final = ((2, 2), (2, 11), (11, 11), (11, 2))  # the square at which writing begins, by quarter
+_CORNERS: Final = (
+    (2, 2),
+    (2, 11),
+    (11, 11),
+    (11, 2),
+)  # the square at which writing begins, by quarter
 
 Square = tuple[int, int]  # row and column, 0 to 14
 Groups = list[str]  # the mover's ranks and the other seats' tokens in one place: ["02", "B", "C3"]
 
-# Of the quarter in which seat 0 starts: its squares of the ring, and the squares from the last of the ring to home.
-_PATH: Final[list[Square]] = [(6, c) for c in range(1, 6)] + [(r, 6) for r in range(5, -1, -1)] + [(0, 7), (0, 8)]
+# Of the quarter in which seat 0 starts: its squares of the ring, and the squares from the last of
+# the ring to home.
+_PATH: Final[list[Square]] = (
+    [(6, c) for c in range(1, 6)] + [(r, 6) for r in range(5, -1, -1)] + [(0, 7), (0, 8)]
+)
 _WAY_HOME: Final[list[Square]] = [(7, c) for c in range(7)]
 
 _EMPTY: Final = """\
@@ -67,21 +76,29 @@ def text(state: Any) -> str:
 
 
 def action_text(state: Any, action: int) -> str:
-    """The move of the mover's token of rank `action`, by its progress: "token 1: 14 -> 18, captures B"."""
+    """The move of the mover's token of rank `action`, by its progress: "token 1: 14 -> 18, captures
+    B".
+    """
     seat = int(state["seat"])
     now = int(state["progress"][seat, action])
     target = now + int(state["roll"]) if now else 1
     facts = [f"captures {_LETTERS[other]}" for other in _captured(state, action)]
     if now <= LAST_ON_RING < target < HOME:
         facts.append("into the home column")
-    elif now and target <= LAST_ON_RING and (_QUARTER * _quarter(state, seat) + target - 1) % _QUARTER in _SAFE:
+    elif (
+        now
+        and target <= LAST_ON_RING
+        and (_QUARTER * _quarter(state, seat) + target - 1) % _QUARTER in _SAFE
+    ):
         facts.append("to a safe square")
     move = f"token {action}: {now or 'yard'} -> {target if target < HOME else 'home'}"
     return ", ".join([move, *facts])
 
 
 def _captured(state: Any, action: int) -> list[int]:
-    """The other seats that have more tokens in the yard after the move; what is thrown next does not matter."""
+    """The other seats that have more tokens in the yard after the move; what is thrown next does
+    not matter.
+    """
     after = state.copy()
     play(after, action, np.zeros(len(state["progress"])), np.zeros(2, np.uint64))
     grown = (after["progress"] == 0).sum(axis=1) > (state["progress"] == 0).sum(axis=1)
@@ -96,7 +113,10 @@ def _standing(state: Any) -> dict[Square, Groups]:
             here = ranks.setdefault(_square(_quarter(state, seat), int(progress)), {})
             here[seat] = here.get(seat, "") + str(rank)
     order = sorted(range(len(state["progress"])), key=lambda seat: seat != state["seat"])
-    return {square: [_group(state, seat, here[seat]) for seat in order if seat in here] for square, here in ranks.items()}
+    return {
+        square: [_group(state, seat, here[seat]) for seat in order if seat in here]
+        for square, here in ranks.items()
+    }
 
 
 def _yard(state: Any, seat: int) -> str:

@@ -1,7 +1,9 @@
-"""The rules of Ludo, for as many seats P as a state has rows of tokens; `docs/games/ludo.md` tells them to people.
+"""The rules of Ludo, for as many seats P as a state has rows of tokens; `docs/games/ludo.md` tells
+them to people.
 
-A token is where its progress says: 0 in the yard, 1 to 51 on the ring, 52 to 56 in the home column, 57 home. The tokens of a seat are
-alike, so they are kept in order of progress, and action k moves the k-th from the front.
+A token is where its progress says: 0 in the yard, 1 to 51 on the ring, 52 to 56 in the home column,
+57 home. The tokens of a seat are alike, so they are kept in order of progress, and action k moves
+the k-th from the front.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sparring.games.random import random_below
+from sparring.games.rng import random_below
 from sparring.games.spec import GameSpec
 
 TOKENS: Final = 4
@@ -18,8 +20,11 @@ RING: Final = 52
 LAST_ON_RING: Final = 51
 HOME: Final = 57
 FACES: Final = 6
-MOVE_FACTS: Final = 6  # captures, brings home, leaves the yard, reaches safety, in danger now, in danger where it lands
-PLACES: Final = RING + 1 + (HOME - LAST_ON_RING)  # of another seat's tokens: the ring, the yard, the home column, home
+# captures, brings home, leaves the yard, reaches safety, in danger now, in danger where it lands
+MOVE_FACTS: Final = 6
+PLACES: Final = (
+    RING + 1 + (HOME - LAST_ON_RING)
+)  # of another seat's tokens: the ring, the yard, the home column, home
 
 # Where the parts of an observation begin.
 AT_MOVES: Final = TOKENS * (HOME + 1)
@@ -70,7 +75,9 @@ def observe(state: Any, observation: Any) -> None:
     seats = progress.shape[0]
     for k in range(TOKENS):
         observation[k * (HOME + 1) + progress[seat, k]] = 1
-        _observe_move(state, k, observation[AT_MOVES + k * MOVE_FACTS : AT_MOVES + (k + 1) * MOVE_FACTS])
+        _observe_move(
+            state, k, observation[AT_MOVES + k * MOVE_FACTS : AT_MOVES + (k + 1) * MOVE_FACTS]
+        )
     for j in range(1, seats):
         other = (seat + j) % seats
         shift = _start(seats, other) - _start(seats, seat)
@@ -119,7 +126,9 @@ def _next_seat(state: Any) -> None:
 
 
 def _target(state: Any, k: Any) -> Any:
-    """The progress to which the roll takes the mover's k-th token; 0 if it cannot move, or stands like the token before it."""
+    """The progress to which the roll takes the mover's k-th token; 0 if it cannot move, or stands
+    like the token before it.
+    """
     tokens = state["progress"][state["seat"]]
     now = tokens[k]
     if k > 0 and tokens[k - 1] == now:
@@ -131,12 +140,16 @@ def _target(state: Any, k: Any) -> Any:
 
 
 def _capture(progress: Any, seat: Any, target: Any) -> Any:
-    """Send the tokens of other seats on the mover's square back to their yards; whether there were any."""
+    """Send the tokens of other seats on the mover's square back to their yards; whether there were
+    any.
+    """
     if _is_safe(progress.shape[0], seat, target):
         return False
     captures = False
     for other in range(progress.shape[0]):
-        if other != seat and _clear(progress, other, _on_path(progress.shape[0], seat, target, other)):
+        if other != seat and _clear(
+            progress, other, _on_path(progress.shape[0], seat, target, other)
+        ):
             captures = True
     return captures
 
@@ -169,7 +182,9 @@ def _start(seats: Any, seat: Any) -> Any:
 
 
 def _is_safe(seats: Any, seat: Any, place: Any) -> Any:
-    """Whether a token of `seat` that has come so far cannot be captured; the yard and home count as safe."""
+    """Whether a token of `seat` that has come so far cannot be captured; the yard and home count as
+    safe.
+    """
     if place < 1 or place > LAST_ON_RING:
         return True
     field = (_start(seats, seat) + place - 1) % 13
@@ -177,13 +192,17 @@ def _is_safe(seats: Any, seat: Any, place: Any) -> Any:
 
 
 def _on_path(seats: Any, seat: Any, place: Any, other: Any) -> Any:
-    """The progress that a token of `other` has on the square of the ring where `seat` has `place`; -1 where none can have it."""
+    """The progress that a token of `other` has on the square of the ring where `seat` has `place`;
+    -1 where none can have it.
+    """
     progress = (_start(seats, seat) + place - 1 - _start(seats, other)) % RING + 1
     return progress if progress <= LAST_ON_RING else -1
 
 
 def _place(progress: Any, shift: Any) -> Any:
-    """Column of another seat's token in its part of an observation; `shift` is that seat's start, seen from the mover's."""
+    """Column of another seat's token in its part of an observation; `shift` is that seat's start,
+    seen from the mover's.
+    """
     if progress == 0:
         return RING
     if progress <= LAST_ON_RING:
@@ -219,7 +238,9 @@ def _stands(progress: Any, seat: Any, place: Any) -> Any:
 
 
 def _in_danger(progress: Any, seat: Any, place: Any) -> Any:
-    """Whether one throw could capture a token of `seat` with this progress; tokens that stand on its own square cannot."""
+    """Whether one throw could capture a token of `seat` with this progress; tokens that stand on
+    its own square cannot.
+    """
     seats = progress.shape[0]
     if _is_safe(seats, seat, place):
         return False

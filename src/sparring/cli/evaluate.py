@@ -1,0 +1,103 @@
+"""How strong the agent in a file is, as plain figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from sparring import games
+from sparring.cli.agents import FoundAgent
+from sparring.dqn.agent import DQNAgent
+from sparring.errors import InputError
+from sparring.evaluation import evaluate, exhaustive_losses
+from sparring.evaluation import solved_positions as solved
+from sparring.opponents.players import NetworkPlayer
+from sparring.opponents.scripted import scripted_player, yardsticks
+
+BESIDE_ON_POSITIONS: Final = (
+    "random",
+    "one_ply",
+    "minimax:2",
+    "minimax:4",
+    "minimax:6",
+    "minimax:8",
+)
+
+
+def load_agent(found: FoundAgent) -> DQNAgent:
+    """The agent, ready to play."""
+    return DQNAgent.load(found.path, game=found.game, network=found.network)
+
+
+def judge(
+    found: FoundAgent,
+    opponents: Sequence[str],
+    *,
+    matches: int,
+    seed: int,
+    opening_plies: int | None = None,
+) -> dict[str, Any]:
+    """`{"opponents": {NAME: {"matches", "wins", ..., "score", "interval95", "seats"}}}` of the
+    greedy agent.
+
+    Without `opponents` it meets the yardsticks of its game.
+    """
+    agent = load_agent(found)
+    player, game = NetworkPlayer("agent", agent.policy()), agent.spec.game
+    return evaluate(
+        player,
+        game,
+        opponents or yardsticks(game),
+        matches=matches,
+        seed=seed,
+        opening_plies=opening_plies,
+    )
+
+
+def search_losses(found_agent: FoundAgent) -> dict[str, Any]:
+    """Every line of play against the greedy agent: how many there are, and how they end, by its
+    seat.
+    """
+    agent = load_agent(found_agent)
+    found = exhaustive_losses(
+        partial(games.make, agent.spec.game), NetworkPlayer("agent", agent.policy())
+    )
+    seats = [
+        {"lines": seat.lines, "wins": seat.wins, "draws": seat.draws, "losses": seat.losses}
+        for seat in found.seats
+    ]
+    return {"lines": found.lines, "losses": found.losses, "seats": seats}
+
+
+def judge_positions(
+    found: FoundAgent, file: Path, others: Sequence[str], *, rows: solved.Rows, seed: int
+) -> dict[str, Any]:
+    """What the greedy agent and `others` make of solved positions: `{PLAYER: {"all" | "matters":
+    {"n", ...}, "by_stones": {...}}}`.
+
+    Without `others` those of `BESIDE_ON_POSITIONS`. The figures of `random` are exact expectations;
+    those of others that break ties at random are of one draw, which `seed` gives.
+    """
+    agent = load_agent(found)
+    if agent.spec.game != solved.GAME:
+        raise InputError(
+            "solved positions are of another game",
+            got=f"an agent for {agent.spec.game}",
+            expected=solved.GAME,
+        )
+    players = [scripted_player(name, solved.GAME) for name in others or BESIDE_ON_POSITIONS]
+    positions = solved.load_positions(file, rows)
+    game = solved.lay_out(positions)
+    judged = {
+        "agent": solved.judge(NetworkPlayer("agent", agent.policy()), positions, game, seed=seed)
+    }
+    for player in players:
+        is_random = player.name == "random"
+        judged[player.name] = (
+            solved.judge_random(positions)
+            if is_random
+            else solved.judge(player, positions, game, seed=seed)
+        )
+    return {name: judgement.as_dict() for name, judgement in judged.items()}

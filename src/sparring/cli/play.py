@@ -1,0 +1,29 @@
+"""`sparring play`: a person against the agent in a file, in the terminal."""
+
+from __future__ import annotations
+
+import secrets
+
+from sparring import games
+from sparring.cli.agents import FoundAgent
+from sparring.cli.evaluate import load_agent
+from sparring.play.commands import Choices, Conversation
+from sparring.play.match import Sitting
+from sparring.play.terminal import converse
+
+
+def play(
+    found: FoundAgent, *, opponent: str, seat: int, seed: int | None, show_values: bool
+) -> None:
+    """Play until the person leaves. Without a seed, other dice each time."""
+    agent = load_agent(found)
+    policy, folder = agent.policy(), found.path.parent
+    choices = Choices(policy, folder if (folder / "checkpoints").is_dir() else None)
+    sitting = Sitting(
+        games.make(agent.spec.game, 1),
+        policy,
+        choices.player(opponent),
+        seat=seat,
+        seed=secrets.randbelow(1_000_000) if seed is None else seed,
+    )
+    converse(Conversation(sitting, choices, show_values=show_values))

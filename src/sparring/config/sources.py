@@ -1,0 +1,287 @@
+"""Where a configuration comes from and goes to: presets, TOML files, single settings."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import tomli_w
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from sparring.config.schema import RESUMABLE, PolicyKwargs, TrainConfig, optional_fields
+from sparring.errors import ConfigurationError, FileFormatError, nearest
+
+AUTO: Final = "auto"
+ANY_GAME: Final = "any"  # stands for a game in the names of presets that suit all
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings from one source; `origin` names it in messages and is empty for what the caller gave
+    directly.
+    """
+
+    origin: str
+    values: Mapping[str, Any]
+
+
+def build_config(
+    *,
+    preset: str | None = None,
+    config_file: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> TrainConfig:
+    """The configuration that these sources make together: model defaults < preset < file <
+    overrides.
+
+    The game decides which presets there are; it is looked for in the overrides, then in the file.
+    Raises `ConfigurationError` for an unknown or unfit setting, `FileFormatError` for a file that
+    is missing or no TOML.
+    """
+    return validate(layers(preset=preset, config_file=config_file, overrides=overrides))
+
+
+def layers(
+    *,
+    preset: str | None = None,
+    config_file: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> list[Layer]:
+    """The sources of `build_config`, weakest first, read but not checked."""
+    found = [Layer("", overrides or {})]
+    if config_file is not None:
+        found.insert(0, Layer(str(config_file), read_toml(Path(config_file))))
+    if preset is not None:
+        game = preset_game(str(merge(found).get("game", TrainConfig.model_fields["game"].default)))
+        found.insert(0, Layer(f"preset {preset}", read_preset(game, preset)))
+    return found
+
+
+def merge(sources: Sequence[Layer]) -> dict[str, Any]:
+    """Later sources win; `opponents` are replaced as a whole, `policy_kwargs` setting by setting,
+    unless they name another network.
+    """
+    merged: dict[str, Any] = {}
+    for layer in sources:
+        for name, value in layer.values.items():
+            old = merged.get(name)
+            if name == "policy_kwargs" and isinstance(old, Mapping) and isinstance(value, Mapping):
+                value = {**(old if _of_one_network(old, value) else {}), **value}
+            merged[name] = value
+    return merged
+
+
+def _of_one_network(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    default = PolicyKwargs.model_fields["network"].default
+    return bool(new.get("network", old.get("network", default)) == old.get("network", default))
+
+
+def validate(sources: Sequence[Layer]) -> TrainConfig:
+    """Check the merged sources once; "auto" becomes None where a setting may be worked out later."""
+    values = merge(sources)
+    for name in optional_fields() & values.keys():
+        if values[name] == AUTO:
+            values[name] = None
+    try:
+        return TrainConfig(**values)
+    except ValidationError as error:
+        raise configuration_error(error, values, lambda field: _origin(sources, field)) from None
+
+
+def _origin(sources: Sequence[Layer], field: str) -> str:
+    names = [layer.origin for layer in sources if field in layer.values]
+    return f" in {names[-1]}" if names and names[-1] else ""
+
+
+def resume_config(saved: TrainConfig, overrides: Mapping[str, Any]) -> TrainConfig:
+    """`saved` with what may change when a run goes on: its length, the device, and logging."""
+    for name in overrides:
+        if name not in RESUMABLE:
+            raise ConfigurationError(
+                "resume cannot change this setting", got=repr(name), expected=f"one of {', '.join(RESUMABLE)}",
+                remedy=nearest(name, RESUMABLE) or "start a new run instead",
+            )  # fmt: skip
+    return validate([Layer("the saved run", saved.model_dump()), Layer("", overrides)])
+
+
+def to_toml(config: TrainConfig) -> str:
+    """Every setting that counts, in TOML; as a file it gives `build_config` an equal configuration."""
+    values = config.model_dump(mode="json")
+    values["policy_kwargs"] = config.policy_kwargs.in_use()
+    return tomli_w.dumps({name: AUTO if value is None else value for name, value in values.items()})
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file, unchecked."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise FileFormatError(
+            "cannot read the configuration file",
+            got=str(path),
+            expected="a TOML file",
+            remedy=str(reason),
+        ) from None
+    return _parse(text, str(path))
+
+
+def _parse(text: str, origin: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise FileFormatError(
+            f"{origin} is no TOML", got=str(error), expected="lines such as n_episodes = 1000"
+        ) from None
+
+
+def preset_names() -> dict[str, list[str]]:
+    """The presets that come with Sparring, by game."""
+    names: dict[str, list[str]] = {}
+    for entry in sorted(
+        (files("sparring.config") / "presets").iterdir(), key=lambda entry: entry.name
+    ):
+        game, dash, rest = entry.name.partition("-")
+        if dash and rest.endswith(".toml"):
+            names.setdefault(game, []).append(rest.removesuffix(".toml"))
+    return names
+
+
+def preset_game(game: str) -> str:
+    """What presets call a game: its name without arguments."""
+    return game.partition("(")[0]
+
+
+def read_preset(game: str, preset: str) -> dict[str, Any]:
+    """The settings of a preset: the game's own, else the one for any game; an unknown one gets the
+    nearest name and the list.
+    """
+    names = preset_names()
+    for owner in (game, ANY_GAME):
+        if preset in names.get(owner, ()):
+            text = (files("sparring.config") / "presets" / f"{owner}-{preset}.toml").read_text(
+                encoding="utf-8"
+            )
+            return _parse(text, f"preset {preset}")
+    known = sorted({*names.get(game, ()), *names[ANY_GAME]})
+    raise ConfigurationError(
+        f"unknown preset for {game}",
+        got=repr(preset),
+        expected=f"one of {', '.join(known)}",
+        remedy=nearest(preset, known),
+    )
+
+
+# pydantic's findings about a configuration as one line that says what, got, expected and remedy.
+
+
+_EXPECTED: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
+    "greater_than_equal": lambda ctx: f"at least {ctx['ge']:g}",
+    "greater_than": lambda ctx: f"more than {ctx['gt']:g}",
+    "less_than_equal": lambda ctx: f"at most {ctx['le']}",
+    "finite_number": lambda ctx: "a finite number",
+    "int_type": lambda ctx: "a whole number",
+    "float_type": lambda ctx: "a number",
+    "bool_type": lambda ctx: "true or false",
+    "string_type": lambda ctx: "text",
+    "string_too_short": lambda ctx: "text that is not empty",
+    "string_too_long": lambda ctx: f"at most {ctx['max_length']} characters",
+    "too_short": lambda ctx: "at least one entry",
+    "tuple_type": lambda ctx: "a list",
+    "dict_type": lambda ctx: "a table of names and values",
+    "model_type": lambda ctx: f"a table of {', '.join(PolicyKwargs.model_fields)}",
+    "literal_error": lambda ctx: str(ctx["expected"]),
+}
+_EXPECTED_PATTERN: Final = {
+    "device": "auto, cpu, cuda or cuda:0, cuda:1, ...",
+    "name": "letters, digits, '.', '_' and '-', a letter, digit or '_' first",
+}
+
+
+def configuration_error(
+    error: ValidationError, values: Mapping[str, Any], origin: Callable[[str], str]
+) -> ConfigurationError:
+    """The first finding, unknown settings before anything else, with the number of the others.
+
+    `values` is what was validated; `origin` tells of a setting where its value came from, as in "
+    in run.toml".
+    """
+    details = sorted(
+        error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden"
+    )
+    findings = [
+        list(group)
+        for _, group in groupby(details, key=lambda detail: _path(detail["loc"], values))
+    ]
+    first = _finding(findings[0], values, origin)
+    if len(findings) == 1:
+        return first
+    return ConfigurationError(f"{first} (and {len(findings) - 1} more)")
+
+
+def _path(loc: Sequence[int | str], values: Any) -> str:
+    """`loc` as a person writes it, without the names of union members that pydantic adds."""
+    path = ""
+    for part in loc:
+        if isinstance(values, Mapping) and part in values:
+            path = f"{path}.{part}" if path else str(part)
+        elif isinstance(values, Sequence) and isinstance(part, int):
+            path = f"{path}[{part}]"
+        else:
+            break
+        values = values[part]
+    return path
+
+
+def _finding(
+    details: list[ErrorDetails], values: Mapping[str, Any], origin: Callable[[str], str]
+) -> ConfigurationError:
+    """One error out of all that pydantic says about one value (one for each member of a union)."""
+    detail = details[0]
+    raised = detail.get("ctx", {}).get("error")
+    if isinstance(raised, ConfigurationError):
+        return raised
+    field = str(detail["loc"][0])
+    if detail["type"] == "extra_forbidden":
+        return _unknown(detail["loc"], origin(field))
+    expected = " or ".join(_expected(d, field) for d in details)
+    remedy = ""
+    if field in optional_fields():
+        expected += ", or 'auto'"
+    elif isinstance(default := TrainConfig.model_fields[field].default, bool | int | float | str):
+        remedy = f"the default is {default!r}"
+    return ConfigurationError(
+        _path(detail["loc"], values) + origin(field),
+        got=_short(detail["input"]),
+        expected=expected,
+        remedy=remedy,
+    )
+
+
+def _expected(detail: ErrorDetails, field: str) -> str:
+    if detail["type"] == "string_pattern_mismatch":
+        return _EXPECTED_PATTERN[field]
+    phrase = _EXPECTED.get(detail["type"])
+    return phrase(detail.get("ctx", {})) if phrase else detail["msg"]
+
+
+def _unknown(loc: Sequence[int | str], where: str) -> ConfigurationError:
+    *parents, name = map(str, loc)
+    known = PolicyKwargs.model_fields if parents else TrainConfig.model_fields
+    return ConfigurationError(
+        f"unknown setting{where}",
+        got=repr(".".join([*parents, name])),
+        expected="one that `sparring train --help` lists",
+        remedy=nearest(name.replace("-", "_"), known),
+    )
+
+
+def _short(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,101 @@
+"""What the configuration leaves open, worked out from the CPUs that this process may use; and the
+memory that there is.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+CGROUP_MOUNT: Final = Path("/sys/fs/cgroup")
+CGROUP_LIST: Final = Path("/proc/self/cgroup")
+MEMINFO: Final = Path("/proc/meminfo")
+
+
+def available_cpus() -> int:
+    """CPUs that this process may use, at least 1: its affinity, cut to the quota of its control
+    groups, rounded down.
+    """
+    count = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return max(1, math.floor(min(count, cpu_quota())))
+
+
+def available_memory(meminfo: Path = MEMINFO) -> float:
+    """Bytes that can still be taken without swapping, as Linux estimates them; infinity where it
+    does not say.
+    """
+    try:
+        lines = meminfo.read_text(encoding="utf-8").splitlines()
+        return next(
+            1024 * float(line.split()[1]) for line in lines if line.startswith("MemAvailable:")
+        )
+    except (OSError, StopIteration):
+        return math.inf
+
+
+def resolve_num_workers(num_workers: int | None) -> int:
+    """None: two CPUs are left to the learner and to the rest of the machine."""
+    return max(1, available_cpus() - 2) if num_workers is None else num_workers
+
+
+def resolve_learner_threads(learner_threads: int | None, num_workers: int) -> int:
+    """None: the CPUs that the workers leave."""
+    return max(1, available_cpus() - num_workers) if learner_threads is None else learner_threads
+
+
+def resolve_num_envs(num_envs_per_worker: int | None, episodes_per_batch: int) -> int:
+    """None: as many matches side by side as a round has to finish."""
+    return episodes_per_batch if num_envs_per_worker is None else num_envs_per_worker
+
+
+def cpu_quota(mount: Path = CGROUP_MOUNT, listing: Path = CGROUP_LIST) -> float:
+    """CPUs granted by the control groups (version 1 and 2) of this process and their parents;
+    infinity where nothing limits them.
+
+    Inside a container the groups are often listed by their path on the host and mounted at their
+    own root: files that are not there are passed over.
+    """
+    try:
+        lines = listing.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return math.inf
+    quotas = [math.inf]
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            quotas += map(_quota_v2, _folders((mount, mount / "unified"), path))
+        elif "cpu" in controllers.split(","):
+            quotas += map(_quota_v1, _folders((mount / controllers, mount / "cpu"), path))
+    return min(quotas)
+
+
+def _folders(roots: tuple[Path, ...], path: str) -> Iterator[Path]:
+    """The group's folder and those of its parents, under each root."""
+    inside = PurePosixPath(path.lstrip("/"))
+    for root in roots:
+        for group in (inside, *inside.parents):
+            yield root / group
+
+
+def _quota_v2(folder: Path) -> float:
+    """`cpu.max` holds "quota period" in microseconds, or "max period"."""
+    try:
+        quota, period = (folder / "cpu.max").read_text(encoding="utf-8").split()
+        return math.inf if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        return math.inf
+
+
+def _quota_v1(folder: Path) -> float:
+    """Quota and period in microseconds; a quota of -1 means no limit."""
+    try:
+        quota = int((folder / "cpu.cfs_quota_us").read_text(encoding="utf-8"))
+        period = int((folder / "cpu.cfs_period_us").read_text(encoding="utf-8"))
+        return quota / period if quota > 0 else math.inf
+    except (OSError, ValueError, ZeroDivisionError):
+        return math.inf

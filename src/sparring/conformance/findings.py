@@ -1,0 +1,186 @@
+"""One finding, and the findings on what a game raised."""
+
+from __future__ import annotations
+
+import re
+import sysconfig
+import textwrap
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sparring.errors import GameFault
+from sparring.games.faults import one_line
+
+_OURS = (str(Path(__file__).parents[1]), "<")  # the package, and what has no file
+_INSTALLED = tuple(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+_PYTHON = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib"))
+_PLACE = re.compile(r"\(([^()]+, line \d+)\)")  # in the message of a fault
+_FILE = re.compile(r'File "(.+?)", line (\d+)')  # in what Numba says, as the next one
+_PIPELINE = re.compile(r"Failed in nopython mode pipeline \(step: [^)]*\)\s*")
+_SHOWN_ACTIONS = 12
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One way in which a game breaks the contract; as text, one line."""
+
+    what: str
+    got: str
+    expected: str
+    remedy: str
+    check: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.what}: got {self.got}, expected {self.expected}; {self.remedy}"
+
+
+def of_exception(
+    what: str, error: BaseException, actions: Sequence[int] | None = None, check: str = "exceptions"
+) -> Finding:
+    """What was raised, in which line, and the `actions` of the match, the last of them the one
+    being played.
+    """
+    if isinstance(error, GameFault):
+        return _of_fault(error, check)
+    return _raised(what, text_of(error), place(error), actions, check)
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Whether there was no memory, which says nothing about a game."""
+    return isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError)
+
+
+def of_contract(what: str, got: str, remedy: str, actions: Sequence[int], check: str) -> Finding:
+    """What a match gave that it may not; `got` is the text of a `BrokenContractError`."""
+    given, _, expected = got.removeprefix("got ").partition(", expected ")
+    return Finding(what, given + played(actions), expected, remedy, check)
+
+
+def _of_fault(fault: GameFault, check: str) -> Finding:
+    during, cause = fault.record["during"], fault.record["cause"]
+    actions = [*fault.record["actions"], *fault.record.get("tried", ())]
+    if not fault.record["traceback"]:
+        return of_contract(
+            f"{during} breaks the contract", cause, str(fault).rpartition("; ")[2], actions, check
+        )
+    where = _PLACE.search(str(fault))
+    return _raised(
+        f"{during} raises an exception", cause, where[1] if where else "", actions, check
+    )
+
+
+def _raised(
+    what: str, error: str, where: str, actions: Sequence[int] | None, check: str
+) -> Finding:
+    got = one_line(error) + (f" ({where})" if where else "") + played(actions)
+    remedy = (
+        f"look at {where}" if where else "make the same calls by hand to see where it comes from"
+    )
+    return Finding(what, got, "no exception", remedy, check)
+
+
+def text_of(error: BaseException) -> str:
+    """`ZeroDivisionError: division by zero`; of what Numba says, what comes before the way that the
+    compiler took.
+    """
+    text = f"{type(error).__name__}: {error}"
+    return _PIPELINE.sub("", text.partition("\nDuring:")[0]) if _is_numbas(error) else text
+
+
+def _is_numbas(error: BaseException) -> bool:
+    return type(error).__module__.startswith("numba.")
+
+
+def place(error: BaseException) -> str:
+    """`pig.py, line 41`: where an exception came from, in a file of the user, else in an installed
+    package, else empty.
+
+    A line of ours or of Python's own helps nobody.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}, line {error.lineno}"
+    if _is_numbas(error):
+        named = _FILE.search(text_of(error))
+        return f"{Path(named[1]).name}, line {named[2]}" if named else ""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(_OURS)
+    ]
+    installed = [frame for frame in frames if frame.filename.startswith(_INSTALLED)]
+    theirs = [frame for frame in frames if not frame.filename.startswith((*_INSTALLED, *_PYTHON))]
+    return "".join(
+        f"{Path(frame.filename).name}, line {frame.lineno}" for frame in (theirs or installed)[-1:]
+    )
+
+
+def played(actions: Sequence[int] | None) -> str:
+    """`; actions so far: 4 0`, the last few of many; empty where no match was played."""
+    if actions is None:
+        return ""
+    if len(actions) > _SHOWN_ACTIONS:
+        return f"; {len(actions)} actions so far, the last ones: {' '.join(map(str, actions[-_SHOWN_ACTIONS:]))}"
+    return f"; actions so far: {' '.join(map(str, actions)) or 'none'}"
+
+
+# What the conformance checks answer, laid out for people.
+
+
+_WIDTH = 80  # columns
+
+
+@dataclass
+class Report:
+    """What was checked, on how much play, and what was found. Each of the `checks` looks for one
+    kind of mistake.
+    """
+
+    game: str = ""
+    checks: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    matches: int = 0
+    plies: int = 0
+    cut_after: int = 0  # plies after which the check left matches that went on
+    left: int = 0  # kinds that were not looked for, because what was found would show in them too
+
+    @property
+    def passed(self) -> bool:
+        return not self.findings
+
+    def __str__(self) -> str:
+        """The verdict, what was done for it, then a paragraph for each finding."""
+        verdict = (
+            f"{self.game}: {len(self.findings) or 'no'} finding{'s' * (len(self.findings) != 1)}"
+        )
+        kinds = f"{len(self.checks)} kind{'s' * (len(self.checks) != 1)} of mistake"
+        looked = f"{kinds} looked for in {self.matches} matches, {self.plies} plies"
+        cut = (
+            [f"matches left after {self.cut_after} plies: longer ones take too much time or memory"]
+            if self.cut_after
+            else []
+        )
+        left = [f"{self.left} more to look for once this is mended"] if self.left else []
+        paragraphs = [
+            _paragraph(number, finding) for number, finding in enumerate(self.findings, 1)
+        ]
+        return "\n\n".join(["\n".join([verdict, looked, *cut, *left]), *paragraphs])
+
+
+def _paragraph(number: int, finding: Finding) -> str:
+    parts = {"got": finding.got, "expected": finding.expected, "mend": finding.remedy}
+    lines = [_hanging(f"   {label:<9} ", text) for label, text in parts.items()]
+    return "\n".join([_hanging(f"{number}. ", f"{finding.check}: {finding.what}"), *lines])
+
+
+def _hanging(label: str, text: str) -> str:
+    """`text` behind `label`, its later lines indented below its first."""
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=label,
+        subsequent_indent=" " * len(label),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

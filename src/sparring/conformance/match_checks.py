@@ -1,0 +1,361 @@
+"""Checks of a class in plain Python, `Match`: its methods, then what they return while matches are
+played.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.conformance.findings import Finding
+from sparring.conformance.subject import Level, Subject
+from sparring.conformance.watched_match import Broken, Guarded, Line
+from sparring.errors import nearest
+
+_REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "reset": ("rng",),
+    "mask": (),
+    "observe": ("seat",),
+    "step": ("action",),
+}
+_OPTIONAL: Mapping[str, tuple[str, ...]] = {"copy": (), "action_text": ("action",)}
+_MAX_LINES = 16
+_MAX_PLIES = 4000  # over all lines
+
+
+def methods(subject: Subject) -> Iterator[Finding]:
+    """The class has every method, with the parameters that it will be called with."""
+    assert subject.new_match is not None
+    match = subject.new_match()
+    for name, parameters in {**_REQUIRED, **_OPTIONAL}.items():
+        method, form = getattr(match, name, None), f"{name}({', '.join(parameters)})"
+        remedy = f"write def {name}({', '.join(('self', *parameters))})"
+        if method is None and name in _REQUIRED:
+            near = nearest(
+                name, {other for other in dir(match) if not other.startswith("_")} - {name}
+            )
+            yield Finding(f"{name} is missing", "nothing", form, near or remedy)
+        elif method is not None and not callable(method):
+            yield Finding(f"{name} is no method", type(method).__name__, form, remedy)
+        elif method is not None and not _takes(method, parameters):
+            yield Finding(
+                f"{name} takes other parameters", f"{name}{inspect.signature(method)}", form, remedy
+            )
+
+
+def _takes(method: Callable[..., object], parameters: tuple[str, ...]) -> bool:
+    try:
+        inspect.signature(method).bind(*parameters)
+    except TypeError:
+        return False
+    except ValueError:  # written in C, and without a signature
+        return True
+    return True
+
+
+def _played(check: str, subject: Subject) -> Iterator[Finding]:
+    """What was found under this name while matches were played; the first of these checks plays
+    them.
+    """
+    if not subject.lines:
+        subject.broken = list(_play_lines(subject))
+    yield from (finding for finding in subject.broken if finding.check == check)
+
+
+def _play_lines(subject: Subject) -> Iterator[Finding]:
+    assert subject.new_match is not None
+    rng = np.random.default_rng(subject.seed)
+    common = repr(class_attributes(subject.new_match()))
+    while (
+        len(subject.lines) < _MAX_LINES
+        and sum(len(line.actions) for line in subject.lines) < _MAX_PLIES
+    ):
+        line = Line(int(rng.integers(2**63)))
+        subject.lines.append(line)
+        match = subject.new_match()
+        try:
+            _play(Guarded(match, subject.spec), line, rng)
+        except Broken as broken:
+            # A match that goes wrong because another has left something behind is told as such.
+            left_behind = len(subject.lines) > 1 and repr(class_attributes(match)) != common
+            yield shared(match, str(broken)) if left_behind else broken.finding
+
+
+def _play(match: Guarded, line: Line, rng: np.random.Generator) -> None:
+    """Random legal actions, to the end of the match or to the ply limit; all that shows is written
+    down in `line`.
+    """
+    match.reset(line.key)
+    ended = False
+    while not ended and len(line.actions) < min(match.spec.max_plies, _MAX_PLIES):
+        line.positions.append(match.position())
+        line.actions.append(int(rng.choice(np.flatnonzero(line.positions[-1].mask))))
+        _, ended = match.step(line.actions[-1])
+    if ended:
+        match.seat()
+    else:
+        line.positions.append(match.position())
+
+
+_WHILE_PLAYING = (
+    "exceptions",
+    "seats",
+    "mask",
+    "legal moves",
+    "observation",
+    "step",
+    "separate matches",
+)
+METHODS: Level = {"methods": methods}
+PLAYING: Level = {name: partial(_played, name) for name in _WHILE_PLAYING}
+
+
+# Checks of what a class in plain Python keeps: nothing that its methods gave away, that matches
+# share, or that outlives a match.
+
+
+_COPIED_LINES = 4
+_AS_RECORDED = "the match that was recorded"
+
+
+def given_arrays(subject: Subject) -> Iterator[Finding]:
+    """What `observe` and `mask` returned is the caller's: it stays as it was, whatever is called
+    later.
+    """
+    for line in subject.lines:
+        match = _begun(subject, line)
+        for ply, action in enumerate(line.actions):
+            kept = [_asked(match, seat) for seat in (*range(subject.spec.num_players), None)]
+            yield from _changed(kept, f"as others look, after {ply} plies")
+            match.step(action)
+            yield from _changed(kept, f"as ply {ply + 1} is played")
+
+
+def _asked(match: Guarded, seat: int | None) -> tuple[str, Any, NDArray[Any]]:
+    """(name, what was returned, a copy of it) of `observe(seat)`, or of `mask()` for None."""
+    returned = match.observe(seat) if seat is not None else match.match.mask()
+    return ("mask" if seat is None else f"observe({seat})"), returned, np.array(returned)
+
+
+def _changed(kept: list[tuple[str, Any, NDArray[Any]]], when: str) -> Iterator[Finding]:
+    for name, returned, as_it_was in kept:
+        if not np.array_equal(returned, as_it_was):
+            what, expected = (
+                f"what {name.partition('(')[0]} returned changes later",
+                "values that stay as they were",
+            )
+            yield Finding(
+                what,
+                f"{name} changes {when}",
+                expected,
+                "return a new array each time, by np.array(...) or .copy()",
+            )
+
+
+def reading(subject: Subject) -> Iterator[Finding]:
+    """`mask` and `observe` change nothing: asked again, in another order, they answer the same."""
+    for line in subject.lines:
+        match = _begun(subject, line)
+        for ply, action in enumerate(line.actions):
+            before = match.position()
+            if found := match.position(reversed(range(subject.spec.num_players))).difference(
+                before
+            ):
+                remedy = "let mask and observe only read; what changes, changes in step"
+                yield Finding(
+                    "looking at a match changes it",
+                    f"{found}, after {ply} plies",
+                    "the same answers again",
+                    remedy,
+                )
+                return
+            match.step(action)
+
+
+def same_again(subject: Subject) -> Iterator[Finding]:
+    """The same rng and actions give the same match, played by another object."""
+    drawn_before, common = _global_generators(), ""
+    for line in subject.lines:
+        match = _begun(subject, line)
+        common = common or repr(class_attributes(match.match))
+        if found := going_on(match, line):
+            moved = [
+                name for name, state in _global_generators().items() if state != drawn_before[name]
+            ]
+            cause = f"; the generator of {' and '.join(moved)} was used" if moved else ""
+            remedy = "draw all chance from the rng that reset is given, kept as self.rng; use no clock and no order of a set"
+            other = Finding(
+                "the same rng and actions give another match",
+                f"{found}{cause}",
+                _AS_RECORDED,
+                remedy,
+            )
+            yield (
+                other
+                if repr(class_attributes(match.match)) == common
+                else shared(match.match, found)
+            )
+            return
+
+
+def _global_generators() -> dict[str, str]:
+    return {
+        "the module random": repr(random.getstate()),
+        "numpy.random": repr(np.random.get_state()),  # noqa: NPY002 -- only read
+    }
+
+
+def separate_matches(subject: Subject) -> Iterator[Finding]:
+    """Two objects share nothing: one waits while another is played, and then goes on as recorded."""
+    waiting, other = subject.lines[0], subject.lines[-1]
+    match, middle = _begun(subject, waiting), len(waiting.actions) // 2
+    found = going_on(match, waiting, 0, middle)
+    found = found or going_on(_begun(subject, other), other) or going_on(match, waiting, middle)
+    if found:
+        yield shared(match.match, found)
+
+
+def shared(match: object, found: str) -> Finding:
+    """The finding on matches that share something, perhaps lists on the class."""
+    names = ", ".join(
+        f"{name} ({type(value).__name__})" for name, value in class_attributes(match).items()
+    )
+    where = f"; on the class: {names}" if names else ""
+    remedy = "make lists and arrays in reset, as self.board = [...], not on the class or the module"
+    return Finding(
+        "two matches share something",
+        f"{found}{where}",
+        "matches that share nothing",
+        remedy,
+        "separate matches",
+    )
+
+
+def class_attributes(match: object) -> dict[str, Any]:
+    """What all objects of the class have in common and can change."""
+    own = getattr(match, "__dict__", {})
+    return {
+        name: value
+        for kind in type(match).__mro__
+        for name, value in vars(kind).items()
+        if isinstance(value, (list, dict, set, bytearray, np.ndarray))
+        and name not in own
+        and not name.startswith("__")
+    }
+
+
+def reset_again(subject: Subject) -> Iterator[Finding]:
+    """An object begins anew, whatever it has played before."""
+    match = _begun(subject, subject.lines[0])
+    going_on(match, subject.lines[0])
+    for line in subject.lines[1:]:
+        try:
+            match.reset(line.key)
+        except Broken as broken:
+            found = str(broken)
+        else:
+            found = going_on(match, line)
+        if found:
+            yield Finding(
+                "reset does not begin anew",
+                found,
+                _AS_RECORDED,
+                "set up all that a match changes in reset, not in __init__",
+            )
+            return
+
+
+def copies(subject: Subject) -> Iterator[Finding]:
+    """A copy shows what its original shows and goes on by itself, and the original goes on as if
+    there were none.
+    """
+    rng = np.random.default_rng(subject.seed)
+    for line in subject.lines[:_COPIED_LINES] if _is_copied(subject) else ():
+        for ply in sorted({0, len(line.actions) // 2, len(line.actions) - 1}):
+            match = _begun(subject, line)
+            going_on(match, line, 0, ply)
+            other = match.copied()
+            if found := other.position().difference(line.positions[ply]):
+                yield _no_copy("a copy shows another position", found)
+            elif found := _played_out(other, rng):
+                yield _no_copy("a copy cannot be played on", found)
+            elif found := going_on(match, line, ply):
+                yield _no_copy("playing a copy changes the match", found)
+
+
+def _is_copied(subject: Subject) -> bool:
+    """Whether anything is going to copy matches: `win_or_block` does in games without chance,
+    others only if there is a method for it.
+    """
+    return not subject.spec.chance or (
+        subject.new_match is not None and hasattr(subject.new_match(), "copy")
+    )
+
+
+def _no_copy(what: str, found: str) -> Finding:
+    remedy = "copy every list, array and generator in copy(), or leave copy() out: then copy.deepcopy is used"
+    return Finding(what, found, "a match in the same position that goes on by itself", remedy)
+
+
+def words(subject: Subject) -> Iterator[Finding]:
+    """The position and the actions can be written for people, where the class does so."""
+    for line in subject.lines[:_COPIED_LINES]:
+        match = _begun(subject, line)
+        action_text = getattr(match.match, "action_text", None)
+        for ply, action in enumerate(line.actions):
+            match.words("__str__", match.match.__str__)
+            if action_text is not None:
+                for legal in np.flatnonzero(line.positions[ply].mask).tolist():
+                    match.words("action_text", action_text, legal)
+            match.step(action)
+    yield from ()
+
+
+def _begun(subject: Subject, line: Line) -> Guarded:
+    """A new object at the beginning of the match that `line` tells of."""
+    assert subject.new_match is not None
+    match = Guarded(subject.new_match(), subject.spec)
+    match.reset(line.key)
+    return match
+
+
+def going_on(match: Guarded, line: Line, start: int = 0, stop: int | None = None) -> str:
+    """Play the plies from `start` to `stop`, or to the end; the first difference from what was
+    recorded, or empty.
+    """
+    stop = len(line.actions) if stop is None else stop
+    try:
+        for ply in range(start, stop):
+            if found := match.position().difference(line.positions[ply]):
+                return f"{found}, after {ply} plies"
+            _, ended = match.step(line.actions[ply])
+            if ended != (ply + 1 == len(line.positions)):
+                return f"the match {'ends' if ended else 'goes on'} at ply {ply + 1}"
+    except Broken as broken:
+        return str(broken)
+    return ""
+
+
+def _played_out(match: Guarded, rng: np.random.Generator) -> str:
+    try:
+        ended = False
+        while not ended and len(match.actions) < match.spec.max_plies:
+            _, ended = match.step(int(rng.choice(np.flatnonzero(match.mask()))))
+    except Broken as broken:
+        return str(broken)
+    return ""
+
+
+LEVELS: tuple[Level, ...] = (
+    {"given arrays": given_arrays, "reading": reading},
+    {"same again": same_again},
+    {"separate matches": separate_matches},
+    {"reset again": reset_again},
+    {"copies": copies, "words": words},
+)

@@ -1,0 +1,150 @@
+"""Matches recorded view by view, to be compared with the same matches played again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.games.spec import BatchedGame
+
+VIEWS = ("seat", "observation", "mask", "rewards", "terminated", "truncated", "plies")
+Frame = dict[str, NDArray[Any]]
+
+
+@dataclass
+class Trace:
+    """n matches that began together: frame t is what the views showed after t steps, `actions[t]`
+    [n] what was played on it.
+    """
+
+    keys: NDArray[np.uint64]
+    frames: list[Frame] = field(default_factory=list)
+    actions: list[NDArray[np.int64]] = field(default_factory=list)
+
+    @property
+    def num_matches(self) -> int:
+        return len(self.keys)
+
+    @property
+    def num_plies(self) -> int:
+        return sum(int(np.sum(actions >= 0)) for actions in self.actions)
+
+    @property
+    def cut_after(self) -> int:
+        """Plies after which matches that went on were left; 0 if all ended."""
+        last = self.frames[-1]
+        return int(last["plies"][going_on(last)].max(initial=0))
+
+
+def snapshot(game: BatchedGame) -> Frame:
+    """Copies of all views."""
+    return {name: np.array(getattr(game, name)) for name in VIEWS}
+
+
+def going_on(frame: Frame) -> NDArray[np.bool_]:
+    """[n] matches that take actions."""
+    live: NDArray[np.bool_] = ~(frame["terminated"] | frame["truncated"])
+    return live
+
+
+def random_actions(frame: Frame, rng: np.random.Generator) -> NDArray[np.int64]:
+    """[n] a legal action for each match that goes on, -1 for the others."""
+    mask = frame["mask"] & going_on(frame)[:, None]
+    scores = np.where(mask, rng.random(mask.shape), -1.0)
+    return np.where(mask.any(axis=1), scores.argmax(axis=1), -1)
+
+
+def record(
+    game: BatchedGame,
+    keys: NDArray[np.uint64],
+    rng: np.random.Generator,
+    *,
+    max_steps: int | None = None,
+    max_bytes: int | None = None,
+) -> Trace:
+    """Random matches in all slots of `game`, until all have ended, or can go no further, or last
+    longer than they may.
+
+    They are left before that after `max_steps`, or where another frame would not fit into
+    `max_bytes`.
+    """
+    trace = Trace(keys)
+    game.reset(np.arange(game.num_slots), keys)
+    trace.frames.append(snapshot(game))
+    most = game.spec.max_plies + 1 if max_steps is None else min(max_steps, game.spec.max_plies + 1)
+    if max_bytes is not None:
+        most = min(most, max(1, max_bytes // sum(view.nbytes for view in trace.frames[0].values())))
+    while len(trace.actions) < most:
+        actions = random_actions(trace.frames[-1], rng)
+        game.step(actions)
+        trace.actions.append(actions)
+        trace.frames.append(snapshot(game))
+        if np.all(
+            actions < 0
+        ):  # one step more than needed, to see that ended matches stay as they are
+            break
+    return trace
+
+
+def difference(
+    got: Frame, expected: Frame, slots: NDArray[Any], matches: NDArray[Any]
+) -> str | None:
+    """One line on the first view whose rows `slots` of `got` are not the rows `matches` of
+    `expected`; None if all are equal.
+    """
+    for name in VIEWS:
+        mine, theirs = got[name][slots], expected[name][matches]
+        differ = (mine != theirs) & ~(
+            (mine != mine) & (theirs != theirs)
+        )  # two NaN count as equal here
+        if np.any(differ):
+            row = int(np.argwhere(differ)[0, 0])
+            return f"{name} {_row(mine[row])} in slot {slots[row]} where {_row(theirs[row])} was recorded"
+    return None
+
+
+def _row(values: Any) -> str:
+    text = "".join(str(values.tolist()).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def resume(game: BatchedGame, trace: Trace, start: int) -> str | None:
+    """Play on from frame `start`, in which `game` stands, to the end; the first difference from the
+    trace, if any.
+    """
+    everyone = np.arange(trace.num_matches)
+    for tick, frame in enumerate(trace.frames[start:], start):
+        if found := difference(snapshot(game), frame, everyone, everyone):
+            return f"{found}, after {tick} plies"
+        if tick < len(trace.actions):
+            game.step(trace.actions[tick])
+    return None
+
+
+def replay(game: BatchedGame, trace: Trace, keys: NDArray[np.uint64]) -> str | None:
+    """Play the trace again from its start, with these keys; the first difference, if any."""
+    game.reset(np.arange(trace.num_matches), keys)
+    return resume(game, trace, 0)
+
+
+def replay_scattered(game: BatchedGame, trace: Trace) -> str | None:
+    """Play two matches of three again, in other slots and not all from the same tick; the first
+    difference, if any.
+    """
+    n = trace.num_matches
+    matches = np.flatnonzero(np.arange(n) % 3 != 1)
+    slots, delays = n - 1 - matches, matches % 4
+    for tick in range(len(trace.actions) + 4):
+        starting = delays == tick
+        game.reset(slots[starting], trace.keys[matches[starting]])
+        now, actions = snapshot(game), np.full(n, -1)
+        for match, slot, age in zip(matches, slots, tick - delays, strict=True):
+            if 0 <= age < len(trace.frames):
+                if found := difference(now, trace.frames[age], np.array([slot]), np.array([match])):
+                    return f"{found}, after {age} plies in slot {match} beside other matches"
+                actions[slot] = trace.actions[age][match] if age < len(trace.actions) else -1
+        game.step(actions)
+    return None

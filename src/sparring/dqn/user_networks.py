@@ -1,0 +1,129 @@
+"""Networks that users bring: `factory(spec, **arguments)`, a function or class that is named
+`module:factory`, makes a module of torch.
+
+The module maps observations [B, *observation_shape], in the game's dtype and with B >= 1, to
+Q-values [B, A]. Its parameters are all that travels to workers, snapshots and files, and all that
+learns; hence what is checked here, once for each network that is built.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from sparring.errors import ConfigurationError
+from sparring.games.spec import GameSpec
+from sparring.user_code import import_named
+
+_TORCH: Final = os.path.dirname(torch.__file__)
+_Made = TypeVar("_Made")
+
+
+def build_own(name: str, arguments: Mapping[str, Any], spec: GameSpec) -> nn.Module:
+    """The network of the factory called `name`. Raises `ConfigurationError` for one that cannot be
+    trained here, and says why.
+    """
+    factory = import_named(name, what="network")
+    try:
+        inspect.signature(factory).bind(spec, **arguments)
+    except TypeError as error:
+        remedy = "it is called as factory(spec, **arguments), with the arguments of policy_kwargs"
+        raise ConfigurationError(
+            f"the arguments of network {name} do not fit: {error}", remedy=remedy
+        ) from None
+    network = _blaming(name, "raised", lambda: factory(spec, **arguments))
+    if not isinstance(network, nn.Module):
+        raise ConfigurationError(
+            f"network {name}",
+            got=f"a value of {type(network).__name__}",
+            expected="a torch.nn.Module",
+        )
+    _check_outputs(name, network, spec)
+    _check_tensors(name, network)
+    return network
+
+
+def _check_outputs(name: str, network: nn.Module, spec: GameSpec) -> None:
+    batch = torch.zeros(2, *spec.observation_shape, dtype=getattr(torch, spec.observation_dtype))
+    expected = f"floating numbers [2, {spec.num_actions}] for observations {list(batch.shape)} of {spec.observation_dtype}"
+    with torch.no_grad():
+        _blaming(
+            name,
+            f"takes no observations {list(batch.shape)} of {spec.observation_dtype}:",
+            lambda: network(batch),
+        )
+        before = (
+            torch.get_rng_state()
+        )  # after the first call, in which lazy layers take their sizes and draw their weights
+        q: Any = network(batch)
+    if not isinstance(q, Tensor) or not q.is_floating_point() or q.shape != (2, spec.num_actions):
+        got = (
+            f"{str(q.dtype).removeprefix('torch.')} {list(q.shape)}"
+            if isinstance(q, Tensor)
+            else f"a value of {type(q).__name__}"
+        )
+        raise ConfigurationError(f"what network {name} gives", got=got, expected=expected)
+    if not torch.equal(before, torch.get_rng_state()):
+        raise ConfigurationError(
+            f"network {name} draws random numbers whenever it is called", expected="the same Q-values for the same observation",
+            remedy="leave out dropout and noise",
+        )  # fmt: skip
+
+
+def _check_tensors(name: str, network: nn.Module) -> None:
+    if buffers := [buffer for buffer, _ in network.named_buffers()]:
+        raise ConfigurationError(
+            f"network {name} has buffers, which do not travel with the weights", got=_some(buffers), expected="parameters only",
+            remedy="for BatchNorm use LayerNorm or GroupNorm; make a constant nn.Parameter(..., requires_grad=False)",
+        )  # fmt: skip
+    parameters = dict(network.named_parameters())
+    if not parameters:
+        raise ConfigurationError(
+            f"network {name} has no parameters",
+            remedy="keep its layers as attributes or in an nn.ModuleList",
+        )
+    others = [
+        f"{key} ({value.dtype}, {value.device})".replace("torch.", "")
+        for key, value in parameters.items()
+        if not _fits(value)
+    ]
+    if others:
+        raise ConfigurationError(
+            f"parameters of network {name}", got=_some(others), expected="float32 on the CPU",
+            remedy="device and learner_precision say where and how finely the learner works",
+        )  # fmt: skip
+
+
+def _fits(parameter: Tensor) -> bool:
+    return parameter.dtype == torch.float32 and parameter.device.type == "cpu"
+
+
+def _some(names: Iterable[str]) -> str:
+    first, *rest = names
+    return f"{first} and {len(rest)} more" if rest else first
+
+
+def _blaming(name: str, what: str, call: Callable[[], _Made]) -> _Made:
+    """What `call` returns; what it raises becomes one line that says where in the user's own code
+    it was.
+    """
+    try:
+        return call()
+    except Exception as error:
+        frames = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)[1:]
+            if not frame.filename.startswith(_TORCH)
+        ]
+        own = [frame for frame in frames if frame.filename != __file__]
+        place = f" ({os.path.basename(own[-1].filename)}, line {own[-1].lineno})" if own else ""
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(
+            f"network {name} {what} {type(error).__name__}{place}: {reason:.200}"
+        ) from error

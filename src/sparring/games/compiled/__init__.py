@@ -1,0 +1,1 @@
+"""Games from compiled rules: the driver over all slots, searches, and the Numba cache."""

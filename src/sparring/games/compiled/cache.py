@@ -1,0 +1,169 @@
+"""One copy of the driver, and of the searches, for each game, in a cache folder named by everything
+that went into it.
+
+Numba's cache on disk watches only the file of the function that it keeps, not the rules that the
+function calls. So the file's own folder is named by a SHA-256 of the driver, of the rules as loaded
+(bytecode and constants, with all that they reach), of the versions and of the processor: edited
+rules get another folder, and machine code that fits them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import hashlib
+import importlib
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from types import ModuleType
+
+import numba
+import numpy as np
+from numba.core.registry import cpu_target
+
+from sparring.errors import ConfigurationError
+from sparring.games.arrays import Slots
+from sparring.games.compiled import jit
+from sparring.games.compiled.jit import fingerprint
+from sparring.games.rng import purpose_key, random_below
+from sparring.games.spec import checked
+from sparring.user_code import is_missing
+
+_RULES_LINE = "from sparring.games.tic_tac_toe import "
+_loading = threading.Lock()
+_REQUIRED = ("SPEC", "STATE", "start", "legal", "observe", "play")
+
+
+def load_rules(name: str) -> ModuleType:
+    """The rules module of that dotted name; `ConfigurationError` where it is missing, is not one,
+    or declares what cannot be.
+    """
+    try:
+        rules = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if not is_missing(name, error):
+            raise
+        remedy = "give its dotted name, and put its folder on PYTHONPATH"
+        raise ConfigurationError("no such module of rules", got=name, remedy=remedy) from None
+    missing = [part for part in _REQUIRED if not hasattr(rules, part)]
+    if missing:
+        raise ConfigurationError(
+            f"module {name} is no game: it lacks {', '.join(missing)}",
+            expected=", ".join(_REQUIRED),
+        )
+    if "seat" not in (getattr(rules.STATE, "names", None) or ()):
+        expected = "a structured dtype with the seat to move"
+        raise ConfigurationError(
+            f"STATE of {name} has no field seat", got=repr(rules.STATE), expected=expected
+        )
+    checked(rules.SPEC, name, "SPEC")
+    return rules
+
+
+def load_driver(rules: ModuleType, template: str = "driver.py") -> ModuleType:
+    """The driver made for `rules`, or another `template` of this folder; its machine code is loaded
+    or made when it is first called.
+    """
+    text = _text_for(rules.__name__, template)
+    digest = _digest(text, rules)
+    module_name = f"sparring_driver_{digest}"
+    with _loading:
+        return sys.modules.get(module_name) or _import_as(
+            module_name, _write_once(text, digest, template)
+        )
+
+
+def _import_as(module_name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # Numba's machine code refers to its module by this name
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module_name]
+        raise
+    return module
+
+
+def _text_for(rules_name: str, template: str) -> str:
+    lines = Path(__file__).with_name(template).read_text().splitlines(keepends=True)
+    [at] = [number for number, line in enumerate(lines) if line.startswith(_RULES_LINE)]
+    lines[at] = lines[at].replace("sparring.games.tic_tac_toe", rules_name)
+    return "".join(lines)
+
+
+def _digest(text: str, rules: ModuleType) -> str:
+    made_from = (
+        text,
+        Path(jit.__file__).read_text(),
+        fingerprint(rules.start, rules.legal, rules.observe, rules.play, purpose_key, random_below),
+        repr(rules.SPEC),
+        repr((rules.STATE, rules.STATE.fields, rules.STATE.itemsize)),
+        repr(Slots._fields),
+        repr(
+            (
+                numba.__version__,
+                np.__version__,
+                sys.implementation.cache_tag,
+                platform.python_version(),
+            )
+        ),
+        repr(
+            cpu_target.target_context.codegen().magic_tuple()
+        ),  # the processor's name and features
+    )
+    return hashlib.sha256("\0".join(made_from).encode()).hexdigest()
+
+
+def _write_once(text: str, digest: str, template: str) -> Path:
+    """The file of the instance. Its folder appears whole and only once, so that processes that
+    start together share one cache.
+    """
+    folder = _cache_root() / "drivers" / digest
+    path = folder / template
+    if not path.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
+        (draft / template).write_text(text)
+        try:
+            draft.rename(folder)
+        except OSError:  # another process was faster
+            shutil.rmtree(draft)
+    return path
+
+
+def _cache_root() -> Path:
+    """$SPARRING_CACHE_DIR, else $XDG_CACHE_HOME/sparring, else ~/.cache/sparring; if it cannot be
+    written, a folder for this process.
+    """
+    if chosen := os.environ.get("SPARRING_CACHE_DIR"):
+        root = Path(chosen)
+    else:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "sparring"
+    root = root.absolute()
+    return root if _writable(str(root)) else _process_cache()
+
+
+@functools.cache
+def _writable(root: str) -> bool:
+    try:
+        os.makedirs(root, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            return True
+    except OSError:
+        return False
+
+
+@functools.cache
+def _process_cache() -> Path:
+    folder = tempfile.mkdtemp(prefix="sparring-cache-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

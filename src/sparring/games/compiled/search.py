@@ -1,0 +1,347 @@
+"""Searches through one compiled game from one position: alpha-beta and UCT, for two players with
+nothing drawn and nothing hidden.
+
+As it stands it searches tic-tac-toe; `instances.py` writes a copy for each game that is searched,
+as it does of `driver.py`. Positions are rows of the rules' STATE, which are copied; all that the
+rules do is watched as `driver.py` watches it. A function returns `BROKEN` where they break their
+contract, and lets through what they raise; `line` then begins with the moves that led there, with
+-1 after them.
+
+Values are what seat 0 is paid from the searched position on. Seat 1 is paid the opposite. Which of
+them moves is read off the state, so that one seat may have several turns running.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from sparring.games.compiled.jit import compiled, lent
+from sparring.games.rng import random_below
+from sparring.games.tic_tac_toe import SPEC, STATE, legal, play
+
+FINE, BROKEN = -1, -2
+
+_legal, _play = compiled(legal, __name__), compiled(play, __name__)
+_MAX_PLIES = SPEC.max_plies
+_ROW = STATE.itemsize
+_SOONER = (
+    2.0**-20
+)  # by this share an end counts for more for each ply that it comes sooner; the product with a float32 is exact
+_MOVE, _CHILD, _SIBLING, _UNTRIED, _VISITS = range(
+    5
+)  # of a node: the move there, first child, next sibling (0: none), -1: unknown
+
+
+@njit(cache=True, nogil=True)
+def best_moves(slots: Any, i: Any, stack: Any, rows: Any, depth: Any, best: Any, line: Any) -> Any:
+    """Mark in `best` [A], all False, every move in slot i that is best by a search of `depth`
+    plies.
+
+    An end counts for what it pays, a little more the sooner it comes; a position `depth` plies
+    ahead, or cut at the ply limit, for what was paid on the way. `stack` has `depth` + 1 slots for
+    the positions of a line, `rows` are the bytes of its states, of which loops make much faster
+    copies than assignments do; `line` [depth + 1] is all -1. Searches of one ply, two and so on
+    each tell the next in which order to look at moves: at the root the best first, further down
+    those that cut most off.
+    """
+    slots, stack = lent(slots), lent(stack)
+    deepest = min(depth, _MAX_PLIES - slots.plies[i])
+    worth = np.zeros(best.shape[0])  # of the moves at the root
+    cutoffs = np.zeros((2, best.shape[0]))  # by seat and action: what they cut off
+    for reach in range(1, deepest + 1):
+        stack.states[0] = slots.states[i]
+        stack.mask[0] = slots.mask[i]
+        if not _alpha_beta(stack, rows, reach, depth, worth, cutoffs, line):
+            return BROKEN
+    sign = _sign(slots.states[i])
+    highest = -np.inf
+    for action in range(best.shape[0]):
+        if slots.mask[i, action]:
+            highest = max(highest, sign * worth[action])
+    for action in range(best.shape[0]):
+        best[action] = slots.mask[i, action] and sign * worth[action] == highest
+    return FINE
+
+
+@njit(nogil=True)
+def _alpha_beta(
+    stack: Any, rows: Any, reach: Any, depth: Any, worth: Any, cutoffs: Any, line: Any
+) -> Any:
+    """Put into `worth` [A] the value of each move from position 0 of the `stack`, `reach` plies
+    ahead; whether the rules were in order.
+
+    Fail-soft alpha-beta (Knuth and Moore 1975), with the stack in place of recursion. The window at
+    the root lets values through that equal the best one: worse moves get a bound that is worse, all
+    others their value.
+    """
+    alpha, beta, value = np.full(reach, -np.inf), np.full(reach, np.inf), np.zeros(reach)
+    paid = np.zeros(reach + 1)  # on the way to each position of the line
+    stream = np.zeros(2, np.uint64)
+    k = 0
+    value[0] = -_sign(stack.states[0]) * np.inf
+    while k >= 0:
+        sign = _sign(stack.states[k])
+        action = -1
+        if alpha[k] < beta[k]:
+            action = _next_move(
+                stack.mask[k], worth if k == 0 else cutoffs[(1 - sign) // 2], sign if k == 0 else 1
+            )
+        if action >= 0:
+            line[k] = action
+            ended = _try(stack, rows, k, action, stream)
+            paid[k + 1] = paid[k] + stack.rewards[k + 1, 0]
+            if not (np.isfinite(paid[k + 1]) and 0 <= stack.states[k + 1]["seat"] <= 1):
+                return False
+            if not ended and k + 1 < reach:
+                k += 1
+                alpha[k], beta[k] = alpha[k - 1], beta[k - 1]
+                value[k] = -_sign(stack.states[k]) * np.inf
+                if not _list_moves(stack.states[k], stack.mask[k]):
+                    return False
+                continue
+            found = paid[k + 1] * (1.0 + (depth - k) * _SOONER) if ended else paid[k + 1]
+        else:
+            found = value[k]
+            k -= 1
+            if k < 0:
+                break
+            sign = _sign(stack.states[k])
+        _take_in(found, sign, k, alpha, beta, value, worth, line)
+        if alpha[k] >= beta[k]:
+            cutoffs[(1 - sign) // 2, line[k]] += (reach - k) ** 2
+        line[k] = -1
+    return True
+
+
+@njit(nogil=True)
+def _take_in(
+    found: Any, sign: Any, k: Any, alpha: Any, beta: Any, value: Any, worth: Any, line: Any
+) -> None:
+    """The value that was `found` of a move after k plies."""
+    if sign * found > sign * value[k]:
+        value[k] = found
+    bound = found
+    if k == 0:
+        worth[line[0]] = found
+        bound = np.nextafter(found, -sign * np.inf)
+    if sign > 0:
+        alpha[k] = max(alpha[k], bound)
+    else:
+        beta[k] = min(beta[k], bound)
+
+
+@njit(nogil=True, inline="always")
+def _try(stack: Any, rows: Any, k: Any, action: Any, stream: Any) -> Any:
+    """Make position k + 1 of the stack from position k; whether the match ended."""
+    for byte in range(_ROW):
+        rows[k + 1, byte] = rows[k, byte]
+    stack.rewards[k + 1, 0] = 0
+    stack.rewards[k + 1, 1] = 0
+    return _play(stack.states[k + 1], action, stack.rewards[k + 1], stream)
+
+
+@njit(nogil=True, inline="always")
+def _sign(state: Any) -> Any:
+    """1 where seat 0 moves, which wants high values, and -1 where seat 1 does."""
+    return 1 - 2 * np.int64(state["seat"])
+
+
+@njit(nogil=True)
+def _list_moves(state: Any, mask: Any) -> Any:
+    """Fill `mask` [A] with the legal moves; how many there are."""
+    for action in range(mask.shape[0]):
+        mask[action] = False
+    _legal(state, mask)
+    count = 0
+    for action in range(mask.shape[0]):
+        count += mask[action]
+    return count
+
+
+@njit(nogil=True)
+def _next_move(remaining: Any, promise: Any, sign: Any) -> Any:
+    """Take from the `remaining` moves [A] the first of those that promise most, -1 if none remains."""
+    chosen = -1
+    for action in range(remaining.shape[0]):
+        if remaining[action] and (chosen < 0 or sign * promise[action] > sign * promise[chosen]):
+            chosen = action
+    if chosen >= 0:
+        remaining[chosen] = False
+    return chosen
+
+
+@njit(cache=True, nogil=True)
+def most_visited(slots: Any, i: Any, stack: Any, playouts: Any, key: Any, line: Any) -> Any:
+    """The move in slot i that `playouts` random matches visited most, one of them at random where
+    there are several; `BROKEN`.
+
+    UCT (Kocsis and Szepesvari, "Bandit based Monte-Carlo planning", 2006): from the root go down to
+    the child with the highest mean + sqrt(2 ln N / n) of what its mover is paid, brought into [0,
+    1] by the largest sum that any playout paid so far; moves that were never tried come first, in
+    random order. The first new position becomes a node, and from there everything is random. A
+    playout ends with its match, at the ply limit, or after len(line) plies, and counts for what it
+    paid. The match goes on at least one ply; `stack` has a slot to play in, `line` is all -1, and
+    `key` names the random stream.
+    """
+    slots, stack = lent(slots), lent(stack)
+    nodes, totals = np.zeros((playouts + 1, 5), np.int32), np.zeros(playouts + 1)
+    nodes[:, _UNTRIED] = -1
+    rng, path = np.zeros(2, np.uint64), np.zeros(line.shape[0] + 1, np.int32)
+    rng[0] = key
+    limit, scale = min(line.shape[0], _MAX_PLIES - slots.plies[i]), 0.0
+    for new in range(1, playouts + 1):
+        stack.states[0] = slots.states[i]
+        depth, paid, ended = _walk_down(stack, nodes, totals, new, scale, rng, limit, path, line)
+        plies = depth
+        if not ended:
+            plies, more = _play_out(stack, rng, depth, limit, line)
+            paid += more
+        if not np.isfinite(paid):
+            return BROKEN
+        scale = max(scale, abs(paid))
+        for k in range(depth + 1):
+            nodes[path[k], _VISITS] += 1
+            totals[path[k]] += paid
+        line[:plies] = -1
+    return _favourite(nodes, rng)
+
+
+@njit(nogil=True)
+def _walk_down(
+    stack: Any,
+    nodes: Any,
+    totals: Any,
+    new: Any,
+    scale: Any,
+    rng: Any,
+    limit: Any,
+    path: Any,
+    line: Any,
+) -> Any:
+    """Go down the tree and make node `new`; (length of the path, what was paid on it, whether it is
+    the whole playout).
+
+    NaN is paid where the rules break their contract, here and below.
+    """
+    node, paid = 0, 0.0
+    for k in range(limit):
+        grows = nodes[node, _UNTRIED] != 0
+        if grows:
+            action = _untried_move(stack, nodes, node, rng)
+            if action < 0:
+                return k, np.nan, True
+            nodes[node, _UNTRIED] -= 1
+            nodes[new, _MOVE], nodes[new, _SIBLING], nodes[node, _CHILD] = (
+                action,
+                nodes[node, _CHILD],
+                new,
+            )
+            node = new
+        else:
+            node = _best_child(
+                nodes, totals, node, _sign(stack.states[0]) / scale if scale > 0 else 0.0
+            )
+        path[k + 1] = node
+        ended, pays = _ply(stack, nodes[node, _MOVE], rng, line, k)
+        paid += pays
+        if ended or grows:
+            return k + 1, paid, ended
+    return limit, paid, True
+
+
+@njit(nogil=True)
+def _untried_move(stack: Any, nodes: Any, node: Any, rng: Any) -> Any:
+    """One of the node's moves that have no child yet, at random; -1 if no move is legal."""
+    count = _list_moves(stack.states[0], stack.mask[0])
+    if nodes[node, _UNTRIED] < 0:
+        nodes[node, _UNTRIED] = count
+    other = nodes[node, _CHILD]
+    while other > 0:
+        stack.mask[0, nodes[other, _MOVE]] = False
+        other = nodes[other, _SIBLING]
+        count -= 1
+    return _random_move(stack.mask[0], count, rng)
+
+
+@njit(nogil=True)
+def _best_child(nodes: Any, totals: Any, node: Any, sign: Any) -> Any:
+    """The child with the highest upper bound; `sign` times a total is the mover's, in [-1, 1] for
+    each visit.
+    """
+    chosen, highest = 0, -np.inf
+    logarithm = np.log(nodes[node, _VISITS])
+    other = nodes[node, _CHILD]
+    while other > 0:
+        n = nodes[other, _VISITS]
+        bound = 0.5 + 0.5 * sign * totals[other] / n + np.sqrt(2.0 * logarithm / n)
+        if bound > highest:
+            chosen, highest = other, bound
+        other = nodes[other, _SIBLING]
+    return chosen
+
+
+@njit(nogil=True)
+def _play_out(stack: Any, rng: Any, plies: Any, limit: Any, line: Any) -> Any:
+    """Random moves to the end; (plies of the whole playout, what these moves paid)."""
+    paid = 0.0
+    while plies < limit:
+        action = _random_move(stack.mask[0], _list_moves(stack.states[0], stack.mask[0]), rng)
+        if action < 0:
+            return plies, np.nan
+        ended, pays = _ply(stack, action, rng, line, plies)
+        paid += pays
+        plies += 1
+        if ended:
+            break
+    return plies, paid
+
+
+@njit(nogil=True)
+def _ply(stack: Any, action: Any, rng: Any, line: Any, k: Any) -> Any:
+    """Play the move number k of a playout; (whether the match or the playout is over, what seat 0
+    was paid).
+    """
+    line[k] = action
+    stack.rewards[0, 0] = 0
+    stack.rewards[0, 1] = 0
+    ended = _play(stack.states[0], action, stack.rewards[0], rng)
+    if not (np.isfinite(stack.rewards[0, 0]) and 0 <= stack.states[0]["seat"] <= 1):
+        return True, np.nan
+    return ended, np.float64(stack.rewards[0, 0])
+
+
+@njit(nogil=True)
+def _random_move(mask: Any, count: Any, rng: Any) -> Any:
+    """One of the `count` moves in `mask` [A], -1 if there is none."""
+    if count == 0:
+        return -1
+    nth = random_below(rng, count)
+    for action in range(mask.shape[0]):
+        if mask[action]:
+            if nth == 0:
+                return action
+            nth -= 1
+    return -1
+
+
+@njit(nogil=True)
+def _favourite(nodes: Any, rng: Any) -> Any:
+    """The move of the root's child with most visits, one of them at random where there are several."""
+    most, count = 0, 0
+    other = nodes[0, _CHILD]
+    while other > 0:
+        if nodes[other, _VISITS] > most:
+            most, count = nodes[other, _VISITS], 0
+        if nodes[other, _VISITS] == most:
+            count += 1
+        other = nodes[other, _SIBLING]
+    nth = random_below(rng, count)
+    other = nodes[0, _CHILD]
+    while nth > 0 or nodes[other, _VISITS] < most:
+        if nodes[other, _VISITS] == most:
+            nth -= 1
+        other = nodes[other, _SIBLING]
+    return np.int64(nodes[other, _MOVE])

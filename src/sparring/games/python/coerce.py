@@ -1,0 +1,124 @@
+"""What a user's Match gives, turned into what it has to be; `BrokenContractError` where it cannot.
+
+Whole numbers may stand for others and for booleans where the values survive, floats only for
+floats.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.games.faults import BrokenContractError
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def as_seat(seat: Any, num_players: int) -> int:
+    """A whole number from 0 to `num_players` - 1."""
+    try:
+        number = operator.index(seat)
+    except TypeError:
+        number = -1
+    if not 0 <= number < num_players:
+        remedy = "set self.seat to who decides now, after the end too"
+        raise BrokenContractError(
+            f"seat {seat!r}", f"a whole number from 0 to {num_players - 1}", remedy
+        )
+    return number
+
+
+def as_mask(legal: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """[A] bool from a mask of booleans, or of 0 and 1."""
+    return _converted(
+        legal,
+        np.dtype(np.bool_),
+        shape,
+        "a mask",
+        "return True or False for each action, legal or not",
+    )
+
+
+def as_observation(seen: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """[*shape] of `dtype`; float32 may round what is finer, all else has to stay what it is."""
+    return _converted(
+        seen,
+        dtype,
+        shape,
+        "an observation",
+        "return what the spec declares, or declare what is returned",
+    )
+
+
+def as_outcome(outcome: Any) -> tuple[Any, Any]:
+    """What `step` returned, taken apart."""
+    try:
+        rewards, ended = outcome
+    except (TypeError, ValueError):
+        remedy = "end step with: return rewards, ended"
+        raise BrokenContractError(
+            f"{outcome!r} from step", "(rewards or None, whether the match has ended)", remedy
+        ) from None
+    return rewards, ended
+
+
+def as_rewards(rewards: Any, num_players: int) -> Any:
+    """P finite numbers that float32 can hold; they are compared one by one because there are so few
+    of them.
+    """
+    try:
+        good = len(rewards) == num_players
+        for reward in rewards:
+            good &= bool(-_LARGEST <= reward <= _LARGEST)  # False for NaN
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        expected = f"{num_players} finite numbers, one for each seat, or None"
+        raise BrokenContractError(
+            f"rewards {rewards!r}",
+            expected,
+            "return what this ply pays, and then whether the match has ended",
+        )
+    return rewards
+
+
+def as_flag(ended: Any) -> bool:
+    """True or False, also NumPy's."""
+    if not isinstance(ended, bool | np.bool_):
+        raise BrokenContractError(
+            f"{ended!r} for whether the match has ended",
+            "True or False",
+            "return rewards, and then True or False",
+        )
+    return bool(ended)
+
+
+def as_text(match: object) -> str:
+    """What a match prints itself as; where it does not, its attributes, one a line."""
+    if type(match).__str__ is object.__str__ and type(match).__repr__ is object.__repr__:
+        return "\n".join(
+            f"{name}: {value}" for name, value in getattr(match, "__dict__", {}).items()
+        )
+    return str(match).rstrip("\n")
+
+
+def _converted(
+    given: Any, dtype: np.dtype[Any], shape: tuple[int, ...], what: str, remedy: str
+) -> NDArray[Any]:
+    expected = f"{dtype} {shape}"
+    try:
+        array = np.asarray(given)
+    except ValueError:  # rows of different lengths
+        raise BrokenContractError(f"{what} that is no array", expected, remedy) from None
+    if array.shape != shape or array.dtype.kind not in ("biuf" if dtype.kind == "f" else "biu"):
+        raise BrokenContractError(f"{what} of {array.dtype} {array.shape}", expected, remedy)
+    with np.errstate(all="ignore"):
+        converted = array.astype(dtype)
+    if dtype.kind != "f" and np.any(converted != array):
+        raise BrokenContractError(
+            f"{what} with {array[converted != array].flat[0]}", expected, remedy
+        )
+    return converted

@@ -1,0 +1,346 @@
+"""A game from Match objects, one for each slot: a loop in Python behind the batched protocol.
+
+The objects are made once and used for match after match. What they give is checked and copied, and
+whatever is wrong with it, or raised by them, becomes a `GameFault` that names the line and plays
+the match again. After a fault the game is of no use: make another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.errors import ConfigurationError, GameError, GameFault
+from sparring.games.arrays import (
+    allocate_actions,
+    check_history,
+    check_stored,
+    chosen_slots,
+    copy_actions,
+    illegal_action,
+    one_slot,
+    own_keys,
+    own_seats,
+    played,
+    with_room,
+)
+from sparring.games.faults import Blame, BrokenContractError
+from sparring.games.lookahead import SearchedSlots
+from sparring.games.python.coerce import (
+    as_flag,
+    as_mask,
+    as_observation,
+    as_outcome,
+    as_rewards,
+    as_seat,
+    as_text,
+)
+from sparring.games.python.search import MatchSearch, Trials, no_legal_action
+from sparring.games.rng import CHANCE, purpose_key
+from sparring.games.spec import Match, StateTree
+
+_BOOL = np.dtype(np.bool_)
+_STORED = (
+    "keys",
+    "plies",
+    "rewards",
+    "terminated",
+)  # with the history; the rest follows by playing again
+
+
+class LoopedGame(SearchedSlots):
+    """`BatchedGame` of the matches that `new_match()` makes; `name` is what the game is called
+    everywhere.
+
+    A state holds keys and actions, and `set_state` plays them again. `win_or_block` tries moves on
+    copies of the match; where a copy would know more than the mover, what the dice are going to
+    show or what others hold, it gives all legal moves.
+    """
+
+    def __init__(self, name: str, new_match: Callable[[], Match], num_slots: int) -> None:
+        if num_slots < 1:
+            raise ConfigurationError("a game needs slots", got=num_slots, expected="at least 1")
+        self.new_match = new_match
+        self._matches = [new_match() for _ in range(num_slots)]
+        self._rngs = [np.random.Generator(np.random.PCG64()) for _ in range(num_slots)]
+        self.spec = spec = dataclasses.replace(self._matches[0].spec, name=name)
+        self.num_slots = n = num_slots
+        self.seat = np.zeros(n, np.int64)
+        self.observation: NDArray[Any] = np.zeros(
+            (n, *spec.observation_shape), spec.observation_dtype
+        )
+        self.mask = np.zeros((n, spec.num_actions), np.bool_)
+        self.rewards = np.zeros((n, spec.num_players), np.float32)
+        self.terminated = np.ones(n, np.bool_)  # takes no action before it is reset
+        self.truncated = np.zeros(n, np.bool_)
+        self.plies = np.zeros(n, np.int64)
+        self._keys = np.zeros(n, np.uint64)
+        self._history = allocate_actions(n, spec.max_plies)
+        self._actions, self._everywhere = np.full(n, -1, np.int64), np.arange(n)
+        self._during = ""  # the method that is being called
+        self._mask_shape, self._observation_shape = self.mask.shape[1:], self.observation.shape[1:]
+        self._observation_dtype = self.observation.dtype
+        self._shows_floats = self.observation.dtype.kind == "f"
+
+    def reset(self, slots: NDArray[np.int64], keys: NDArray[np.uint64]) -> None:
+        chosen = chosen_slots(self, slots)
+        self._keys[chosen] = own_keys(keys, chosen)
+        self._begin(chosen)
+        self._check_views(chosen)
+
+    def step(self, actions: NDArray[np.int64]) -> None:
+        copy_actions(actions, self._actions)
+        self._refuse_illegal()
+        self.rewards[...] = 0
+        chosen = np.flatnonzero(self._actions >= 0)
+        self._play(chosen, self._actions[chosen])
+        self._check_views(chosen)
+
+    def win_or_block(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
+        chosen = chosen_slots(self, slots)
+        marked = self.mask[chosen]
+        if not (self.spec.chance or self.spec.hidden_information):
+            for row, slot in zip(marked, chosen.tolist(), strict=True):
+                self._narrow(slot, row)
+        return marked
+
+    def observe_as(self, slots: NDArray[np.int64], seats: NDArray[np.int64]) -> NDArray[Any]:
+        chosen = chosen_slots(self, slots)
+        seen = np.zeros((len(chosen), *self._observation_shape), self._observation_dtype)
+        for row, (slot, seat) in enumerate(
+            zip(chosen.tolist(), own_seats(self, seats, chosen).tolist(), strict=True)
+        ):
+            if not self.terminated[slot]:
+                self._during = "observe"
+                try:
+                    seen[row] = as_observation(
+                        self._matches[slot].observe(seat),
+                        self._observation_dtype,
+                        self._observation_shape,
+                    )
+                except Exception as error:
+                    raise self._fault(slot, error) from error
+        if self._shows_floats:
+            self._refuse_nan(chosen, seen)
+        return seen
+
+    def text(self, slot: int) -> str:
+        slot = one_slot(self, slot)
+        self._during = "__str__"
+        try:
+            return as_text(self._matches[slot])
+        except Exception as error:
+            raise self._fault(slot, error) from error
+
+    def action_text(self, slot: int, action: int) -> str:
+        slot = one_slot(self, slot)
+        in_words, self._during = getattr(self._matches[slot], "action_text", str), "action_text"
+        try:
+            return str(in_words(action))
+        except Exception as error:
+            raise self._fault(slot, error) from error
+
+    def get_state(self) -> StateTree:
+        return {
+            **{name: array.copy() for name, array in self._stored().items()},
+            "history": played(self._history, self.plies),
+        }
+
+    def set_state(self, state: StateTree) -> None:
+        own = self._stored()
+        for name in _STORED:
+            check_stored(self, name, state.get(name), own[name])
+        check_history(self, state.get("history"))
+        if not np.all((state["plies"] >= 0) & (state["plies"] <= state["history"].shape[1])):
+            raise self._cannot_restore("there is no such number of plies")
+        self._keys[...] = state["keys"]
+        begun = np.flatnonzero(
+            ~state["terminated"] | (state["plies"] > 0)
+        )  # no match ends before its first ply
+        self._clear()
+        self._begin(begun)
+        for ply in range(int(state["plies"].max())):
+            self._play_again(begun[state["plies"][begun] > ply], state["history"][:, ply])
+        if np.any(self.terminated != state["terminated"]):
+            raise self._cannot_restore("the matches end elsewhere when they are played again")
+        self.rewards[...] = state["rewards"]
+        self._check_views(begun)
+
+    def _stored(self) -> dict[str, NDArray[Any]]:
+        arrays = (self._keys, self.plies, self.rewards, self.terminated)
+        return dict(zip(_STORED, arrays, strict=True))
+
+    def _clear(self) -> None:
+        """All slots as if they had never been reset."""
+        for view in (self.seat, self.observation, self.mask, self.truncated, self.plies):
+            view[...] = 0
+        self.terminated[...] = True
+
+    def _begin(self, chosen: NDArray[np.int64]) -> None:
+        """Begin the matches of the keys in the `chosen` slots [m]."""
+        self.rewards[chosen] = 0
+        self.terminated[chosen] = self.truncated[chosen] = False
+        self.plies[chosen] = 0
+        for slot in chosen.tolist():
+            try:
+                self._during = "reset"
+                self._matches[slot].reset(self._stream(slot))
+                self._show(slot)
+            except Exception as error:
+                raise self._fault(slot, error) from error
+
+    def _stream(self, slot: int) -> np.random.Generator:
+        """The slot's generator at the start of its match's stream; seeding a new one takes ten
+        times as long.
+        """
+        key = int(purpose_key(self._keys[slot], CHANCE))
+        rng = self._rngs[slot]
+        rng.bit_generator.state = {
+            "bit_generator": "PCG64", "state": {"state": key << 64 | key, "inc": 1}, "has_uint32": 0, "uinteger": 0,
+        }  # fmt: skip
+        return rng
+
+    def _play(self, chosen: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
+        """Play one legal action in each of the `chosen` slots, both [m]."""
+        plies = self.plies[chosen]
+        self._history = with_room(self._history, int(plies.max(initial=0)), self.spec.max_plies)
+        self._history[chosen, plies] = actions
+        self.plies[chosen] = plies + 1
+        slot = -1
+        try:
+            for slot, action in zip(chosen.tolist(), actions.tolist(), strict=True):
+                self._during = "step"
+                rewards, ended = as_outcome(self._matches[slot].step(action))
+                if rewards is not None:
+                    self.rewards[slot] = as_rewards(rewards, self.spec.num_players)
+                if ended is not False and as_flag(ended):
+                    self._end(slot)
+                else:
+                    self._show(slot)
+        except Exception as error:
+            raise self._fault(slot, error) from error
+        self.truncated[chosen] = (self.plies[chosen] >= self.spec.max_plies) & ~self.terminated[
+            chosen
+        ]
+
+    def _end(self, slot: int) -> None:
+        self.terminated[slot] = True
+        self.seat[slot] = as_seat(self._matches[slot].seat, self.spec.num_players)
+        self.mask[slot] = False
+        self.observation[slot] = 0
+
+    def _show(self, slot: int) -> None:
+        """Seat, mask and observation of a match that goes on. What is of the declared kind already
+        is copied without further ado.
+        """
+        match = self._matches[slot]
+        seat = match.seat
+        if type(seat) is not int or not 0 <= seat < self.spec.num_players:
+            seat = as_seat(seat, self.spec.num_players)
+        self.seat[slot] = seat
+        self._during = "mask"
+        legal = match.mask()
+        if (
+            type(legal) is not np.ndarray
+            or legal.dtype is not _BOOL
+            or legal.shape != self._mask_shape
+        ):
+            legal = as_mask(legal, self._mask_shape)
+        self.mask[slot] = legal
+        self._during = "observe"
+        seen = match.observe(seat)
+        if (
+            type(seen) is not np.ndarray
+            or seen.dtype is not self._observation_dtype
+            or seen.shape != self._observation_shape
+        ):
+            seen = as_observation(seen, self._observation_dtype, self._observation_shape)
+        self.observation[slot] = seen
+
+    def _refuse_illegal(self) -> None:
+        actions, known = self._actions, np.clip(self._actions, 0, self.spec.num_actions - 1)
+        allowed = self.mask[self._everywhere, known] & (known == actions) & ~self.truncated
+        if np.any(bad := ~allowed & (actions != -1)):
+            slot = int(bad.argmax())
+            raise illegal_action(self, slot, int(actions[slot]))
+
+    def _check_views(self, chosen: NDArray[np.int64]) -> None:
+        """What is checked for all matches at once: that each that goes on has a move, and that
+        floats are numbers.
+        """
+        stuck = ~self.mask[chosen].any(axis=1) & ~self.terminated[chosen]
+        if np.any(stuck):
+            self._during = "mask"
+            raise self._fault(int(chosen[stuck.argmax()]), no_legal_action())
+        if self._shows_floats:
+            self._refuse_nan(chosen, self.observation[chosen])
+
+    def _refuse_nan(self, chosen: NDArray[np.int64], shown: NDArray[Any]) -> None:
+        """Floats that were `shown` [m, ...] in the `chosen` slots [m] have to be numbers."""
+        if not np.isfinite(shown).all():
+            self._during = "observe"
+            bad = ~np.isfinite(shown.reshape(len(chosen), self.spec.observation_size)).all(axis=1)
+            error = BrokenContractError(
+                "NaN or infinity", "finite numbers", "show what a network can be fed"
+            )
+            raise self._fault(int(chosen[bad.argmax()]), error)
+
+    def _play_again(self, chosen: NDArray[np.int64], actions: NDArray[Any]) -> None:
+        """One ply of a stored match in each of the `chosen` slots [m]; `actions` [n] come from a
+        file.
+        """
+        again = actions[chosen].astype(np.int64)
+        inside = (again >= 0) & (again < self.spec.num_actions) & ~self.truncated[chosen]
+        if not np.all(inside & self.mask[chosen, np.where(inside, again, 0)]):
+            raise self._cannot_restore("its actions are not legal when they are played again")
+        self._play(chosen, again)
+
+    def _cannot_restore(self, why: str) -> GameError:
+        remedy = "its rules have changed since, or draw on more than the match's rng"
+        return GameError(f"state of {self.spec.name} does not fit: {why}; {remedy}")
+
+    def _narrow(self, slot: int, legal: NDArray[np.bool_]) -> None:
+        """Leave of the `legal` moves [A] only those that `win_or_block` gives."""
+        trials = Trials(self._matches[slot], int(self.seat[slot]), self.spec.num_players)
+        try:
+            marked = trials.winning(legal)
+            if (
+                not marked.any() and self.plies[slot] + 1 < self.spec.max_plies
+            ):  # else the next seat has no turn to win in
+                marked = trials.blocking(legal)
+        except Exception as error:
+            self._during = trials.during
+            raise self._fault(slot, error, trials.actions) from error
+        if marked.any():
+            legal[...] = marked
+
+    def _searched(self, how: str, slot: int, *arguments: Any) -> Any:
+        """What is found from one slot. If the game goes wrong in a line of it, the match is played
+        on along that line, which blames it.
+        """
+        trials = Trials(self._matches[slot], int(self.seat[slot]), self.spec.num_players)
+        left = self.spec.max_plies - int(self.plies[slot])
+        search = MatchSearch(
+            trials, self._matches[slot], int(self.seat[slot]), self.mask[slot], left
+        )
+        try:
+            return getattr(search, how)(*arguments)
+        except Exception as error:
+            raised = error
+        again = LoopedGame(self.spec.name, self.new_match, 1)
+        again.reset(np.zeros(1, np.int64), self._keys[slot : slot + 1])
+        for action in [*self._history[slot, : self.plies[slot]].tolist(), *trials.actions]:
+            again.step(np.array([action]))
+        self._during = trials.during  # only copies go wrong
+        raise self._fault(slot, raised, trials.actions) from raised
+
+    def _fault(self, slot: int, error: Exception, tried: Sequence[int] = ()) -> GameFault:
+        actions = self._history[slot, : self.plies[slot]].tolist()
+        method = getattr(type(self._matches[slot]), self._during, None)
+        return Blame(
+            self.spec.name, int(self._keys[slot]), actions, self._during, method, tried
+        ).fault(error)

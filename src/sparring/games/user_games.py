@@ -1,0 +1,285 @@
+"""Games that users bring: a class of theirs named as `module:Class`, and the name of a class that
+was passed as an object.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring import user_code
+from sparring.errors import ConfigurationError, GameFault, IllegalAction, InputError
+from sparring.games.arrays import (
+    allocate_actions,
+    check_history,
+    check_stored,
+    chosen_slots,
+    copy_actions,
+    own_keys,
+    played,
+    with_room,
+)
+from sparring.games.faults import Blame, BrokenContractError
+from sparring.games.names import GameName, parse
+from sparring.games.spec import BatchedGame, Match, StateTree, checked
+
+
+def make(name: GameName, num_slots: int) -> BatchedGame:
+    """The game of a class: one that takes `num_slots` may offer the batched protocol itself, any
+    other plays one match (`Match`).
+    """
+    offered = user_code.import_named(f"{name.scheme}:{name.target}", what="game")
+    if "num_slots" in inspect.signature(offered).parameters:
+        game = _call(offered, name, {**name.arguments, "num_slots": num_slots})
+        if _is_batched(game):
+            game.spec = dataclasses.replace(
+                checked(getattr(game, "spec", None), str(name), "a class attribute spec"),
+                name=str(name),
+            )
+            return guarded(game)
+    from sparring.games.python.game import (
+        LoopedGame,
+    )  # and with it Numba, for which a name need not wait
+
+    def new_match() -> Match:
+        match: Match = _call(offered, name, name.arguments)
+        return match
+
+    checked(getattr(new_match(), "spec", None), str(name), "a class attribute spec")
+    return LoopedGame(str(name), new_match, num_slots)
+
+
+def _is_batched(made: Any) -> bool:
+    """Whether it offers the batched protocol, perhaps not all of it; in a `Match`, `mask` is a
+    method.
+    """
+    methods = all(
+        callable(getattr(made, name, None)) for name in ("step", "win_or_block", "get_state")
+    )
+    return methods or not callable(getattr(made, "mask", None))
+
+
+def name_of(game: object) -> str:
+    """The name by which `make` makes this game: a name, a class, `functools.partial(Class,
+    argument=value)`, or an instance.
+
+    Worker processes make matches of their own, so a class has to be importable, and arguments to be
+    plain values. Of an instance only its class travels, and its fields where it is a dataclass.
+    """
+    if isinstance(game, str):
+        return game
+    offered, arguments = _taken_apart(game)
+    module, _, target = user_code.name_of(offered, what="game").partition(":")
+    name = GameName(module, target, arguments)
+    for key, value in arguments.items():
+        if not _is_read_back(key, value):
+            expected = "a number, True, False, None, or a word that is none of these"
+            raise ConfigurationError(
+                f"argument {key} of {offered.__qualname__}", got=repr(value), expected=expected
+            )
+    return str(name)
+
+
+def _is_read_back(key: str, value: Any) -> bool:
+    """Whether an argument is the same value again after its way through a name."""
+    try:
+        read = parse(str(GameName("a", "b", {key: value}))).arguments
+    except ConfigurationError:
+        return False
+    return read == {key: value} and type(read[key]) is type(value)
+
+
+def _taken_apart(game: Any) -> tuple[Any, Mapping[str, Any]]:
+    """The class or function, and the arguments, that make a game like this one."""
+    if isinstance(game, functools.partial):
+        if game.args:
+            raise ConfigurationError(
+                "a partial game", got="arguments by position", expected="arguments by name"
+            )
+        return game.func, game.keywords
+    if isinstance(game, type) or inspect.isfunction(game):
+        return game, {}
+    kind = type(game)
+    if dataclasses.is_dataclass(kind):
+        return kind, {
+            field.name: getattr(game, field.name)
+            for field in dataclasses.fields(kind)
+            if field.init
+        }
+    if _needs_arguments(kind):
+        remedy = f"pass the class, with functools.partial({kind.__name__}, argument=value) where it needs arguments"
+        raise ConfigurationError(
+            "a game passed as an instance",
+            got=f"one of {kind.__name__}",
+            expected="its class",
+            remedy=remedy,
+        )
+    return kind, {}
+
+
+def _needs_arguments(kind: type) -> bool:
+    parameters = inspect.signature(kind).parameters.values()
+    return any(
+        p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in parameters
+    )
+
+
+def _call(offered: Callable[..., Any], name: GameName, arguments: Mapping[str, Any]) -> Any:
+    try:
+        inspect.signature(offered).bind(**arguments)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"the arguments of {name.scheme}:{name.target}",
+            got=str(name),
+            expected=f"others: {error}",
+        ) from None
+    return offered(**arguments)
+
+
+# Somebody's class that offers the batched protocol itself, watched: what goes wrong in it becomes a
+# `GameFault`.
+#
+# The games that we make of rules and of `Match` objects see to that themselves.
+
+
+_NOT_OF_THE_GAME = (
+    GameFault,
+    IllegalAction,
+    InputError,
+)  # told by the game itself, or the caller's mistakes
+_UNLIMITED: Final = 2**62  # a game that goes on past its limit is not to break the history
+
+
+def guarded(game: BatchedGame) -> BatchedGame:
+    """`game`, watched. What it does not have the watched one does not have either, and its views
+    are those of the game.
+    """
+    return cast(BatchedGame, _Guarded(game))
+
+
+class _Guarded:
+    """All that it has is the game's. The calls in `_WATCHED` go through it; it keeps keys and
+    actions of the matches, for the records.
+    """
+
+    def __init__(self, game: BatchedGame) -> None:
+        self._game, n = game, game.num_slots
+        self._keys, self._plies = np.zeros(n, np.uint64), np.zeros(n, np.int64)
+        self._history = allocate_actions(n, game.spec.max_plies)
+        self._actions = np.full(n, -1, np.int64)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        own = getattr(self._game, name)
+        return functools.partial(_WATCHED[name], self) if name in _WATCHED else own
+
+    def _reset(self, slots: NDArray[np.int64], keys: NDArray[np.uint64]) -> None:
+        chosen = chosen_slots(self._game, slots)
+        self._keys[chosen] = own_keys(keys, chosen)
+        self._plies[chosen] = 0
+        self._call("reset", chosen, slots, keys)
+        self._refuse_nan("reset", "observation", chosen, self._game.observation, chosen)
+
+    def _step(self, actions: NDArray[np.int64]) -> None:
+        copy_actions(actions, self._actions)
+        chosen = np.flatnonzero(self._actions >= 0)
+        plies = self._plies[chosen]
+        self._history = with_room(self._history, int(plies.max(initial=0)), _UNLIMITED)
+        self._history[chosen, plies] = self._actions[chosen]
+        self._plies[chosen] = plies + 1
+        try:
+            self._call("step", chosen, actions)
+        except _NOT_OF_THE_GAME:
+            self._plies[chosen] = plies  # nothing was played
+            raise
+        self._refuse_nan("step", "rewards", chosen, self._game.rewards, chosen)
+        self._refuse_nan("step", "observation", chosen, self._game.observation, chosen)
+
+    def _win_or_block(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
+        marked: NDArray[np.bool_] = self._call(
+            "win_or_block", chosen_slots(self._game, slots), slots
+        )
+        return marked
+
+    def _observe_as(self, slots: NDArray[np.int64], seats: NDArray[np.int64]) -> NDArray[Any]:
+        chosen = chosen_slots(self._game, slots)
+        seen: NDArray[Any] = self._call("observe_as", chosen, slots, seats)
+        self._refuse_nan("observe_as", "observation", chosen, seen, np.arange(len(chosen)))
+        return seen
+
+    def _get_state(self) -> StateTree:
+        own = {"guard_keys": self._keys.copy(), "guard_plies": self._plies.copy()}
+        return {
+            **self._game.get_state(),
+            **own,
+            "guard_history": played(self._history, self._plies),
+        }
+
+    def _set_state(self, state: StateTree) -> None:
+        check_stored(self._game, "guard_keys", state.get("guard_keys"), self._keys)
+        check_stored(self._game, "guard_plies", state.get("guard_plies"), self._plies)
+        check_history(self._game, state.get("guard_history"))
+        self._game.set_state(
+            {name: array for name, array in state.items() if not name.startswith("guard_")}
+        )
+        self._keys[...], self._plies[...] = state["guard_keys"], state["guard_plies"]
+        self._history = state["guard_history"].copy()
+
+    def _call(self, method: str, chosen: NDArray[np.int64], *arguments: Any) -> Any:
+        """What the game's `method` returns. No exception says in which of the `chosen` slots [m] it
+        was: the first stands for all.
+        """
+        try:
+            return getattr(self._game, method)(*arguments)
+        except _NOT_OF_THE_GAME:
+            raise
+        except Exception as error:
+            fault = self._fault(method, int(chosen[0]) if len(chosen) else 0, error)
+            if len(chosen) < 2:
+                raise fault from error
+            note = f"in which of {len(chosen)} matches is not known, the first of them is kept"
+            raise GameFault(f"{fault}; {note}", fault.record) from error
+
+    def _refuse_nan(
+        self,
+        method: str,
+        what: str,
+        chosen: NDArray[np.int64],
+        shown: NDArray[Any],
+        rows: NDArray[np.int64],
+    ) -> None:
+        """Floats that were `shown` [k, ...] in the `rows` [m] of the `chosen` slots [m] have to be
+        numbers.
+        """
+        if np.asarray(shown).dtype.kind != "f" or np.isfinite(shown).all():
+            return
+        bad = ~np.isfinite(shown[rows].reshape(len(rows), -1)).all(axis=1)
+        if bad.any():
+            error = BrokenContractError(
+                f"NaN or infinity in {what}", "finite numbers", "give what can be learnt from"
+            )
+            raise self._fault(method, int(chosen[bad.argmax()]), error)
+
+    def _fault(self, method: str, slot: int, error: Exception) -> GameFault:
+        actions = self._history[slot, : self._plies[slot]].tolist()
+        function = getattr(type(self._game), method, None)
+        return Blame(self._game.spec.name, int(self._keys[slot]), actions, method, function).fault(
+            error
+        )
+
+
+_WATCHED: Final[Mapping[str, Callable[..., Any]]] = {
+    "reset": _Guarded._reset,
+    "step": _Guarded._step,
+    "win_or_block": _Guarded._win_or_block,
+    "observe_as": _Guarded._observe_as,
+    "get_state": _Guarded._get_state,
+    "set_state": _Guarded._set_state,
+}

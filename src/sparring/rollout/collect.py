@@ -1,0 +1,113 @@
+"""One call that plays matches: the worker's body for whoever brings their own processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.dqn.networks import PolicySpec
+from sparring.dqn.policy import InferencePolicy
+from sparring.errors import ConfigurationError
+from sparring.games import spec_of
+from sparring.opponents.players import AGENT, AGENT_NAME, Opponent, Plan
+from sparring.opponents.scripted import scripted_names, scripted_player
+from sparring.replay.transitions import join_rows, transition_dtype
+from sparring.rollout.rollout import Rollout, RolloutSettings
+from sparring.rollout.round import RoundCommand
+
+
+@dataclass(frozen=True)
+class Collected:
+    """`transitions` are rows of `transition_dtype`; `results` finished matches, rows of
+    `result_dtype`.
+
+    Player 0 is the agent, the others have the numbers of their places in `opponents`, from 1.
+    """
+
+    transitions: NDArray[Any]
+    results: NDArray[Any]
+
+
+class _Given:
+    """The weights of one call: a single version, no snapshots."""
+
+    def __init__(self, vector: NDArray[np.float32]) -> None:
+        self._vector = vector
+
+    def published(self, version: int) -> NDArray[np.float32]:
+        return self._vector
+
+    def snapshot(self, slot: int) -> NDArray[np.float32]:
+        raise AssertionError("a plan without snapshots names no slot")
+
+
+def rollout_worker(
+    spec: PolicySpec,
+    weights: Mapping[str, NDArray[Any]],
+    *,
+    n_episodes: int = 4,
+    epsilon: float = 0.1,
+    opponents: tuple[str, ...] = (AGENT_NAME,),
+    worker: int = 0,
+    seed: int = 0,
+    gamma: float = 0.99,
+    n_steps: int = 1,
+) -> Collected:
+    """Play at least `n_episodes` matches with these weights, all side by side, and return what they
+    taught.
+
+    The other seats are drawn from `opponents`, `self` or scripted players, with equal chances.
+    Calls of different `worker` or `seed` have random streams of their own. The call can be pickled
+    into any process pool. Raises `ConfigurationError` for an unknown opponent, a number out of its
+    range, or weights that are not of this network.
+    """
+    for name, count in (("n_episodes", n_episodes), ("n_steps", n_steps)):
+        if count < 1:
+            raise ConfigurationError(name, got=count, expected="at least 1")
+    for name, share in (("epsilon", epsilon), ("gamma", gamma)):
+        if not 0.0 <= share <= 1.0:  # NaN, too
+            raise ConfigurationError(name, got=share, expected="0 to 1")
+    if not opponents:
+        raise ConfigurationError(
+            "opponents",
+            got="none",
+            expected=f"at least one of {', '.join((AGENT_NAME, *scripted_names(spec.game)))}",
+        )
+    game = spec_of(spec.game)
+    settings = RolloutSettings(
+        policy=spec,
+        num_envs=n_episodes,
+        seed=seed,
+        bootstrap="zero_sum" if game.allows_zero_sum_bootstrap else "own_turn",
+        n_steps=n_steps,
+        gamma=gamma,
+        learn_from="agent",
+        opponent_epsilon=0.0,
+    )
+    rollout = Rollout(
+        settings, _Given(InferencePolicy(spec, weights).vector()), worker=worker, incarnation=0
+    )
+    rows = [np.empty(0, transition_dtype(game))]
+    command = RoundCommand(
+        0,
+        0,
+        epsilon,
+        Plan(_players(opponents, spec.game), (1 / len(opponents),) * len(opponents)),
+        n_episodes,
+    )
+    report = rollout.play_round(command, lambda block: rows.append(join_rows([block])))
+    return Collected(join_rows(rows), report.results)
+
+
+def _players(names: tuple[str, ...], game: str) -> tuple[Opponent, ...]:
+    for name in names:
+        if name != AGENT_NAME:
+            scripted_player(name, game)  # raises for an unknown name
+    return tuple(
+        Opponent(AGENT if name == AGENT_NAME else number, name)
+        for number, name in enumerate(names, AGENT + 1)
+    )

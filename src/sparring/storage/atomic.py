@@ -1,0 +1,213 @@
+"""The one way in which Sparring writes what must not be lost: whole or not at all.
+
+A file or directory is written beside its target under another name, flushed to the disk and
+renamed, so that a kill or a power cut at any moment leaves either the old one or the new one. Names
+in between, all hidden:
+
+    .<name>.sparring-tmp   being written or being deleted; the next save throws it away
+    .<name>.sparring-old   the predecessor, while <name> is put in its place; the next save or `recover` puts it back if <name> is not there
+
+A directory carries a manifest.json with the size and SHA-256 of its files, written last. A parent
+directory has one writer of directories at a time (the lock of the run sees to it); files may be
+written by anyone, as each writer locks the temporary file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from sparring.errors import FileFormatError
+
+MANIFEST = "manifest.json"
+_TEMPORARY = ".sparring-tmp"
+_OLD = ".sparring-old"
+
+Writer = Callable[[Path], object]
+"""Writes one file at the path it is given; for contents too large to hold as bytes."""
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write or replace one file, on the disk when this returns. Parent directories are made as
+    needed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _hidden(path, _TEMPORARY)
+    with _locked(temporary) as file:
+        try:
+            file.truncate(0)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    sync_directory(path.parent)
+
+
+def write_directory(path: Path, files: Mapping[str, bytes | Writer]) -> None:
+    """Write or replace a directory of plain files with its manifest, on the disk when this returns.
+
+    Replacing is as safe as writing: until the new directory stands in its place the old one is
+    kept. Disk space for both is needed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    recover(path.parent)
+    temporary = _hidden(path, _TEMPORARY)
+    temporary.mkdir()
+    try:
+        entries = {
+            name: _write_member(temporary / name, content) for name, content in files.items()
+        }
+        _write_member(
+            temporary / MANIFEST, json.dumps({"files": entries}, indent=1, sort_keys=True).encode()
+        )
+        sync_directory(temporary)
+        _put_in_place(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def read_directory(path: Path, only: Container[str] | None = None) -> dict[str, Path]:
+    """Paths of the files of a directory by name, after comparing sizes and SHA-256 with the
+    manifest; FileFormatError if they differ.
+
+    With `only`, files of other names are left out, and only their sizes are compared.
+    """
+    entries = {
+        name: entry for name, entry in _check_sizes(path).items() if only is None or name in only
+    }
+    for name, entry in entries.items():
+        if _sha256(path / name) != entry.get("sha256"):
+            raise FileFormatError(f"{path / name} is damaged: its SHA-256 differs from {MANIFEST}")
+    return {name: path / name for name in entries}
+
+
+def is_complete(path: Path) -> bool:
+    """Whether all files are there in their right sizes: cheap, and blind to damage inside a file."""
+    try:
+        _check_sizes(path)
+    except FileFormatError:
+        return False
+    return True
+
+
+def remove_directory(path: Path) -> None:
+    """Delete a directory; a kill in between leaves it whole, or out of sight."""
+    temporary = _hidden(path, _TEMPORARY)
+    shutil.rmtree(temporary, ignore_errors=True)
+    os.rename(path, temporary)
+    shutil.rmtree(temporary)
+
+
+def recover(parent: Path) -> None:
+    """Clear away what killed saves of directories left in `parent`, and put back a predecessor
+    whose successor never took its place.
+    """
+    for old in sorted(parent.glob(f".*{_OLD}")):
+        path = parent / old.name[1 : -len(_OLD)]
+        if path.exists():
+            shutil.rmtree(old)
+        else:
+            os.rename(old, path)
+    for leftover in sorted(parent.glob(f".*{_TEMPORARY}")):
+        if leftover.is_dir():  # a file may be in the hands of a living writer
+            shutil.rmtree(leftover)
+
+
+def sync_directory(path: Path) -> None:
+    """Flush the names in a directory to the disk: a rename survives a power cut only then."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _hidden(path: Path, suffix: str) -> Path:
+    return path.with_name(f".{path.name}{suffix}")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[BinaryIO]:
+    """Open (or make) and lock a file that another process may rename or delete before the lock is
+    ours.
+    """
+    while True:
+        with open(path, "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                ours = os.path.samestat(os.stat(path), os.fstat(file.fileno()))
+            except FileNotFoundError:
+                ours = False
+            if ours:
+                yield file
+                return
+
+
+def _write_member(path: Path, content: bytes | Writer) -> dict[str, Any]:
+    """Write and flush one file; returns its entry in the manifest."""
+    if callable(content):
+        path.touch()
+        mode = stat.S_IMODE(path.stat().st_mode)
+        content(path)
+        path.chmod(mode)  # safetensors 0.8 gives its files to their owner alone, whatever the umask
+    else:
+        path.write_bytes(content)
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+        return {
+            "bytes": os.fstat(file.fileno()).st_size,
+            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
+        }
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    old = _hidden(path, _OLD)
+    replaces = path.exists()
+    if replaces:
+        os.rename(path, old)
+    os.rename(temporary, path)
+    sync_directory(path.parent)
+    if replaces:
+        shutil.rmtree(old)
+
+
+def _check_sizes(path: Path) -> dict[str, dict[str, Any]]:
+    """Entries of the manifest by file name, after comparing the sizes."""
+    try:
+        entries: dict[str, dict[str, Any]] = json.loads((path / MANIFEST).read_bytes())["files"]
+        wrong = [
+            name
+            for name, entry in entries.items()
+            if Path(name).name != name or (path / name).stat().st_size != entry["bytes"]
+        ]
+    except FileNotFoundError as error:
+        raise FileFormatError(
+            f"{path} is incomplete: {Path(error.filename).name} is missing"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise FileFormatError(
+            f"{path} is damaged: {MANIFEST} cannot be used ({type(error).__name__})"
+        ) from None
+    if wrong:
+        raise FileFormatError(f"{path / wrong[0]} is damaged: its size differs from {MANIFEST}")
+    return entries
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None

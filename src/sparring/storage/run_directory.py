@@ -1,0 +1,302 @@
+"""The directory of one run: its name, its lock, where its files lie, and its checkpoints.
+
+runs/<name>/                claimed by mkdir, so that any number of processes can start side by side
+  lock                      held with flock while a process trains here; the system frees it when
+  that process ends, however it ends config.toml  metrics.jsonl  tensorboard/  best.safetensors
+  last.safetensors checkpoints/<updates>/    written by `checkpoint.save`; the newest two are kept
+  faults/<n>.json           matches in which the game raised, to be played again
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import logging
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from sparring.errors import ConfigurationError, FileFormatError, InputError, nearest
+from sparring.storage import checkpoint
+from sparring.storage.atomic import is_complete, recover, remove_directory, sync_directory
+from sparring.storage.checkpoint import StateTree
+
+FAULTS = "faults"
+KEPT_CHECKPOINTS = 2
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_NUMBER = re.compile(r"0|[1-9][0-9]*")
+_CHECKPOINTS = "checkpoints"
+_READ_ATTEMPTS = 3
+
+log = logging.getLogger(__name__)
+
+
+class RunDirectory:
+    """A run directory that this process holds the lock of, until `close` or the end of the `with`
+    block.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Lock an existing run directory; use `create` or `open`."""
+        self.path = path
+        self.config_path = path / "config.toml"
+        self.metrics_path = path / "metrics.jsonl"
+        self.tensorboard_path = path / "tensorboard"
+        self.best_path = path / "best.safetensors"
+        self.last_path = path / "last.safetensors"
+        self.checkpoints_path = path / _CHECKPOINTS
+        self.faults_path = path / FAULTS
+        self._kept = False
+        self._damaged: set[int] = set()  # found out while loading; cheap checks do not see it
+        self._lock: BinaryIO | None = _lock(path)
+
+    @classmethod
+    def create(cls, runs_root: str | Path, name: str | None, game: str) -> Self:
+        """Make and lock a new run directory; without a name it becomes `<game>-<n>`, n the first
+        free number from 1.
+
+        ConfigurationError if the name is taken or cannot be a name.
+        """
+        runs_root = Path(runs_root)
+        if name is not None:
+            _check_name(name)
+        try:
+            runs_root.mkdir(parents=True, exist_ok=True)
+            path = (
+                _claim_numbered(runs_root, game) if name is None else _claim_named(runs_root, name)
+            )
+            (path / _CHECKPOINTS).mkdir()
+            sync_directory(path)
+            sync_directory(runs_root)
+        except OSError as error:
+            raise ConfigurationError(
+                f"a run directory cannot be made in {runs_root}: {error.strerror}"
+            ) from None
+        return cls(path)
+
+    @classmethod
+    def open(cls, runs_root: str | Path, name: str | Path) -> Self:
+        """Lock the run called `name` in `runs_root`; a name with a path separator is the path of a
+        run directory.
+
+        InputError if there is no such run, or if another process holds its lock.
+        """
+        return cls(find_run(runs_root, name))
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    def save_checkpoint(self, updates: int, tree: Mapping[str, Any]) -> None:
+        """Save a tree under its number of updates, then delete all but the newest two complete
+        checkpoints.
+
+        A checkpoint of the same number is replaced. A kill at any moment leaves every acknowledged
+        checkpoint that is among the newest two.
+        """
+        self._check_open()
+        if updates < 0:
+            raise ValueError(
+                f"a checkpoint is numbered by its updates: got {updates}, expected 0 or more"
+            )
+        checkpoint.save(self._checkpoint_path(updates), tree)
+        self._damaged.discard(updates)
+        self._prune(updates)
+
+    def load_checkpoint(self) -> StateTree:
+        """The tree of the newest complete checkpoint (highest number of updates); others are
+        skipped with a warning.
+
+        InputError if there is none.
+        """
+        self._check_open()
+        recover(self.checkpoints_path)
+        for updates in _numbers(self.checkpoints_path):
+            try:
+                tree = checkpoint.load(self._checkpoint_path(updates))
+            except FileFormatError as error:
+                log.warning(
+                    "warning: checkpoint %d of run %s is skipped: %s", updates, self.name, error
+                )
+                self._damaged.add(updates)
+            else:
+                return tree
+        raise InputError(
+            f"run {self.name!r} has no complete checkpoint to go on from",
+            remedy="start a new run: sparring train",
+        )
+
+    def keep(self) -> None:
+        """The run has begun: from now on `discard` leaves the directory as it is."""
+        self._kept = True
+
+    def discard(self) -> None:
+        """Delete the directory of a run that could not begin; one to `keep`, or with a checkpoint,
+        an agent or a fault, stays.
+        """
+        self._check_open()
+        holds = (
+            _numbers(self.checkpoints_path) or self.best_path.exists() or self.faults_path.exists()
+        )
+        if not self._kept and not holds:
+            shutil.rmtree(self.path)
+
+    def close(self) -> None:
+        """Give the lock back. May be called again."""
+        if self._lock is not None:
+            # Unlocking and not only closing: a forked child that holds a copy of the descriptor
+            # would keep the lock.
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+            self._lock.close()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _check_open(self) -> None:
+        if self._lock is None:
+            raise ValueError(f"the run directory {self.path} is closed; open it again")
+
+    def _checkpoint_path(self, updates: int) -> Path:
+        return self.checkpoints_path / str(updates)
+
+    def _prune(self, saved: int) -> None:
+        """Delete all but the newest complete ones and the one just saved; oldest first, so that a
+        kill in between leaves the newest.
+        """
+        numbers = _numbers(self.checkpoints_path)
+        complete = [
+            number
+            for number in numbers
+            if number not in self._damaged and is_complete(self._checkpoint_path(number))
+        ]
+        for number in reversed(numbers):
+            if number not in complete[:KEPT_CHECKPOINTS] and number != saved:
+                remove_directory(self._checkpoint_path(number))
+
+
+def find_run(runs_root: str | Path, name: str | Path) -> Path:
+    """The directory of the run called `name`, as `RunDirectory.open` finds it; takes no lock.
+    InputError if there is no such run.
+    """
+    path = Path(name) if os.sep in str(name) else Path(runs_root) / name
+    if not (path / _CHECKPOINTS).is_dir():
+        raise _no_such_run(path)
+    return path
+
+
+def read_newest(run: Path, key: str) -> Any:
+    """One part of the newest complete checkpoint of a run (see `checkpoint.load_part`), None where
+    there is no checkpoint.
+
+    Takes no lock and writes nothing. A process that trains there may delete or replace what is
+    being read: then the next checkpoint is tried, and in the end the newest once more.
+    FileFormatError if all are damaged.
+    """
+    damage: FileFormatError | None = None
+    for _ in range(_READ_ATTEMPTS):
+        for updates in _numbers(run / _CHECKPOINTS):
+            try:
+                return checkpoint.load_part(run / _CHECKPOINTS / str(updates), key)
+            except FileFormatError as error:
+                damage = damage or error
+    if damage is not None:
+        raise damage
+    return None
+
+
+def _numbers(checkpoints: Path) -> list[int]:
+    """Numbers of updates that a checkpoint directory is named by, newest first."""
+    names = [path.name for path in checkpoints.iterdir()] if checkpoints.is_dir() else []
+    return sorted((int(name) for name in names if _NUMBER.fullmatch(name)), reverse=True)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            "a run cannot be called so",
+            got=repr(name),
+            expected="at most 100 letters, digits, '.', '_' and '-', the first a letter, a digit or '_'",
+        )
+
+
+def _claim_named(runs_root: Path, name: str) -> Path:
+    try:
+        (runs_root / name).mkdir()
+    except FileExistsError:
+        remedy = f"choose another name, or go on with it: sparring resume {name}"
+        raise ConfigurationError(
+            f"there is already a run {name!r} in {runs_root}", remedy=remedy
+        ) from None
+    return runs_root / name
+
+
+def _claim_numbered(runs_root: Path, game: str) -> Path:
+    """Claim by mkdir: of two processes that want the same name one gets it and the other tries the
+    next.
+    """
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", game)[-80:].lstrip(".-") or "run"
+    for number in itertools.count(1):
+        path = runs_root / f"{stem}-{number}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("unreachable")
+
+
+def _no_such_run(path: Path) -> InputError:
+    if path.is_dir():
+        return InputError(
+            f"{path} is not a run directory",
+            remedy=f"a run directory has a folder {_CHECKPOINTS!r}",
+        )
+    names = (
+        [run.name for run in path.parent.iterdir() if (run / _CHECKPOINTS).is_dir()]
+        if path.parent.is_dir()
+        else []
+    )
+    remedy = nearest(path.name, names) or (
+        f"there is {', '.join(sorted(names)[:5])}" if names else "start one: sparring train"
+    )
+    return InputError(f"there is no run {path.name!r} in {path.parent}", remedy=remedy)
+
+
+def _lock(path: Path) -> BinaryIO:
+    """Take the lock of a run or say who has it; the file is open as long as the lock is held."""
+    run = path.resolve().name
+    try:
+        file = open(path / "lock", "a+b")  # noqa: SIM115
+    except OSError as error:
+        raise InputError(f"the run {run!r} cannot be locked: {error.strerror}") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with file:
+            file.seek(0)
+            holder = file.read(20).decode("ascii", "replace") or "unknown"
+        raise InputError(
+            f"the run {run!r} is in use by process {holder}",
+            remedy="wait until it ends, or choose another run",
+        ) from None
+    except OSError as error:
+        file.close()
+        raise InputError(f"the run {run!r} cannot be locked: {error.strerror}") from None
+    file.truncate(0)
+    file.write(str(os.getpid()).encode())
+    file.flush()
+    return file

@@ -1,0 +1,236 @@
+"""Who waits for whom: rounds in step with learning (`sync`, `overlap`), or workers that run freely
+within bounds (`async`).
+
+Both tell workers what to play, with which weights and against whom, and bring what they have
+played. A round is one part of every worker.
+
+`Rounds`: round k + 1 is started with v_k before round k is learned (`overlap`), or with v_{k+1}
+afterwards (`sync`). Deterministic.
+
+`FreeRunning`: a worker has two parts in flight, so that it goes on while its last one is on the
+way; it gets another, with the newest weights, as soon as one has come in. As many parts as there
+are workers make a round, whoever played them; each is learned before the next round is taken in,
+which bounds how far play can run ahead. A version is published only when no part in flight is more
+than `max_weight_lag` versions behind it. Not deterministic.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.opponents.pool import OpponentManager
+from sparring.rollout.round import RoundCommand
+from sparring.runtime import Batch, Workers
+from sparring.training.schedule import Schedule
+
+_IN_FLIGHT: Final = (
+    2  # parts of a worker that runs freely: one that it plays, and one that it goes on with
+)
+
+
+class Pacing(Protocol):
+    """Keeps workers busy and brings what they have played."""
+
+    share: float  # of a round that each batch is
+    version: int  # of the newest weights that are published
+
+    def begin(self, vector: NDArray[np.float32]) -> None:
+        """Publish the first weights."""
+
+    def batches(self) -> Iterator[Batch]:
+        """The batches of the next round; start whatever may be played meanwhile. Each has to be
+        released before the next is asked for.
+        """
+
+    def finished_round(self, batch: Batch) -> int:
+        """The last round, as plans count them, of which no part is in flight now that `batch` has
+        come in.
+        """
+
+    def publish(self, vector: NDArray[np.float32]) -> None:
+        """Hand out new weights, after what `batches` brought was learned."""
+
+    def settle(self) -> Iterator[Batch]:
+        """Finish what is in flight without starting more; what cannot be kept for later is given
+        back to be taken in now.
+        """
+
+    def get_state(self) -> dict[str, Any]:
+        """What is needed to go on from here; only when settled."""
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `get_state` returned, with the schedule in place; publishes the weights
+        that go with it.
+        """
+
+
+class Rounds:
+    """One round after another, each with all workers."""
+
+    share = 1.0
+
+    def __init__(
+        self,
+        workers: Workers,
+        opponents: OpponentManager,
+        schedule: Schedule,
+        *,
+        num_workers: int,
+        episodes: int,
+        overlap: bool,
+    ) -> None:
+        self._workers = workers
+        self._opponents = opponents
+        self._schedule = schedule
+        self._num_workers = num_workers
+        self._episodes = episodes
+        self._ahead = 2 if overlap else 1
+        self.version = 0
+        self._started = 0  # rounds
+        self._pending: Batch | None = None  # a finished round whose turn has not come
+
+    def begin(self, vector: NDArray[np.float32]) -> None:
+        self._workers.weights.publish(0, vector)
+
+    def batches(self) -> Iterator[Batch]:
+        self._start(self._schedule.round + self._ahead)
+        batch, self._pending = self._pending or self._workers.finish_round(), None
+        assert batch.round == self._schedule.round
+        yield batch
+        self._schedule.round += 1
+
+    def _start(self, end: int) -> None:
+        """Start all rounds before `end` that were not started yet, with the newest weights that are
+        published.
+        """
+        for k in range(self._started, end):
+            for worker in range(self._num_workers):
+                plan = self._opponents.plan(k, worker)
+                self._workers.start(
+                    worker,
+                    RoundCommand(
+                        k, self.version, self._schedule.epsilon(worker), plan, self._episodes
+                    ),
+                )
+        self._started = max(self._started, end)
+
+    def finished_round(self, batch: Batch) -> int:
+        return batch.round
+
+    def publish(self, vector: NDArray[np.float32]) -> None:
+        self.version = self._schedule.round
+        self._workers.weights.publish(self.version, vector)
+
+    def settle(self) -> Iterator[Batch]:
+        if self._pending is None and self._started > self._schedule.round:
+            self._pending = self._workers.finish_round().kept()
+        return iter(())
+
+    def get_state(self) -> dict[str, Any]:
+        return {
+            "published": {
+                "version": self.version,
+                "vector": self._workers.weights.published(self.version),
+            },
+            "pending": None if self._pending is None else self._pending.get_state(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.version = state["published"]["version"]
+        self._workers.weights.publish(self.version, state["published"]["vector"])
+        self._pending = None if state["pending"] is None else Batch.from_state(state["pending"])
+        self._started = self._schedule.round + (self._pending is not None)
+
+
+class FreeRunning:
+    """Workers that never wait for one another, nor, within bounds, for the learner."""
+
+    def __init__(
+        self,
+        workers: Workers,
+        opponents: OpponentManager,
+        schedule: Schedule,
+        *,
+        num_workers: int,
+        episodes: int,
+    ) -> None:
+        self.share = 1.0 / num_workers
+        self._workers = workers
+        self._opponents = opponents
+        self._schedule = schedule
+        self._episodes = episodes
+        self._told = 0  # parts
+        self.version = 0
+        self._in_flight: list[deque[RoundCommand]] = [deque() for _ in range(num_workers)]
+
+    def begin(self, vector: NDArray[np.float32]) -> None:
+        self._workers.weights.publish(0, vector)
+
+    def batches(self) -> Iterator[Batch]:
+        for _ in self._in_flight:
+            self._keep_playing()
+            yield self._next()
+        self._schedule.round += 1
+
+    def _keep_playing(self) -> None:
+        for _ in range(_IN_FLIGHT):
+            for worker, commands in enumerate(self._in_flight):
+                if len(commands) < _IN_FLIGHT:
+                    plan = self._opponents.plan(self._told, worker)
+                    commands.append(
+                        RoundCommand(
+                            self._told,
+                            self.version,
+                            self._schedule.epsilon(worker),
+                            plan,
+                            self._episodes,
+                        )
+                    )
+                    self._workers.start(worker, commands[-1])
+                    self._told += 1
+
+    def _next(self) -> Batch:
+        batch = self._workers.finish_any()
+        [worker] = batch.in_use
+        self._in_flight[worker].popleft()
+        return batch
+
+    def finished_round(self, batch: Batch) -> int:
+        return (
+            min(
+                (command.round for commands in self._in_flight for command in commands),
+                default=self._told,
+            )
+            - 1
+        )
+
+    def publish(self, vector: NDArray[np.float32]) -> None:
+        oldest = min(
+            (command.weights_version for commands in self._in_flight for command in commands),
+            default=self.version,
+        )
+        if self.version + 1 - oldest < self._workers.weights.num_versions:
+            self.version += 1
+            self._workers.weights.publish(self.version, vector)
+
+    def settle(self) -> Iterator[Batch]:
+        while any(self._in_flight):
+            yield self._next()
+
+    def get_state(self) -> dict[str, Any]:
+        return {
+            "told": self._told,
+            "published": {
+                "version": self.version,
+                "vector": self._workers.weights.published(self.version),
+            },
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._told, self.version = state["told"], state["published"]["version"]
+        self._workers.weights.publish(self.version, state["published"]["vector"])

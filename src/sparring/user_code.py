@@ -1,0 +1,87 @@
+"""Functions and classes that users bring, by the name `module:qualname`: the name is all of them
+that travels, each process imports it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from sparring.errors import ConfigurationError, nearest
+
+_NAME: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+def is_importable_name(name: str) -> bool:
+    """Whether `name` has the form `module:qualname`; nothing is imported."""
+    return _NAME.fullmatch(name) is not None
+
+
+def name_of(thing: object, *, what: str) -> str:
+    """`module:qualname` of a function or class; `what` is what messages call it, as in "network".
+
+    Raises `ConfigurationError` for whatever an import by that name would not give back: a lambda, a
+    function inside a function, an instance, a partial.
+    """
+    module, qualname = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
+    try:
+        same = bool(qualname) and _inside(sys.modules[str(module)], str(qualname)) == thing
+    except (KeyError, AttributeError):
+        same = False
+    if not same or not callable(thing):
+        raise ConfigurationError(
+            f"this {what} cannot be named", got=str(qualname or f"a value of {type(thing).__name__}"),
+            expected="module:name, or a function or class at the top of a module, which worker processes can import",
+        )  # fmt: skip
+    return f"{module}:{qualname}"
+
+
+def import_named(name: str, *, what: str) -> Callable[..., Any]:
+    """The function or class called `module:qualname`. Raises `ConfigurationError` where there is
+    none; errors inside the module pass.
+    """
+    if not is_importable_name(name):
+        raise ConfigurationError(
+            f"this is no name of a {what}", got=repr(name), expected="module:name"
+        )
+    module_name, _, qualname = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if not is_missing(module_name, error):
+            raise
+        remedy = "it has to be installed, in the current directory, or on PYTHONPATH"
+        raise ConfigurationError(
+            f"there is no such module for the {what} {name}", got=repr(module_name), remedy=remedy
+        ) from None
+    try:
+        found = _inside(module, qualname)
+    except AttributeError:
+        remedy = nearest(qualname, [entry for entry in vars(module) if not entry.startswith("_")])
+        if module_name == "__main__":
+            remedy = "what a main script defines is there only while that script runs; put it in a module"
+        raise ConfigurationError(
+            f"{module_name} has no such {what}", got=repr(qualname), remedy=remedy
+        ) from None
+    if not callable(found):
+        raise ConfigurationError(
+            f"{name} makes no {what}",
+            got=f"a value of {type(found).__name__}",
+            expected="a function or class",
+        )
+    return found  # type: ignore[no-any-return]
+
+
+def is_missing(module_name: str, error: ModuleNotFoundError) -> bool:
+    """Whether there is no such module; else it is there, and misses another."""
+    return error.name is not None and f"{module_name}.".startswith(f"{error.name}.")
+
+
+def _inside(module: Any, qualname: str) -> Any:
+    found = module
+    for part in qualname.split("."):
+        found = getattr(found, part)
+    return found

@@ -1,0 +1,261 @@
+"""One correct game in plain Python, and the same game with one mistake at a time.
+
+`BROKEN` lists the classes with what finds them: (class, check, what the finding says, words of its
+remedy).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+
+import numpy as np
+
+from sparring.games import GameSpec, Symmetry
+
+MIRROR = (5, 4, 3, 2, 1, 0)
+
+
+class Strip:
+    """Six cells in a row; three stones of one's own side by side win."""
+
+    spec = GameSpec(
+        num_players=2,
+        num_actions=6,
+        observation_shape=(2, 6),
+        observation_dtype="int8",
+        max_plies=6,
+        zero_sum=True,
+        returns=(-1.0, 1.0),
+        symmetries=(
+            Symmetry(observation=(*MIRROR, *(6 + cell for cell in MIRROR)), action=MIRROR),
+        ),
+    )
+
+    def reset(self, rng):
+        self.rng = rng
+        self.seat = 0
+        self.board = np.full(6, -1)
+
+    def mask(self):
+        return self.board < 0
+
+    def observe(self, seat):
+        return np.stack([self.board == seat, self.board == 1 - seat]).astype(np.int8)
+
+    def step(self, action):
+        mover, self.seat = self.seat, 1 - self.seat
+        self.board[action] = mover
+        if any(np.all(self.board[cell : cell + 3] == mover) for cell in range(4)):
+            return ((1.0, -1.0) if mover == 0 else (-1.0, 1.0)), True
+        return None, bool(np.all(self.board >= 0))
+
+
+def declares(**changes):
+    return dataclasses.replace(Strip.spec, **changes)
+
+
+class Lists(Strip):
+    """As correct, and slower."""
+
+    def mask(self):
+        return [int(cell < 0) for cell in self.board]
+
+    def observe(self, seat):
+        return super().observe(seat).tolist()
+
+    def step(self, action):
+        rewards, ended = super().step(action)
+        return (None if rewards is None else np.array(rewards)), np.bool_(ended)
+
+
+class LockedDice(Strip):
+    """As correct: with chance nobody needs copies, which this one does not allow."""
+
+    spec = declares(chance=True, symmetries=())
+
+    def reset(self, rng):
+        super().reset(rng)
+        self.lock = threading.Lock()
+        self.board[rng.integers(6)] = 1
+
+
+class NoObserve(Strip):
+    observe = None
+
+
+class StepTakesTwo(Strip):
+    def step(self, seat, action):
+        return super().step(action)
+
+
+class MaskIsNoMethod(Strip):
+    mask = np.ones(6, np.bool_)
+
+
+class ShortMask(Strip):
+    def mask(self):
+        return super().mask()[:5]
+
+
+class NumbersForMask(Strip):
+    def mask(self):
+        return np.where(super().mask(), np.arange(6), -1)
+
+
+class Stuck(Strip):
+    def mask(self):
+        return super().mask() & (np.sum(self.board >= 0) < 3)
+
+
+class ThirdSeat(Strip):
+    def step(self, action):
+        outcome = super().step(action)
+        self.seat += 1
+        return outcome
+
+
+class NoSeat(Strip):
+    def reset(self, rng):
+        super().reset(rng)
+        self.seat = None
+
+
+class FlatObservation(Strip):
+    def observe(self, seat):
+        return super().observe(seat).ravel()
+
+
+class HalvesForWholes(Strip):
+    def observe(self, seat):
+        return super().observe(seat) / 2
+
+
+class NoNumbers(Strip):
+    spec = declares(observation_dtype="float32")
+
+    def observe(self, seat):
+        return super().observe(seat) / np.float32(0)
+
+    observe = np.errstate(all="ignore")(observe)
+
+
+class FiveValues(Strip):
+    def step(self, action):
+        rewards, ended = super().step(action)
+        return self.observe(self.seat), rewards, ended, False, {}
+
+
+class NumberForEnded(Strip):
+    def step(self, action):
+        rewards, ended = super().step(action)
+        return rewards, int(ended)
+
+
+class OneReward(Strip):
+    def step(self, action):
+        rewards, ended = super().step(action)
+        return (rewards and rewards[0]), ended
+
+
+class RewardIsNaN(Strip):
+    def step(self, action):
+        return (float("nan"), 0.0), super().step(action)[1]
+
+
+class DividesByZero(Strip):
+    def step(self, action):
+        self.share = 1 / (3 - np.sum(self.board >= 0).item())
+        return super().step(action)
+
+
+class BreaksRarely(Strip):
+    """Only in matches that begin in the two outer cells."""
+
+    def step(self, action):
+        if np.sum(self.board >= 0) == 2 and self.board[0] == 0 and self.board[5] == 1:
+            raise LookupError
+        return super().step(action)
+
+
+class Misspells(Strip):
+    def observe(self, seat):
+        return super().observe(seats)  # noqa: F821
+
+
+class SameForAll(Strip):
+    def observe(self, seat):
+        return super().observe(0)
+
+
+class NeverEnds(Strip):
+    def mask(self):
+        return np.ones(6, np.bool_)
+
+    def step(self, action):
+        super().step(action)
+        return None, False
+
+
+class PaysTwo(Strip):
+    def step(self, action):
+        rewards, ended = super().step(action)
+        return (rewards and tuple(2 * reward for reward in rewards)), ended
+
+
+class PaysTheWinnerOnly(Strip):
+    def step(self, action):
+        rewards, ended = super().step(action)
+        return (rewards and tuple(max(0.0, reward) for reward in rewards)), ended
+
+
+class HiddenDice(Strip):
+    def reset(self, rng):
+        super().reset(rng)
+        self.seat = int(rng.integers(2))
+
+
+class WrongSymmetry(Strip):
+    spec = declares(symmetries=(Symmetry(tuple(range(12)), MIRROR),))
+
+
+BROKEN = [
+    (NoObserve, "methods", "observe is missing", "write def observe(self, seat)"),
+    (StepTakesTwo, "methods", "step takes other parameters", "write def step(self, action)"),
+    (MaskIsNoMethod, "methods", "mask is no method", "write def mask(self)"),
+    (ShortMask, "mask", "the mask has another length", "for each action"),
+    (NumbersForMask, "mask", "the mask is no mask", "True or False for each action"),
+    (Stuck, "legal moves", "a match that goes on has no legal action", "end the match"),
+    (ThirdSeat, "seats", "no such seat", "set self.seat to who decides now"),
+    (NoSeat, "seats", "no such seat", "set self.seat to who decides now"),
+    (
+        FlatObservation,
+        "observation",
+        "an observation has another shape",
+        "return what the spec declares",
+    ),
+    (
+        HalvesForWholes,
+        "observation",
+        "an observation is of another type",
+        "or declare what is returned",
+    ),
+    (NoNumbers, "observation", "an observation is not finite", "what a network can be fed"),
+    (FiveValues, "step", "step returns something else", "return rewards, ended"),
+    (NumberForEnded, "step", "step does not say whether the match has ended", "True or False"),
+    (OneReward, "step", "step pays in another form", "what this ply pays"),
+    (RewardIsNaN, "step", "step pays in another form", "what this ply pays"),
+    (DividesByZero, "exceptions", "step raises an exception", "look at broken_matches.py, line "),
+    (Misspells, "exceptions", "observe(0) raises an exception", "look at broken_matches.py, line "),
+    (
+        SameForAll,
+        "points of view",
+        "an observation is not from the mover's view",
+        "show the things of the seat that looks first",
+    ),
+    (NeverEnds, "ending by rules", "no match ever ends", "return ended = True"),
+    (PaysTwo, "returns", "a match pays too much or too little", "declare returns as they are"),
+    (PaysTheWinnerOnly, "zero-sum", "rewards do not cancel", "or declare zero_sum=False"),
+    (HiddenDice, "declared chance", "another key gives another match", "declare chance=True"),
+    (WrongSymmetry, "symmetries", "a symmetry is none", "list for each new place the old one"),
+]

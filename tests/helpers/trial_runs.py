@@ -1,0 +1,110 @@
+"""Tiny training runs that the tests of this folder share. They take a second and still exercise
+everything that a run can hold.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sparring.config.schema import TrainConfig
+from sparring.config.sources import build_config, to_toml
+
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import sys; from sparring.cli import main; sys.exit(main())",
+]  # `sparring`, wherever it is installed
+
+# Replay overflows, snapshots come and go and are met, the target network moves many times, matches
+# last over several rounds.
+_EVERYTHING = {
+    "game": "tic_tac_toe",
+    "n_episodes": 240,
+    "seed": 3,
+    "device": "cpu",
+    "learner_threads": 1,
+    "num_workers": 2,
+    "num_envs_per_worker": 12,
+    "episodes_per_batch": 8,
+    "learning_steps_per_batch": 6,
+    "batch_size": 16,
+    "buffer_size": 700,
+    "learning_starts": 100,
+    "n_steps": 2,
+    "prioritized_replay": True,
+    "target_update_interval": 10,
+    "policy_kwargs": {"net_arch": [16], "dueling": True},
+    "opponents": {"self": 0.3, "snapshots": 0.4, "random": 0.2, "one_ply": 0.1},
+    "snapshot_interval": 40,
+    "max_snapshots": 2,
+    "eval_interval": 50,
+    "eval_matches": 10,
+    "checkpoint_interval": 1_000_000,
+    "log_interval": 0.01,
+    "tensorboard": False,
+}
+
+
+def trial(runs_dir: Path, **changes: Any) -> TrainConfig:
+    """The configuration of such a run."""
+    return build_config(overrides={**_EVERYTHING, "runs_dir": str(runs_dir), **changes})
+
+
+def start(config: TrainConfig, *flags: str, **options: Any) -> subprocess.Popen[str]:
+    """`sparring train` with this configuration, as a process group of its own; all that it says
+    comes on its standard output.
+    """
+    path = Path(config.runs_dir) / f"{config.name}.toml"
+    path.write_text(to_toml(config), encoding="utf-8")
+    command = [*COMMAND, "train", config.game, "--preset", "none", "--config", str(path), *flags]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        start_new_session=True,
+        **options,
+    )
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for something that other processes do."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def workers_of(main: int) -> list[psutil.Process]:
+    """The worker processes of a main process: the children of its fork server, and those that were
+    spawned.
+    """
+    try:
+        family = psutil.Process(main).children(recursive=True)
+        return [
+            p
+            for p in family
+            if p.ppid() != main or "multiprocessing.spawn" in " ".join(p.cmdline())
+        ]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def still_there(process: psutil.Process) -> bool:
+    """A zombie has ended: whoever adopted it, in a container perhaps nobody, has yet to ask for its
+    status.
+    """
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,166 @@
+"""Games of one's own: which objects have a name, and what is made by it."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from sparring.errors import ConfigurationError
+from sparring.games import GameSpec, make, name_of, spec_of, with_players
+from sparring.games.user_games import name_of as name_of_game
+
+SPEC = GameSpec(
+    num_players=2, num_actions=2, observation_shape=(2,), observation_dtype="int8", max_plies=6
+)
+
+
+class Sticks:
+    """Take one stick or two; who takes the last one wins."""
+
+    spec = SPEC
+
+    def __init__(self, sticks: int = 5) -> None:
+        self.sticks = self.all = sticks
+        self.seat = 0
+
+    def reset(self, rng):
+        self.sticks, self.seat = self.all, 0
+
+    def mask(self):
+        return [True, self.sticks > 1]
+
+    def observe(self, seat):
+        return [self.sticks, seat == self.seat]
+
+    def step(self, action):
+        self.sticks -= 1 + action
+        mover, self.seat = self.seat, 1 - self.seat
+        return ([1, -1] if mover == 0 else [-1, 1]) if self.sticks == 0 else None, self.sticks == 0
+
+
+@dataclass
+class Chosen(Sticks):
+    """The number of sticks is a field, so an instance tells it."""
+
+    sticks_: int = 3
+
+    def __post_init__(self):
+        super().__init__(self.sticks_)
+
+
+class Needy(Sticks):
+    def __init__(self, sticks):
+        super().__init__(sticks)
+
+
+class ForSome(Sticks):
+    def __init__(self, num_players: int = 2) -> None:
+        super().__init__()
+        self.spec = GameSpec(
+            num_players=num_players,
+            num_actions=2,
+            observation_shape=(2,),
+            observation_dtype="int8",
+            max_plies=6,
+        )
+
+
+class Bare:
+    pass
+
+
+def several(num_slots: int):
+    """A function that offers the batched protocol."""
+    from sparring.games.python.game import LoopedGame
+
+    return LoopedGame("whatever", Sticks, num_slots)
+
+
+HERE = Sticks.__module__
+
+
+@pytest.mark.parametrize(
+    ("game", "name"),
+    [
+        ("connect_four", "connect_four"),
+        (Sticks, f"{HERE}:Sticks"),
+        (functools.partial(Sticks, sticks=7), f"{HERE}:Sticks(sticks=7)"),
+        (Chosen(4), f"{HERE}:Chosen(sticks_=4)"),
+        (Bare(), f"{HERE}:Bare"),
+        (several, f"{HERE}:several"),
+    ],
+)
+def test_names_of_objects(game, name):
+    assert name_of is name_of_game
+    assert name_of(game) == name
+
+
+@pytest.mark.parametrize(
+    ("game", "words"),
+    [
+        (lambda: Sticks(), "lambda"),
+        (Needy(3), "got one of Needy, expected its class; pass the class, with functools.partial"),
+        (functools.partial(Sticks, 3), "arguments by name"),
+        (functools.partial(Sticks, sticks=[3]), r"argument sticks of Sticks: got \[3\]"),
+        *(
+            (functools.partial(Sticks, sticks=word), "argument sticks of Sticks")
+            for word in ("a,b", "5", "true", "None", "1e3", " x", float("inf"))
+        ),
+    ],
+)
+def test_objects_without_a_name(game, words):
+    with pytest.raises(ConfigurationError, match=words):
+        name_of(game)
+
+
+def test_a_class_is_played_by_its_name():
+    assert make(functools.partial(Sticks, sticks=4), 1).spec.name == f"{HERE}:Sticks(sticks=4)"
+    game = make(f"{HERE}:Sticks(sticks=4)", 3)
+    assert (
+        game.spec
+        == GameSpec(**{**vars(SPEC), "name": f"{HERE}:Sticks(sticks=4)"})
+        == spec_of(f"{HERE}:Sticks(sticks=4)")
+    )
+    game.reset(np.arange(3), np.arange(3).astype(np.uint64))
+    game.step(np.array([1, 0, -1]))
+    assert game.observation[:, 0].tolist() == [2, 3, 4]
+    assert game.seat.tolist() == [1, 1, 0]
+
+
+def test_a_class_may_offer_the_batched_protocol_itself():
+    game = make(f"{HERE}:several", 5)
+    assert (game.num_slots, game.spec.name) == (5, f"{HERE}:several")
+
+
+def test_the_number_of_players_goes_to_the_constructor():
+    name = with_players(f"{HERE}:ForSome", 3)
+    assert name == f"{HERE}:ForSome(num_players=3)"
+    assert make(name, 1).spec.num_players == 3
+    with pytest.raises(ConfigurationError, match="num_players"):
+        with_players(f"{HERE}:Sticks", 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no_such_module:Game", "no such module.*'no_such_module'.*current directory"),
+        (f"{HERE}:Stick", "did you mean 'Sticks'"),
+        (f"{HERE}:SPEC", "makes no game"),
+        (f"{HERE}:Bare", r"declares nothing.*spec = GameSpec\("),
+        (f"{HERE}:Sticks(stones=3)", "arguments of .*:Sticks.*stones"),
+        (f"{HERE}:Needy", "arguments of .*:Needy.*sticks"),
+    ],
+)
+def test_what_cannot_be_made(name, words):
+    with pytest.raises(ConfigurationError, match=words):
+        make(name, 1)
+
+
+def test_a_class_that_was_defined_anew_is_asked_anew(monkeypatch):
+    name = f"{HERE}:Sticks(sticks=4)"
+    assert spec_of(name).max_plies == SPEC.max_plies
+    monkeypatch.setattr(Sticks, "spec", replace(SPEC, max_plies=SPEC.max_plies + 1))
+    assert spec_of(name).max_plies == SPEC.max_plies + 1

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tables import CARDS, FirstPlayer, conversation, judge, sitting
+
+from sparring.games import BatchedGame, GameSpec
+from sparring.opponents.scripted import RandomPlayer
+from sparring.play import text
+from sparring.play.match import Result, Sitting
+
+
+@pytest.mark.parametrize(
+    ("actions", "shown"),
+    [([], ""), ([4], "4"), ([0, 1, 2], "0-2"), ([0, 2, 3, 7], "0, 2-3, 7")],
+)
+def test_ranges(actions: list[int], shown: str) -> None:
+    assert text.ranges(actions) == shown
+
+
+@pytest.mark.parametrize(
+    ("game", "seat", "told"),
+    [
+        ("tic_tac_toe", 1, "You have seat 1 (O), first has seat 0 (X)."),
+        ("ludo(num_players=4)", 1, "You have seat 1 (B), first has seats 0 (A), 2 (C) and 3 (D)."),
+        (CARDS, 2, "You have seat 2, first has seats 0 and 1."),
+    ],
+)
+def test_who_has_which_seat(game: str, seat: int, told: str) -> None:
+    assert text.places(sitting(game, seat=seat)) == told
+
+
+def test_an_observation_in_numbers() -> None:
+    assert text.numbers_text(np.array([0, 1, -3, 0], np.int8)) == " .  1 -3  ."
+    assert text.numbers_text(np.array([[1, 0], [0, 2]], np.int8)) == "1 .\n. 2"
+    assert text.numbers_text(np.array([[[1, 0]], [[0, 1]]], np.bool_)) == "1 .\n\n. 1"
+    assert text.numbers_text(np.array([0.0, 0.25, 1 / 3], np.float32)) == "     .   0.25 0.3333"
+    long = text.numbers_text(np.ones(100, np.int8)).splitlines()
+    assert [len(line) for line in long] == [75, 75, 47]
+
+
+class Seats:
+    """What a sitting needs of a game whose match is over."""
+
+    num_slots = 1
+
+    def __init__(self, players: int, truncated: bool) -> None:
+        self.spec = GameSpec(
+            name="seats", num_players=players, num_actions=2, observation_shape=(1,), observation_dtype="int8", max_plies=9
+        )  # fmt: skip
+        self.truncated = np.array([truncated])
+        self.terminated = ~self.truncated
+
+
+@pytest.mark.parametrize(
+    ("returns", "seat", "outcome", "truncated", "told"),
+    [
+        ([1, -1], 0, "won", False, "You win. Paid: seat 0 +1, seat 1 -1."),
+        ([1, -1], 1, "lost", False, "first wins. Paid: seat 0 +1, seat 1 -1."),
+        ([0, 0], 1, "drawn", False, "A draw. Paid: seat 0 +0, seat 1 +0."),
+        (
+            [-0.0, 0],
+            1,
+            "drawn",
+            True,
+            "A draw, cut at the limit of 9 plies. Paid: seat 0 +0, seat 1 +0.",
+        ),
+        (
+            [-1 / 3, 1, -1 / 3],
+            2,
+            "lost",
+            False,
+            "seat 1 (first) wins. Paid: seat 0 -0.333, seat 1 +1, seat 2 -0.333.",
+        ),
+        (
+            [0.5, 0, 0.5],
+            1,
+            "lost",
+            False,
+            "seat 0 (first) and seat 2 (first) win. Paid: seat 0 +0.5, seat 1 +0, seat 2 +0.5.",
+        ),
+        (
+            [0.5, 0, 0.5],
+            2,
+            "drawn",
+            False,
+            "seat 0 (first) and you share the win. Paid: seat 0 +0.5, seat 1 +0, seat 2 +0.5.",
+        ),
+    ],
+)
+def test_how_a_match_ended(
+    returns: list[float], seat: int, outcome: str, truncated: bool, told: str
+) -> None:
+    game: BatchedGame = Seats(len(returns), truncated)
+    table = Sitting(game, judge(), FirstPlayer(), seat=seat, seed=0)
+    table.returns[:] = returns
+    assert table._outcome() == outcome
+    table.results.append(Result("first", seat, outcome))
+    table.seat, table.opponent = 0, RandomPlayer()  # chosen since for the next match
+    assert text.end(table)[0] == told
+
+
+def test_the_score_by_opponent() -> None:
+    table = sitting()
+    assert text.score(table) == ["No match is finished yet."]
+    table.results += [
+        Result("a", 0, "won"),
+        Result("b", 1, "drawn"),
+        Result("a", 1, "lost"),
+        Result("a", 0, "won"),
+    ]
+    assert text.score(table) == [
+        "Your score against a: 2 won, 0 drawn, 1 lost",
+        "Your score against b: 0 won, 1 drawn, 0 lost",
+    ]
+
+
+def test_of_many_moves_the_best_values_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "MANY", 3)
+    _, table = conversation()
+    values = table.values()
+    best = sorted(range(9), key=lambda action: -values[action])[:3]
+    lines = text.values(table)
+    assert lines[0] == "What the agent expects seat 0 to be paid from here on, 3 of 9 (* the best):"
+    assert lines[1:] == [
+        f"{'*' if action == best[0] else ' '} {action}  {values[action]:+.3f}" for action in best
+    ]
+    assert text.moves(table, at_most=3) == [
+        "You have 9 moves; type moves to see them, values to see what the agent thinks of them."
+    ]
+    assert text.moves(table) == ["Your moves: 0-8"]
