@@ -27,8 +27,8 @@ from sparring.games.python.game import LoopedGame
         ),
         (
             "narrow_rules",
-            "(narrow_rules.py, line 11)",
-            "look at narrow_rules.py, line 11: make whole numbers",
+            "(narrow_rules.py, line 13)",
+            "look at narrow_rules.py, line 13: make whole numbers",
         ),
     ],
 )
