@@ -3,8 +3,7 @@
     from sparring import train_dqn
     agent = train_dqn("connect_four", n_episodes=100_000)
 
-Names are imported when they are first used: a command that only prints a list should not wait for
-torch.
+Names are imported on first use, so that commands that do not need torch do not wait for it.
 """
 
 from __future__ import annotations
@@ -13,11 +12,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sparring.config.schema import TrainConfig
     from sparring.dqn.agent import DQNAgent
     from sparring.dqn.networks import NetworkSpec, PolicySpec
     from sparring.dqn.policy import InferencePolicy
     from sparring.dqn.trajectory import Trajectory
     from sparring.errors import SparringError
+    from sparring.opponents.pool import OpponentManager
     from sparring.rollout import rollout_worker
     from sparring.training import train_dqn
 
@@ -27,8 +28,10 @@ __all__ = [
     "DQNAgent",
     "InferencePolicy",
     "NetworkSpec",
+    "OpponentManager",
     "PolicySpec",
     "SparringError",
+    "TrainConfig",
     "Trajectory",
     "rollout_worker",
     "train_dqn",
@@ -38,8 +41,10 @@ _HOMES = {
     "DQNAgent": "sparring.dqn.agent",
     "InferencePolicy": "sparring.dqn.policy",
     "NetworkSpec": "sparring.dqn.networks",
+    "OpponentManager": "sparring.opponents.pool",
     "PolicySpec": "sparring.dqn.networks",
     "SparringError": "sparring.errors",
+    "TrainConfig": "sparring.config.schema",
     "Trajectory": "sparring.dqn.trajectory",
     "rollout_worker": "sparring.rollout",
     "train_dqn": "sparring.training",

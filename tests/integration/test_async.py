@@ -206,7 +206,7 @@ def test_a_balance_that_is_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["sync", "overlap", "async"])
-def test_each_worker_of_a_ladder_keeps_its_rate(
+def test_each_worker_keeps_its_own_epsilon(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: set[tuple[int, float]] = set()
@@ -218,9 +218,9 @@ def test_each_worker_of_a_ladder_keeps_its_rate(
 
     monkeypatch.setattr(InlineWorkers, "start", watched)
     options = {
-        "exploration": "ladder",
-        "exploration_ladder_eps": 0.5,
-        "exploration_ladder_alpha": 4.0,
+        "exploration": "per_worker",
+        "exploration_per_worker_eps": 0.5,
+        "exploration_per_worker_alpha": 4.0,
         "num_workers": 3,
     }
     result = train_until(NEVER, tmp_path, "run", mode=mode, **options)

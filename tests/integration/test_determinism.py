@@ -61,14 +61,14 @@ def test_every_way_gives_the_same_agent(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["sync", "overlap"])
-def test_a_ladder_is_as_deterministic(
+def test_per_worker_epsilons_are_as_deterministic(
     mode: str, runs_dir: Path, inline: dict[Case, TrainResult]
 ) -> None:
     """A rate of random moves for each worker: the same in every process, and not what one for all
     would give.
     """
     first, again = (
-        run(runs_dir, mode, 2, way, exploration="ladder") for way in ("inline", "forkserver")
+        run(runs_dir, mode, 2, way, exploration="per_worker") for way in ("inline", "forkserver")
     )
     assert again.agent.read_bytes() == first.agent.read_bytes()
     assert (again.updates, again.plies, again.episodes) == (

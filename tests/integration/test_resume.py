@@ -181,8 +181,8 @@ def test_a_finished_run_is_made_longer(mode: str, tmp_path: Path) -> None:
 
 
 @MODES
-def test_a_ladder_goes_on(mode: str, tmp_path: Path) -> None:
-    options = {"mode": mode, "exploration": "ladder", "num_workers": 3}
+def test_per_worker_epsilons_go_on(mode: str, tmp_path: Path) -> None:
+    options = {"mode": mode, "exploration": "per_worker", "num_workers": 3}
     whole = train_until(NEVER, tmp_path, "whole", **options)
     assert train_until(StopAfter.looked // 2, tmp_path, "stopped", **options).interrupted
     assert figures(resume_until(NEVER, tmp_path, "stopped")) == figures(whole)

@@ -41,8 +41,8 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "prioritized_replay_beta0", "prioritized_replay_beta1", "prioritized_replay_eps",
     ),
     "exploration": (
-        "exploration", "exploration_initial_eps", "exploration_final_eps", "exploration_fraction", "exploration_ladder_eps",
-        "exploration_ladder_alpha",
+        "exploration", "exploration_initial_eps", "exploration_final_eps", "exploration_fraction", "exploration_per_worker_eps",
+        "exploration_per_worker_alpha",
     ),
     "opponent": (
         "opponents", "opponent_epsilon", "snapshot_interval", "max_snapshots", "max_opponents_per_worker", "matchmaking", "pfsp_weighting",

@@ -217,18 +217,18 @@ class TrainConfig(_Frozen):
     """Added to every error, so that all can be replayed."""
     symmetry_augmentation: bool = True
     """Learn from mirrored and turned positions, where the game declares such."""
-    exploration: Literal["linear", "ladder"] = "linear"
-    """linear: one rate of random moves for all workers, which falls; ladder: one for each worker, which stays."""
+    exploration: Literal["linear", "per_worker"] = "linear"
+    """linear: one rate of random moves for all workers, which falls; per_worker: one for each worker, which stays."""
     exploration_initial_eps: Fraction = 1.0
     """Share of random moves at the start."""
     exploration_final_eps: Fraction = 0.05
     """Share of random moves in the end."""
     exploration_fraction: Fraction = 0.3
     """Share of n_episodes over which the random moves become fewer."""
-    exploration_ladder_eps: Annotated[float, Field(gt=0, le=1)] = 0.4
-    """Share of random moves of the first worker of a ladder, eps."""
-    exploration_ladder_alpha: Share = 7.0
-    """How far a ladder reaches: the last worker explores at eps to the power of 1 + alpha."""
+    exploration_per_worker_eps: Annotated[float, Field(gt=0, le=1)] = 0.4
+    """Share of random moves of the first worker of a per_worker, eps."""
+    exploration_per_worker_alpha: Share = 7.0
+    """How far a per_worker reaches: the last worker explores at eps to the power of 1 + alpha."""
     opponents: dict[str, Share] | None = None
     """Whom the agent meets, as shares: self, snapshots, and scripted players (random, one_ply, minimax:4, mcts:200); auto: by the game."""
     opponent_epsilon: Fraction = 0.05

@@ -17,9 +17,8 @@ def linear_epsilon(progress: float, *, initial: float, final: float, fraction: f
     return initial + min(1.0, progress / fraction) * (final - initial)
 
 
-def ladder_epsilon(worker: int, num_workers: int, *, eps: float, alpha: float) -> float:
-    """`eps ** (1 + alpha * i / (N - 1))` for worker i of N: a rate of random actions for each, the
-    same from the start to the end.
+def per_worker_epsilon(worker: int, num_workers: int, *, eps: float, alpha: float) -> float:
+    """Fixed epsilon of worker i of N: `eps ** (1 + alpha * i / (N - 1))`.
 
     Source: Horgan et al., "Distributed prioritized experience replay" (ICLR 2018), section 4.1,
     with eps 0.4 and alpha 7. A single worker has eps.

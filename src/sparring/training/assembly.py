@@ -43,7 +43,7 @@ from sparring.runtime import (
 )
 from sparring.training.autotune import measured_split
 from sparring.training.rounds import FreeRunning, Pacing, Rounds
-from sparring.training.schedule import Ladder, Schedule, ScheduleSettings
+from sparring.training.schedule import PerWorkerEpsilons, Schedule, ScheduleSettings
 
 _MODES: Final = {"sync": "sync", "overlap": "overlap", "async": "async, no two runs are alike"}
 
@@ -293,8 +293,8 @@ def _rollout_settings(config: TrainConfig, policy: PolicySpec) -> RolloutSetting
 def _schedule_settings(config: TrainConfig) -> ScheduleSettings:
     assert config.learning_steps_per_batch is not None
     assert config.num_workers is not None
-    ladder = Ladder(
-        config.exploration_ladder_eps, config.exploration_ladder_alpha, config.num_workers
+    per_worker = PerWorkerEpsilons(
+        config.exploration_per_worker_eps, config.exploration_per_worker_alpha, config.num_workers
     )
     return ScheduleSettings(
         n_episodes=config.n_episodes,
@@ -305,7 +305,7 @@ def _schedule_settings(config: TrainConfig) -> ScheduleSettings:
         exploration_initial_eps=config.exploration_initial_eps,
         exploration_final_eps=config.exploration_final_eps,
         exploration_fraction=config.exploration_fraction,
-        ladder=ladder if config.exploration == "ladder" else None,
+        per_worker=per_worker if config.exploration == "per_worker" else None,
         beta0=config.prioritized_replay_beta0,
         beta1=config.prioritized_replay_beta1,
         learning_rate=config.learning_rate,

@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sparring.dqn.exploration import ladder_epsilon, linear_epsilon
+from sparring.dqn.exploration import linear_epsilon, per_worker_epsilon
 
 LearningSteps = int | Literal["adaptive"]
 
 
 @dataclass(frozen=True)
-class Ladder:
-    """A rate of random actions for each worker that stays as it is, see `ladder_epsilon`."""
+class PerWorkerEpsilons:
+    """A fixed epsilon for each worker, see `per_worker_epsilon`."""
 
     eps: float
     alpha: float
@@ -32,7 +32,7 @@ class ScheduleSettings:
     exploration_initial_eps: float
     exploration_final_eps: float
     exploration_fraction: float
-    ladder: Ladder | None  # in place of the three above
+    per_worker: PerWorkerEpsilons | None  # in place of the three above
     beta0: float
     beta1: float
     learning_rate: float
@@ -69,9 +69,9 @@ class Schedule:
         the matches received, or its own.
         """
         s = self._settings
-        if s.ladder is not None:
-            return ladder_epsilon(
-                worker, s.ladder.num_workers, eps=s.ladder.eps, alpha=s.ladder.alpha
+        if s.per_worker is not None:
+            return per_worker_epsilon(
+                worker, s.per_worker.num_workers, eps=s.per_worker.eps, alpha=s.per_worker.alpha
             )
         return linear_epsilon(
             self.progress,
@@ -83,11 +83,11 @@ class Schedule:
     @property
     def mean_epsilon(self) -> float:
         """The mean over the workers."""
-        ladder = self._settings.ladder
+        per_worker = self._settings.per_worker
         return (
             self.epsilon(0)
-            if ladder is None
-            else sum(map(self.epsilon, range(ladder.num_workers))) / ladder.num_workers
+            if per_worker is None
+            else sum(map(self.epsilon, range(per_worker.num_workers))) / per_worker.num_workers
         )
 
     @property

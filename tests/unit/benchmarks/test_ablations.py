@@ -229,7 +229,7 @@ def test_tables(ablations: Any) -> None:
 
 SCHEDULE = ScheduleSettings(
     n_episodes=10**12, learning_steps=6, samples_per_insert=1.0, batch_size=8, learning_starts=1, exploration_initial_eps=1.0,
-    exploration_final_eps=0.2, exploration_fraction=0.5, ladder=None, beta0=0.4, beta1=1.0, learning_rate=0.01,
+    exploration_final_eps=0.2, exploration_fraction=0.5, per_worker=None, beta0=0.4, beta1=1.0, learning_rate=0.01,
     learning_rate_schedule="cosine",
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sparring.dqn.exploration import epsilon_greedy, ladder_epsilon, linear_epsilon
+from sparring.dqn.exploration import epsilon_greedy, linear_epsilon, per_worker_epsilon
 
 
 @pytest.mark.parametrize(
@@ -49,16 +49,16 @@ def test_linear_epsilon_at_the_edges() -> None:
         (45, 46, 0.4**8),
     ],
 )
-def test_ladder_epsilon_by_hand(worker: int, num_workers: int, expected: float) -> None:
+def test_per_worker_epsilon_by_hand(worker: int, num_workers: int, expected: float) -> None:
     """0.4 to the power of 1 + 7 * worker / (num_workers - 1)."""
-    assert ladder_epsilon(worker, num_workers, eps=0.4, alpha=7.0) == pytest.approx(expected)
+    assert per_worker_epsilon(worker, num_workers, eps=0.4, alpha=7.0) == pytest.approx(expected)
 
 
-def test_ladder_epsilon_at_the_edges() -> None:
-    assert {ladder_epsilon(worker, 5, eps=0.25, alpha=0.0) for worker in range(5)} == {0.25}, (
-        "no ladder but one rate for all"
+def test_per_worker_epsilon_at_the_edges() -> None:
+    assert {per_worker_epsilon(worker, 5, eps=0.25, alpha=0.0) for worker in range(5)} == {0.25}, (
+        "the same epsilon for all"
     )
-    assert {ladder_epsilon(worker, 5, eps=1.0, alpha=7.0) for worker in range(5)} == {1.0}
+    assert {per_worker_epsilon(worker, 5, eps=1.0, alpha=7.0) for worker in range(5)} == {1.0}
 
 
 def choose(

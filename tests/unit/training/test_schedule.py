@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparring.training.schedule import Ladder, Schedule, ScheduleSettings
+from sparring.training.schedule import PerWorkerEpsilons, Schedule, ScheduleSettings
 
 SETTINGS = ScheduleSettings(
     n_episodes=1000,
@@ -19,7 +19,7 @@ SETTINGS = ScheduleSettings(
     exploration_initial_eps=0.9,
     exploration_final_eps=0.1,
     exploration_fraction=0.4,
-    ladder=None,
+    per_worker=None,
     beta0=0.4,
     beta1=1.0,
     learning_rate=0.01,
@@ -159,28 +159,28 @@ def test_what_a_part_earns_adaptively_is_its_own() -> None:
 
 # ---- a rate of random moves for each worker
 
-LADDER = replace(SETTINGS, ladder=Ladder(0.4, 7.0, 8))
+PER_WORKER = replace(SETTINGS, per_worker=PerWorkerEpsilons(0.4, 7.0, 8))
 
 
-def test_a_ladder_by_hand() -> None:
+def test_per_worker_epsilons_by_hand() -> None:
     """0.4 for the first of eight, the power 1 + 7 * i / 7 = 1 + i of it for worker i."""
-    schedule = Schedule(LADDER)
+    schedule = Schedule(PER_WORKER)
     wanted = [0.4, 0.16, 0.064, 0.0256, 0.01024, 0.004096, 0.0016384, 0.00065536]
     assert [schedule.epsilon(worker) for worker in range(8)] == pytest.approx(wanted)
     assert schedule.mean_epsilon == pytest.approx(sum(wanted) / 8)
 
 
 @pytest.mark.parametrize("episodes", [0, 100, 400, 1000])
-def test_a_ladder_stays_where_it_is(episodes: int) -> None:
-    first, later = Schedule(LADDER), after(episodes, LADDER)
+def test_per_worker_epsilons_stay_where_they_are(episodes: int) -> None:
+    first, later = Schedule(PER_WORKER), after(episodes, PER_WORKER)
     assert [later.epsilon(worker) for worker in range(8)] == [
         first.epsilon(worker) for worker in range(8)
     ]
     assert later.mean_epsilon == first.mean_epsilon
 
 
-def test_a_ladder_of_one() -> None:
-    schedule = Schedule(replace(SETTINGS, ladder=Ladder(0.3, 7.0, 1)))
+def test_per_worker_epsilons_of_one_worker() -> None:
+    schedule = Schedule(replace(SETTINGS, per_worker=PerWorkerEpsilons(0.3, 7.0, 1)))
     assert schedule.epsilon(0) == schedule.mean_epsilon == pytest.approx(0.3)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sparring.runtime import Batch
 from sparring.training.rounds import FreeRunning, Rounds
-from sparring.training.schedule import Ladder, Schedule, ScheduleSettings
+from sparring.training.schedule import PerWorkerEpsilons, Schedule, ScheduleSettings
 
 SETTINGS = ScheduleSettings(
     n_episodes=1000,
@@ -23,7 +23,7 @@ SETTINGS = ScheduleSettings(
     exploration_initial_eps=1.0,
     exploration_final_eps=0.0,
     exploration_fraction=1.0,
-    ladder=None,
+    per_worker=None,
     beta0=0.4,
     beta1=1.0,
     learning_rate=0.01,
@@ -121,7 +121,7 @@ def test_each_worker_explores_at_its_own_rate() -> None:
     pacing, workers, _ = free_running(
         3,
         choose=random.Random(2).choice,
-        schedule=Schedule(replace(SETTINGS, ladder=Ladder(0.5, 2.0, 3))),
+        schedule=Schedule(replace(SETTINGS, per_worker=PerWorkerEpsilons(0.5, 2.0, 3))),
     )
     for _ in range(5):
         play_round(pacing)
