@@ -7,12 +7,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from sparring.config.schema import TrainConfig
 from sparring.config.sources import build_config, to_toml
@@ -75,36 +71,3 @@ def start(config: TrainConfig, *flags: str, **options: Any) -> subprocess.Popen[
         start_new_session=True,
         **options,
     )
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait for something that other processes do."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
-
-
-def workers_of(main: int) -> list[psutil.Process]:
-    """The worker processes of a main process: the children of its fork server, and those that were
-    spawned.
-    """
-    try:
-        family = psutil.Process(main).children(recursive=True)
-        return [
-            p
-            for p in family
-            if p.ppid() != main or "multiprocessing.spawn" in " ".join(p.cmdline())
-        ]
-    except psutil.NoSuchProcess:
-        return []
-
-
-def still_there(process: psutil.Process) -> bool:
-    """A zombie has ended: whoever adopted it, in a container perhaps nobody, has yet to ask for its
-    status.
-    """
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -192,11 +191,3 @@ def process_of(worker: int) -> Any:
         if p.name.startswith(f"sparring-worker-{worker}.")
     ]
     return process
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for something that other processes do."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.002)

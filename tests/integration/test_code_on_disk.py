@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from child_processes import HANG
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +35,7 @@ def test_ludo_for_two_and_for_four(tmp_path: Path) -> None:
             [sys.executable, "-c", PLAY, *names],
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=HANG,
             env=environment,
         )
         assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from child_processes import HANG
 from trial_runs import COMMAND
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +76,7 @@ def type_in(arguments: list[str], folder: Path) -> None:
         input="quit\n",
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, (arguments, done.stdout, done.stderr)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from trial_runs import start, still_there, trial, wait_until, workers_of
+from child_processes import HANG, is_running, shared_memory_of, wait_until, workers_of
+from trial_runs import start, trial
 
 from sparring.config.schema import TrainConfig
 from sparring.storage.run_directory import RunDirectory
@@ -51,7 +52,7 @@ def test_a_killed_worker_is_replaced_and_the_run_completes(mode: str, tmp_path: 
         wait_until(lambda: has_checkpoint(config))
         victim = workers_of(main.pid)[0]
         victim.kill()
-        said, _ = main.communicate(timeout=60)
+        said, _ = main.communicate(timeout=HANG)
     assert main.returncode == 0, said
     assert "failed and is replaced: ended by signal 9" in said
     [answer] = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
@@ -71,7 +72,7 @@ def test_a_killed_main_process_leaves_nothing_but_a_checkpoint(
         assert len(shared) == 3, "the weights, and a ring for each worker"
         main.kill()
         main.wait()
-        wait_until(lambda: not any(map(still_there, family)), seconds=2.0)
+        wait_until(lambda: not any(map(is_running, family)))
     assert not shared & {inode for pid in psutil.pids() for inode in shared_memory_of(pid)}
     assert not [name for name in os.listdir("/dev/shm") if "sparring" in name]
     with RunDirectory.open(tmp_path, "run") as run:
@@ -81,29 +82,18 @@ def test_a_killed_main_process_leaves_nothing_but_a_checkpoint(
     assert resumed.sha256 == uninterrupted
 
 
-def shared_memory_of(pid: int) -> set[str]:
-    """The inodes of our anonymous files that a process maps."""
-    try:
-        lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
-    except OSError:  # it has ended, or is not ours to look at
-        return set()
-    return {line.split()[4] for line in lines if "memfd:sparring" in line}
-
-
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path, uninterrupted: str) -> None:
     config = trial(tmp_path, name="run", **LONG)
     with start(config) as main:
         wait_until(lambda: has_checkpoint(config))
         family = psutil.Process(main.pid).children(recursive=True)
         os.killpg(main.pid, signal.SIGINT)  # as a terminal does it
-        began = time.monotonic()
-        said, _ = main.communicate(timeout=60)
-        assert time.monotonic() - began < 5.0
+        said, _ = main.communicate(timeout=HANG)
     assert main.returncode == 130, said
     assert "sparring resume" in said.splitlines()[-1]
     assert "Traceback" not in said
     assert "failed" not in said
-    wait_until(lambda: not any(map(still_there, family)), seconds=2.0)
+    wait_until(lambda: not any(map(is_running, family)))
     resumed = resume("run", runs_dir=str(tmp_path), console=False)
     assert resumed.sha256 == uninterrupted
 
@@ -113,7 +103,7 @@ def test_ctrl_c_saves_a_run_in_which_nobody_waits(tmp_path: Path) -> None:
     with start(config) as main:
         wait_until(lambda: has_checkpoint(config))
         os.killpg(main.pid, signal.SIGINT)
-        said, _ = main.communicate(timeout=60)
+        said, _ = main.communicate(timeout=HANG)
     assert main.returncode == 130, said
     assert "async, no two runs are alike" in said
     assert "sparring resume" in said.splitlines()[-1]
@@ -146,7 +136,7 @@ def test_ctrl_c_while_everything_is_starting(tmp_path: Path, uninterrupted: str)
         wait_until(lambda: (run_of(config) / "metrics.jsonl").exists())
         time.sleep(0.5)  # the fork server is importing
         os.killpg(main.pid, signal.SIGINT)
-        said, _ = main.communicate(timeout=60)
+        said, _ = main.communicate(timeout=HANG)
     assert main.returncode == 130, said
     assert "Traceback" not in said
     assert "failed" not in said

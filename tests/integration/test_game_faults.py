@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from child_processes import HANG
 from trial_runs import COMMAND, start, trial
 
 from sparring.training import TrainResult, train
@@ -94,7 +95,7 @@ def run(folder: Path, **changes: Any) -> tuple[int, list[str]]:
         folder, **{"game": "counting:Count", "name": "run", "checkpoint_interval": 12, **changes}
     )
     with start(config) as process:
-        said, _ = process.communicate(timeout=120)
+        said, _ = process.communicate(timeout=HANG)
     return process.returncode, said.splitlines()
 
 
@@ -105,7 +106,7 @@ def sparring(*arguments: str) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=HANG,
     )
     return done.returncode, done.stdout
 

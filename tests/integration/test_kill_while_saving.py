@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+from child_processes import HANG
 
 from sparring.storage.run_directory import RunDirectory
 
@@ -118,7 +119,7 @@ def kill_while_saving(root: Path, start: int, delay: float) -> int:
         time.sleep(delay)
         child.kill()
         lines = (first + child.stdout.read()).splitlines(keepends=True)
-        assert child.wait(timeout=30) == -9, child.stderr.read()
+        assert child.wait(timeout=HANG) == -9, child.stderr.read()
     return max(int(line) for line in lines if line.endswith("\n"))
 
 
@@ -139,7 +140,7 @@ def test_kills_at_random_moments(tmp_path: Path) -> None:
 def test_a_kill_at_every_step(new: int, tmp_path: Path) -> None:
     command = [sys.executable, "-c", TREE + EVERY_STEP, str(tmp_path / "runs"), str(new)]
     result = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, env=child_environment(), check=False
+        command, capture_output=True, text=True, timeout=HANG, env=child_environment(), check=False
     )
     assert result.returncode == 0, result.stderr
     outcomes = [int(line.split()[1]) for line in result.stdout.splitlines()]

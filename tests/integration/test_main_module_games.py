@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from child_processes import HANG
 from trial_runs import COMMAND
 
 pytestmark = pytest.mark.slow
@@ -51,7 +52,7 @@ class Cast(nn.Module):
 NOTEBOOK = """
 import sys, nbclient, nbformat
 cells = [nbformat.v4.new_code_cell(code) for code in sys.argv[1:]]
-nbclient.NotebookClient(nbformat.v4.new_notebook(cells=cells), kernel_name="python3", timeout=100).execute()
+nbclient.NotebookClient(nbformat.v4.new_notebook(cells=cells), kernel_name="python3", timeout=600, startup_timeout=600, iopub_timeout=600).execute()
 """
 CALL = """
 from sparring import train_dqn
@@ -77,7 +78,7 @@ def python(folder: Path, *arguments: str, stdin: str = "") -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=HANG,
     )
     return done.returncode, done.stdout
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from child_processes import HANG
 from trial_runs import COMMAND
 
 from sparring.dqn.agent import DQNAgent
@@ -67,7 +68,7 @@ def play(arguments: list[str], folder: Path, *lines: str) -> subprocess.Complete
         input=typed,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=HANG,
         cwd=folder,
     )
 

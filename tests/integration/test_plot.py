@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from child_processes import HANG
 from trial_runs import trial
 
 from sparring.cli import main
@@ -85,7 +86,7 @@ def test_no_matplotlib(run: Path) -> None:
         [sys.executable, "-c", code, "plot", str(run)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from trial_runs import wait_until, workers_of
+from child_processes import HANG, wait_until, workers_of
 
 from sparring.storage.run_directory import RunDirectory
 
@@ -21,7 +21,7 @@ CALL = "from train_dqn import train_dqn; agent = train_dqn(n_episodes=150, num_w
 NOTEBOOK = """
 import sys, nbclient, nbformat
 cells = [nbformat.v4.new_code_cell(code) for code in sys.argv[1:]]
-book = nbclient.NotebookClient(nbformat.v4.new_notebook(cells=cells), kernel_name="python3", timeout=100).execute()
+book = nbclient.NotebookClient(nbformat.v4.new_notebook(cells=cells), kernel_name="python3", timeout=600, startup_timeout=600, iopub_timeout=600).execute()
 print("".join(output.get("text", "") for cell in book.cells for output in cell.outputs))
 """
 
@@ -78,7 +78,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, tup
     }
     ended = {}
     for way, process in running.items():
-        said, _ = process.communicate(timeout=120)
+        said, _ = process.communicate(timeout=HANG)
         ended[way] = process.returncode, said
     return folder, ended
 
@@ -125,7 +125,7 @@ def test_six_side_by_side_get_six_run_directories(
 
 def test_the_short_parallel_run_passes() -> None:
     with launch(["test_parallel.py"], ROOT) as process:
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=HANG)
     assert process.returncode == 0, said
     lines = said.splitlines()
     assert len(lines) == 8
@@ -136,7 +136,7 @@ def test_the_short_parallel_run_fails_with_a_worker() -> None:
     with launch(["test_parallel.py"], ROOT) as process:
         wait_until(lambda: bool(workers_of(process.pid)))
         workers_of(process.pid)[0].kill()
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=HANG)
     assert process.returncode == 1, said
     [line] = said.splitlines()
     assert line.startswith("FAILED 2 worker processes answered")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from child_processes import HANG
 
 from sparring.config.schema import TrainConfig
 from sparring.config.sources import build_config, preset_names
@@ -316,7 +317,7 @@ def test_mistakes_are_told_before_anything_is_written(
 
 def test_a_mistake_is_one_line() -> None:
     command = [sys.executable, BENCHMARKS / "ablations.py", "--minutes", "-1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
     assert (done.returncode, done.stdout, done.stderr) == (
         2,
         "",

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from child_processes import HANG
 
 from sparring.errors import FileFormatError
 from sparring.games import BatchedGame, make
@@ -149,7 +150,7 @@ def test_early_outcomes_are_kept(solver: Any, tmp_path: Path) -> None:
 
 def test_an_agent_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHMARKS / "connect_four_solver.py"), "nobody"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=HANG, cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("connect_four_solver: there is no such agent: got 'nobody'")
     assert result.stderr.count("\n") == 1

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from child_processes import HANG
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
@@ -28,7 +29,7 @@ def test_without_a_gpu_one_line_says_so() -> None:
         [sys.executable, BENCHMARKS / "cuda_learner.py"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
         env=hidden,
     )
     assert (result.returncode, result.stdout, result.stderr) == (

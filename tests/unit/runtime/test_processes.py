@@ -12,12 +12,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from child_processes import HANG, is_running, shared_memory_of, wait_until
 from trial_workers import (
     POLICY,
     SELF,
@@ -32,7 +32,6 @@ from trial_workers import (
     rows_of,
     start_round,
     vector,
-    wait_until,
 )
 
 from sparring.dqn.networks import NetworkSpec, PolicySpec
@@ -275,18 +274,14 @@ def test_leaving_ends_all_processes_and_frees_everything(doing: str) -> None:
                 os.kill(process_of(0).pid, signal.SIGSTOP)
             if doing == "raising":
                 raise ZeroDivisionError
-            began.append(time.monotonic())
 
-    began: list[float] = []
     me = psutil.Process()
     for attempt in range(2):
-        began.clear()
         if doing == "raising":
             with pytest.raises(ZeroDivisionError):
                 visit()
         else:
             visit()
-            assert time.monotonic() - began[0] < 3.0
         gc.collect()
         if attempt == 0:  # the first may have started the fork server
             descriptors = me.num_fds()
@@ -333,7 +328,7 @@ with process_workers(2, episodes=30, start_method=sys.argv[1]) as workers:
         start_round(workers, [command(1, episodes=10**7)] * 2)
         time.sleep(0.5)  # their rings are full: they wait for a reader, and say nothing
     print("ready", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -355,28 +350,9 @@ def test_workers_end_with_a_killed_main_process(start_method: str, doing: str) -
         } == memory
         main.kill()
         main.wait()
-        wait_until(lambda: not any(map(still_there, family)), seconds=2.0)
+        wait_until(lambda: not any(map(is_running, family)))
     assert not memory & {inode for pid in psutil.pids() for inode in shared_memory_of(pid)}
     assert not [name for name in os.listdir("/dev/shm") if "sparring" in name]
-
-
-def still_there(process: psutil.Process) -> bool:
-    """A zombie has ended: whoever adopted it, in a container perhaps nobody, has yet to ask for its
-    status.
-    """
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-def shared_memory_of(pid: int) -> set[str]:
-    """The inodes of our anonymous files that a process maps."""
-    try:
-        lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
-    except OSError:  # it has ended, or is not ours to look at
-        return set()
-    return {line.split()[4] for line in lines if "memfd:sparring" in line}
 
 
 # ---- starting
@@ -412,7 +388,7 @@ def test_the_fork_server_has_the_game_loaded(tmp_path: Path) -> None:
     environment.pop("SPARRING_PRELOAD_GAME", None)
     command_line = [sys.executable, "-c", PRELOADED, str(HELPERS)]
     result = subprocess.run(
-        command_line, capture_output=True, text=True, env=environment, timeout=60, check=False
+        command_line, capture_output=True, text=True, env=environment, timeout=HANG, check=False
     )
     assert result.returncode == 0, result.stderr
     loaded = result.stdout.split()

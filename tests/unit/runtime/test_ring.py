@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from child_processes import HANG
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def wait_for(told: list[int], number: int) -> None:
     """Until the writer has said that it waits for room; then whatever it may do wrong while it
     waits gets the time to happen.
     """
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + HANG
     while told[-1:] != [number]:
         assert time.monotonic() < deadline, f"told of {told}, not of {number}"
         time.sleep(0.001)
@@ -154,7 +155,7 @@ def test_a_full_ring_is_told_once_and_its_writer_waits() -> None:
         assert thread.is_alive()
         assert_rows(reader.rows(full_at - 4, full_at), full_at - 4, 4)
         reader.free(free)
-    thread.join(5.0)
+    thread.join(HANG)
     assert not thread.is_alive()
     assert told == [4, 5, 8]
     assert_rows(reader.rows(8, 10), 8, 2)
@@ -178,12 +179,12 @@ def test_writer_in_another_thread() -> None:
     thread.start()
     received: list[NDArray[Any]] = []
     seen = 0
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + HANG
     while seen < total and time.monotonic() < deadline:
         end = newest[0]
         received += [piece.copy() for piece in reader.rows(seen, end)]
         reader.free(end)
         seen = end
         time.sleep(0)
-    thread.join(5.0)
+    thread.join(HANG)
     assert_rows(received, 0, total)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from child_processes import HANG
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -381,7 +382,7 @@ def test_every_damaged_byte_is_noticed(tmp_path: Path) -> None:
 
 def run_python(source: str, *arguments: str) -> str:
     command = [sys.executable, "-c", textwrap.dedent(source), *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout
 

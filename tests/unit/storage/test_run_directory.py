@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from child_processes import HANG
 
 from sparring.errors import ConfigurationError, InputError, SparringError
 from sparring.storage import run_directory
@@ -147,7 +148,7 @@ with RunDirectory.create(sys.argv[1], None, "connect_four") as run:
         assert sorted(answers) == [f"connect_four-{number}" for number in range(1, 7)]
     finally:
         for child in children:
-            child.communicate("\n", timeout=30)
+            child.communicate("\n", timeout=HANG)
     assert [child.returncode for child in children] == [0] * 6
 
 
@@ -206,7 +207,7 @@ import sys, time
 from sparring.storage.run_directory import RunDirectory
 run = RunDirectory.open(sys.argv[1], "mine")
 print("locked", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
     with subprocess.Popen(
         [sys.executable, "-c", source, str(tmp_path)], stdout=subprocess.PIPE, text=True
@@ -216,7 +217,7 @@ time.sleep(60)
         with pytest.raises(InputError, match=f"in use by process {child.pid};"):
             RunDirectory.open(tmp_path, "mine")
         child.send_signal(signal.SIGKILL)
-        child.wait(timeout=30)
+        child.wait(timeout=HANG)
         RunDirectory.open(tmp_path, "mine").close()
 
 
