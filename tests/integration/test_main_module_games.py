@@ -52,7 +52,11 @@ class Cast(nn.Module):
 NOTEBOOK = """
 import sys, nbclient, nbformat
 cells = [nbformat.v4.new_code_cell(code) for code in sys.argv[1:]]
-nbclient.NotebookClient(nbformat.v4.new_notebook(cells=cells), kernel_name="python3", timeout=600, startup_timeout=600, iopub_timeout=600).execute()
+client = nbclient.NotebookClient(
+    nbformat.v4.new_notebook(cells=cells), kernel_name="python3",
+    timeout=600, startup_timeout=600, iopub_timeout=600,
+)
+client.execute()
 """
 CALL = """
 from sparring import train_dqn

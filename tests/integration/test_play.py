@@ -202,7 +202,7 @@ class Terminal:
         return bool(select.select([self._own], [], [], seconds)[0])
 
     def _read(self) -> None:
-        assert self._speaks(100), self._said
+        assert self._speaks(HANG), self._said
         said = os.read(self._own, 65536)
         assert said, self._said
         self._said += said
@@ -223,7 +223,7 @@ def test_leaving_a_terminal(key: str, status: int, last: str, tmp_path: Path) ->
     try:
         terminal.read_until("your move")
         said = terminal.leave(key)
-        assert terminal.process.wait(20) == status
+        assert terminal.process.wait(HANG) == status
         assert "Traceback" not in said
         assert last in said.splitlines()[-1]
     finally:

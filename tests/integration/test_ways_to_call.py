@@ -21,7 +21,11 @@ CALL = "from train_dqn import train_dqn; agent = train_dqn(n_episodes=150, num_w
 NOTEBOOK = """
 import sys, nbclient, nbformat
 cells = [nbformat.v4.new_code_cell(code) for code in sys.argv[1:]]
-book = nbclient.NotebookClient(nbformat.v4.new_notebook(cells=cells), kernel_name="python3", timeout=600, startup_timeout=600, iopub_timeout=600).execute()
+client = nbclient.NotebookClient(
+    nbformat.v4.new_notebook(cells=cells), kernel_name="python3",
+    timeout=600, startup_timeout=600, iopub_timeout=600,
+)
+book = client.execute()
 print("".join(output.get("text", "") for cell in book.cells for output in cell.outputs))
 """
 
