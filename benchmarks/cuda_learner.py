@@ -33,7 +33,8 @@ from sparring.bench.work import MLP
 from sparring.dqn.learner import UPDATES_PER_LAUNCH, Learner, LearnerSettings
 from sparring.games import spec_of
 from sparring.replay import RandomSymmetry, transition_dtype
-from sparring.replay.cuda import DevicePrioritized, DeviceReplay, DeviceUniform
+from sparring.replay.cuda import DeviceReplay
+from sparring.replay.cuda_samplers import DevicePrioritized, DeviceUniform
 
 STORED: Final = 200_000
 SERIES: Final = 1_000  # updates a call of the learner

@@ -167,5 +167,5 @@ def test_rewards_that_overflow(
 def test_a_network_that_gives_nan(tmp_path: Path, published: list[np.ndarray]) -> None:
     line = ends(tmp_path, game="tic_tac_toe", policy_kwargs={"network": "fragile:Fragile"})
     assert "loss nan" in line
-    assert line.endswith("or the network itself gives what is no number")
+    assert line.endswith("or the network itself returns NaN or infinity")
     assert different(published) == 1

@@ -154,18 +154,18 @@ def update_step(
     """
     place = torch.device("cpu")
     update, minibatch = _update(policy, settings, place), _minibatch(rows, 0, settings, place)
-    thread = ThreadPoolExecutor(1) if settings.looks_ahead else None
+    thread = ThreadPoolExecutor(1) if settings.prefetches else None
     noise = torch.zeros(update.noise_size)
-    looked = update.look(minibatch, noise)
+    target_values = update.target_pass(minibatch, noise)
 
     def step() -> int:
         with fast_float32():
             if thread is None:
                 _step(update, minibatch)
             else:
-                looking = thread.submit(update.look, minibatch, noise)
-                update.step(minibatch, looked, noise)
-                looking.result()
+                passing = thread.submit(update.target_pass, minibatch, noise)
+                update.step(minibatch, target_values, noise)
+                passing.result()
         return 1
 
     return step
@@ -186,7 +186,7 @@ def launched_updates(
     def body() -> None:
         for minibatch in minibatches:
             _step(update, minibatch)
-        update.add_up()
+        update.statistics.flush()
 
     graphs = CudaGraphs(place)
     for _ in range(WARM_UPS):
@@ -202,7 +202,7 @@ def launched_updates(
 
 def _step(update: Update, minibatch: TensorMinibatch) -> None:
     noise = torch.zeros(update.noise_size, device=minibatch.R.device)
-    update.step(minibatch, update.look(minibatch, noise), noise)
+    update.step(minibatch, update.target_pass(minibatch, noise), noise)
 
 
 def _update(policy: PolicySpec, settings: LearnerSettings, place: torch.device) -> Update:

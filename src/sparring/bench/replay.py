@@ -54,14 +54,14 @@ def _filled(rows: NDArray[Any], size: int, sampler: Sampler) -> Replay:
 def _cases(settings: Settings, name: str, replay: Replay) -> Cases:
     rng = np.random.default_rng(1)
     drawn = [replay.sample(BATCH, rng=rng, beta=0.4).indices for _ in range(_MINIBATCHES)]
-    room = replay.room(BATCH)
+    buffer = replay.allocate(BATCH)
     errors = rng.exponential(0.1, (_MINIBATCHES, BATCH)).astype(np.float32)
     # Places as the sampler itself picks them: it walks through the buffer in its own order, and the
     # caches notice.
     copy = _fancy_indexing(replay, drawn)
 
     def sample() -> int:
-        replay.sample_into(room, rng=rng, beta=0.4)
+        replay.sample_into(buffer, rng=rng, beta=0.4)
         return 1
 
     turn = iter(range(2**62))

@@ -58,6 +58,16 @@ class DQNAgent:
         if training is not None:
             self._follow_learner()
 
+    def __repr__(self) -> str:
+        parts = [
+            f"game={self.spec.game!r}",
+            f"network={self.spec.network.factory!r}",
+            f"parameters={self._policy.num_parameters:_}",
+        ]
+        if self._training is not None:
+            parts.append(f"updates={self._training.learner.updates:_}")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
     def predict(
         self, observation: NDArray[Any], *, action_masks: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.int64] | int, None]:

@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from sparring.dqn.heads import QHead
-from sparring.dqn.kernels import can_fuse
+from sparring.dqn.kernels import can_fuse, linear_relu
 from sparring.errors import ConfigurationError
 from sparring.games.spec import GameSpec
 
@@ -318,9 +318,7 @@ def _fused(layers: nn.Sequential, units: Tensor) -> Tensor:
         return plain
     for layer in layers:
         if isinstance(layer, nn.Linear):
-            units = torch.ops.mkldnn._linear_pointwise(
-                units, layer.weight, layer.bias, "relu", [], ""
-            )
+            units = linear_relu(units, layer.weight, layer.bias)
         elif isinstance(layer, SquaredReLU):
             units = units.square_()
     return units

@@ -1,8 +1,8 @@
-"""Several updates at a launch, from a replay that lies where they are made.
+"""Several updates per launch, from a replay on the network's device.
 
-A GPU finishes an update of a small network in less time than it takes to ask for each of its
-operations. So the operations of a few updates are recorded once (a CUDA graph) and asked for all
-together. The same launches run step by step where nothing can be recorded.
+A GPU finishes an update of a small network in less time than it takes to launch each of its
+operations. So the operations of a few updates are recorded once (a CUDA graph) and launched
+together. Where nothing can be recorded, the same updates run operation by operation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from sparring.dqn.update import Update
-from sparring.replay.cuda import DeviceReplay, Staging
+from sparring.replay.cuda import DeviceReplay
+from sparring.replay.staging import Staging
 
 WARM_UPS: Final = 3  # launches before the first recording, in which libraries set up what they need
 
@@ -25,14 +26,15 @@ Body = Callable[[], None]
 
 
 class Recorder(Protocol):
-    """Records what a function asks of a device."""
+    """Records the operations that a function launches on a device."""
 
     def warm_up(self, body: Body) -> None:
-        """Run `body` as it will be recorded."""
+        """Run `body` under the conditions of a recording."""
 
     def record(self, body: Body) -> Body:
-        """What repeats `body`, which it calls without letting it do anything; raises RuntimeError
-        where it cannot be recorded.
+        """Record `body` without executing its operations; return a function that executes them.
+
+        Raises RuntimeError where it cannot be recorded.
         """
 
 
@@ -41,8 +43,7 @@ class CudaGraphs:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        # Nothing can be recorded on the default stream, and what is to be recorded is warmed up
-        # where that will be.
+        # The default stream cannot be recorded, and warm-up has to run on the recorded stream.
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def warm_up(self, body: Body) -> None:
@@ -59,13 +60,13 @@ class CudaGraphs:
         return graph.replay
 
 
-class Launches:
-    """Updates with minibatches out of `replay`, which is told of their errors; moving the target is
-    the caller's part, after a launch.
+class GraphedUpdates:
+    """Updates with minibatches from `replay`, which receives their priorities; the caller moves the
+    target network after a launch.
 
-    The numbers that the updates of a launch draw are sent together, in the order in which single
-    ones would draw them: K updates at a launch and K launches of one give the same weights. Without
-    a `recorder` each operation is asked for by itself.
+    The random numbers of all updates of a launch are sent together, in the order in which single
+    updates would draw them: K updates in a launch and K launches of one give the same weights.
+    Without a `recorder` each operation is launched by itself.
     """
 
     def __init__(
@@ -74,23 +75,24 @@ class Launches:
         replay: DeviceReplay,
         *,
         batch_size: int,
-        most: int,
+        max_updates: int,
         recorder: Recorder | None,
     ) -> None:
         self.replay = replay
-        self.most = most
+        self.max_updates = max_updates
         self._update = update
         self._batch_size = batch_size
         self._recorder = recorder
         self._warm_ups = 0
         self._recorded: dict[int, Body] = {}
-        self._staging = Staging(replay.device)
-        self._numbers = torch.zeros(most, 2, batch_size, dtype=torch.float64, device=replay.device)
-        self._noise = torch.zeros(most, update.noise_size, device=replay.device)
-        self._beta = torch.zeros((), dtype=torch.float64, device=replay.device)
+        device = replay.device
+        self._staging = Staging(device)
+        self._numbers = torch.zeros(max_updates, 2, batch_size, dtype=torch.float64, device=device)
+        self._noise = torch.zeros(max_updates, update.noise_size, device=device)
+        self._beta = torch.zeros((), dtype=torch.float64, device=device)
 
     def launch(self, count: int, *, rng: np.random.Generator, beta: float) -> None:
-        """Make `count` updates, `most` at most. Each new count is a recording of its own: use few."""
+        """Make `count` updates, at most `max_updates`. Each new count is recorded: use few."""
         drawn = [
             (self.replay.draw(self._batch_size, rng), self._draw_noise(rng)) for _ in range(count)
         ]
@@ -115,12 +117,12 @@ class Launches:
             self._recorded[count] = recorder.record(body)
         except RuntimeError as error:
             self._recorder = None
-            self._update.discard()
-            reason = " ".join(
-                str(error.__context__ or error).split()
-            )  # ending a recording that went wrong is an error of its own
+            self._update.statistics.discard_pending()
+            # Ending a failed recording raises an error of its own; its context is the cause.
+            reason = " ".join(str(error.__context__ or error).split())
             warnings.warn(
-                f"updates are launched one operation at a time, as they could not be recorded: {reason:.200}",
+                "updates are launched one operation at a time, as they could not be recorded: "
+                f"{reason:.200}",
                 stacklevel=2,
             )
 
@@ -128,7 +130,8 @@ class Launches:
         for number in range(count):
             indices, batch = self.replay.sample(self._numbers[number], self._beta)
             noise = self._noise[number]
-            surprise = self._update.step(batch, self._update.look(batch, noise), noise)
-            self.replay.update(indices, surprise, self._update.failed)
-        # within the recording, as what it adds up is overwritten by the next one
-        self._update.add_up()
+            target_values = self._update.target_pass(batch, noise)
+            priorities = self._update.step(batch, target_values, noise)
+            self.replay.update(indices, priorities, self._update.failed)
+        # Part of the recording: the next launch overwrites the pending tensors.
+        self._update.statistics.flush()

@@ -1,4 +1,7 @@
-"""Updates: from minibatches of the replay to new weights of the policy."""
+"""The learner: one update from sampling to the target network, and series of updates.
+
+`Learner._update_once` is the textbook's loop body; `update.py` has the gradient step.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sparring.dqn.cuda_graphs import CudaGraphs, Launches
+from sparring.dqn.cuda_graphs import CudaGraphs, GraphedUpdates
 from sparring.dqn.kernels import fast_float32
 from sparring.dqn.networks import FlatWeights, PolicySpec, build_network, get_weights, set_weights
 from sparring.dqn.optimizer import Adam, RunningMean
-from sparring.dqn.prefetch import Minibatches
+from sparring.dqn.prefetch import Prefetcher
 from sparring.dqn.update import LearnerSettings, Update
 from sparring.errors import NumericalError
 from sparring.games.rng import stream_key
@@ -23,8 +26,8 @@ from sparring.replay.cuda import DeviceReplay
 
 __all__ = ["LearnStats", "Learner", "LearnerSettings"]
 
-_SAMPLING: Final = 1  # the purpose of the generator that draws minibatches
-_REMEDY: Final = "learning_rate is too high, rewards are too large, or the network itself gives what is no number"
+_SAMPLING: Final = 1  # purpose of the generator that draws minibatches
+_REMEDY: Final = "learning_rate is too high, rewards are too large, or the network itself returns NaN or infinity"
 UPDATES_PER_LAUNCH: Final = 8
 
 
@@ -41,15 +44,14 @@ class LearnStats:
 
 
 class Learner:
-    """Owns policy network, target network and optimizer; draws minibatches from a replay that
-    others fill.
+    """Policy network, target network and optimizer, trained on minibatches from a replay.
 
-    Huber loss, Adam, the gradient's norm clipped to `max_grad_norm`. The target network is moved
-    towards the policy by `tau` every `target_update_interval` updates (1.0 copies it: Mnih et al.
-    2015; less: Lillicrap et al. 2016).
+    Huber loss or cross-entropy, gradient norm clipped to `max_grad_norm`, Adam. The target network
+    moves towards the policy by `tau` every `target_update_interval` updates (1.0 copies it: Mnih et
+    al. 2015; less: Lillicrap et al. 2016).
 
-    From a `Replay` updates are made one by one; from a `DeviceReplay` on the learner's device,
-    several at a launch (`launches.py`).
+    Updates from a `Replay` are made one by one; from a `DeviceReplay` on the learner's device,
+    several per launch (`cuda_graphs.py`).
     """
 
     def __init__(
@@ -64,10 +66,10 @@ class Learner:
         self._mean = (
             RunningMean(self._optimizer.weights, settings.averaging) if settings.averaging else None
         )
-        self._launches: Launches | None = None
+        self._graphed: GraphedUpdates | None = None
         self._rng = np.random.default_rng(stream_key(seed, _SAMPLING))
-        self._minibatches = Minibatches(
-            self._update, settings.batch_size, device, self._rng, ahead=settings.looks_ahead
+        self._prefetcher = Prefetcher(
+            self._update, settings.batch_size, device, self._rng, ahead=settings.prefetches
         )
         self.layout = FlatWeights(self.policy)
         self.updates = 0
@@ -81,11 +83,11 @@ class Learner:
         between: Callable[[], bool] = lambda: False,
     ) -> LearnStats:
         """Make up to `updates` updates; `between` is called before each, or each launch, and ends
-        the series by answering True.
+        the series by returning True.
 
-        Raises `NumericalError` when a loss or a gradient is not finite, and the policy then still
-        has its last good weights; or when the weights are not at the end of the series, and they
-        are then lost.
+        Raises `NumericalError` when a loss or a gradient is not finite: the policy then still has
+        its last good weights. Raises it also when the weights are not finite at the end of the
+        series: they are lost then.
         """
         self._update.begin()
         done = 0
@@ -100,103 +102,96 @@ class Learner:
         if self._update.failed:
             self._fail("the loss or the norm of its gradient is not finite")
         self._check_weights()
-        return LearnStats(done, *self._update.figures(done))
+        return LearnStats(done, *self._update.statistics.means(done))
 
     def _update_once(self, replay: Replay, beta: float, *, last: bool) -> None:
+        """One update. The next minibatch is sampled meanwhile, if its target values stay valid."""
         moves = (self.updates + 1) % self.settings.target_update_interval == 0
-        with fast_float32():  # held here, as two threads would undo it for one another
-            ready = self._minibatches.take(replay, beta)
-            with self._minibatches.ahead(replay, beta, wanted=not (last or moves)):
-                surprise = self._update.step(ready.tensors, ready.looked, ready.noise)
+        with fast_float32():  # for all threads, which share the setting
+            minibatch = self._prefetcher.sample(replay, beta)  # with the target pass
+            with self._prefetcher.prefetching(replay, beta, wanted=not (last or moves)):
+                priorities = self._update.step(
+                    minibatch.tensors, minibatch.target_values, minibatch.noise
+                )
         self.updates += 1
-        if (
-            self._update.failed
-        ):  # costs nothing here: what the sampler is told has to be waited for anyway
+        if self._update.failed:  # waits for the device, as the priorities do anyway
             loss, norm = (figure.item() for figure in self._update.last)
             self._fail(f"loss {loss:.4g} and norm of the gradient {norm:.4g} are not finite")
-        replay.update(ready.batch.indices, surprise.cpu().numpy())
-        self._follow(1)
+        replay.update(minibatch.batch.indices, priorities.cpu().numpy())
+        self._after(1)
 
-    def _launch(self, replay: DeviceReplay, most: int, beta: float) -> int:
-        """Make `most` updates or fewer, up to the next move of the target; returns how many."""
-        self._minibatches.forget()  # of a run that has moved to this device
-        if self._launches is None or self._launches.replay is not replay:
-            size = min(UPDATES_PER_LAUNCH, self.settings.target_update_interval)
-            recorder = CudaGraphs(self.device) if self.device.type == "cuda" else None
-            self._launches = Launches(
-                self._update,
-                replay,
-                batch_size=self.settings.batch_size,
-                most=size,
-                recorder=recorder,
-            )
-        room = min(
-            most,
-            self.settings.target_update_interval
-            - self.updates % self.settings.target_update_interval,
-        )
-        count = self._launches.most if room >= self._launches.most else 1
+    def _after(self, updates: int) -> None:
+        """Update the running mean after `updates` updates; move the target network if it is due."""
+        if self._mean is not None:
+            self._mean.update(updates)
+        if self.updates % self.settings.target_update_interval == 0:
+            self._update.move_target(self.settings.tau)
+
+    def _launch(self, replay: DeviceReplay, limit: int, beta: float) -> int:
+        """Make at most `limit` updates, up to the next move of the target; return how many."""
+        self._prefetcher.discard()  # of a run that has moved to this device
+        if self._graphed is None or self._graphed.replay is not replay:
+            self._graphed = self._graphed_updates(replay)
+        interval = self.settings.target_update_interval
+        limit = min(limit, interval - self.updates % interval)
+        count = self._graphed.max_updates if limit >= self._graphed.max_updates else 1
         with fast_float32():
-            self._launches.launch(count, rng=self._rng, beta=beta)
+            self._graphed.launch(count, rng=self._rng, beta=beta)
         self.updates += count
-        self._follow(count)
+        self._after(count)
         return count
+
+    def _graphed_updates(self, replay: DeviceReplay) -> GraphedUpdates:
+        return GraphedUpdates(
+            self._update,
+            replay,
+            batch_size=self.settings.batch_size,
+            max_updates=min(UPDATES_PER_LAUNCH, self.settings.target_update_interval),
+            recorder=CudaGraphs(self.device) if self.device.type == "cuda" else None,
+        )
 
     def _fail(self, what: str) -> NoReturn:
         self.updates = self._optimizer.steps
-        self._minibatches.forget()
+        self._prefetcher.discard()
         raise NumericalError(f"update {self.updates + 1}: {what}; {_REMEDY}")
 
     def _check_weights(self) -> None:
-        norm = torch.linalg.vector_norm(
-            self._optimizer.weights
-        )  # overflows, too, where no weight is good for anything any more
+        # The norm also overflows where weights are finite but useless.
+        norm = torch.linalg.vector_norm(self._optimizer.weights)
         if not torch.isfinite(norm):
             raise NumericalError(
-                f"update {self.updates}: norm of the weights {norm.item():.4g} is not finite; {_REMEDY}"
+                f"update {self.updates}: norm of the weights {norm.item():.4g} is not finite; "
+                f"{_REMEDY}"
             )
-
-    def _follow(self, updates: int) -> None:
-        """After so many updates: let the mean of the weights follow, and move the target if that is
-        due.
-        """
-        if self._mean is not None:
-            self._mean.follow(updates)
-        if self.updates % self.settings.target_update_interval == 0:
-            self._update.move_target(self.settings.tau)
 
     def vector(self) -> NDArray[np.float32]:
         """The policy's weights as one flat float32 vector."""
         return self.layout.vector(self.policy)
 
     def evaluated_vector(self) -> NDArray[np.float32]:
-        """The weights that are evaluated and saved: the mean of the policy's where one is kept,
-        else the policy's own.
-        """
+        """The weights that are evaluated and saved: the running mean, if any, else the policy's."""
         if self._mean is None:
             return self.vector()
-        with self._mean.in_place():
+        with self._mean.applied():
             return self.vector()
 
     def set_learning_rate(self, learning_rate: float) -> None:
-        """The step size of the updates to come."""
+        """Set the learning rate of later updates."""
         self._optimizer.set_learning_rate(learning_rate)
 
     def set_weights(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        """Overwrite the policy's parameters; the target network and the optimizer stay as they are."""
+        """Overwrite the policy's parameters; target network and optimizer do not change."""
         set_weights(self.policy, weights)
         self._update.refresh()
         if self._mean is not None:
             self._mean.restart()
 
     def get_state(self) -> dict[str, Any]:
-        """Networks, optimizer, generator and counter: a Learner with this state goes on bit for
-        bit.
-        """
+        """Networks, optimizer, generator and counter: enough to continue bit for bit."""
         return {
             "updates": self.updates,
             "rng": self._rng.bit_generator.state,
-            "ahead": self._minibatches.get_state(),
+            "ahead": self._prefetcher.get_state(),
             "policy": dict(get_weights(self.policy)),
             "target": dict(get_weights(self._target)),
             "optimizer": self._optimizer.get_state(),
@@ -204,10 +199,10 @@ class Learner:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` returned."""
+        """Continue from what `get_state` returned."""
         self.updates = state["updates"]
         self._rng.bit_generator.state = state["rng"]
-        self._minibatches.set_state(state["ahead"])
+        self._prefetcher.set_state(state["ahead"])
         set_weights(self.policy, state["policy"])
         set_weights(self._target, state["target"])
         self._optimizer.set_state(state["optimizer"])

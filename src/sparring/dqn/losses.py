@@ -1,6 +1,4 @@
-"""What is made smaller: how far a policy is from its targets on one minibatch, for plain Q-values
-and for distributions of returns.
-"""
+"""Losses of one minibatch: Huber on Q-values, cross-entropy on C51 distributions."""
 
 from __future__ import annotations
 
@@ -21,29 +19,29 @@ from sparring.dqn.targets import (
 from sparring.replay.minibatch import TensorMinibatch
 
 
-class Judged(NamedTuple):
-    """A minibatch as the loss sees it; a gradient leads through `loss` only."""
+class LossOutput(NamedTuple):
+    """The loss of a minibatch and its parts; only `loss` carries a gradient."""
 
     loss: Tensor  # []
     targets: Tensor  # [B], means of distributions
     errors: Tensor  # [B] target minus Q of the chosen action
-    surprise: Tensor  # [B] how wrong the network was, for a prioritised replay
+    priorities: Tensor  # [B] for prioritised replay, which takes absolute values
 
 
 class Loss(Protocol):
-    """Where a minibatch's targets come from, and how far a policy is from them."""
+    """Targets of a minibatch, and the distance of a policy from them."""
 
-    def look(self, target: nn.Module, batch: TensorMinibatch) -> Tensor:
-        """What the target network says of the next positions, [B, ...], without a gradient."""
+    def target_pass(self, target: nn.Module, batch: TensorMinibatch) -> Tensor:
+        """The target network's output for the next observations, [B, ...], without a gradient."""
 
-    def __call__(self, policy: nn.Module, batch: TensorMinibatch, looked: Tensor) -> Judged:
-        """The loss; `looked` is from `look`."""
+    def __call__(
+        self, policy: nn.Module, batch: TensorMinibatch, target_values: Tensor
+    ) -> LossOutput:
+        """TD targets from `target_values`, the result of `target_pass`, and the loss."""
 
 
 def loss_of(network: nn.Module, *, double_q: bool, returns: tuple[float, float] | None) -> Loss:
-    """The loss that suits a network: categorical where it gives distributions, else Huber's with
-    targets clipped to `returns`.
-    """
+    """Cross-entropy for networks with atoms, else Huber with targets clipped to `returns`."""
     if isinstance(network, QNetwork) and network.head.support is not None:
         return Categorical(double_q)
     return Huber(double_q, returns)
@@ -51,47 +49,56 @@ def loss_of(network: nn.Module, *, double_q: bool, returns: tuple[float, float] 
 
 @dataclass(frozen=True)
 class Huber:
-    """The Huber loss of Q-values; surprise is the error."""
+    """Huber loss of Q-values; the priorities are the TD errors."""
 
     double_q: bool
     returns: tuple[float, float] | None
 
-    def look(self, target: nn.Module, batch: TensorMinibatch) -> Tensor:
+    def target_pass(self, target: nn.Module, batch: TensorMinibatch) -> Tensor:
         """Q-values, [B, A]."""
         with torch.no_grad():
             return _infer(target, batch.next_observation)
 
-    def __call__(self, policy: nn.Module, batch: TensorMinibatch, looked: Tensor) -> Judged:
+    def __call__(
+        self, policy: nn.Module, batch: TensorMinibatch, target_values: Tensor
+    ) -> LossOutput:
         q: Tensor = policy(batch.observation).to(torch.float32)
         with torch.no_grad():
-            q_online = _infer(policy, batch.next_observation) if self.double_q else None
+            q_next = _infer(policy, batch.next_observation) if self.double_q else None
         targets = td_targets(
-            looked, q_online, batch.next_mask, batch.R, batch.discount, batch.sign, self.returns
+            target_values,
+            q_next,
+            batch.next_mask,
+            batch.R,
+            batch.discount,
+            batch.sign,
+            self.returns,
         )
         errors = td_errors(q, batch.action, targets)
         loss = weighted_huber(errors, batch.weights)
         errors = errors.detach()
-        return Judged(loss, targets, errors, errors)
+        return LossOutput(loss, targets, errors, errors)
 
 
 @dataclass(frozen=True)
 class Categorical:
-    """The cross-entropy of distributions on atoms; surprise is the Kullback-Leibler divergence, as
+    """Cross-entropy of distributions on atoms; the priorities are Kullback-Leibler divergences, as
     in Rainbow (Hessel et al., AAAI 2018).
 
-    That divergence is the cross-entropy less the target's own entropy, so both have the same
-    gradient.
+    The divergence is the cross-entropy minus the target's own entropy: both have the same gradient.
     """
 
     double_q: bool
 
-    def look(self, target: nn.Module, batch: TensorMinibatch) -> Tensor:
+    def target_pass(self, target: nn.Module, batch: TensorMinibatch) -> Tensor:
         """Probabilities of the atoms, [B, A, N]."""
         assert isinstance(target, QNetwork)
         with torch.no_grad():
             return target.head.logits(target.infer_hidden(batch.next_observation)).softmax(dim=2)
 
-    def __call__(self, policy: nn.Module, batch: TensorMinibatch, looked: Tensor) -> Judged:
+    def __call__(
+        self, policy: nn.Module, batch: TensorMinibatch, target_values: Tensor
+    ) -> LossOutput:
         assert isinstance(policy, QNetwork)
         atoms = policy.head.support
         assert atoms is not None
@@ -100,20 +107,19 @@ class Categorical:
             q_next = (
                 policy.infer(batch.next_observation)
                 if self.double_q
-                else (looked * atoms).sum(dim=2)
+                else (target_values * atoms).sum(dim=2)
             )
         distribution = categorical_targets(
-            looked, q_next, batch.next_mask, batch.R, batch.discount, batch.sign, atoms
+            target_values, q_next, batch.next_mask, batch.R, batch.discount, batch.sign, atoms
         )
         entropies = cross_entropies(logits, batch.action, distribution)
         loss = (batch.weights * entropies).mean()
         with torch.no_grad():
             targets = (distribution * atoms).sum(dim=1)
-            means = (logits.softmax(dim=2) * atoms).sum(dim=2)
-            surprise = (entropies + torch.xlogy(distribution, distribution).sum(dim=1)).clamp(
-                min=0.0
-            )
-            return Judged(loss, targets, td_errors(means, batch.action, targets), surprise)
+            q = (logits.softmax(dim=2) * atoms).sum(dim=2)
+            negative_entropies = torch.xlogy(distribution, distribution).sum(dim=1)
+            divergences = (entropies + negative_entropies).clamp(min=0.0)
+            return LossOutput(loss, targets, td_errors(q, batch.action, targets), divergences)
 
 
 def _infer(network: nn.Module, observation: Tensor) -> Tensor:

@@ -57,6 +57,11 @@ class InferencePolicy:
         if weights is not None:
             self.set_weights(weights)
 
+    @property
+    def num_parameters(self) -> int:
+        """Number of weights of the network."""
+        return self._flat.size
+
     def get_weights(self) -> Weights:
         """Copies of all parameters by name, in float32 whatever the precision."""
         return get_weights(self.network)

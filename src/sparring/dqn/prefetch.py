@@ -1,6 +1,4 @@
-"""Minibatches that are ready for an update: drawn, where the network is, and with what the target
-network says of them.
-"""
+"""Minibatches ready for an update: sampled, on the network's device, with their target values."""
 
 from __future__ import annotations
 
@@ -21,22 +19,21 @@ from sparring.replay.minibatch import TensorMinibatch
 
 
 @dataclass(frozen=True)
-class Ready:
-    """What one update takes; good until the next but one is drawn."""
+class PreparedMinibatch:
+    """Input of one update; valid until the next but one is sampled."""
 
     batch: Minibatch
-    tensors: TensorMinibatch  # the same
-    looked: Tensor  # from `Update.look`
+    tensors: TensorMinibatch  # the same transitions
+    target_values: Tensor  # from `Update.target_pass`
     noise: Tensor  # [noise_size]
 
 
-class Minibatches:
-    """Draws minibatches from a replay, on request each one while an update is made with the one
-    before.
+class Prefetcher:
+    """Samples minibatches from a replay; with `ahead`, each one during the update before it.
 
-    A target network stands still while the policy learns, so what it says of the next minibatch can
-    be worked out beside that, on a CPU of its own. The order of things is fixed: a minibatch drawn
-    `ahead` is drawn before the replay hears of the errors of the one before.
+    The target network stands still while the policy learns, so the target pass of the next
+    minibatch can run at the same time, on another CPU. The order is fixed: a minibatch sampled
+    ahead is sampled before the replay receives the priorities of the one before.
     """
 
     def __init__(
@@ -54,83 +51,82 @@ class Minibatches:
         self._rng = rng
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner") if ahead else None
         self._replay: Replay | None = None
-        self._rooms: list[
-            tuple[Minibatch, TensorMinibatch]
-        ] = []  # two, used in turn; on the CPU tensors are the arrays themselves
-        self._next: Ready | None = None
+        # Two buffers, used in turn; on the CPU the tensors share the memory of the arrays.
+        self._buffers: list[tuple[Minibatch, TensorMinibatch]] = []
+        self._next: PreparedMinibatch | None = None
         self._saved: dict[str, Any] = {}
 
-    def take(self, replay: Replay, beta: float) -> Ready:
-        """The minibatch that was drawn ahead, if there is one, else a new one."""
-        self._make_room(replay)
-        ready = self._restored() if self._saved else self._next or self._draw(replay, beta)
+    def sample(self, replay: Replay, beta: float) -> PreparedMinibatch:
+        """The minibatch that was sampled ahead, if there is one, else a new one."""
+        self._allocate(replay)
+        prepared = self._restored() if self._saved else self._next or self._sample(replay, beta)
         self._next = None
-        return ready
+        return prepared
 
     @contextmanager
-    def ahead(self, replay: Replay, beta: float, *, wanted: bool) -> Iterator[None]:
-        """Meanwhile the next minibatch is drawn if it is `wanted`, and if there is a thread for it."""
-        drawing = self._thread.submit(self._draw, replay, beta) if self._thread and wanted else None
+    def prefetching(self, replay: Replay, beta: float, *, wanted: bool) -> Iterator[None]:
+        """Context during which a thread, if there is one, samples the next minibatch if `wanted`."""
+        sampling = (
+            self._thread.submit(self._sample, replay, beta) if self._thread and wanted else None
+        )
         try:
             yield
         finally:
-            self._next = drawing.result() if drawing else None
+            self._next = sampling.result() if sampling else None
 
-    def forget(self) -> None:
-        """Drop what was drawn ahead."""
+    def discard(self) -> None:
+        """Drop the minibatch that was sampled ahead."""
         self._next = None
         self._saved = {}
 
     def get_state(self) -> dict[str, Any]:
-        """What was drawn ahead, by the arrays that it needs to be used later; empty without it."""
+        """Copies of the arrays of the minibatch sampled ahead; empty if there is none."""
         if self._next is None:
             return self._saved
         batch = self._next.batch
-        rows = {name: column.copy() for name, column in batch.rows.items()}
-        noise = self._next.noise.cpu().numpy().copy()
         return {
             "indices": batch.indices.copy(),
             "weights": batch.weights.copy(),
-            "rows": rows,
-            "noise": noise,
+            "rows": {name: column.copy() for name, column in batch.rows.items()},
+            "noise": self._next.noise.cpu().numpy().copy(),
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` returned."""
+        """Continue from what `get_state` returned."""
         self._next = None
         self._saved = state
 
-    def _make_room(self, replay: Replay) -> None:
+    def _allocate(self, replay: Replay) -> None:
         if self._replay is not replay:
             self._replay, self._next = replay, None
-            rooms = [replay.room(self._batch_size) for _ in range(2)]
-            self._rooms = [(room, self._sent(room)) for room in rooms]
+            batches = [replay.allocate(self._batch_size) for _ in range(2)]
+            self._buffers = [(batch, self._to_device(batch)) for batch in batches]
 
-    def _draw(self, replay: Replay, beta: float) -> Ready:
-        room = self._free_room()
-        replay.sample_into(room, rng=self._rng, beta=beta)
-        return self._ready(self._rng.standard_normal(self._update.noise_size, np.float32))
+    def _sample(self, replay: Replay, beta: float) -> PreparedMinibatch:
+        batch = self._free_buffer()
+        replay.sample_into(batch, rng=self._rng, beta=beta)
+        return self._prepared(self._rng.standard_normal(self._update.noise_size, np.float32))
 
-    def _restored(self) -> Ready:
-        room, saved = self._free_room(), self._saved
-        room.indices[:], room.weights[:] = saved["indices"], saved["weights"]
-        for name, column in room.rows.items():
+    def _restored(self) -> PreparedMinibatch:
+        batch, saved = self._free_buffer(), self._saved
+        batch.indices[:], batch.weights[:] = saved["indices"], saved["weights"]
+        for name, column in batch.rows.items():
             column[:] = saved["rows"][name]
         self._saved = {}
-        return self._ready(saved["noise"])
+        return self._prepared(saved["noise"])
 
-    def _free_room(self) -> Minibatch:
-        """The room that is not in use, from now on the first one."""
-        self._rooms.reverse()
-        return self._rooms[0][0]
+    def _free_buffer(self) -> Minibatch:
+        """The buffer that is not in use; it becomes the first one."""
+        self._buffers.reverse()
+        return self._buffers[0][0]
 
-    def _ready(self, numbers: NDArray[np.float32]) -> Ready:
-        """What is in the first room."""
-        room, tensors = self._rooms[0]
+    def _prepared(self, numbers: NDArray[np.float32]) -> PreparedMinibatch:
+        """The contents of the first buffer."""
+        batch, tensors = self._buffers[0]
         if self._device.type != "cpu":
-            tensors = self._sent(room)
+            tensors = self._to_device(batch)
         noise = torch.from_numpy(numbers).to(self._device)
-        return Ready(room, tensors, self._update.look(tensors, noise), noise)
+        return PreparedMinibatch(batch, tensors, self._update.target_pass(tensors, noise), noise)
 
-    def _sent(self, room: Minibatch) -> TensorMinibatch:
-        return TensorMinibatch.of(room.rows, room.weights, self._device)
+    def _to_device(self, batch: Minibatch) -> TensorMinibatch:
+        return TensorMinibatch.of(batch.rows, batch.weights, self._device)

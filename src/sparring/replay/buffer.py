@@ -45,7 +45,7 @@ class ReplayBuffer:
         return view
 
     @property
-    def places(self) -> NDArray[Any]:
+    def storage(self) -> NDArray[Any]:
         """All places [capacity], filled or not, as a read-only view for as long as the buffer
         lives.
         """

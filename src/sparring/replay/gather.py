@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from sparring.errors import GameError
 from sparring.games.spec import GameSpec
-from sparring.replay.samplers import below
+from sparring.replay.samplers import random_indices
 from sparring.replay.transitions import offset_of
 
 Columns = dict[str, NDArray[Any]]
-Targets = tuple[NDArray[Any], ...]
+Views = tuple[NDArray[Any], ...]
 
 _BYTES, _INTS, _FLOATS = (np.dtype(kind) for kind in (np.uint8, np.int32, np.float32))
 _READ_AS: Final = {
@@ -35,7 +35,7 @@ _READ_AS: Final = {
 }
 
 
-class ColumnReader:
+class Gatherer:
     """Reads minibatches out of `rows`, an array of the transition layout (`transitions.py`);
     `symmetry` says what relabellings are.
     """
@@ -62,7 +62,7 @@ class ColumnReader:
             none if symmetry is None else (symmetry.observation, symmetry.action, symmetry.new_name)
         )
 
-    def columns(self, batch_size: int) -> Columns:
+    def allocate(self, batch_size: int) -> Columns:
         """Room for minibatches of `batch_size`: each field that an update needs, action as int64
         and sign as float32, as torch has them.
         """
@@ -78,8 +78,8 @@ class ColumnReader:
             "discount": np.zeros(batch_size, np.float32),
         }
 
-    def targets(self, columns: Columns) -> Targets:
-        """`columns` as `read` writes them, for as long as they are used."""
+    def views(self, columns: Columns) -> Views:
+        """`columns` as `gather` writes them, for as long as they are used."""
         B, size, element = len(columns["action"]), self._tables[0].shape[1], self._views[0].dtype
         as_elements = (
             columns[name].view(element).reshape(B, size)
@@ -88,15 +88,15 @@ class ColumnReader:
         others = (columns[name] for name in ("sign", "action", "version", "R", "discount"))
         return *as_elements, columns["next_mask"].view(np.uint8), *others
 
-    def read(
+    def gather(
         self,
         indices: NDArray[np.int64],
         choices: NDArray[np.int64] | None,
-        targets: Targets,
+        views: Views,
         *,
         size: int,
     ) -> None:
-        """Fill `targets` from the rows at `indices` [B], relabelled by `choices` [B] if they are
+        """Fill `views` from the rows at `indices` [B], relabelled by `choices` [B] if they are
         given.
 
         Raises IndexError for a place that is not below `size`.
@@ -110,9 +110,9 @@ class ColumnReader:
             self._offsets,
             *self._views,
             *self._tables,
-            *targets,
+            *views,
         )
-        if not _read(*arguments):
+        if not _gather(*arguments):
             got = f"{indices.min()} to {indices.max()}"
             raise IndexError(
                 f"a row that is not in the replay buffer: got indices {got}, expected 0 to {size - 1}"
@@ -120,7 +120,7 @@ class ColumnReader:
 
 
 @njit(cache=True, nogil=True)
-def _read(
+def _gather(
     size: Any, indices: Any, choices: Any, offsets: Any,
     elements: Any, bytes_: Any, ints: Any, floats: Any, observation_table: Any, action_table: Any, new_name: Any,
     observation: Any, next_observation: Any, next_mask: Any, sign: Any, action: Any, version: Any, R: Any, discount: Any,
@@ -214,7 +214,7 @@ class RandomSymmetry:
         """The relabelling of each of `count` rows, in [0, S); None, and nothing drawn, if the game
         declares no symmetry.
         """
-        return below(len(self.action), count, rng) if len(self.action) > 1 else None
+        return random_indices(len(self.action), count, rng) if len(self.action) > 1 else None
 
 
 def _require_permutation(spec: GameSpec, what: str, table: tuple[int, ...], size: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.replay.buffer import ReplayBuffer
-from sparring.replay.gather import ColumnReader, Columns, RandomSymmetry, Targets
+from sparring.replay.gather import Columns, Gatherer, RandomSymmetry, Views
 from sparring.replay.samplers import Sampler
 
 
@@ -25,7 +25,7 @@ class Minibatch:
     indices: NDArray[np.int64]
     rows: Columns
     weights: NDArray[np.float32]
-    targets: Targets = field(repr=False)  # `rows` as the replay writes them
+    views: Views = field(repr=False)  # of `rows`, as the replay writes them
 
 
 class Replay:
@@ -39,7 +39,7 @@ class Replay:
         self._buffer = buffer
         self._sampler = sampler
         self._augmentation = augmentation
-        self._reader = ColumnReader(buffer.places, augmentation)
+        self._gatherer = Gatherer(buffer.storage, augmentation)
 
     def __len__(self) -> int:
         return len(self._buffer)
@@ -58,18 +58,18 @@ class Replay:
 
     def sample(self, batch_size: int, *, rng: np.random.Generator, beta: float) -> Minibatch:
         """Draw with replacement; `beta` is the exponent of the importance weights."""
-        batch = self.room(batch_size)
+        batch = self.allocate(batch_size)
         self.sample_into(batch, rng=rng, beta=beta)
         return batch
 
-    def room(self, batch_size: int) -> Minibatch:
+    def allocate(self, batch_size: int) -> Minibatch:
         """A minibatch of zeros, to sample into again and again."""
-        columns = self._reader.columns(batch_size)
+        columns = self._gatherer.allocate(batch_size)
         indices, weights = np.zeros(batch_size, np.int64), np.zeros(batch_size, np.float32)
-        return Minibatch(indices, columns, weights, self._reader.targets(columns))
+        return Minibatch(indices, columns, weights, self._gatherer.views(columns))
 
     def sample_into(self, batch: Minibatch, *, rng: np.random.Generator, beta: float) -> None:
-        """`sample`, into the arrays of `batch`, which is from `room`. Random numbers: those of the
+        """`sample`, into the arrays of `batch`, which is from `allocate`. Random numbers: those of the
         sampler, then the relabellings.
         """
         size, batch_size = len(self._buffer), len(batch.indices)
@@ -77,7 +77,7 @@ class Replay:
             size, batch_size=batch_size, rng=rng, beta=beta
         )
         choices = None if self._augmentation is None else self._augmentation.draw(batch_size, rng)
-        self._reader.read(batch.indices, choices, batch.targets, size=size)
+        self._gatherer.gather(batch.indices, choices, batch.views, size=size)
 
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.float32]) -> None:
         """Tell the sampler how wrong the network was about a minibatch."""

@@ -63,7 +63,7 @@ class UniformSampler:
         self, size: int, *, batch_size: int, rng: np.random.Generator, beta: float
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         require_rows(size)
-        return below(size, batch_size, rng), np.ones(batch_size, np.float32)
+        return random_indices(size, batch_size, rng), np.ones(batch_size, np.float32)
 
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.floating[Any]]) -> None:
         pass
@@ -149,7 +149,7 @@ class PrioritizedSampler:
         self._largest = float(state["largest"])
 
 
-def below(end: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def random_indices(end: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """[count] whole numbers from 0 up to `end`, exclusive, far below 2**53; in a third of the time
     of `rng.integers`.
     """

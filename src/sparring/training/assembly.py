@@ -31,7 +31,8 @@ from sparring.replay import (
     UniformSampler,
     transition_dtype,
 )
-from sparring.replay.cuda import DevicePrioritized, DeviceReplay, DeviceUniform
+from sparring.replay.cuda import DeviceReplay
+from sparring.replay.cuda_samplers import DevicePrioritized, DeviceUniform
 from sparring.rollout.rollout import RolloutSettings
 from sparring.runtime import (
     InlineWorkers,

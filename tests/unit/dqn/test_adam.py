@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.dqn.optimizer import Adam, learning_parameters, pieces
+from sparring.dqn.optimizer import Adam, split_like, trainable_parameters
 
 
 def make_network() -> nn.Sequential:
@@ -27,7 +27,7 @@ def follow(
 ) -> None:
     for gradient in gradients:
         for place, value in zip(
-            pieces(adam.gradient, learning_parameters(network)), gradient, strict=True
+            split_like(adam.gradient, trainable_parameters(network)), gradient, strict=True
         ):
             place.copy_(value)
         adam.step(scale=number(scale), failed=number(0.0))
@@ -36,7 +36,7 @@ def follow(
 def random_gradients(network: nn.Module, count: int, seed: int = 0) -> list[list[Tensor]]:
     generator = torch.Generator().manual_seed(seed)
     return [
-        [torch.randn(p.shape, generator=generator) for p in learning_parameters(network)]
+        [torch.randn(p.shape, generator=generator) for p in trainable_parameters(network)]
         for _ in range(count)
     ]
 
@@ -49,14 +49,14 @@ def weights_of(network: nn.Module) -> list[list[float]]:
 def test_steps_are_those_of_torch(scale: float) -> None:
     network, reference = make_network(), make_network()
     adam = Adam(network, 0.01)
-    theirs = torch.optim.Adam(learning_parameters(reference), lr=0.01, foreach=False)
+    theirs = torch.optim.Adam(trainable_parameters(reference), lr=0.01, foreach=False)
     gradients = random_gradients(network, 7)
     for step, gradient in enumerate(gradients):
         if step == 4:
             adam.set_learning_rate(0.5)
             theirs.param_groups[0]["lr"] = 0.5
         follow(adam, network, [gradient], scale)
-        for parameter, value in zip(learning_parameters(reference), gradient, strict=True):
+        for parameter, value in zip(trainable_parameters(reference), gradient, strict=True):
             parameter.grad = value / scale
         theirs.step()
         for one, other in zip(network.parameters(), reference.parameters(), strict=True):
@@ -120,21 +120,3 @@ def test_a_new_one_has_no_state_and_goes_back_to_it() -> None:
     adam.set_state({})
     assert adam.get_state() == {}
     assert not any(moment.any() for moment in adam._moments)
-
-
-def test_takes_a_state_that_was_saved_parameter_by_parameter() -> None:
-    network = make_network()
-    adam, pieces_ = Adam(network, 0.01), Adam(make_network(), 0.01)
-    follow(adam, network, random_gradients(network, 3))
-    whole, state, start = adam.get_state()["0"], {}, 0
-    for number_, parameter in zip(
-        (0, 2, 10, 11), learning_parameters(network), strict=True
-    ):  # in the order of numbers, not of letters
-        end = start + parameter.numel()
-        state[str(number_)] = {
-            "step": whole["step"], **{name: whole[name][start:end].reshape(parameter.shape) for name in ("exp_avg", "exp_avg_sq")}
-        }  # fmt: skip
-        start = end
-    pieces_.set_state(dict(reversed(state.items())))
-    restored = pieces_.get_state()["0"]
-    assert all(np.array_equal(whole[name], restored[name]) for name in whole)

@@ -71,6 +71,15 @@ def one_match() -> Trajectory:
     )
 
 
+def test_repr_names_game_network_size_and_updates() -> None:
+    agent, training = trained()
+    training.replay.extend(random_rows(20))
+    agent.learn(3)
+    fields = "game='tic_tac_toe', network='mlp', parameters=242"
+    assert repr(agent) == f"DQNAgent({fields}, updates=3)"
+    assert repr(DQNAgent(SPEC)) == f"DQNAgent({fields})"
+
+
 def test_predict_one_position() -> None:
     agent = favouring(4)
     assert agent.predict(EMPTY) == (4, None)

@@ -27,17 +27,17 @@ def test_the_mean_by_hand() -> None:
     weights = torch.tensor([0.0, 8.0])
     mean = RunningMean(weights, 0.5)
     weights += 11.0
-    mean.follow(1)
+    mean.update(1)
     assert mean.get_state()["mean"].tolist() == pytest.approx([9.0, 17.0])
     weights += 4.0
-    mean.follow(1)
+    mean.update(1)
     assert mean.get_state()["mean"].tolist() == pytest.approx(
         [9.0 * 0.25 + 15.0 * 0.75, 17.0 * 0.25 + 23.0 * 0.75]
     )
-    mean.follow(100)
+    mean.update(100)
     weights.zero_()
     before = mean.get_state()["mean"]
-    mean.follow(2)
+    mean.update(2)
     assert mean.get_state()["mean"].tolist() == pytest.approx((before * 0.25).tolist())
 
 
@@ -45,7 +45,7 @@ def test_a_network_has_the_mean_inside_the_block_only() -> None:
     weights = torch.tensor([1.0])
     mean = RunningMean(weights, 0.9)
     weights += 1.0
-    with mean.in_place():
+    with mean.applied():
         assert weights.item() == 1.0
     assert weights.item() == 2.0
 

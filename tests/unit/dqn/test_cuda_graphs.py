@@ -15,13 +15,14 @@ import torch
 from random_rows import DTYPE, random_rows
 
 from sparring.dqn import learner as learner_module
-from sparring.dqn.cuda_graphs import WARM_UPS, Body, Launches
+from sparring.dqn.cuda_graphs import WARM_UPS, Body, GraphedUpdates
 from sparring.dqn.learner import Learner, LearnerSettings
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.errors import InputError, NumericalError
 from sparring.games import spec_of
 from sparring.replay import PrioritizedSampler, RandomSymmetry, Replay, ReplayBuffer, UniformSampler
-from sparring.replay.cuda import DevicePrioritized, DeviceReplay, DeviceUniform
+from sparring.replay.cuda import DeviceReplay
+from sparring.replay.cuda_samplers import DevicePrioritized, DeviceUniform
 
 CPU = torch.device("cpu")
 DEVICES = [CPU, *([torch.device("cuda")] if torch.cuda.is_available() else [])]
@@ -202,7 +203,9 @@ def test_figures_of_a_recording_that_failed_are_forgotten() -> None:
 
     class Halfway(Recordings):
         def record(self, body: Body) -> Body:
-            learner._update._kept.append(tuple(torch.full((6,), torch.nan) for _ in range(5)))
+            learner._update.statistics._pending.append(
+                tuple(torch.full((6,), torch.nan) for _ in range(5))
+            )
             raise RuntimeError("halfway")
 
     launches, rng = launches_of(learner, Halfway()), np.random.default_rng(0)
@@ -211,15 +214,17 @@ def test_figures_of_a_recording_that_failed_are_forgotten() -> None:
         launches.launch(1, rng=rng, beta=1.0)
     with pytest.warns(UserWarning, match="halfway"):
         launches.launch(1, rng=rng, beta=1.0)
-    assert all(np.isfinite(learner._update.figures(WARM_UPS + 1)))
+    assert all(np.isfinite(learner._update.statistics.means(WARM_UPS + 1)))
 
 
 def make_learner() -> Learner:
     return Learner(SPEC, SETTINGS, device=CPU, seed=3)
 
 
-def launches_of(learner: Learner, recorder: Any) -> Launches:
-    return Launches(learner._update, on_device(), batch_size=6, most=4, recorder=recorder)
+def launches_of(learner: Learner, recorder: Any) -> GraphedUpdates:
+    return GraphedUpdates(
+        learner._update, on_device(), batch_size=6, max_updates=4, recorder=recorder
+    )
 
 
 @pytest.mark.parametrize("prioritized", [False, True])
@@ -241,9 +246,9 @@ def test_a_launch_never_asks_what_the_device_has_found(
         on_device(meta, prioritized=prioritized),
     )
     learner._update.begin()
-    launches = Launches(learner._update, replay, batch_size=6, most=4, recorder=None)
+    launches = GraphedUpdates(learner._update, replay, batch_size=6, max_updates=4, recorder=None)
     launches.launch(4, rng=np.random.default_rng(0), beta=0.5)
-    learner._follow(4)
+    learner._after(4)
     with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
         bool(learner._update.failed)
 

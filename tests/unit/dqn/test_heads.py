@@ -175,7 +175,7 @@ def test_noise_is_learned_and_drawn_anew_for_each_update() -> None:
     assert not torch.equal(once, learner.policy.head.noise()[0])  # type: ignore[union-attr]
 
 
-def test_the_surprise_of_a_distribution_is_the_divergence_from_its_target() -> None:
+def test_the_priority_of_a_distribution_is_its_divergence_from_its_target() -> None:
     """Where the distribution is the target's the divergence is 0, however large the target's
     entropy.
     """
@@ -193,7 +193,7 @@ def test_the_surprise_of_a_distribution_is_the_divergence_from_its_target() -> N
         version=torch.zeros(2, dtype=torch.int32), weights=torch.tensor([1.0, 0.5]),
     )  # fmt: skip
     loss = Categorical(double_q=True)
-    judged = loss(policy, batch, loss.look(policy, batch))
-    assert judged.surprise.tolist() == pytest.approx([0.0, np.log(5)], abs=1e-6)
-    assert judged.errors.tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
-    assert judged.loss.item() == pytest.approx((np.log(5) + 0.5 * np.log(5)) / 2)
+    output = loss(policy, batch, loss.target_pass(policy, batch))
+    assert output.priorities.tolist() == pytest.approx([0.0, np.log(5)], abs=1e-6)
+    assert output.errors.tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
+    assert output.loss.item() == pytest.approx((np.log(5) + 0.5 * np.log(5)) / 2)

@@ -50,10 +50,10 @@ class GivenBatches:
         self.batches = list(batches)
         self.asked: list[tuple[int, float]] = []
         self.told: list[tuple[list[int], NDArray[np.float32]]] = []
-        self._rooms = filled_replay()
+        self._buffers = filled_replay()
 
-    def room(self, batch_size: int) -> Minibatch:
-        return self._rooms.room(batch_size)
+    def allocate(self, batch_size: int) -> Minibatch:
+        return self._buffers.allocate(batch_size)
 
     def sample_into(self, batch: Minibatch, *, rng: np.random.Generator, beta: float) -> None:
         self.asked.append((len(batch.indices), beta))

@@ -83,7 +83,7 @@ def test_for_a_target_that_moves_with_every_update_nothing_is_drawn_ahead() -> N
     replay, one = Told(), learner(target_update_interval=1, tau=0.1)
     one.update(replay, 3)
     assert replay.order == "sususu"
-    assert (one._update._crew.size, learner()._update._crew.size) == (2, 1)
+    assert (one._update._threads.size, learner()._update._threads.size) == (2, 1)
 
 
 @pytest.mark.parametrize(

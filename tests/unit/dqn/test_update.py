@@ -73,7 +73,7 @@ def make(network: str = "mlp", **changes: Any) -> tuple[Update, nn.Module, nn.Mo
 def stepped(update: Update, batch: TensorMinibatch) -> Tensor:
     """One update, without noise."""
     noise = torch.zeros(0)
-    return update.step(batch, update.look(batch, noise), noise)
+    return update.step(batch, update.target_pass(batch, noise), noise)
 
 
 def flat(network: nn.Module) -> Tensor:
@@ -130,7 +130,7 @@ def test_steps_are_those_of_torch(network: str, max_grad_norm: float) -> None:
         errors = stepped(update, one)
     torch.testing.assert_close(errors, expected["errors"], rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(flat(policy), expected["weights"], rtol=1e-3, atol=1e-3)
-    assert update.figures(70) == pytest.approx(expected["figures"], rel=1e-3, abs=1e-4)
+    assert update.statistics.means(70) == pytest.approx(expected["figures"], rel=1e-3, abs=1e-4)
     assert not update.failed
 
 
@@ -220,7 +220,7 @@ def test_after_a_failure_the_weights_stay_until_the_next_series(bfloat16: bool) 
     stepped(update, batch(2))
     assert not update.failed
     assert not torch.equal(flat(policy), good)
-    assert all(np.isfinite(update.figures(1)))
+    assert all(np.isfinite(update.statistics.means(1)))
 
 
 def test_a_network_of_a_users_need_not_be_one_that_can_be_copied() -> None:
@@ -278,12 +278,14 @@ def test_threads_share_out_a_minibatch_and_make_the_same_step(network: str, thre
     for each in (alone, together):
         each.begin()
     minibatches = [batch(seed) for seed in range(3)]
-    surprises = [[stepped(each, one) for one in minibatches] for each in (alone, together)]
+    priorities = [[stepped(each, one) for one in minibatches] for each in (alone, together)]
     torch.testing.assert_close(
-        torch.cat(surprises[0]), torch.cat(surprises[1]), rtol=1e-4, atol=1e-5
+        torch.cat(priorities[0]), torch.cat(priorities[1]), rtol=1e-4, atol=1e-5
     )
     torch.testing.assert_close(flat(policy), flat(shared), rtol=1e-4, atol=1e-5)
-    assert together.figures(3) == pytest.approx(alone.figures(3), rel=1e-4, abs=1e-6)
+    assert together.statistics.means(3) == pytest.approx(
+        alone.statistics.means(3), rel=1e-4, abs=1e-6
+    )
 
 
 def test_the_same_number_of_threads_gives_the_same_bits() -> None:

@@ -24,7 +24,8 @@ from sparring.replay import (
     UniformSampler,
     transition_dtype,
 )
-from sparring.replay.cuda import DevicePrioritized, DeviceReplay, DeviceUniform
+from sparring.replay.cuda import DeviceReplay
+from sparring.replay.cuda_samplers import DevicePrioritized, DeviceUniform
 from sparring.replay.minibatch import TensorMinibatch
 
 CPU = torch.device("cpu")

@@ -11,15 +11,15 @@ from strips import MIRROR, TURN, make_row, make_spec, random_strips, relabelled
 
 from sparring.games.spec import Symmetry
 from sparring.replay import RandomSymmetry
-from sparring.replay.gather import ColumnReader, Columns
+from sparring.replay.gather import Columns, Gatherer
 
 IDENTITY = Symmetry(observation=(0, 1, 2, 3, 4, 5), action=(0, 1, 2))
 
 
-def read(reader: ColumnReader, indices: list[int], choices: list[int] | None, size: int) -> Columns:
-    columns = reader.columns(len(indices))
+def read(gatherer: Gatherer, indices: list[int], choices: list[int] | None, size: int) -> Columns:
+    columns = gatherer.allocate(len(indices))
     drawn = None if choices is None else np.array(choices, np.int64)
-    reader.read(np.array(indices, np.int64), drawn, reader.targets(columns), size=size)
+    gatherer.gather(np.array(indices, np.int64), drawn, gatherer.views(columns), size=size)
     return columns
 
 
@@ -32,7 +32,7 @@ def assert_columns(columns: Columns, expected: NDArray[Any]) -> None:
 
 def test_relabelling_by_hand() -> None:
     spec = make_spec(MIRROR, TURN)
-    columns = read(ColumnReader(make_row(spec), RandomSymmetry(spec)), [0, 0, 0], [2, 0, 1], size=1)
+    columns = read(Gatherer(make_row(spec), RandomSymmetry(spec)), [0, 0, 0], [2, 0, 1], size=1)
     assert columns["observation"].tolist() == [
         [[11, 12, 10], [21, 22, 20]],
         [[10, 11, 12], [20, 21, 22]],
@@ -52,7 +52,7 @@ def test_relabelling_by_hand() -> None:
 
 
 def test_dtypes_are_those_of_the_game_and_of_torch() -> None:
-    columns = ColumnReader(random_strips(make_spec(dtype="bool"), 1)).columns(2)
+    columns = Gatherer(random_strips(make_spec(dtype="bool"), 1)).allocate(2)
     assert {name: str(column.dtype) for name, column in columns.items()} == {
         "observation": "bool", "next_observation": "bool", "next_mask": "bool", "sign": "float32", "action": "int64", "version": "int32",
         "R": "float32", "discount": "float32",
@@ -71,22 +71,22 @@ def test_against_the_definition(data: st.DataObject, dtype: str) -> None:
     choices = data.draw(st.lists(st.integers(0, 2), min_size=len(indices), max_size=len(indices)))
     symmetries = [(IDENTITY, MIRROR, drawn)[choice] for choice in choices]
     assert_columns(
-        read(ColumnReader(rows, RandomSymmetry(spec)), indices, choices, size=7),
+        read(Gatherer(rows, RandomSymmetry(spec)), indices, choices, size=7),
         relabelled(rows[indices], symmetries),
     )
-    assert_columns(read(ColumnReader(rows), indices, None, size=7), rows[indices])
+    assert_columns(read(Gatherer(rows), indices, None, size=7), rows[indices])
 
 
 def test_reads_what_the_rows_are_now() -> None:
     rows = random_strips(make_spec(), 5)
-    reader = ColumnReader(rows)
-    assert_columns(read(reader, [1, 4], None, size=5), rows[[1, 4]])
+    gatherer = Gatherer(rows)
+    assert_columns(read(gatherer, [1, 4], None, size=5), rows[[1, 4]])
     rows["R"], rows["observation"] = 7.0, 3
-    assert_columns(read(reader, [1, 4], None, size=5), rows[[1, 4]])
+    assert_columns(read(gatherer, [1, 4], None, size=5), rows[[1, 4]])
 
 
 @pytest.mark.parametrize("index", [-1, 3, 4, 2**40])
 def test_a_place_without_a_row_is_refused(index: int) -> None:
-    reader = ColumnReader(random_strips(make_spec(), 5))
+    gatherer = Gatherer(random_strips(make_spec(), 5))
     with pytest.raises(IndexError, match="expected 0 to 2"):
-        read(reader, [0, index, 1], None, size=3)
+        read(gatherer, [0, index, 1], None, size=3)

@@ -163,14 +163,14 @@ def test_room_is_sampled_into_again_and_again(prioritized: bool) -> None:
     replay.update(np.arange(50), np.linspace(0, 3, 50).astype(np.float32))
     rng, again = np.random.default_rng(3), np.random.default_rng(3)
     own = [replay.sample(20, rng=rng, beta=0.5) for _ in range(3)]
-    room = replay.room(20)
-    arrays = {name: column.ctypes.data for name, column in room.rows.items()}
+    buffer = replay.allocate(20)
+    arrays = {name: column.ctypes.data for name, column in buffer.rows.items()}
     for expected in own:
-        replay.sample_into(room, rng=again, beta=0.5)
-        assert_same(room.rows, expected.rows)
-        assert room.indices.tolist() == expected.indices.tolist()
-        assert room.weights.tolist() == expected.weights.tolist()
-    assert {name: column.ctypes.data for name, column in room.rows.items()} == arrays
+        replay.sample_into(buffer, rng=again, beta=0.5)
+        assert_same(buffer.rows, expected.rows)
+        assert buffer.indices.tolist() == expected.indices.tolist()
+        assert buffer.weights.tolist() == expected.weights.tolist()
+    assert {name: column.ctypes.data for name, column in buffer.rows.items()} == arrays
     assert own[0].indices.tolist() != own[1].indices.tolist()
 
 

@@ -93,8 +93,8 @@ class BufferMachine(RuleBasedStateMachine):
         assert self.buffer.inserted == len(self.all)
         assert len(self.buffer) == min(len(self.all), self.capacity)
         assert_equal_rows(self.buffer.rows, self.expected_rows())
-        assert_equal_rows(self.buffer.places[: len(self.buffer)], self.expected_rows())
-        assert len(self.buffer.places) == self.capacity
+        assert_equal_rows(self.buffer.storage[: len(self.buffer)], self.expected_rows())
+        assert len(self.buffer.storage) == self.capacity
 
 
 TestReplayBuffer = BufferMachine.TestCase
@@ -126,7 +126,7 @@ def test_rows_cannot_be_written_through_the_view() -> None:
     with pytest.raises(ValueError, match="read-only"):
         buffer.rows["R"][0] = 1.0
     with pytest.raises(ValueError, match="read-only"):
-        buffer.places["R"][0] = 1.0
+        buffer.storage["R"][0] = 1.0
     buffer.extend(make_rows(3, 1))
     assert len(buffer) == 4
 

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from sparring.errors import ConfigurationError, InputError, NumericalError
 from sparring.replay import PrioritizedSampler, Sampler, UniformSampler
-from sparring.replay.samplers import below
+from sparring.replay.samplers import random_indices
 
 
 def test_both_are_samplers() -> None:
@@ -180,7 +180,7 @@ def test_numbers_below_an_end_never_reach_it(end: int) -> None:
         def random(self, count: int) -> np.ndarray:
             return np.full(count, np.nextafter(1.0, 0.0))
 
-    assert below(end, 2, Largest()).tolist() == [end - 1] * 2  # type: ignore[arg-type]
+    assert random_indices(end, 2, Largest()).tolist() == [end - 1] * 2  # type: ignore[arg-type]
 
 
 def test_uniform_sampling_is_uniform() -> None:

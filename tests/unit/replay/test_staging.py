@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sparring.replay.cuda import Staging
+from sparring.replay.staging import Staging
 
 DEVICES = [torch.device("cpu"), *([torch.device("cuda")] if torch.cuda.is_available() else [])]
 
