@@ -18,7 +18,7 @@ from sparring.rollout.round import RoundCommand
 from sparring.runtime import Batch, InlineWorkers
 from sparring.training import TrainResult, train
 from sparring.training.assembly import assemble, resolved
-from sparring.training.metrics import Progress
+from sparring.training.metrics import RunMetrics
 from sparring.training.schedule import Schedule
 
 BACKENDS = pytest.mark.parametrize("backend", ["inline", "processes"])
@@ -150,16 +150,16 @@ def test_weights_that_played_are_no_further_behind_than_they_may_be(
     backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     behind: list[int] = []
-    received = Progress.received
+    received = RunMetrics.received
 
-    def watched(progress: Progress, batch: Batch, records: Any, version: int) -> None:
+    def watched(metrics: RunMetrics, batch: Batch, records: Any, version: int) -> None:
         """The newest row of a batch was played with the weights that its part was started with."""
         behind.append(
             version - max((int(block["version"].max()) for block in batch.blocks), default=version)
         )
-        received(progress, batch, records, version)
+        received(metrics, batch, records, version)
 
-    monkeypatch.setattr(Progress, "received", watched)
+    monkeypatch.setattr(RunMetrics, "received", watched)
     train_until(NEVER, tmp_path, "run", backend=backend, **{**ASYNC, "max_weight_lag": 1})
     assert len(behind) > 20
     assert set(behind) == {0, 1}

@@ -11,8 +11,7 @@ from trial_runs import trial
 from sparring.dqn.agent import DQNAgent
 from sparring.opponents.records import Record
 from sparring.training import train
-from sparring.training.evaluator import BEST, Duels
-from sparring.training.metrics import Progress
+from sparring.training.evaluator import BEST, Duels, Evaluator
 
 
 def run_with(
@@ -25,7 +24,7 @@ def run_with(
     duels: list[tuple[Any, ...]] = []
     results = iter(against_best)
 
-    def evaluate(self: Progress, agent: DQNAgent) -> float:
+    def evaluate(self: Evaluator, agent: DQNAgent) -> float:
         seen.append(agent.policy().vector().tobytes())
         return scores[len(seen) - 1]
 
@@ -36,7 +35,7 @@ def run_with(
         wins = round(100 * next(results))
         return Record(wins=wins, losses=100 - wins)
 
-    monkeypatch.setattr(Progress, "evaluate", evaluate)
+    monkeypatch.setattr(Evaluator, "against_baselines", evaluate)
     monkeypatch.setattr(Duels, "play", play)
     config = trial(
         tmp_path,

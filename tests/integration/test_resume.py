@@ -205,8 +205,8 @@ def test_matchmaking_by_results_and_a_gate_go_on(mode: str, tmp_path: Path) -> N
         resumed = resume_until(NEVER, tmp_path, name)
         assert figures(resumed) == figures(whole)
         again = saved(resumed)
-        assert again["watch"] == kept["watch"]
-        (score, weights), expected = again["session"]["best"].values(), kept["session"]["best"]
+        assert again["evaluator"]["alarms"] == kept["evaluator"]["alarms"]
+        (score, weights), expected = again["evaluator"]["best"].values(), kept["evaluator"]["best"]
         assert (score, weights.tobytes()) == (expected["score"], expected["weights"].tobytes())
         for part in ("pool", "records", "recent", "greedy", "ratings"):
             assert again["opponents"][part] == kept["opponents"][part], part

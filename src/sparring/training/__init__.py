@@ -136,7 +136,7 @@ def _run(
 def _result(
     run: RunDirectory, parts: Parts, session: Session, *, interrupted: bool, workers_replaced: int
 ) -> TrainResult:
-    agent, (seconds, plies, episodes) = parts.agent(), session.progress.totals()
+    agent, (seconds, plies, episodes) = parts.agent(), session.metrics.totals()
     return TrainResult(
         run=run.path,
         agent=run.last_path,

@@ -1,154 +1,185 @@
-"""What somebody who trains an agent wants to be told of: that it forgets, that it collapses, that
-its Q-values leave the possible range.
+"""Evaluation during a run: every greedy match, and every decision that follows from one.
 
-Each is told once when it begins, and again only after it was over. What holds and what is over are
-apart, so that a figure on the edge does not begin anew with every evaluation.
+The evaluator plays the agent against the baseline opponents of its game and against the best agent
+so far, keeps the better one, tests candidates for the pool, and looks for forgetting. Nothing else
+in a run plays greedy matches. They draw from streams of their own, so what is learned does not
+depend on them, except through the gate of the pool.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparring import games
+from sparring.config.schema import TrainConfig
+from sparring.dqn.agent import DQNAgent
+from sparring.dqn.learner import LearnStats
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
-from sparring.evaluation import play_matches
+from sparring.evaluation import evaluate, play_matches
 from sparring.evaluation.matches import usual_plies
-from sparring.evaluation.solved_positions import wilson_interval
 from sparring.games.rng import stream_key
 from sparring.opponents.players import NetworkPlayer, Player
-from sparring.opponents.records import RecentRecord, Record
+from sparring.opponents.pool import Gate, OpponentManager
+from sparring.opponents.records import Record
+from sparring.opponents.scripted import yardsticks
+from sparring.training.alarms import Alarm, Alarms
+from sparring.training.assembly import Parts
 
-_CLEARLY: Final = (
-    0.05  # of the score, by which an evaluation has to be below the best beyond both intervals
-)
-_MARGIN: Final = 0.1  # of the width of the range of returns, by which Q-values may be outside
-_ENOUGH: Final = 20  # matches, before a record says anything
-
-_FORGETTING: Final = "forgetting"
-_Q_RANGE: Final = "q_range"
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """`tag` and `value` for the files, `text` for the console."""
-
-    tag: str
-    value: float
-    text: str
-
-
-class Watch:
-    """Notices such things in figures as they come in; `returns` is what a match can pay, if the
-    game declares it.
-    """
-
-    def __init__(self, returns: tuple[float, float] | None) -> None:
-        self._returns = returns
-        self._told: set[str] = set()
-        self._best: dict[
-            str, tuple[float, float]
-        ] = {}  # by yardstick the best score and the lower end of its interval
-
-    def collapse(self, name: str, score: float, interval: tuple[float, float]) -> Alarm | None:
-        """An evaluation against a yardstick has come in: the upper end of its interval is clearly
-        below the lower end of the best's.
-        """
-        best, best_low = self._best.get(name, (score, interval[0]))
-        if score >= best:
-            self._best[name] = (score, interval[0])
-        if not self._begins(
-            f"collapse/{name}", interval[1] < best_low - _CLEARLY, over=interval[1] >= best_low
-        ):
-            return None
-        text = f"the agent has become worse: it scores {score:.2f} against {name}, and scored {best:.2f}; best.safetensors keeps its best"
-        return Alarm(f"warnings/collapse/{name}", score, text)
-
-    def suspect(self, snapshots: Sequence[str], recent: Mapping[str, RecentRecord]) -> str | None:
-        """The snapshot of the pool's older half to which the agent seems to lose most clearly; None
-        if to none, or if it was told.
-
-        `snapshots` are in the order of their age, the oldest first. The records are of matches in
-        which the agent may explore more than its opponents, so they raise no more than a suspicion.
-        """
-        lost = [
-            (recent[name].score, name)
-            for name in snapshots[: len(snapshots) // 2]
-            if name in recent and recent[name].matches >= _ENOUGH and _upper(recent[name]) < 0.5
-        ]
-        self._begins(_FORGETTING, False, over=not lost)
-        return min(lost)[1] if lost and _FORGETTING not in self._told else None
-
-    def forgetting(self, name: str, record: Record) -> Alarm | None:
-        """Greedy matches against a suspect have been played: the whole interval of the agent's
-        score is below 1/2.
-        """
-        if not self._begins(_FORGETTING, _upper(record) < 0.5, over=False):
-            return None
-        text = f"the agent forgets: it scores {record.score:.2f} in {record.matches} matches against {name}, an old snapshot of itself"
-        return Alarm(f"warnings/{_FORGETTING}", record.score, text)
-
-    def q_values(self, q_mean: float) -> Alarm | None:
-        """The mean Q of the actions in a series of updates."""
-        if self._returns is None:
-            return None
-        least, most = self._returns
-        margin = _MARGIN * (most - least)
-        outside = not least - margin <= q_mean <= most + margin
-        if not self._begins(_Q_RANGE, outside, over=least <= q_mean <= most):
-            return None
-        text = f"Q-values have left the possible range: {q_mean:.3g} in the mean, and a match pays {least:g} to {most:g}"
-        return Alarm(f"warnings/{_Q_RANGE}", q_mean, text)
-
-    def _begins(self, what: str, holds: bool, *, over: bool) -> bool:
-        """Whether to tell it now."""
-        if over:
-            self._told.discard(what)
-        elif holds and what not in self._told:
-            self._told.add(what)
-            return True
-        return False
-
-    def get_state(self) -> dict[str, Any]:
-        return {
-            "told": sorted(self._told),
-            "best": {name: list(best) for name, best in self._best.items()},
-        }
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        self._told = set(state["told"])
-        self._best = {name: (score, low) for name, (score, low) in state["best"].items()}
-
-
-def _upper(record: Record | RecentRecord) -> float:
-    """Upper end of the interval of the score; a draw varies less than half a win, so with draws the
-    interval is too wide.
-    """
-    return wilson_interval(record.score, int(record.matches))[1]
-
-
-# Greedy matches between two sets of weights of a run: at the gate of the pool, when forgetting is
-# suspected, and for the best agent.
-
-
-# First parts of keys: each makes streams of its own.
+# First parts of stream keys, one for each kind of match.
 GATE: Final = 1
 FORGETTING: Final = 2
 BEST: Final = 3
+_BASELINES: Final = 0x4556_414C_0004
 
-# returns closer than this are equal: sums of the same rewards in another order differ by rounding
+# Returns closer than this are equal: sums of the same rewards in another order differ by rounding.
 _SAME: Final = 1e-6
+_ROUNDING: Final = 1e-9  # of scores
+
+
+class Evaluator:
+    """Owner of all greedy matches of a run.
+
+    `warn` shows a line to the user. `figures` are what is to be reported next, by TensorBoard tag.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        parts: Parts,
+        opponents: OpponentManager,
+        best_path: Path,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._config = config
+        self._parts = parts
+        self._opponents = opponents
+        self._best_path = best_path
+        self._warn = warn
+        self._duels = Duels(parts.rollout.policy, config.seed)
+        self._seed = stream_key(config.seed, _BASELINES)
+        self._alarms = Alarms(games.spec_of(config.game).returns)
+        self._best: tuple[float, NDArray[np.float32]] | None = None  # score, weights
+        self._evaluated_at = 0  # updates
+        self.figures: dict[str, float] = {}
+
+    @property
+    def gate(self) -> Gate | None:
+        """The test that a candidate for the pool has to pass; None if all may join."""
+        return self._passes if self._config.gate == "win_rate" else None
+
+    def maybe_evaluate(self) -> None:
+        """Evaluate when another `eval_interval` updates are over."""
+        updates, interval = self._parts.learner.updates, self._config.eval_interval
+        if updates // interval > self._evaluated_at // interval:
+            self._evaluated_at = updates
+            self.evaluate()
+
+    def evaluate(self) -> None:
+        """Evaluate the agent, and keep it unless it does worse than the best one so far.
+
+        It does worse if its scores against the baseline opponents and against the best agent,
+        taken together, say so: an agent that beats its baselines nearly always may still improve,
+        which they hardly show.
+        """
+        agent, weights = self._parts.agent(), self._parts.learner.evaluated_vector()
+        score = self.against_baselines(agent)
+        if self._best is not None:
+            gain = score - self._best[0] + self._score_against(self._best[1], weights)
+            if gain < 0.5 - _ROUNDING:
+                return
+        self._best = score, weights
+        agent.save(self._best_path)
+
+    def against_baselines(self, agent: DQNAgent) -> float:
+        """Mean score in greedy matches against the baseline opponents, always from the same
+        openings.
+
+        They are not the openings of `sparring evaluate --seed` with the run's seed: the best agent
+        is chosen by its luck in these.
+        """
+        config, player = self._config, NetworkPlayer("agent", agent.policy())
+        met = [name for name, share in (config.opponents or {}).items() if share > 0.0]
+        names = yardsticks(config.game, met)
+        results = evaluate(
+            player, config.game, names, matches=config.eval_matches, seed=self._seed
+        )["opponents"]
+        for name, result in results.items():
+            self.figures[f"eval/win_rate/{name}"] = result["wins"] / result["matches"]
+            self.figures[f"eval/draw_rate/{name}"] = result["draws"] / result["matches"]
+            record = Record(result["wins"], result["draws"], result["losses"])
+            self._opponents.record_greedy(name, record)
+            self._note(self._alarms.collapse(name, result["score"], result["interval95"]))
+        self._look_for_forgetting(player)
+        return float(np.mean([result["score"] for result in results.values()]))
+
+    def check_q_values(self, stats: LearnStats) -> None:
+        """Warn if the Q-values of a series of updates have left the range of returns."""
+        if stats.updates:
+            self._note(self._alarms.q_values(stats.q_mean))
+
+    def take_figures(self) -> dict[str, float]:
+        """Return the figures since the last call."""
+        figures, self.figures = self.figures, {}
+        return figures
+
+    def _score_against(self, best: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
+        players = self._duels.player("agent", weights), self._duels.player("best", best)
+        key = (BEST, self._parts.learner.updates)
+        return self._duels.play(*players, matches=self._config.eval_matches, key=key).score
+
+    def _passes(self, newest: str, weights: NDArray[np.float32]) -> bool:
+        """Return whether the agent, playing greedily, scores `gate_score` against the pool's newest
+        snapshot.
+        """
+        learner = self._parts.learner
+        candidate = self._duels.player("candidate", learner.vector())
+        holder = self._duels.player(newest, weights)
+        key = (GATE, learner.updates)
+        record = self._duels.play(candidate, holder, matches=self._config.gate_matches, key=key)
+        self._opponents.record_greedy(newest, record)
+        self.figures["selfplay/gate_score"] = record.score
+        return record.score >= self._config.gate_score
+
+    def _look_for_forgetting(self, player: NetworkPlayer) -> None:
+        """Let greedy matches decide where the records of training raise a suspicion."""
+        suspect = self._alarms.suspect(self._opponents.snapshots, self._opponents.recent)
+        if suspect is None:
+            return
+        other = self._duels.player(suspect, self._opponents.vector(suspect))
+        key = (FORGETTING, self._parts.learner.updates)
+        record = self._duels.play(player, other, matches=self._config.eval_matches, key=key)
+        self._opponents.record_greedy(suspect, record)
+        self._note(self._alarms.forgetting(suspect, record))
+
+    def _note(self, alarm: Alarm | None) -> None:
+        if alarm is not None:
+            self.figures[alarm.tag] = alarm.value
+            self._warn(alarm.text)
+
+    def get_state(self) -> dict[str, Any]:
+        best = {} if self._best is None else {"score": self._best[0], "weights": self._best[1]}
+        return {
+            "evaluated_at": self._evaluated_at,
+            "best": best,
+            "alarms": self._alarms.get_state(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._evaluated_at, best = state["evaluated_at"], state["best"]
+        self._best = (best["score"], best["weights"]) if best else None
+        self._alarms.set_state(state["alarms"])
 
 
 class Duels:
-    """Lets players of a run's network meet, from openings that follow from the run's seed and a
-    key.
+    """Greedy matches between two sets of weights of a run, from openings that follow from the run's
+    seed and a key.
     """
 
     def __init__(self, policy: PolicySpec, seed: int) -> None:
@@ -156,17 +187,16 @@ class Duels:
         self._seed = seed
 
     def player(self, name: str, vector: NDArray[np.float32]) -> Player:
-        """A greedy player with these flat weights."""
+        """Return a greedy player with these flat weights."""
         policy = InferencePolicy(self._policy)
         policy.load_vector(vector)
         return NetworkPlayer(name, policy)
 
     def play(self, one: Player, other: Player, *, matches: int, key: tuple[int, ...]) -> Record:
-        """The results of `one` against `other`, who takes all other seats; every opening is played
-        from each seat.
+        """Return the results of `one` against `other`, who takes all other seats.
 
-        With more than two players each pair of seats counts, as in the records of training.
-        Openings are as in `evaluate`.
+        Every opening, drawn as in `evaluate`, is played from each seat. With more than two players
+        each pair of seats counts, as in the records of training.
         """
         spec = games.spec_of(self._policy.game)
         table = play_matches(

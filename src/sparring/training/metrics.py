@@ -1,34 +1,24 @@
-"""What a run reports of itself: figures gathered between two reports, under the tags of
-TensorBoard.
+"""Figures of a run, gathered between two reports, under the tags of TensorBoard.
+
+Metrics only listen: they play no matches, and nothing that is learned depends on them.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Mapping
 
 import numpy as np
 
 from sparring.config.schema import TrainConfig
-from sparring.dqn.agent import DQNAgent
 from sparring.dqn.learner import LearnStats
-from sparring.evaluation import evaluate
-from sparring.games import spec_of
-from sparring.games.rng import stream_key
 from sparring.monitor import Monitor
-from sparring.opponents.players import AGENT, NetworkPlayer
+from sparring.opponents.players import AGENT
 from sparring.opponents.pool import OpponentManager
 from sparring.opponents.records import Record
-from sparring.opponents.scripted import yardsticks
 from sparring.runtime import Batch
 from sparring.training.assembly import Parts
-from sparring.training.evaluator import FORGETTING, Alarm, Duels, Watch
-
-_YARDSTICKS: Final = (
-    0x4556_414C_0004  # a part of stream keys: keeps evaluations during a run apart from all others
-)
 
 
 class _Window:
@@ -37,7 +27,7 @@ class _Window:
     def __init__(self) -> None:
         self.began = time.perf_counter()
         self.episodes = self.plies = self.transitions = self.updates = 0
-        self.waited = self.played = 0.0  # seconds: of the learner; of all workers together
+        self.played = 0.0  # seconds, of all workers together
         self.returns = self.match_plies = 0.0  # of the agent's seats and of matches, summed
         self.seats = 0
         self.version = 0  # of the newest weights, when the last series of updates was made
@@ -46,40 +36,32 @@ class _Window:
         self.learning: list[LearnStats] = []
 
 
-class Progress:
-    """Listens to the training loop and tells the monitor; nothing that is learned depends on it but
-    which agent is the best.
-    """
+class RunMetrics:
+    """Listens to the training loop and reports to the monitor."""
 
     def __init__(
         self,
         monitor: Monitor,
         parts: Parts,
         opponents: OpponentManager,
-        duels: Duels,
         config: TrainConfig,
     ) -> None:
         self._monitor = monitor
         self._parts = parts
         self._opponents = opponents
-        self._duels = duels
         self._config = config
-        self._evaluation_seed = stream_key(config.seed, _YARDSTICKS)
         self._window = _Window()
-        self._once: dict[
-            str, float
-        ] = {}  # for the next report: of evaluations, the gate and warnings
-        self.watch = Watch(spec_of(config.game).returns)
+        self._waited = 0.0  # seconds that the learner had waited at the last report
 
     def begin(self) -> None:
-        """The clock of the run starts here."""
+        """Start the clock of the run."""
         schedule = self._parts.schedule
         self._began = time.perf_counter()
         self._at_start = schedule.plies, schedule.episodes
         self._window = _Window()
 
     def totals(self) -> tuple[float, int, int]:
-        """Seconds, plies and matches since `begin`."""
+        """Return seconds, plies and matches since `begin`."""
         plies, episodes = self._at_start
         return (
             time.perf_counter() - self._began,
@@ -87,18 +69,8 @@ class Progress:
             self._parts.schedule.episodes - episodes,
         )
 
-    def awaited(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """The same batches; until each is there, the learner waits."""
-        while True:
-            began = time.perf_counter()
-            batch = next(batches, None)
-            self._window.waited += time.perf_counter() - began
-            if batch is None:
-                return
-            yield batch
-
     def received(self, batch: Batch, records: Mapping[str, Record], version: int) -> None:
-        """A batch has come in, while `version` is the newest of the weights."""
+        """Count a batch that arrived while `version` was the newest of the weights."""
         window, results = self._window, batch.results
         self._monitor.advance(self._parts.schedule.episodes)
         window.episodes += len(results)
@@ -119,69 +91,27 @@ class Progress:
             window.records["snapshots" if name.startswith("snapshot:") else name].add(record)
 
     def learned(self, stats: LearnStats, version: int) -> None:
-        """A series of updates was made, while `version` was the newest of the weights."""
+        """Count a series of updates, made while `version` was the newest of the weights."""
         self._window.updates += stats.updates
         self._window.version = version
         if stats.updates:
             self._window.learning.append(stats)
-            self._warn(self.watch.q_values(stats.q_mean))
 
-    def gated(self, score: float) -> None:
-        """A candidate for the pool has played at the gate."""
-        self._once["selfplay/gate_score"] = score
+    @property
+    def due(self) -> bool:
+        """Whether `log_interval` has passed since the last report."""
+        return time.perf_counter() - self._window.began >= self._config.log_interval
 
-    def evaluate(self, agent: DQNAgent) -> float:
-        """Play greedily against the yardsticks, from the same openings each time; the mean score
-        over them.
+    def report(self, others: Mapping[str, float], *, waited: float) -> None:
+        """Report the figures since the last report, and `others`.
 
-        They are not those of `sparring evaluate --seed` with the run's seed: what is called the
-        best here was chosen by its luck in these.
+        `waited`: seconds that the learner has waited for batches so far.
         """
-        player, game = NetworkPlayer("agent", agent.policy()), self._config.game
-        names = yardsticks(
-            game, [name for name, share in (self._config.opponents or {}).items() if share > 0.0]
-        )
-        opponents = evaluate(
-            player, game, names, matches=self._config.eval_matches, seed=self._evaluation_seed
-        )["opponents"]
-        for name, result in opponents.items():
-            self._once[f"eval/win_rate/{name}"] = result["wins"] / result["matches"]
-            self._once[f"eval/draw_rate/{name}"] = result["draws"] / result["matches"]
-            self._opponents.record_greedy(
-                name, Record(result["wins"], result["draws"], result["losses"])
-            )
-            self._warn(self.watch.collapse(name, result["score"], result["interval95"]))
-        self._look_for_forgetting(player)
-        return float(np.mean([result["score"] for result in opponents.values()]))
-
-    def _look_for_forgetting(self, player: NetworkPlayer) -> None:
-        """Where the records of training raise a suspicion, greedy matches decide."""
-        suspect = self.watch.suspect(self._opponents.snapshots, self._opponents.recent)
-        if suspect is not None:
-            other = self._duels.player(suspect, self._opponents.vector(suspect))
-            key = FORGETTING, self._parts.learner.updates
-            record = self._duels.play(player, other, matches=self._config.eval_matches, key=key)
-            self._opponents.record_greedy(suspect, record)
-            self._warn(self.watch.forgetting(suspect, record))
-
-    def _warn(self, alarm: Alarm | None) -> None:
-        if alarm is not None:
-            self._once[alarm.tag] = alarm.value
-            self._monitor.warn(alarm.text)
-
-    def maybe_report(self, *, now: bool = False) -> None:
-        """Report when `log_interval` has passed since the last time, or `now`."""
-        if now or time.perf_counter() - self._window.began >= self._config.log_interval:
-            self._monitor.report(self._figures(), plies=self._parts.schedule.plies)
-            self._window, self._once = _Window(), {}
-
-    def _figures(self) -> dict[str, float]:
-        return {
-            **self._rollout_figures(),
-            **self._train_figures(),
-            **self._perf_figures(),
-            **self._once,
-        }
+        figures = {**self._rollout_figures(), **self._train_figures()}
+        if self._window.plies or self._window.updates:  # else all rates would be 0
+            figures |= self._perf_figures(waited - self._waited)
+        self._monitor.report({**figures, **others}, plies=self._parts.schedule.plies)
+        self._window, self._waited = _Window(), waited
 
     def _rollout_figures(self) -> dict[str, float]:
         window, schedule = self._window, self._parts.schedule
@@ -218,7 +148,7 @@ class Progress:
             figures |= {f"train/{name}": value for name, value in means.items()}
         return figures
 
-    def _perf_figures(self) -> dict[str, float]:
+    def _perf_figures(self, waited: float) -> dict[str, float]:
         window = self._window
         seconds = max(1e-9, time.perf_counter() - window.began)
         samples = window.updates * self._config.batch_size
@@ -232,5 +162,5 @@ class Progress:
             "perf/worker_wait_frac": max(
                 0.0, 1.0 - window.played / (seconds * self._parts.num_workers)
             ),
-            "perf/learner_wait_frac": min(1.0, window.waited / seconds),
+            "perf/learner_wait_frac": min(1.0, waited / seconds),
         }

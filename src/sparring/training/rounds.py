@@ -16,6 +16,7 @@ than `max_weight_lag` versions behind it. Not deterministic.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
@@ -38,6 +39,7 @@ class Pacing(Protocol):
 
     share: float  # of a round that each batch is
     version: int  # of the newest weights that are published
+    waited: float  # seconds that the learner has waited for batches so far
 
     def begin(self, vector: NDArray[np.float32]) -> None:
         """Publish the first weights."""
@@ -91,6 +93,7 @@ class Rounds:
         self._episodes = episodes
         self._ahead = 2 if overlap else 1
         self.version = 0
+        self.waited = 0.0
         self._started = 0  # rounds
         self._pending: Batch | None = None  # a finished round whose turn has not come
 
@@ -99,10 +102,12 @@ class Rounds:
 
     def batches(self) -> Iterator[Batch]:
         self._start(self._schedule.round + self._ahead)
+        began = time.perf_counter()
         batch, self._pending = self._pending or self._workers.finish_round(), None
+        self.waited += time.perf_counter() - began
         assert batch.round == self._schedule.round
         yield batch
-        self._schedule.round += 1
+        self._schedule.round_received()
 
     def _start(self, end: int) -> None:
         """Start all rounds before `end` that were not started yet, with the newest weights that are
@@ -166,6 +171,7 @@ class FreeRunning:
         self._episodes = episodes
         self._told = 0  # parts
         self.version = 0
+        self.waited = 0.0
         self._in_flight: list[deque[RoundCommand]] = [deque() for _ in range(num_workers)]
 
     def begin(self, vector: NDArray[np.float32]) -> None:
@@ -175,7 +181,7 @@ class FreeRunning:
         for _ in self._in_flight:
             self._keep_playing()
             yield self._next()
-        self._schedule.round += 1
+        self._schedule.round_received()
 
     def _keep_playing(self) -> None:
         for _ in range(_IN_FLIGHT):
@@ -195,7 +201,9 @@ class FreeRunning:
                     self._told += 1
 
     def _next(self) -> Batch:
+        began = time.perf_counter()
         batch = self._workers.finish_any()
+        self.waited += time.perf_counter() - began
         [worker] = batch.in_use
         self._in_flight[worker].popleft()
         return batch

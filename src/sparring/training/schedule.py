@@ -144,6 +144,14 @@ class Schedule:
         self._credit -= earned
         self.due += earned
 
+    def round_received(self) -> None:
+        """Count a round of which all batches were received."""
+        self.round += 1
+
+    def learned(self, updates: int) -> None:
+        """Count updates that were made; they are no longer due."""
+        self.due -= updates
+
     def get_state(self) -> dict[str, Any]:
         return {
             "round": self.round,

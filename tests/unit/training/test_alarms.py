@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from sparring.opponents.records import RecentRecord, Record
-from sparring.training.evaluator import Alarm, Watch
+from sparring.training.alarms import Alarm, Alarms
 
 POOL = ["snapshot:1", "snapshot:4", "snapshot:6", "snapshot:7"]
 
@@ -14,7 +14,7 @@ def test_a_collapse_is_told_once_until_it_is_over() -> None:
     """Best 0.90 with an interval down to 0.86: clearly below means that the upper end is below
     0.81; over, that it reaches 0.86 again.
     """
-    watch = Watch(None)
+    alarms = Alarms(None)
     scores = [
         (0.70, 0.65, 0.75),
         (0.90, 0.86, 0.94),
@@ -22,94 +22,96 @@ def test_a_collapse_is_told_once_until_it_is_over() -> None:
         (0.80, 0.75, 0.85),
         (0.76, 0.71, 0.805),
     ]
-    assert [told(watch.collapse("random", score, (low, high))) for score, low, high in scores] == [
+    assert [told(alarms.collapse("random", score, (low, high))) for score, low, high in scores] == [
         False,
         False,
         False,
         False,
         True,
     ]
-    assert not watch.collapse("random", 0.5, (0.45, 0.55))
-    assert not watch.collapse("random", 0.79, (0.74, 0.84)), "better, but not over"
-    assert not watch.collapse("random", 0.5, (0.45, 0.55))
-    assert not watch.collapse("random", 0.83, (0.78, 0.87)), "over"
-    alarm = watch.collapse("random", 0.5, (0.45, 0.55))
+    assert not alarms.collapse("random", 0.5, (0.45, 0.55))
+    assert not alarms.collapse("random", 0.79, (0.74, 0.84)), "better, but not over"
+    assert not alarms.collapse("random", 0.5, (0.45, 0.55))
+    assert not alarms.collapse("random", 0.83, (0.78, 0.87)), "over"
+    alarm = alarms.collapse("random", 0.5, (0.45, 0.55))
     assert alarm is not None
     assert (alarm.tag, alarm.value) == ("warnings/collapse/random", 0.5)
     assert alarm.text.startswith(
-        "the agent has become worse: it scores 0.50 against random, and scored 0.90"
+        "the agent has become worse: it scores 0.50 against random, down from 0.90"
     )
 
 
 def test_yardsticks_collapse_each_for_itself() -> None:
-    watch = Watch(None)
+    alarms = Alarms(None)
     for name in ("random", "one_ply"):
-        assert not watch.collapse(name, 0.9, (0.88, 0.92))
-        assert watch.collapse(name, 0.5, (0.45, 0.55))
+        assert not alarms.collapse(name, 0.9, (0.88, 0.92))
+        assert alarms.collapse(name, 0.5, (0.45, 0.55))
 
 
 def test_who_is_suspected() -> None:
     """Of the older half, with 20 matches or more, the one with the lowest score whose interval is
     below 1/2.
     """
-    watch = Watch(None)
+    alarms = Alarms(None)
     clear, clearer, open_ = (
         RecentRecord(20.0, 0.0, 80.0),
         RecentRecord(10.0, 0.0, 90.0),
         RecentRecord(45.0, 0.0, 55.0),
     )
-    assert watch.suspect(POOL, {}) is None
-    assert watch.suspect(POOL, {"snapshot:6": clear, "snapshot:7": clear}) is None, "the newer half"
-    assert watch.suspect(POOL, {"snapshot:1": open_}) is None
-    assert watch.suspect(POOL, {"snapshot:1": RecentRecord(0.0, 0.0, 19.0)}) is None
-    assert watch.suspect(POOL, {"snapshot:1": RecentRecord(0.0, 0.0, 20.0)}) == "snapshot:1"
-    assert watch.suspect(POOL, {"snapshot:1": clear, "snapshot:4": clearer}) == "snapshot:4"
-    assert watch.suspect(["snapshot:1"], {"snapshot:1": clearer}) is None, (
+    assert alarms.suspect(POOL, {}) is None
+    assert alarms.suspect(POOL, {"snapshot:6": clear, "snapshot:7": clear}) is None, (
+        "the newer half"
+    )
+    assert alarms.suspect(POOL, {"snapshot:1": open_}) is None
+    assert alarms.suspect(POOL, {"snapshot:1": RecentRecord(0.0, 0.0, 19.0)}) is None
+    assert alarms.suspect(POOL, {"snapshot:1": RecentRecord(0.0, 0.0, 20.0)}) == "snapshot:1"
+    assert alarms.suspect(POOL, {"snapshot:1": clear, "snapshot:4": clearer}) == "snapshot:4"
+    assert alarms.suspect(["snapshot:1"], {"snapshot:1": clearer}) is None, (
         "the only one is the newest"
     )
 
 
 def test_forgetting_is_told_once_until_nobody_is_suspected() -> None:
-    watch, lost = Watch(None), {"snapshot:1": RecentRecord(10.0, 0.0, 90.0)}
-    assert watch.suspect(POOL, lost) == "snapshot:1"
-    assert watch.forgetting("snapshot:1", Record(45, 0, 55)) is None, "greedily it does not lose"
-    assert watch.suspect(POOL, lost) == "snapshot:1"
-    alarm = watch.forgetting("snapshot:1", Record(50, 20, 130))
+    alarms, lost = Alarms(None), {"snapshot:1": RecentRecord(10.0, 0.0, 90.0)}
+    assert alarms.suspect(POOL, lost) == "snapshot:1"
+    assert alarms.forgetting("snapshot:1", Record(45, 0, 55)) is None, "greedily it does not lose"
+    assert alarms.suspect(POOL, lost) == "snapshot:1"
+    alarm = alarms.forgetting("snapshot:1", Record(50, 20, 130))
     assert alarm is not None
     assert (alarm.tag, alarm.value) == ("warnings/forgetting", 0.3)
     assert (
         alarm.text
         == "the agent forgets: it scores 0.30 in 200 matches against snapshot:1, an old snapshot of itself"
     )
-    assert watch.suspect(POOL, lost) is None
-    assert watch.suspect(POOL, {}) is None, "over"
-    assert watch.suspect(POOL, lost) == "snapshot:1"
-    assert watch.forgetting("snapshot:1", Record(50, 20, 130))
+    assert alarms.suspect(POOL, lost) is None
+    assert alarms.suspect(POOL, {}) is None, "over"
+    assert alarms.suspect(POOL, lost) == "snapshot:1"
+    assert alarms.forgetting("snapshot:1", Record(50, 20, 130))
 
 
 def test_q_values_outside_what_a_match_can_pay() -> None:
     """A match pays -1 to 1, the margin is a tenth of the width, 0.2; it is over when they are
     within the range itself.
     """
-    watch = Watch((-1.0, 1.0))
+    alarms = Alarms((-1.0, 1.0))
     means = [0.9, 1.15, 1.25, 1.5, 1.1, 1.3, 0.95, -1.19, -1.21, float("nan")]
     expected = [False, False, True, False, False, False, False, False, True, False]
-    assert [told(watch.q_values(mean)) for mean in means] == expected
-    assert not Watch(None).q_values(1e9)
-    alarm = Watch((0.0, 10.0)).q_values(12.0)
+    assert [told(alarms.q_values(mean)) for mean in means] == expected
+    assert not Alarms(None).q_values(1e9)
+    alarm = Alarms((0.0, 10.0)).q_values(12.0)
     assert alarm == Alarm(
         "warnings/q_range",
         12.0,
-        "Q-values have left the possible range: 12 in the mean, and a match pays 0 to 10",
+        "Q-values have left the range of returns: mean 12, a match pays 0 to 10",
     )
 
 
 def test_what_was_told_and_the_best_are_saved() -> None:
-    watch = Watch((-1.0, 1.0))
-    watch.q_values(2.0)
-    watch.collapse("random", 0.9, (0.88, 0.92))
-    restored = Watch((-1.0, 1.0))
-    restored.set_state(watch.get_state())
-    assert restored.get_state() == watch.get_state()
+    alarms = Alarms((-1.0, 1.0))
+    alarms.q_values(2.0)
+    alarms.collapse("random", 0.9, (0.88, 0.92))
+    restored = Alarms((-1.0, 1.0))
+    restored.set_state(alarms.get_state())
+    assert restored.get_state() == alarms.get_state()
     assert restored.q_values(2.0) is None
     assert restored.collapse("random", 0.5, (0.4, 0.6))

@@ -13,7 +13,7 @@ from sparring.config.sources import build_config
 from sparring.errors import ConfigurationError, FileFormatError, GameFault
 from sparring.evaluation import evaluate
 from sparring.runtime import InlineWorkers
-from sparring.training import faults_saved, metrics, resume, train
+from sparring.training import evaluator, faults_saved, resume, train
 
 TINY = {
     "game": "tic_tac_toe", "n_episodes": 8, "num_workers": 1, "learner_threads": 1, "device": "cpu", "backend": "inline", "name": "run",
@@ -63,7 +63,7 @@ def test_the_best_agent_is_not_chosen_by_the_openings_of_its_seed(
         seeds.append(seed)
         return evaluate(*args, seed=seed, **others)
 
-    monkeypatch.setattr(metrics, "evaluate", seen)
+    monkeypatch.setattr(evaluator, "evaluate", seen)
     train(
         build_config(overrides={**TINY, "eval_interval": 3, "seed": 5, "runs_dir": str(tmp_path)}),
         console=False,

@@ -1,0 +1,125 @@
+"""Warnings of a run: the agent collapses, forgets, or its Q-values leave the range of returns.
+
+Alarms have hysteresis: the threshold to raise one and the threshold to clear it differ, so that a
+figure on the edge does not raise it with every evaluation. Each is raised once, and again only
+after it was cleared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sparring.evaluation.solved_positions import wilson_interval
+from sparring.opponents.records import RecentRecord, Record
+
+_COLLAPSE: Final = 0.05  # of the score: distance from the best beyond both intervals
+_MARGIN: Final = 0.1  # of the width of the range of returns, by which Q-values may be outside
+_MIN_MATCHES: Final = 20  # of a record that is to say anything
+
+_FORGETTING: Final = "forgetting"
+_Q_RANGE: Final = "q_range"
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """`tag` and `value` for the files, `text` for the console."""
+
+    tag: str
+    value: float
+    text: str
+
+
+class Alarms:
+    """Raises alarms from figures as they arrive; `returns` is the declared range of returns."""
+
+    def __init__(self, returns: tuple[float, float] | None) -> None:
+        self._returns = returns
+        self._raised: set[str] = set()
+        # by baseline opponent: the best score and the lower end of its interval
+        self._best: dict[str, tuple[float, float]] = {}
+
+    def collapse(self, name: str, score: float, interval: tuple[float, float]) -> Alarm | None:
+        """Compare an evaluation against a baseline opponent with the best one: raise if the upper
+        end of its interval is clearly below the lower end of the best's.
+        """
+        best, best_low = self._best.get(name, (score, interval[0]))
+        if score >= best:
+            self._best[name] = (score, interval[0])
+        holds, cleared = interval[1] < best_low - _COLLAPSE, interval[1] >= best_low
+        if not self._raise(f"collapse/{name}", holds, cleared=cleared):
+            return None
+        text = (
+            f"the agent has become worse: it scores {score:.2f} against {name}, down from "
+            f"{best:.2f}; best.safetensors keeps the best agent"
+        )
+        return Alarm(f"warnings/collapse/{name}", score, text)
+
+    def suspect(self, snapshots: Sequence[str], recent: Mapping[str, RecentRecord]) -> str | None:
+        """Return the snapshot of the pool's older half to which the agent loses most clearly.
+
+        None if there is none, or if the alarm is raised already. `snapshots` are ordered by age,
+        the oldest first. The records are of matches in which the agent may explore more than its
+        opponents, so they justify no more than a suspicion.
+        """
+        lost = [
+            (recent[name].score, name)
+            for name in snapshots[: len(snapshots) // 2]
+            if name in recent
+            and recent[name].matches >= _MIN_MATCHES
+            and _upper(recent[name]) < 0.5
+        ]
+        self._raise(_FORGETTING, False, cleared=not lost)
+        return min(lost)[1] if lost and _FORGETTING not in self._raised else None
+
+    def forgetting(self, name: str, record: Record) -> Alarm | None:
+        """Raise if the whole interval of the score in greedy matches against a suspect is below
+        1/2.
+        """
+        if not self._raise(_FORGETTING, _upper(record) < 0.5, cleared=False):
+            return None
+        text = (
+            f"the agent forgets: it scores {record.score:.2f} in {record.matches} matches "
+            f"against {name}, an old snapshot of itself"
+        )
+        return Alarm(f"warnings/{_FORGETTING}", record.score, text)
+
+    def q_values(self, q_mean: float) -> Alarm | None:
+        """Raise if the mean Q-value of a series of updates is outside the range of returns."""
+        if self._returns is None:
+            return None
+        low, high = self._returns
+        margin = _MARGIN * (high - low)
+        outside = not low - margin <= q_mean <= high + margin
+        if not self._raise(_Q_RANGE, outside, cleared=low <= q_mean <= high):
+            return None
+        text = (
+            f"Q-values have left the range of returns: mean {q_mean:.3g}, "
+            f"a match pays {low:g} to {high:g}"
+        )
+        return Alarm(f"warnings/{_Q_RANGE}", q_mean, text)
+
+    def _raise(self, name: str, holds: bool, *, cleared: bool) -> bool:
+        """Return whether the alarm is to be raised now."""
+        if cleared:
+            self._raised.discard(name)
+        elif holds and name not in self._raised:
+            self._raised.add(name)
+            return True
+        return False
+
+    def get_state(self) -> dict[str, Any]:
+        return {
+            "raised": sorted(self._raised),
+            "best": {name: list(best) for name, best in self._best.items()},
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._raised = set(state["raised"])
+        self._best = {name: (score, low) for name, (score, low) in state["best"].items()}
+
+
+def _upper(record: Record | RecentRecord) -> float:
+    """Upper end of the interval of the score; too wide where there are draws, which vary less."""
+    return wilson_interval(record.score, int(record.matches))[1]
