@@ -28,12 +28,12 @@ PETTINGZOO = [
 @pytest.mark.parametrize("name", OPENSPIEL)
 def test_games_of_openspiel(name):
     pytest.importorskip("pyspiel")
-    report = check(partial(make, f"openspiel:{name}"), matches=16)
+    report = check(partial(make, f"openspiel:{name}"), matches=16, batched=True)
     assert report.passed, str(report)
 
 
 @pytest.mark.parametrize("name", PETTINGZOO)
 def test_games_of_pettingzoo(name):
     pytest.importorskip("pettingzoo")
-    report = check(partial(make, f"pettingzoo:classic/{name}"), matches=8)
+    report = check(partial(make, f"pettingzoo:classic/{name}"), matches=8, batched=True)
     assert report.passed, str(report)

@@ -1,4 +1,4 @@
-"""Every kind of finding on a game in plain Python bites, and says what to mend."""
+"""Every kind of finding on a game in plain Python bites, and says how to fix it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from broken_matches import BreaksRarely, Lists, LockedDice, Strip
 from sparring.conformance import check
 from sparring.games import make
 
-NUM_CHECKS = 36
+NUM_CHECKS = 23
+NUM_CHECKS_WITH_OUR_WRAPPER = 36
 BROKEN = [*broken_matches.BROKEN, *broken_keepers.BROKEN]
 
 # The mistakes that people make, by what is said of them; one more, that no worker can make the
@@ -39,8 +40,8 @@ MISTAKES = {
 }
 
 
-def checked(cls):
-    return check(partial(make, f"{cls.__module__}:{cls.__qualname__}"))
+def checked(cls, *, batched=False):
+    return check(partial(make, f"{cls.__module__}:{cls.__qualname__}"), batched=batched)
 
 
 @pytest.mark.parametrize("cls", [Strip, Lists, LockedDice])
@@ -49,6 +50,13 @@ def test_a_correct_game_has_no_findings(cls):
     assert str(report).splitlines()[0] == f"broken_matches:{cls.__name__}: no findings"
     assert len(report.checks) == len(set(report.checks)) == NUM_CHECKS
     assert report.left == 0
+
+
+@pytest.mark.parametrize("cls", [Strip, Lists, LockedDice])
+def test_our_wrapper_of_a_correct_game_keeps_the_batched_protocol(cls):
+    report = checked(cls, batched=True)
+    assert report.passed, str(report)
+    assert len(report.checks) == NUM_CHECKS_WITH_OUR_WRAPPER
 
 
 @pytest.mark.parametrize(

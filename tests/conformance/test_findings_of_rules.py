@@ -113,6 +113,6 @@ def test_want_of_memory_is_no_finding(during):
     game = type("Hungry", (Hungry,), {"during": during})
     with pytest.raises(
         ConfigurationError,
-        match=r"more memory than there is: got MemoryError .*a lot, expected room for 2 matches",
+        match=r"not enough memory for .*: got MemoryError a lot, expected memory for 2 matches",
     ):
         check(partial(LoopedGame, "hungry", game), matches=2)

@@ -17,7 +17,7 @@ NUM_CHECKS = 26
 
 @pytest.mark.parametrize("name", names())
 def test_built_in_games_conform(name):
-    report = check(lambda num_slots: make(name, num_slots))
+    report = check(lambda num_slots: make(name, num_slots), batched=True)
     assert str(report).splitlines()[0] == f"{report.game}: no findings"
     assert report.passed
     assert report.matches == 256
@@ -30,6 +30,7 @@ def test_a_race_conforms(interpreted):
     report = check(
         lambda num_slots: CompiledGame("race_rules", num_slots, interpreted=interpreted),
         matches=128,
+        batched=True,
     )
     assert report.passed, str(report)
     assert report.matches == 128

@@ -1,9 +1,11 @@
-"""Checks that a game keeps the contract of `BatchedGame`: for every built-in game, every adapter,
-and the games of users.
+"""Checks that a game keeps the contract of `BatchedGame`.
 
-Random matches are played and recorded, and played again in ways that must make no difference. A
-game in plain Python is looked at object by object first. The checks stand in levels: what one level
-finds would show in the later ones again, so they are left out then.
+Random matches are recorded, and played again in ways that must make no difference. A game in plain
+Python is first checked object by object. The views and methods of the batched protocol are checked
+only where a class offers it itself: for other games they are ours, and our tests check them.
+
+The checks stand in levels: a mistake found in one level would show again in the later ones, so
+those are left out.
 """
 
 from __future__ import annotations
@@ -15,11 +17,10 @@ import numpy as np
 
 from sparring.conformance import (
     batch_checks,
-    declaration,
+    game_checks,
     match_checks,
     other_process,
     rules_checks,
-    tactics,
     view_checks,
 )
 from sparring.conformance.findings import Finding, Report, is_of_memory, of_exception
@@ -32,36 +33,38 @@ __all__ = ["Factory", "Finding", "Report", "check"]
 
 NUM_SLOTS = 32
 _MAX_STEPS = 2500  # plies of a match; longer ones are cut short
-_MAX_BYTES = 2**30  # of all that is recorded; matches are cut short where it would be more
+_MAX_BYTES = 2**30  # of all recorded frames; matches are cut short beyond it
 
 
 def check(
-    factory: Factory, name: str | None = None, *, matches: int = 256, seed: int = 0
+    factory: Factory,
+    name: str | None = None,
+    *,
+    matches: int = 256,
+    seed: int = 0,
+    batched: bool = False,
 ) -> Report:
-    """Every check on the game that `factory(num_slots)` makes, with at least `matches` random
-    matches.
+    """Check the game that `factory(num_slots)` makes, with at least `matches` random matches.
 
-    With a `name`, the game is made by it in other processes too. Exceptions of the game become
-    findings; only `InputError` is raised: there is no such game, or not enough memory for it.
+    With a `name`, the game is also made by it in other processes. `batched` checks the batched
+    protocol of our own wrappers too. Exceptions of the game become findings. Raises `InputError` if
+    there is no such game, or not enough memory for it.
     """
     report = Report(name or str(getattr(factory, "__name__", "game")))
     try:
-        return _checked(factory, name, matches, seed, report)
+        return _checked(factory, name, matches, seed, batched, report)
     except MemoryError as error:
-        got, expected = (
-            f"MemoryError {error}".strip(),
-            f"room for {min(matches, NUM_SLOTS)} matches side by side",
-        )
-        remedy = "check fewer matches, or declare a smaller observation"
         raise ConfigurationError(
-            f"{report.game} takes more memory than there is",
-            got=got,
-            expected=expected,
-            remedy=remedy,
+            f"not enough memory for {report.game}",
+            got=f"MemoryError {error}".strip(),
+            expected=f"memory for {min(matches, NUM_SLOTS)} matches side by side",
+            remedy="declare a smaller observation",
         ) from error
 
 
-def _checked(factory: Factory, name: str | None, matches: int, seed: int, report: Report) -> Report:
+def _checked(
+    factory: Factory, name: str | None, matches: int, seed: int, batched: bool, report: Report
+) -> Report:
     try:
         subject = Subject(factory, factory(min(matches, NUM_SLOTS)), seed, matches, name)
     except InputError:
@@ -72,7 +75,7 @@ def _checked(factory: Factory, name: str | None, matches: int, seed: int, report
         report.findings.append(of_exception("the game cannot be made", error, check="making"))
         return report
     report.game = subject.spec.name
-    levels = _levels(subject)
+    levels = _levels(subject, batched=batched or subject.offers_batches)
     for level in levels:
         if report.passed:
             _run(level, subject, report)
@@ -85,27 +88,22 @@ def _checked(factory: Factory, name: str | None, matches: int, seed: int, report
     return report
 
 
-def _levels(subject: Subject) -> tuple[Level, ...]:
-    own = (
-        (match_checks.METHODS, match_checks.PLAYING, *match_checks.LEVELS)
-        if subject.new_match
-        else ()
-    )
-    compiled = (rules_checks.CHECKS,) if rules_checks.is_compiled(subject) else ()
-    named = (other_process.CHECKS,) if subject.name else ()
-    batched = (
-        declaration.VIEWS,
-        *compiled,
+def _levels(subject: Subject, *, batched: bool) -> tuple[Level, ...]:
+    lines = (match_checks.METHODS, match_checks.PLAYING, *match_checks.LEVELS)
+    pairs = zip(batch_checks.LEVELS, game_checks.LEVELS, strict=True)
+    return (
+        game_checks.FACTS,
+        *(lines if subject.new_match else ()),
+        *((view_checks.FORM,) if batched else ()),
+        *((rules_checks.CHECKS,) if rules_checks.is_compiled(subject) else ()),
         {"play": _play},
-        view_checks.CHECKS,
-        *batch_checks.LEVELS,
-        {**batch_checks.CHECKS, **tactics.CHECKS},
+        *({**batch, **game} if batched else game for batch, game in pairs),
+        *((other_process.CHECKS,) if subject.name else ()),
     )
-    return (declaration.FACTS, *own, *batched, *named)
 
 
 def _play(subject: Subject) -> Iterator[Finding]:
-    """Record the matches that the later checks look at; only what is raised here is a finding."""
+    """Record matches for the later checks; only an exception raised here is a finding."""
     rng = np.random.default_rng(subject.seed)
     share = _MAX_BYTES // -(-subject.matches // subject.game.num_slots)  # of each trace
     while sum(trace.num_matches for trace in subject.traces) < subject.matches:
@@ -129,7 +127,7 @@ def _run(level: Level, subject: Subject, report: Report) -> None:
 
 
 def _findings(name: str, test: Check, subject: Subject) -> Iterator[Finding]:
-    """What one check finds, the first of each kind."""
+    """Findings of one check, the first of each kind."""
     seen: set[str] = set()
     try:
         for finding in test(subject):

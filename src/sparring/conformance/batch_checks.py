@@ -1,5 +1,5 @@
-"""Checks that play recorded matches again: as they were, scattered, interrupted, restored,
-relabelled.
+"""Checks of the methods of a class that offers the batched protocol itself: recorded matches are
+played again, scattered, interrupted and restored; `win_or_block` is compared with its definition.
 """
 
 from __future__ import annotations
@@ -11,59 +11,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparring.conformance import view_checks
 from sparring.conformance.findings import Finding, is_of_memory
 from sparring.conformance.recordings import (
-    VIEWS,
+    AS_RECORDED,
     Frame,
     Trace,
     difference,
     going_on,
-    replay,
     replay_scattered,
     resume,
     snapshot,
 )
 from sparring.conformance.subject import Level, Subject
 from sparring.errors import IllegalAction
-from sparring.games.spec import BatchedGame, StateTree, Symmetry
+from sparring.games.spec import BatchedGame, StateTree
 
-_AS_RECORDED = "the views that were recorded"
-
-
-def views_in_place(subject: Subject) -> Iterator[Finding]:
-    """The views are the same arrays for ever: others keep them."""
-    game, trace = subject.fresh(), subject.trace
-    kept = {name: getattr(game, name) for name in VIEWS}
-    replay(game, trace, trace.keys)
-    game.set_state(game.get_state())
-    for name, view in kept.items():
-        if getattr(game, name) is not view:
-            yield Finding(
-                f"{name} is replaced by another array",
-                "a new array",
-                "the same, overwritten",
-                f"assign to {name}[...]",
-            )
-
-
-def reproducible(subject: Subject) -> Iterator[Finding]:
-    """Keys and actions determine a match, whatever the game object has played before."""
-    if found := replay(subject.fresh(), subject.trace, subject.trace.keys):
-        remedy = "draw chance from the match's key only, and clear everything in reset"
-        yield Finding("the same keys and actions give another match", found, _AS_RECORDED, remedy)
-
-
-def declared_chance(subject: Subject) -> Iterator[Finding]:
-    """Without chance a match follows from its actions, whatever its key."""
-    if not subject.spec.chance and (
-        found := replay(subject.fresh(), subject.trace, ~subject.trace.keys)
-    ):
-        yield Finding(
-            "another key gives another match",
-            found,
-            "the same, as chance=False says",
-            "declare chance=True",
-        )
+_MAX_TRIALS = 4000  # pairs of actions tried, over all positions
+# in one position, weighted; with more, blocks are not checked: the definition tries all pairs
+_MAX_PAIRS = 20_000
+_FEW_MATCHES = 4  # of a game that goes back by playing again, as games in plain Python do
 
 
 def independent_slots(subject: Subject) -> Iterator[Finding]:
@@ -72,7 +39,7 @@ def independent_slots(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             "a match depends on its slot or on other slots",
             found,
-            _AS_RECORDED,
+            AS_RECORDED,
             "keep nothing that matches share",
         )
 
@@ -104,7 +71,7 @@ def restarting(subject: Subject) -> Iterator[Finding]:
             yield Finding(
                 "reset changes another slot",
                 f"{found}, after {tick + 1} plies",
-                _AS_RECORDED,
+                AS_RECORDED,
                 "change the slots that are named",
             )
 
@@ -134,7 +101,7 @@ def waiting(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             "matches that waited go on otherwise",
             found,
-            _AS_RECORDED,
+            AS_RECORDED,
             "skip slots whose action is -1",
         )
 
@@ -242,165 +209,156 @@ def _goes_on(game: BatchedGame, trace: Trace, tick: int, what: str) -> Iterator[
     except IllegalAction as error:
         found = str(error)
     if found:
-        yield Finding(what, found, _AS_RECORDED, remedy)
+        yield Finding(what, found, AS_RECORDED, remedy)
 
 
 def _equal(a: StateTree, b: StateTree) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
-def symmetries(subject: Subject) -> Iterator[Finding]:
-    """A relabelled match shows relabelled views. Not with chance: a relabelled match need not draw
-    relabelled chance.
+def win_or_block(subject: Subject) -> Iterator[Finding]:
+    """It marks what its definition says, and leaves the matches alone. Positions are spread over
+    the recorded matches.
+
+    With chance only wins can be checked, and only by the stream that the match has: what is marked
+    may, rarely, not win.
     """
-    if subject.spec.chance:
-        return
-    for number, symmetry in enumerate(subject.spec.symmetries):
-        try:
-            found = replay(
-                subject.fresh(), _relabelled(subject.trace, symmetry), subject.trace.keys
-            )
-        except IllegalAction as error:
-            found = str(error)
-        if found:
-            remedy = "observation and action list for each new place the old one, and the rules must not change"
-            yield Finding(
-                "a symmetry is none",
-                f"with symmetry {number}, {found}",
-                "the relabelled match",
-                remedy,
-            )
-
-
-def _relabelled(trace: Trace, symmetry: Symmetry) -> Trace:
-    new_name = np.argsort(symmetry.action)
-    frames = [{**frame, **_relabelled_views(frame, symmetry)} for frame in trace.frames]
-    return Trace(
-        trace.keys,
-        frames,
-        [np.where(actions < 0, -1, new_name[actions]) for actions in trace.actions],
+    trace, num_actions, weight = (
+        subject.trace,
+        subject.spec.num_actions,
+        _weight_of_going_back(subject),
     )
+    everyone = np.arange(trace.num_matches if weight == 1 else min(_FEW_MATCHES, trace.num_matches))
+    every = max(1, len(trace.actions) * num_actions**2 * weight // _MAX_TRIALS)
+    game, tried, won = subject.factory(len(everyone)), 0, 0
+    game.reset(everyone, trace.keys[everyone])
+    for tick, actions in enumerate(trace.actions):
+        if tick % every == every - 1 or tick == len(trace.actions) - 2:
+            marked = np.array(game.win_or_block(everyone))
+            if found := difference(snapshot(game), trace.frames[tick], everyone, everyone):
+                yield Finding(
+                    "win_or_block changes a match", found, "no change", "try moves on copies"
+                )
+                return
+            if subject.spec.chance:
+                claimed = _claimed(game, marked)
+                yield from _unplayable(game, marked, tick)
+                tried, won = (
+                    tried + int(claimed.sum()),
+                    won + int(winning_moves(game, claimed).sum()),
+                )
+            else:
+                yield from _compare(
+                    game, marked, tick, blocks_too=num_actions**2 * weight <= _MAX_PAIRS
+                )
+        game.step(actions[everyone])
+    if won < tried / 2:
+        remedy = (
+            "mark moves that win whatever chance does; where there is none, mark all that are legal"
+        )
+        yield Finding(
+            "win_or_block promises wins that do not come", f"{won} of {tried}", "nearly all", remedy
+        )
 
 
-def _relabelled_views(frame: Frame, symmetry: Symmetry) -> dict[str, NDArray[Any]]:
-    observation = frame["observation"]
-    flat = observation.reshape(len(observation), -1)[:, list(symmetry.observation)]
-    return {
-        "observation": flat.reshape(observation.shape),
-        "mask": frame["mask"][:, list(symmetry.action)],
-    }
+def _weight_of_going_back(subject: Subject) -> int:
+    """Plies that `set_state` plays in each match, on average; 1 where it copies."""
+    return max(1, len(subject.trace.actions) // 2) if subject.new_match else 1
 
 
-LEVELS: tuple[Level, ...] = (
-    {"views in place": views_in_place, "reproducible": reproducible},
-    {
-        "declared chance": declared_chance,
-        "independent slots": independent_slots,
-        "restarting": restarting,
-        "waiting": waiting,
-    },
-    {"illegal actions": illegal_actions, "restoring": restoring, "symmetries": symmetries},
-)
-
-
-# Checks of what `BatchedGame` shows besides its views: a position as each seat sees it, and in
-# words.
-
-
-_SPOKEN_SLOTS = 2
-
-
-def points_of_view(subject: Subject) -> Iterator[Finding]:
-    """`observe_as` shows the mover what the mover sees, zeros after the end, and to other seats
-    something else in some position.
+def _claimed(game: BatchedGame, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """[n, A] the legal moves of which `win_or_block` says that they win: in a game with chance it
+    looks for no blocks.
     """
-    game, trace, num_players = subject.fresh(), subject.trace, subject.spec.num_players
-    everyone = np.arange(trace.num_matches)
-    alike = True
-    game.reset(everyone, trace.keys)
-    for tick, (frame, actions) in enumerate(zip(trace.frames, trace.actions, strict=False)):
-        own = np.array(game.observe_as(everyone, frame["seat"]))
-        yield from _own_view(own, frame, tick)
-        for seat in range(num_players):
-            others = everyone[going_on(frame) & (frame["seat"] != seat)]
-            alike &= np.array_equal(
-                game.observe_as(others, np.full(len(others), seat)), frame["observation"][others]
-            )
-        if found := difference(snapshot(game), frame, everyone, everyone):
-            yield Finding("observe_as changes a match", found, "no change", "let it only read")
-            return
-        game.step(actions)
-    if alike and num_players > 1 and not subject.spec.impartial:
-        expected = "in some position, an observation that shows whose things are whose"
-        remedy = "show the things of the seat that looks first, then those of the others; or declare impartial=True if all do see alike"
+    mask = game.mask & going_on(snapshot(game))[:, None]
+    claimed: NDArray[np.bool_] = marked & mask & (marked != mask).any(axis=1)[:, None]
+    return claimed
+
+
+def _unplayable(game: BatchedGame, marked: NDArray[np.bool_], tick: int) -> Iterator[Finding]:
+    """In a game with chance: whatever is marked is legal, and something is."""
+    live = going_on(snapshot(game))
+    wrong = live & (~marked.any(axis=1) | (marked & ~game.mask).any(axis=1))
+    if np.any(wrong):
+        slot = int(np.flatnonzero(wrong)[0])
+        got = f"{np.flatnonzero(marked[slot]).tolist()} in slot {slot} after {tick} plies"
+        expected = f"some of {np.flatnonzero(game.mask[slot]).tolist()}"
         yield Finding(
-            "an observation is not from the mover's view",
-            "the same for all seats, in every position",
-            expected,
-            remedy,
+            "win_or_block does not give the legal moves", got, expected, "see BatchedGame"
         )
 
 
-def _own_view(own: NDArray[Any], frame: Frame, tick: int) -> Iterator[Finding]:
-    expected = frame["observation"]  # zeros after the end
-    if own.shape != expected.shape or own.dtype != expected.dtype:
-        got, form = f"{own.dtype} {own.shape}", f"{expected.dtype} {expected.shape}"
-        yield Finding(
-            "observe_as gives another shape or type",
-            got,
-            form,
-            "give what observation shows, a row for each slot asked for",
-        )
-    elif not np.array_equal(own, expected):
-        slot = int(np.flatnonzero((own != expected).reshape(len(own), -1).any(axis=1))[0])
-        what = (
-            "observe_as shows something after the end"
-            if frame["terminated"][slot]
-            else "observe_as shows the mover something else"
-        )
-        remedy = "show a seat that moves what observation shows, and zeros after the end"
-        yield Finding(
-            what,
-            f"a difference in slot {slot} after {tick} plies",
-            "what observation shows",
-            remedy,
-        )
-
-
-def words(subject: Subject) -> Iterator[Finding]:
-    """Positions and actions can be written for people, and writing changes nothing."""
-    game, trace = subject.fresh(), subject.trace
-    everyone = np.arange(trace.num_matches)
-    game.reset(everyone, trace.keys)
-    for frame, actions in zip(trace.frames, trace.actions, strict=False):
-        for slot in range(min(_SPOKEN_SLOTS, trace.num_matches)):
-            yield from _spoken(game, frame, slot)
-        if found := difference(snapshot(game), frame, everyone, everyone):
+def _compare(
+    game: BatchedGame, marked: NDArray[np.bool_], tick: int, *, blocks_too: bool
+) -> Iterator[Finding]:
+    frame = snapshot(game)
+    kinds = {"legal moves": frame["mask"]}
+    if not game.spec.hidden_information:
+        wins = winning_moves(game, frame["mask"] & going_on(frame)[:, None])
+        blocks = blocking_moves(game, wins) if blocks_too else marked & frame["mask"]
+        kinds = {"winning moves": wins, "blocking moves": blocks, **kinds}
+    left = going_on(frame)
+    for kind, moves in kinds.items():
+        rows = left & moves.any(axis=1)
+        left &= ~rows
+        wrong = rows & (marked != moves).any(axis=1)
+        if np.any(wrong):
+            slot = int(np.flatnonzero(wrong)[0])
+            got = f"{np.flatnonzero(marked[slot]).tolist()} in slot {slot} after {tick} plies"
             yield Finding(
-                "writing a position changes a match",
-                found,
-                "no change",
-                "let text and action_text only read",
-            )
-            return
-        game.step(actions)
-
-
-def _spoken(game: BatchedGame, frame: Frame, slot: int) -> Iterator[Finding]:
-    legal = np.flatnonzero(frame["mask"][slot] & going_on(frame)[slot]).tolist()
-    said: list[tuple[str, object]] = [
-        ("text", game.text(slot)),
-        *(("action_text", game.action_text(slot, action)) for action in legal),
-    ]
-    for name, words in said:
-        if not isinstance(words, str) or not words or words.endswith("\n"):
-            expected = "a str that is not empty and does not end in a new line"
-            yield Finding(
-                f"{name} gives no words",
-                repr(words)[:60],
-                expected,
-                f"return such a str from {name}",
+                f"win_or_block does not give the {kind}",
+                got,
+                str(np.flatnonzero(moves[slot]).tolist()),
+                "see BatchedGame",
             )
 
 
-CHECKS: Level = {"points of view": points_of_view, "words": words}
+def winning_moves(game: BatchedGame, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """[n, A] the `candidates` that end the match with a positive reward for the mover; leaves
+    `game` as it was.
+    """
+    state, seat = game.get_state(), game.seat.copy()
+    wins = np.zeros_like(candidates)
+    for action in np.flatnonzero(candidates.any(axis=0)):
+        game.step(np.where(candidates[:, action], action, -1))
+        wins[:, action] = candidates[:, action] & game.terminated & (_paid(game, seat) > 0)
+        game.set_state(state)
+    return wins
+
+
+def blocking_moves(game: BatchedGame, wins: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """[n, A] in matches without `wins`, the legal moves that the next seat would win with after
+    another move; leaves `game` as it was.
+    """
+    before, state = snapshot(game), game.get_state()
+    candidates = before["mask"] & (going_on(before) & ~wins.any(axis=1))[:, None]
+    threats = np.zeros_like(wins)
+    for action in np.flatnonzero(candidates.any(axis=0)):
+        game.step(np.where(candidates[:, action], action, -1))
+        replies = _replies(snapshot(game), before, candidates[:, action])
+        replies[:, action] = False
+        threats |= winning_moves(game, replies)
+        game.set_state(state)
+    return threats
+
+
+def _replies(now: Frame, before: Frame, played: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """[n, A] what another seat may answer, and the seat before could have played instead."""
+    answered = played & going_on(now) & (now["seat"] != before["seat"])
+    replies: NDArray[np.bool_] = now["mask"] & before["mask"] & answered[:, None]
+    return replies
+
+
+def _paid(game: BatchedGame, seat: NDArray[np.int64]) -> NDArray[Any]:
+    """[n] what each match's `seat` [n] was paid by the last step."""
+    return game.rewards[np.arange(len(seat)), seat]
+
+
+# as many levels as `game_checks` has, which run together
+LEVELS: tuple[Level, ...] = (
+    view_checks.CHECKS,
+    view_checks.KEPT,
+    {"independent slots": independent_slots, "restarting": restarting, "waiting": waiting},
+    {"illegal actions": illegal_actions, "restoring": restoring},
+    {"win or block": win_or_block},
+)

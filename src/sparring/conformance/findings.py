@@ -161,7 +161,7 @@ class Report:
             if self.cut_after
             else []
         )
-        left = [f"{self.left} more to look for once this is mended"] if self.left else []
+        left = [f"{self.left} more to look for once this is fixed"] if self.left else []
         paragraphs = [
             _paragraph(number, finding) for number, finding in enumerate(self.findings, 1)
         ]
@@ -169,7 +169,7 @@ class Report:
 
 
 def _paragraph(number: int, finding: Finding) -> str:
-    parts = {"got": finding.got, "expected": finding.expected, "mend": finding.remedy}
+    parts = {"got": finding.got, "expected": finding.expected, "fix": finding.remedy}
     lines = [_hanging(f"   {label:<9} ", text) for label, text in parts.items()]
     return "\n".join([_hanging(f"{number}. ", f"{finding.check}: {finding.what}"), *lines])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from sparring.games.spec import BatchedGame
 
 VIEWS = ("seat", "observation", "mask", "rewards", "terminated", "truncated", "plies")
 Frame = dict[str, NDArray[Any]]
+AS_RECORDED = "the views that were recorded"
 
 
 @dataclass
@@ -37,6 +39,12 @@ class Trace:
         """Plies after which matches that went on were left; 0 if all ended."""
         last = self.frames[-1]
         return int(last["plies"][going_on(last)].max(initial=0))
+
+
+def frames(traces: Iterable[Trace]) -> Iterator[tuple[int, Frame]]:
+    """(plies since the first frame, frame) of every trace."""
+    for trace in traces:
+        yield from enumerate(trace.frames)
 
 
 def snapshot(game: BatchedGame) -> Frame:
@@ -101,12 +109,13 @@ def difference(
             (mine != mine) & (theirs != theirs)
         )  # two NaN count as equal here
         if np.any(differ):
-            row = int(np.argwhere(differ)[0, 0])
-            return f"{name} {_row(mine[row])} in slot {slots[row]} where {_row(theirs[row])} was recorded"
+            at = int(np.argwhere(differ)[0, 0])
+            shown, recorded = _short(mine[at]), _short(theirs[at])
+            return f"{name} {shown} in slot {slots[at]} where {recorded} was recorded"
     return None
 
 
-def _row(values: Any) -> str:
+def _short(values: Any) -> str:
     text = "".join(str(values.tolist()).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -148,3 +157,14 @@ def replay_scattered(game: BatchedGame, trace: Trace) -> str | None:
                 actions[slot] = trace.actions[age][match] if age < len(trace.actions) else -1
         game.step(actions)
     return None
+
+
+def place(wrong: NDArray[np.bool_], tick: int | None = None) -> str:
+    """The slot of the first of the `wrong` [n] or [n, ...], and the ply."""
+    slot = int(np.argwhere(wrong)[0, 0])
+    return f"slot {slot}" if tick is None else f"slot {slot} after {tick} plies"
+
+
+def row(values: NDArray[Any], wrong: NDArray[np.bool_], tick: int | None = None) -> str:
+    """The first row of `values` that is `wrong`, and its place."""
+    return f"{values[np.argwhere(wrong)[0, 0]].tolist()} in {place(wrong, tick)}"

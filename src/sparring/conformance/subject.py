@@ -1,4 +1,4 @@
-"""What the conformance checks are given."""
+"""The game that the conformance checks receive, and its recorded matches."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from sparring.conformance.findings import Finding
 from sparring.conformance.recordings import Trace
 from sparring.conformance.watched_match import Line
+from sparring.games.compiled.game import CompiledGame
+from sparring.games.python.game import LoopedGame
 from sparring.games.spec import BatchedGame, GameSpec, Match
 
 Factory = Callable[[int], BatchedGame]
@@ -15,20 +17,20 @@ Factory = Callable[[int], BatchedGame]
 
 @dataclass
 class Subject:
-    """The game under test, and what was recorded of it.
+    """The game under test, and its recorded matches.
 
     All traces are from the one object `game`, so that the last has predecessors. A game in plain
-    Python has `new_match`, and lines: matches played without the batched protocol around them, each
-    by an object of its own.
+    Python has `new_match`, and lines: matches played without the batched protocol, each by an
+    object of its own.
     """
 
     factory: Factory
     game: BatchedGame
     seed: int
     matches: int
-    name: str | None = None  # by which other processes make it
+    name: str | None = None  # other processes make the game by it
     lines: list[Line] = field(default_factory=list)
-    broken: list[Finding] = field(default_factory=list)  # what was found while they were played
+    broken: list[Finding] = field(default_factory=list)  # findings while they were played
     traces: list[Trace] = field(default_factory=list)
 
     @property
@@ -37,8 +39,13 @@ class Subject:
 
     @property
     def new_match(self) -> Callable[[], Match] | None:
-        """What makes the objects of a game in plain Python."""
+        """Maker of the objects of a game in plain Python."""
         return getattr(self.game, "new_match", None)
+
+    @property
+    def offers_batches(self) -> bool:
+        """Whether the batched protocol is the user's own and not that of our wrappers."""
+        return type(self.game) not in (CompiledGame, LoopedGame)
 
     @property
     def trace(self) -> Trace:

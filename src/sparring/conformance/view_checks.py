@@ -1,18 +1,125 @@
-"""Checks of the recorded views: what must hold after every step of every match."""
+"""Checks of the views of a class that offers the batched protocol itself: their form, and what must
+hold in every position.
+"""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sparring.conformance.findings import Finding
-from sparring.conformance.recordings import Frame, difference, going_on
+from sparring.conformance.recordings import (
+    VIEWS,
+    Frame,
+    difference,
+    frames,
+    going_on,
+    place,
+    replay,
+    row,
+)
 from sparring.conformance.subject import Level, Subject
+from sparring.games.spec import BatchedGame, GameSpec
 
-_TOLERANCE = 1e-5  # of sums of float32 rewards
+_METHODS = (
+    "reset",
+    "step",
+    "win_or_block",
+    "observe_as",
+    "text",
+    "action_text",
+    "get_state",
+    "set_state",
+)
+
+
+def protocol(subject: Subject) -> Iterator[Finding]:
+    """The game has all methods of `BatchedGame`."""
+    missing = [name for name in _METHODS if not callable(getattr(subject.game, name, None))]
+    if missing:
+        others = {name for name in dir(subject.game) if not name.startswith("_")} - {
+            *VIEWS,
+            *_METHODS,
+        }
+        near = [
+            f"is {other} meant to be {name}?"
+            for name in missing
+            for other in difflib.get_close_matches(name, others, 1, 0.7)
+        ]
+        remedy = "; ".join(["write them as BatchedGame in sparring.games says", *near])
+        yield Finding(
+            "methods are missing",
+            f"none called {', '.join(missing)}",
+            "all of the batched protocol",
+            remedy,
+        )
+
+
+def shapes(subject: Subject) -> Iterator[Finding]:
+    """Shapes and types of the views, which must be arrays that can be kept."""
+    wrong = False
+    for name, (shape, dtype) in _expected_shapes(subject.spec, subject.game.num_slots).items():
+        view, expected = getattr(subject.game, name, None), f"{dtype} {shape}"
+        if not isinstance(view, np.ndarray):
+            wrong, got = True, "nothing" if view is None else type(view).__name__
+            yield Finding(
+                f"{name} is no array",
+                got,
+                expected,
+                "allocate the views once, when the game is made",
+            )
+        elif view.shape != shape or view.dtype != dtype:
+            wrong = True
+            yield Finding(
+                f"{name} has another shape or type",
+                f"{view.dtype} {view.shape}",
+                expected,
+                "allocate it as declared",
+            )
+    if not wrong and _share(subject.fresh(), subject.game):
+        yield Finding(
+            "two games share their arrays",
+            "shared memory",
+            "arrays of their own",
+            "make a new game whenever asked for one",
+        )
+
+
+def _share(made: BatchedGame, game: BatchedGame) -> bool:
+    return made is game or any(
+        np.shares_memory(getattr(made, name), getattr(game, name)) for name in VIEWS
+    )
+
+
+def _expected_shapes(spec: GameSpec, n: int) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    return {
+        "seat": ((n,), np.dtype(np.int64)),
+        "observation": ((n, *spec.observation_shape), np.dtype(spec.observation_dtype)),
+        "mask": ((n, spec.num_actions), np.dtype(np.bool_)),
+        "rewards": ((n, spec.num_players), np.dtype(np.float32)),
+        "terminated": ((n,), np.dtype(np.bool_)),
+        "truncated": ((n,), np.dtype(np.bool_)),
+        "plies": ((n,), np.dtype(np.int64)),
+    }
+
+
+def views_in_place(subject: Subject) -> Iterator[Finding]:
+    """The views are the same arrays for ever: others keep them."""
+    game, trace = subject.fresh(), subject.trace
+    kept = {name: getattr(game, name) for name in VIEWS}
+    replay(game, trace, trace.keys)
+    game.set_state(game.get_state())
+    for name, view in kept.items():
+        if getattr(game, name) is not view:
+            yield Finding(
+                f"{name} is replaced by another array",
+                "a new array",
+                "the same, overwritten",
+                f"assign to {name}[...]",
+            )
 
 
 def beginning(subject: Subject) -> Iterator[Finding]:
@@ -23,7 +130,7 @@ def beginning(subject: Subject) -> Iterator[Finding]:
             if np.any(first[name]):
                 yield Finding(
                     f"a new match has {name}",
-                    _values(first[name], first[name] != 0),
+                    row(first[name], first[name] != 0),
                     "zeros",
                     "clear them in reset",
                 )
@@ -31,11 +138,11 @@ def beginning(subject: Subject) -> Iterator[Finding]:
 
 def seats(subject: Subject) -> Iterator[Finding]:
     """`seat` names a player, in ended matches too."""
-    for tick, frame in _frames(subject):
+    for tick, frame in frames(subject.traces):
         wrong = (frame["seat"] < 0) | (frame["seat"] >= subject.spec.num_players)
         if np.any(wrong):
             got, expected = (
-                _values(frame["seat"], wrong, tick),
+                row(frame["seat"], wrong, tick),
                 f"0 to {subject.spec.num_players - 1}",
             )
             yield Finding(
@@ -45,13 +152,13 @@ def seats(subject: Subject) -> Iterator[Finding]:
 
 def legal_moves(subject: Subject) -> Iterator[Finding]:
     """Whoever has to decide can, also in the position at which a match is cut."""
-    for tick, frame in _frames(subject):
+    for tick, frame in frames(subject.traces):
         stuck = ~frame["terminated"] & ~frame["mask"].any(axis=1)
         if np.any(stuck):
             remedy = "end the match, or offer an action that passes"
             yield Finding(
                 "a match that goes on has no legal action",
-                f"none in {_place(stuck, tick)}",
+                f"none in {place(stuck, tick)}",
                 "at least one",
                 remedy,
             )
@@ -59,22 +166,22 @@ def legal_moves(subject: Subject) -> Iterator[Finding]:
 
 def endings(subject: Subject) -> Iterator[Finding]:
     """Ended matches stay as they ended, and show no position once they are terminated."""
-    for tick, frame in _frames(subject):
+    for tick, frame in frames(subject.traces):
         over = frame["terminated"]
         if np.any(both := over & frame["truncated"]):
             remedy = "truncate only what the rules have not ended"
             yield Finding(
-                "a match is terminated and truncated", _place(both, tick), "one of them", remedy
+                "a match is terminated and truncated", place(both, tick), "one of them", remedy
             )
         if np.any(moves := over & frame["mask"].any(axis=1)):
-            got = _values(frame["mask"], moves, tick)
+            got = row(frame["mask"], moves, tick)
             yield Finding(
                 "a terminated match has legal actions", got, "none", "clear the mask at the end"
             )
         if np.any(shown := over & frame["observation"].reshape(len(over), -1).any(axis=1)):
             yield Finding(
                 "a terminated match has an observation",
-                _place(shown, tick),
+                place(shown, tick),
                 "zeros",
                 "clear the observation at the end",
             )
@@ -88,7 +195,7 @@ def _changes_after_the_end(before: Frame, after: Frame, tick: int) -> Iterator[F
     if np.any(paid := after["rewards"].any(axis=1) & ended):
         yield Finding(
             "an ended match pays",
-            _values(after["rewards"], paid, tick),
+            row(after["rewards"], paid, tick),
             "0",
             "clear the rewards in each step",
         )
@@ -112,10 +219,10 @@ def lengths(subject: Subject) -> Iterator[Finding]:
         played = np.zeros(trace.num_matches, np.int64)
         for tick, frame in enumerate(trace.frames):
             if np.any(wrong := frame["plies"] != played):
-                expected = _values(played, wrong, tick)
+                expected = row(played, wrong, tick)
                 yield Finding(
                     "plies is wrong",
-                    _values(frame["plies"], wrong, tick),
+                    row(frame["plies"], wrong, tick),
                     expected,
                     "count one for each action",
                 )
@@ -123,93 +230,33 @@ def lengths(subject: Subject) -> Iterator[Finding]:
                 remedy = "truncate it there, or raise max_plies"
                 yield Finding(
                     "a match lasts too long",
-                    f"{_place(late, tick)} going on",
+                    f"{place(late, tick)} going on",
                     f"an end by ply {limit}",
                     remedy,
                 )
             if np.any(early := frame["truncated"] & (played < limit)):
                 remedy = "declare max_plies as it is applied"
                 yield Finding(
-                    "a match is cut early", _values(played, early, tick), f"{limit} plies", remedy
+                    "a match is cut early", row(played, early, tick), f"{limit} plies", remedy
                 )
             played += (trace.actions[tick] >= 0) if tick < len(trace.actions) else 0
 
 
-def ending_by_rules(subject: Subject) -> Iterator[Finding]:
-    """The rules end some match: what only the ply limit ends is won by nobody. Of matches that the
-    check cut short nobody knows.
-    """
-    cut_short = any(trace.cut_after for trace in subject.traces)
-    if not cut_short and not any(trace.frames[-1]["terminated"].any() for trace in subject.traces):
-        got = f"none of {sum(trace.num_matches for trace in subject.traces)} random matches within max_plies = {subject.spec.max_plies}"
-        remedy = "return ended = True from step when the match is decided, or raise max_plies"
-        yield Finding("no match ever ends", got, "some matches that end by the rules", remedy)
-
-
 def finite_rewards(subject: Subject) -> Iterator[Finding]:
     """Rewards are numbers."""
-    for tick, frame in _frames(subject):
+    for tick, frame in frames(subject.traces):
         if np.any(wrong := ~np.isfinite(frame["rewards"])):
-            got = _values(frame["rewards"], wrong, tick)
+            got = row(frame["rewards"], wrong, tick)
             yield Finding("a reward is not finite", got, "a number", "pay what can be added up")
 
 
-def zero_sum(subject: Subject) -> Iterator[Finding]:
-    """Rewards cancel in each step, where the game says that it is zero-sum."""
-    for tick, frame in _frames(subject):
-        with np.errstate(invalid="ignore"):  # not finite: a finding of its own
-            wrong = np.abs(frame["rewards"].sum(axis=1)) > _TOLERANCE
-        if subject.spec.zero_sum and np.any(wrong):
-            remedy = "pay the others the opposite, or declare zero_sum=False"
-            yield Finding(
-                "rewards do not cancel",
-                _values(frame["rewards"], wrong, tick),
-                "a sum of 0",
-                remedy,
-            )
-
-
-def declared_returns(subject: Subject) -> Iterator[Finding]:
-    """What a match pays a seat lies in the declared range."""
-    if subject.spec.returns is None:
-        return
-    low, high = subject.spec.returns
-    for trace in subject.traces:
-        with np.errstate(invalid="ignore"):
-            paid = np.sum([frame["rewards"] for frame in trace.frames], axis=0)
-        if np.any(wrong := (paid < low - _TOLERANCE) | (paid > high + _TOLERANCE)):
-            yield Finding(
-                "a match pays too much or too little",
-                _values(paid, wrong),
-                f"{low} to {high}",
-                "declare returns as they are",
-            )
-
-
-def _frames(subject: Subject) -> Iterator[tuple[int, Frame]]:
-    for trace in subject.traces:
-        yield from enumerate(trace.frames)
-
-
-def _place(wrong: NDArray[np.bool_], tick: int | None = None) -> str:
-    """Where the first of the `wrong` [n] or [n, …] is."""
-    slot = int(np.argwhere(wrong)[0, 0])
-    return f"slot {slot}" if tick is None else f"slot {slot} after {tick} plies"
-
-
-def _values(values: NDArray[Any], wrong: NDArray[np.bool_], tick: int | None = None) -> str:
-    """The first row of `values` that is `wrong`, and where it is."""
-    return f"{values[np.argwhere(wrong)[0, 0]].tolist()} in {_place(wrong, tick)}"
-
-
+FORM: Level = {"protocol": protocol, "shapes": shapes}
 CHECKS: Level = {
     "beginning": beginning,
     "seats": seats,
     "legal moves": legal_moves,
     "endings": endings,
     "lengths": lengths,
-    "ending by rules": ending_by_rules,
     "finite rewards": finite_rewards,
-    "zero-sum": zero_sum,
-    "returns": declared_returns,
 }
+KEPT: Level = {"views in place": views_in_place}
