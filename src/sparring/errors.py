@@ -75,6 +75,13 @@ class WorkerError(SparringError):
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """The remedy for a misspelt name: "did you mean 'x'?", or nothing when none is near."""
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else ""
+    """The remedy for a misspelt name: "did you mean 'x'?", or "" when none is near."""
+    near = near_name(name, names)
+    return f"did you mean {near!r}?" if near else ""
+
+
+def near_name(name: str, names: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
+    """The name that a misspelt one, or a synonym in full, means; "" when none is near."""
+    if synonyms and name in synonyms:
+        return synonyms[name]
+    return next(iter(difflib.get_close_matches(name, list(names), n=1, cutoff=0.65)), "")

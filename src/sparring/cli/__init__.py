@@ -1,8 +1,8 @@
-"""The `sparring` command: which command, which exit status, what goes to which stream.
+"""The `sparring` command: exit statuses and streams.
 
 Exit status: 0 done; 2 bad usage or configuration, one line on standard error and nothing written;
 130 stopped by Ctrl-C; 1 anything else. torch and the games are imported by the commands that need
-them, so that help and mistakes are answered at once.
+them, so that help and errors appear at once.
 """
 
 from __future__ import annotations
@@ -19,32 +19,31 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status; `argv` defaults to that of this process."""
-    _look_for_modules_here()
+    _import_from_current_directory()
     try:
         status = _answer(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        return _reader_has_gone()
+        return _output_closed()
 
 
-def _look_for_modules_here() -> None:
-    """Modules that a command line names, as in `train my_game:MyGame`, may lie in the current
-    directory.
+def _import_from_current_directory() -> None:
+    """Add the current directory to `sys.path`, for `train my_game:MyGame`.
 
-    Behind all others: what happens to lie there must not stand in for what is installed.
+    It comes last, so that files there cannot replace installed modules.
     """
     if not {"", os.getcwd()} & set(sys.path):
         sys.path.append(os.getcwd())
 
 
 def _answer(argv: list[str]) -> int:
-    """The command's exit status, after errors have been told in the way that suits each kind."""
+    """Exit status of the command; errors are printed in the way that suits each kind."""
     try:
         from sparring.cli.commands import run
 
         return run(argv)
-    except SystemExit as stop:  # tyro has printed the help
+    except SystemExit as stop:  # the help was printed
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         print("sparring: interrupted", file=sys.stderr)
@@ -59,16 +58,13 @@ def _answer(argv: list[str]) -> int:
         return 1
 
 
-def _reader_has_gone() -> int:
-    """Quiet if nobody reads our standard output any more, as in `sparring games | head -1`; else an
-    error like any other.
-    """
+def _output_closed() -> int:
+    """Exit status 1, without a message if our standard output was closed, as by `| head -1`."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # the interpreter flushes once more when it exits
+        # the interpreter flushes once more when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     else:
         traceback.print_exc()
     return 1

@@ -16,7 +16,7 @@ from sparring.evaluation import solved_positions as solved
 from sparring.opponents.players import NetworkPlayer
 from sparring.opponents.scripted import scripted_player, yardsticks
 
-BESIDE_ON_POSITIONS: Final = (
+POSITION_OPPONENTS: Final = (
     "random",
     "one_ply",
     "minimax:2",
@@ -31,7 +31,7 @@ def load_agent(found: FoundAgent) -> DQNAgent:
     return DQNAgent.load(found.path, game=found.game, network=found.network)
 
 
-def judge(
+def evaluate_matches(
     found: FoundAgent,
     opponents: Sequence[str],
     *,
@@ -71,13 +71,13 @@ def search_losses(found_agent: FoundAgent) -> dict[str, Any]:
     return {"lines": found.lines, "losses": found.losses, "seats": seats}
 
 
-def judge_positions(
+def evaluate_positions(
     found: FoundAgent, file: Path, others: Sequence[str], *, rows: solved.Rows, seed: int
 ) -> dict[str, Any]:
     """What the greedy agent and `others` make of solved positions: `{PLAYER: {"all" | "matters":
     {"n", ...}, "by_stones": {...}}}`.
 
-    Without `others` those of `BESIDE_ON_POSITIONS`. The figures of `random` are exact expectations;
+    Without `others` those of `POSITION_OPPONENTS`. The figures of `random` are exact expectations;
     those of others that break ties at random are of one draw, which `seed` gives.
     """
     agent = load_agent(found)
@@ -87,7 +87,7 @@ def judge_positions(
             got=f"an agent for {agent.spec.game}",
             expected=solved.GAME,
         )
-    players = [scripted_player(name, solved.GAME) for name in others or BESIDE_ON_POSITIONS]
+    players = [scripted_player(name, solved.GAME) for name in others or POSITION_OPPONENTS]
     positions = solved.load_positions(file, rows)
     game = solved.lay_out(positions)
     judged = {

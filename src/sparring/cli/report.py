@@ -47,7 +47,7 @@ def training_figures(result: TrainResult) -> dict[str, Any]:
 
 def print_training(result: TrainResult) -> None:
     """What the run came to, how strong its agent is, and what to type next."""
-    from sparring.cli.evaluate import judge
+    from sparring.cli.evaluate import evaluate_matches
 
     _say(
         f"{result.episodes:,} matches, {result.plies:,} plies and {result.updates:,} updates in all"
@@ -61,7 +61,7 @@ def print_training(result: TrainResult) -> None:
     if result.interrupted:
         return
     print_evaluation(
-        {"agent": str(found.path), **judge(found, (), matches=_STRENGTH_MATCHES, seed=0)}
+        {"agent": str(found.path), **evaluate_matches(found, (), matches=_STRENGTH_MATCHES, seed=0)}
     )
     _say("What next:")
     _say(f"  {command()} play {result.run}")

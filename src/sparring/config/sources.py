@@ -14,8 +14,14 @@ import tomli_w
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from sparring.config.schema import RESUMABLE, PolicyKwargs, TrainConfig, optional_fields
-from sparring.errors import ConfigurationError, FileFormatError, nearest
+from sparring.config.schema import (
+    RESUMABLE,
+    PolicyKwargs,
+    TrainConfig,
+    optional_fields,
+    synonyms,
+)
+from sparring.errors import ConfigurationError, FileFormatError, near_name, nearest
 
 AUTO: Final = "auto"
 ANY_GAME: Final = "any"  # stands for a game in the names of presets that suit all
@@ -274,11 +280,17 @@ def _expected(detail: ErrorDetails, field: str) -> str:
 def _unknown(loc: Sequence[int | str], where: str) -> ConfigurationError:
     *parents, name = map(str, loc)
     known = PolicyKwargs.model_fields if parents else TrainConfig.model_fields
+    others = {
+        other: setting.removeprefix("policy_kwargs.") if parents else setting
+        for other, setting in synonyms().items()
+        if setting.startswith("policy_kwargs.") or not parents
+    }
+    near = near_name(name.replace("-", "_"), known, others)
     return ConfigurationError(
         f"unknown setting{where}",
         got=repr(".".join([*parents, name])),
-        expected="one that `sparring train --help` lists",
-        remedy=nearest(name.replace("-", "_"), known),
+        expected="one that `sparring train --help-all` lists",
+        remedy=f"did you mean {near!r}?" if near else "",
     )
 
 

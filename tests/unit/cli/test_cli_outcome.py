@@ -88,7 +88,7 @@ def test_interrupted(
     assert main(["train", "tic_tac_toe", "--json"]) == 130
     said = capsys.readouterr()
     assert json.loads(said.out)["episodes"] == 100
-    assert said.err.endswith(f"go on with: sparring resume {result.run}\n")
+    assert said.err.endswith(f"Continue with: sparring resume {result.run}\n")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_game_that_goes_wrong_in_the_closing_table(
     def judge(*_: Any, **__: Any) -> Any:
         raise GameFault("game pig:Pig raised KeyError", record)
 
-    monkeypatch.setattr("sparring.cli.evaluate.judge", judge)
+    monkeypatch.setattr("sparring.cli.evaluate.evaluate_matches", judge)
     assert main(["train", "tic_tac_toe"]) == 1
     [line] = capsys.readouterr().err.splitlines()
     path = result.run / "faults" / "1.json"

@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sparring.config.schema import OPPONENT_NAMES, PolicyKwargs, TrainConfig, optional_fields
+from sparring.config.schema import PolicyKwargs, TrainConfig, optional_fields
 from sparring.config.sources import build_config, preset_names, resume_config, to_toml
 from sparring.errors import ConfigurationError, FileFormatError
-from sparring.opponents.scripted import SCRIPTED
 
 
 def complaint(**overrides: Any) -> str:
@@ -128,13 +127,11 @@ def test_an_unknown_setting_gets_the_nearest_name() -> None:
     assert complaint(n_epsodes=3).endswith("did you mean 'n_episodes'?")
     assert complaint(**{"batch-sise": 3}).endswith("did you mean 'batch_size'?")
     assert complaint(policy_kwargs={"duelling": True}).endswith("did you mean 'dueling'?")
+    assert complaint(lr=1).endswith("did you mean 'learning_rate'?")
+    assert complaint(ema=1).endswith("did you mean 'weight_averaging'?")
+    assert complaint(network="mlp").endswith("did you mean 'policy_kwargs.network'?")
+    assert complaint(policy_kwargs={"hidden": 1}).endswith("did you mean 'net_arch'?")
     assert "did you mean" not in complaint(xyz=1)
-
-
-def test_an_unknown_opponent_gets_the_nearest_name() -> None:
-    assert complaint(opponents={"snapshot": 1.0}).endswith("did you mean 'snapshots'?")
-    assert "all zero" in complaint(opponents={"self": 0.0, "random": 0.0})
-    assert set(OPPONENT_NAMES) == {"self", "snapshots", *SCRIPTED}
 
 
 def test_of_several_errors_the_first_is_told_and_unknown_names_come_first() -> None:
@@ -271,7 +268,9 @@ def test_auto_stands_for_none() -> None:
             dict, net_arch=st.lists(st.integers(1, 4096), min_size=1), dueling=st.booleans()
         ),
         opponents=st.dictionaries(
-            st.sampled_from(OPPONENT_NAMES), st.floats(min_value=1e-9, max_value=1e9), min_size=1
+            st.sampled_from(["self", "snapshots", "random", "minimax:4"]),
+            st.floats(min_value=1e-9, max_value=1e9),
+            min_size=1,
         ),
     )
 )

@@ -129,20 +129,20 @@ def test_what_names_no_network(name: str) -> None:
     [
         (
             {"channels": 64},
-            "policy_kwargs.channels is nothing to network mlp: got 64, expected net_arch, activation, dueling, atoms, noisy at most; "
-            "leave it",
+            "policy_kwargs.channels does not apply to network mlp: got 64, expected only net_arch, activation, dueling, atoms, noisy; "
+            "remove it or choose another policy_kwargs.network",
         ),
         (
             {"network": "resnet", "net_arch": [8]},
-            "policy_kwargs.net_arch is nothing to network resnet: got (8,), expected channels, blocks,",
+            "policy_kwargs.net_arch does not apply to network resnet: got (8,), expected only channels, blocks,",
         ),
         (
             {"network": "resnet", "arguments": {"a": 1}},
-            "policy_kwargs.arguments is nothing to network resnet: got {'a': 1}",
+            "policy_kwargs.arguments does not apply to network resnet: got {'a': 1}",
         ),
         (
             {"network": "m:f", "dueling": True},
-            "policy_kwargs.dueling is nothing to network m:f: got True, expected arguments at most",
+            "policy_kwargs.dueling does not apply to network m:f: got True, expected only arguments",
         ),
         (
             {"network": "resnet", "channels": 0},
@@ -158,7 +158,7 @@ def test_what_names_no_network(name: str) -> None:
         ),
         (
             {"chanels": 3},
-            "unknown setting: got 'policy_kwargs.chanels', expected one that `sparring train --help` lists; did you mean 'cha",
+            "unknown setting: got 'policy_kwargs.chanels', expected one that `sparring train --help-all` lists; did you mean 'cha",
         ),
     ],
 )

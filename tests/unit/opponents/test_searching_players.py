@@ -21,6 +21,7 @@ from sparring.games.faults import play_again
 from sparring.games.python.game import LoopedGame
 from sparring.games.spec import BatchedGame
 from sparring.opponents.pool import check_shares
+from sparring.opponents.pool import check_shares
 from sparring.opponents.scripted import is_scripted, scripted_player, search_forms
 from sparring.rollout import rollout_worker
 
@@ -132,7 +133,7 @@ def test_names() -> None:
         ):
             scripted_player(name)
         with pytest.raises(ConfigurationError, match="expected minimax:1 to minimax:12"):
-            build_config(overrides={"opponents": {name: 1.0}})
+            check_shares({name: 1.0}, "connect_four", 4)
     for name in ("mcts:0", "mcts:100001", "mcts:1e3", f"mcts:{10**4000}"):
         with pytest.raises(ConfigurationError, match="expected mcts:1 to mcts:100000"):
             scripted_player(name)

@@ -1,0 +1,263 @@
+"""Commands about agents: `evaluate`, `tournament`, `play`, `plot`.
+
+torch and the games are imported only after the command line was checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from sparring.cli.options import (
+    Argument,
+    Form,
+    Option,
+    auto_number,
+    choice,
+    parse_all,
+    switch,
+    whole_number,
+)
+from sparring.cli.streams import print_json, progress_on_stderr
+from sparring.cli.train_options import JSON
+from sparring.errors import InputError
+
+_AGENT: Final = Argument("agent", "AGENT", "Agent file or run name.")
+_LOADING: Final = (
+    Option("game", "The agent's game; naming module:Class allows importing it.", "NAME"),
+    Option("network", "The agent's network, if it is your own: module:factory.", "NAME"),
+    Option("runs_dir", "Directory that holds all runs.", "DIR", default="runs", absent="runs"),
+)
+_SEED: Final = Option(
+    "seed", "Random seed: same seed, same matches.", "INT", whole_number, default="0", absent=0
+)
+_WHOLE: Final = "INT"
+
+EVALUATE: Final = Form(
+    "Evaluate an agent: greedy matches from varied openings, solved positions, or every line of "
+    "play.",
+    [_AGENT],
+    {
+        "options": [
+            Option(
+                "opponent",
+                "random, one_ply, minimax:4 (4 plies), mcts:100 (100 playouts per move), "
+                "ludo:greedy or ludo:racer; may be repeated. Default: the game's standard "
+                "opponents; with --positions random, one_ply and minimax:2, :4, :6, :8.",
+                "NAME",
+                takes="repeated",
+                absent=(),
+            ),
+            Option(
+                "matches",
+                "Matches against each opponent.",
+                _WHOLE,
+                whole_number,
+                default="1000",
+            ),
+            Option(
+                "opening_plies",
+                "Random plies at the start of a match; auto: 4, fewer in short games.",
+                "INT|auto",
+                auto_number,
+                default="auto",
+            ),
+            _SEED,
+            Option(
+                "positions",
+                "File of solved Connect Four positions: how often does the agent keep the win or "
+                "draw? Matches are then played only with --matches.",
+                "FILE",
+            ),
+            Option(
+                "rows",
+                "Rows of that file to use: all, odd or even; the first row is odd.",
+                "NAME",
+                choice("all", "odd", "even"),
+                default="all",
+                absent="all",
+            ),
+            switch("exhaustive", "Try every line of play against the agent; for small games."),
+            *_LOADING,
+            JSON,
+        ]
+    },
+)
+
+
+def evaluate(argv: Sequence[str], prog: str) -> int:
+    """Answer `sparring evaluate`."""
+    given = parse_all(EVALUATE, argv, prog=prog)
+    if given.positions is None and given.rows != "all":
+        raise InputError("--rows", got=given.rows, expected="--positions FILE with it")
+    from sparring.cli.agents import find_agent
+
+    found = find_agent(given.agent, given.runs_dir, game=given.game, network=given.network)
+    from sparring.cli import evaluate as evaluation
+    from sparring.cli import report
+
+    figures: dict[str, Any] = {"agent": str(found.path)}
+    if given.exhaustive:
+        figures["exhaustive"] = evaluation.search_losses(found)
+    if given.positions is not None:
+        figures["positions"] = evaluation.evaluate_positions(
+            found, Path(given.positions), given.opponent, rows=given.rows, seed=given.seed
+        )
+    plays = (
+        not given.exhaustive or bool(given.opponent)
+        if given.positions is None
+        else given.matches is not None
+    )
+    if plays:
+        figures |= evaluation.evaluate_matches(
+            found,
+            given.opponent,
+            matches=1000 if given.matches is None else given.matches,
+            seed=given.seed,
+            opening_plies=given.opening_plies,
+        )
+    if given.json:
+        print_json(figures)
+    else:
+        report.print_evaluation(figures)
+    return 0
+
+
+TOURNAMENT: Final = Form(
+    "Round robin of agents and scripted players from the same openings, with Elo ratings.",
+    [Argument("agents", "AGENT", "Agent files or run names.", many=True)],
+    {
+        "options": [
+            Option(
+                "opponent",
+                "one_ply, minimax:4, mcts:100, ...; may be repeated; random always takes part. "
+                "Default: the game's standard opponents.",
+                "NAME",
+                takes="repeated",
+                absent=(),
+            ),
+            switch("snapshots", "Add the snapshots in the latest checkpoint of each run."),
+            Option(
+                "matches",
+                "Matches per pair.",
+                _WHOLE,
+                whole_number,
+                default="200",
+                absent=200,
+            ),
+            _SEED,
+            Option("picture", "Draw the payoff matrix; needs sparring[plot].", "FILE.png"),
+            *_LOADING,
+            JSON,
+        ]
+    },
+)
+
+
+def tournament(argv: Sequence[str], prog: str) -> int:
+    """Answer `sparring tournament`."""
+    given = parse_all(TOURNAMENT, argv, prog=prog)
+    from sparring.cli import report
+    from sparring.cli.agents import find_agent
+
+    found = [
+        find_agent(agent, given.runs_dir, game=given.game, network=given.network)
+        for agent in given.agents
+    ]
+    from sparring.cli.tournament import compete
+
+    with progress_on_stderr(given.json):  # a game may print
+        figures = compete(
+            found,
+            given.opponent,
+            snapshots=given.snapshots,
+            matches=given.matches,
+            seed=given.seed,
+            picture=None if given.picture is None else Path(given.picture),
+        )
+    if given.json:
+        print_json(figures)
+    else:
+        report.print_tournament(figures)
+    return 0
+
+
+PLAY: Final = Form(
+    "Play against an agent in the terminal.",
+    [_AGENT],
+    {
+        "options": [
+            Option(
+                "opponent",
+                "Who plays the other seats: agent, snapshot:N of its run, or a scripted player.",
+                "NAME",
+                default="agent",
+                absent="agent",
+            ),
+            Option(
+                "seat",
+                "Seat you play; the opponent plays the others.",
+                _WHOLE,
+                whole_number,
+                default="0",
+                absent=0,
+            ),
+            switch("values", "Show the agent's Q-values for your moves at every turn."),
+            Option(
+                "seed",
+                "Random seed: same seed and moves, same dice.",
+                _WHOLE,
+                whole_number,
+                default="random",
+            ),
+            *_LOADING,
+        ]
+    },
+)
+
+
+def play(argv: Sequence[str], prog: str) -> int:
+    """Answer `sparring play`."""
+    given = parse_all(PLAY, argv, prog=prog)
+    from sparring.cli.agents import find_agent
+
+    found = find_agent(given.agent, given.runs_dir, game=given.game, network=given.network)
+    from sparring.cli import play as playing
+
+    playing.play(
+        found,
+        opponent=given.opponent,
+        seat=given.seat,
+        seed=given.seed,
+        show_values=given.values,
+    )
+    return 0
+
+
+PLOT: Final = Form(
+    "Plot a run: learning curves, win rates, ratings and the payoff matrix.",
+    [Argument("run", "RUN", "Run name or run directory; it may still be training.")],
+    {
+        "options": [
+            Option("out", "Directory for the PNG files; default: plots in the run's.", "DIR"),
+            Option("runs_dir", "Directory that holds all runs.", "DIR", absent="runs"),
+            JSON,
+        ]
+    },
+)
+
+
+def plot(argv: Sequence[str], prog: str) -> int:
+    """Answer `sparring plot`."""
+    given = parse_all(PLOT, argv, prog=prog)
+    from sparring.storage.run_directory import find_run
+
+    run = find_run(given.runs_dir, given.run)
+    with progress_on_stderr(given.json):
+        from sparring.cli import plot as plotting
+
+        figures = plotting.plot(run, Path(given.out) if given.out else run / "plots")
+    if given.json:
+        print_json(figures)
+    return 0

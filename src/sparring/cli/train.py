@@ -1,0 +1,59 @@
+"""`sparring train` and `sparring resume`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sparring.cli.streams import print_json, progress_on_stderr
+from sparring.cli.train_options import parse_resume, parse_train
+
+if TYPE_CHECKING:
+    from sparring.training import TrainResult
+
+
+def train(argv: Sequence[str], prog: str) -> int:
+    """Answer `sparring train`; an unknown game is reported without waiting for torch."""
+    order = parse_train(argv, prog=prog)
+    from sparring.games import spec_of
+
+    spec_of(order.config.game)
+    with progress_on_stderr(order.json):
+        from sparring import training
+
+        result = training.train(order.config)
+    return _report(result, as_json=order.json)
+
+
+def resume(argv: Sequence[str], prog: str) -> int:
+    """Answer `sparring resume`; an unknown run is reported without waiting for torch."""
+    order = parse_resume(argv, prog=prog)
+    from sparring.storage.run_directory import RunDirectory
+
+    with RunDirectory.open(order.runs_dir, order.run):
+        pass
+    with progress_on_stderr(order.json):
+        from sparring import training
+
+        result = training.resume(order.run, runs_dir=order.runs_dir, overrides=order.overrides)
+    return _report(result, as_json=order.json)
+
+
+def _report(result: TrainResult, *, as_json: bool) -> int:
+    from sparring.cli import report
+    from sparring.storage.run_directory import FAULTS
+    from sparring.training import faults_saved
+
+    if as_json:
+        print_json(report.training_figures(result))
+    else:
+        with faults_saved(result.run / FAULTS):
+            report.print_training(result)
+    if result.interrupted:
+        print(
+            f"sparring: interrupted; saved. Continue with: {report.command()} resume {result.run}",
+            file=sys.stderr,
+        )
+        return 130
+    return 0
