@@ -21,7 +21,6 @@ from sparring.games.faults import play_again
 from sparring.games.python.game import LoopedGame
 from sparring.games.spec import BatchedGame
 from sparring.opponents.pool import check_shares
-from sparring.opponents.pool import check_shares
 from sparring.opponents.scripted import is_scripted, scripted_player, search_forms
 from sparring.rollout import rollout_worker
 
