@@ -1,5 +1,5 @@
-"""What README and docs tell people to type is typed here, in order, in an empty directory; only
-lengths and hardware are cut down.
+"""Every command and every Python block of README and docs, run in order in an empty directory;
+only lengths and hardware are cut down.
 """
 
 from __future__ import annotations
@@ -21,18 +21,14 @@ PAGES = sorted(
     str(path.relative_to(ROOT)) for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))
 )
 
-# What takes minutes, or hardware that a test cannot count on.
+# Options that take minutes, or hardware that a test cannot count on.
 SMALLER = {"--n-episodes": "150", "--num-workers": "1", "--device": "cpu"}
-NOT_TYPED = (
-    "git ",
-    "make ",
-    "pip ",
-    "python ",
-)  # getting and installing it, which the continuous integration does
+# Getting and installing it, which .ci/run does.
+NOT_TYPED = ("git ", "make ", "pip ", "python ", "python3 ")
 
 
 def fences(page: str) -> Iterator[tuple[str, str, str]]:
-    """Language, text and the paragraph before each block of a page."""
+    """Language, text and preceding paragraph of each block of a page."""
     parts = re.split(
         r"^```(\w*)\n(.*?)^```\n",
         (ROOT / page).read_text(encoding="utf-8"),
@@ -51,9 +47,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 def shortened(words: list[str]) -> list[str]:
-    """The same command with fewer matches, one worker, and on the CPU; of the benchmark one part,
-    in short slices.
-    """
+    """The same command with fewer matches, one worker, on the CPU; one short part of `bench`."""
     words = [str(ROOT / word) if word.startswith("tests/data/") else word for word in words]
     if words[0] == "bench":
         return [*words, "--part", "games", "--seconds", "0.02"]
