@@ -28,7 +28,7 @@ from sparring.user_code import name_of as factory_name
 
 @dataclass(frozen=True)
 class Training:
-    """What an agent has while it can be trained; `n_steps` and `gamma` count own decisions."""
+    """Parts of an agent that can be trained; `n_steps` and `gamma` count own decisions."""
 
     learner: Learner
     replay: Replay | DeviceReplay

@@ -101,15 +101,18 @@ def resnet(
 
 
 def _head(spec: GameSpec, *, dueling: bool, atoms: int, noisy: bool) -> Callable[[int], QHead]:
-    """What makes the last layers, given the units before them; several atoms share out the range of
-    returns that the game declares.
+    """Factory of the last layers, given the number of units before them.
+
+    Several atoms are spread evenly over the range of returns that the game declares.
     """
     _check_count("atoms", atoms, MOST_ATOMS)
     if atoms > 1 and spec.returns is None:
         raise ConfigurationError(
-            f"atoms of a network for {spec.name}", got=atoms, expected="1, as the game does not declare the range of its returns",
+            f"atoms of a network for {spec.name}",
+            got=atoms,
+            expected="1, as the game does not declare the range of its returns",
             remedy="declare GameSpec.returns, or leave atoms out",
-        )  # fmt: skip
+        )
     support = (*spec.returns, atoms) if atoms > 1 and spec.returns is not None else None
     return partial(
         QHead, num_actions=spec.num_actions, dueling=dueling, support=support, noisy=noisy
@@ -120,9 +123,11 @@ def _check_board(network: str, spec: GameSpec) -> None:
     if len(spec.observation_shape) != 3:
         shape = f"shape {spec.observation_shape}"
         raise ConfigurationError(
-            f"network {network} cannot see {spec.name}", got=f"observations of {shape}", expected="[planes, rows, columns]",
+            f"network {network} cannot see {spec.name}",
+            got=f"observations of {shape}",
+            expected="[planes, rows, columns]",
             remedy="choose network mlp",
-        )  # fmt: skip
+        )
 
 
 def _check_units(what: str, layers: Any) -> None:
@@ -135,11 +140,13 @@ def _check_units(what: str, layers: Any) -> None:
 
 
 def _activation(network: str, activation: Any) -> type[nn.Module]:
-    """What is behind each hidden layer; agent files may name anything."""
+    """Activation after each hidden layer; agent files may name anything."""
     if not isinstance(activation, str) or activation not in ACTIVATIONS:
         raise ConfigurationError(
-            f"activation of network {network}", got=f"{activation!r:.60}", expected=f"one of {', '.join(ACTIVATIONS)}"
-        )  # fmt: skip
+            f"activation of network {network}",
+            got=f"{activation!r:.60}",
+            expected=f"one of {', '.join(ACTIVATIONS)}",
+        )
     return ACTIVATIONS[activation]
 
 
@@ -165,7 +172,7 @@ class QNetwork(nn.Module, ABC):
 
     @abstractmethod
     def hidden(self, observation: Tensor) -> Tensor:
-        """What the last layers see, [B, units]."""
+        """Input of the last layers, [B, units]."""
 
     def infer(self, observation: Tensor) -> Tensor:
         """`forward` without a gradient by the fastest way there is, equal but for rounding."""

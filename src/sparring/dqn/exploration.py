@@ -1,4 +1,4 @@
-"""How an action is chosen from Q-values, and how the rate of random actions falls."""
+"""Epsilon-greedy choice of actions, and the schedule of epsilon."""
 
 from __future__ import annotations
 

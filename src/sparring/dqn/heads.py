@@ -141,7 +141,7 @@ def fill_noise(network: nn.Module, numbers: Tensor) -> None:
 
 
 def noise_size(network: nn.Module) -> int:
-    """How many random numbers the noise of a network takes; 0 for one without noisy layers."""
+    """Number of random numbers for the noise of a network; 0 without noisy layers."""
     return sum(noise.numel() for noise in _noise(network))
 
 

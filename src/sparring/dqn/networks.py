@@ -27,7 +27,7 @@ class NetworkSpec:
     """A network by its factory and the plain arguments (JSON values) that it takes.
 
     `factory` is a name in `FACTORIES`, or `module:factory` for one that users bring
-    (`own_networks.py`).
+    (`user_networks.py`).
     """
 
     factory: str = "mlp"

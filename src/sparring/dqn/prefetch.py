@@ -65,7 +65,7 @@ class Prefetcher:
 
     @contextmanager
     def prefetching(self, replay: Replay, beta: float, *, wanted: bool) -> Iterator[None]:
-        """Context during which a thread, if there is one, samples the next minibatch if `wanted`."""
+        """Context in which a thread, if any, samples the next minibatch if `wanted`."""
         sampling = (
             self._thread.submit(self._sample, replay, beta) if self._thread and wanted else None
         )

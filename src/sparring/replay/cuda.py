@@ -1,5 +1,4 @@
-"""`replay.py` on a device: rows lie there, and minibatches are picked, relabelled and taken apart
-there.
+"""`replay.py` on a device, where rows are stored, sampled, relabelled and split into fields.
 
 Rows are bytes to the device, too: a field is a slice of them that is read as another dtype, and a
 symmetry of the game is a permutation of a row's bytes, but for the action, whose number has another
@@ -110,9 +109,7 @@ class DeviceReplay:
         )
 
     def update(self, indices: Tensor, td_errors: Tensor, failed: Tensor) -> None:
-        """Tell the sampler how wrong the network was about a minibatch, unless `failed` [] says
-        that the step was none.
-        """
+        """Update priorities from TD errors, unless `failed` [] is not 0."""
         self._sampler.update(indices, td_errors, failed)
 
     def _field(self, rows: Tensor, name: str) -> Tensor:
@@ -144,8 +141,11 @@ def _permuted_bytes(dtype: np.dtype[Any], symmetry: RandomSymmetry) -> NDArray[n
     """[S, itemsize]: where each byte of a relabelled row was before."""
     bytes_ = np.tile(np.arange(dtype.itemsize), (len(symmetry.action), 1))
     tables = {
-        "observation": symmetry.observation, "next_observation": symmetry.observation, "mask": symmetry.action, "next_mask": symmetry.action
-    }  # fmt: skip
+        "observation": symmetry.observation,
+        "next_observation": symmetry.observation,
+        "mask": symmetry.action,
+        "next_mask": symmetry.action,
+    }
     for name, table in tables.items():
         field, offset = dtype[name], offset_of(dtype, name)
         width = field.base.itemsize

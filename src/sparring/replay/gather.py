@@ -63,7 +63,7 @@ class Gatherer:
         )
 
     def allocate(self, batch_size: int) -> Columns:
-        """Room for minibatches of `batch_size`: each field that an update needs, action as int64
+        """Buffers for minibatches of `batch_size`: each field that an update needs, action as int64
         and sign as float32, as torch has them.
         """
         observations = batch_size, *self._observation.shape
@@ -115,23 +115,24 @@ class Gatherer:
         if not _gather(*arguments):
             got = f"{indices.min()} to {indices.max()}"
             raise IndexError(
-                f"a row that is not in the replay buffer: got indices {got}, expected 0 to {size - 1}"
+                f"row not in the replay buffer: got indices {got}, expected 0 to {size - 1}"
             )
 
 
 @njit(cache=True, nogil=True)
 def _gather(
     size: Any, indices: Any, choices: Any, offsets: Any,
-    elements: Any, bytes_: Any, ints: Any, floats: Any, observation_table: Any, action_table: Any, new_name: Any,
-    observation: Any, next_observation: Any, next_mask: Any, sign: Any, action: Any, version: Any, R: Any, discount: Any,
+    elements: Any, bytes_: Any, ints: Any, floats: Any,
+    observation_table: Any, action_table: Any, new_name: Any,
+    observation: Any, next_observation: Any, next_mask: Any,
+    sign: Any, action: Any, version: Any, R: Any, discount: Any,
 ) -> Any:  # fmt: skip
     """False, and nothing done, if an index is out of range."""
     for index in indices:
         if index < 0 or index >= size:
             return False
-    version[0] = _touch(
-        indices, bytes_
-    )  # a use of the answer, without which the compiler would leave the call out
+    # The result is used, as the compiler would leave out the call otherwise.
+    version[0] = _touch(indices, bytes_)
     _relabel(indices, choices, elements, offsets[0], observation_table, observation)
     _relabel(indices, choices, elements, offsets[1], observation_table, next_observation)
     _relabel(indices, choices, bytes_, offsets[2], action_table, next_mask)
@@ -179,12 +180,8 @@ def _relabel(indices: Any, choices: Any, rows: Any, first: Any, tables: Any, new
                 new[i, j] = rows[row, first + np.uint64(tables[choice, j])]
 
 
-# Relabels the rows of a minibatch by the declared symmetries of the game: more positions from the
-# same matches.
-
-
 class RandomSymmetry:
-    """Gives each row of a minibatch one of the game's relabellings, or leaves it as it is, all
+    """Relabels each row of a minibatch by a random symmetry of the game, or by the identity, all
     equally likely.
 
     Both observations, both masks and the action of a row are relabelled alike, so the row stays a
@@ -221,5 +218,6 @@ def _require_permutation(spec: GameSpec, what: str, table: tuple[int, ...], size
     # Compiled code reads through these tables without looking at bounds.
     if sorted(table) != list(range(size)):
         raise GameError(
-            f"a symmetry of {spec.name} is no relabelling: got {len(table)} entries for {what}, expected each of 0 to {size - 1} once"
+            f"a symmetry of {spec.name} is no relabelling: got {len(table)} entries for {what}, "
+            f"expected each of 0 to {size - 1} once"
         )

@@ -15,8 +15,7 @@ from sparring.replay.samplers import Sampler
 
 @dataclass(frozen=True)
 class Minibatch:
-    """B transitions of which `indices` [B] says where they lie and `weights` [B] are the importance
-    weights.
+    """B transitions with their `indices` [B] in the buffer and importance `weights` [B].
 
     `rows[name]` [B, ...] is a field of the transition layout: an array of its own for each field
     that an update needs.
@@ -80,7 +79,7 @@ class Replay:
         self._gatherer.gather(batch.indices, choices, batch.views, size=size)
 
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.float32]) -> None:
-        """Tell the sampler how wrong the network was about a minibatch."""
+        """Update priorities from TD errors."""
         self._sampler.update(indices, td_errors)
 
     def get_state(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Which rows of the replay buffer a minibatch is made of, uniformly or by priority.
+"""Sampling of rows of the replay buffer, uniformly or by priority.
 
-A sampler knows places, never rows: it is told which were written (`on_insert`), picks some
-(`sample`), and hears how wrong the network was about them (`update`). Everything follows from the
+A sampler knows indices, never rows: it receives those of written rows (`on_insert`), samples some
+(`sample`), and receives their TD errors (`update`). Everything follows from the
 order of these calls and from the generator that is handed in.
 
 The compiled functions call nothing outside of this file, because Numba's cache on disk does not
@@ -124,7 +124,8 @@ class PrioritizedSampler:
         )
         if bad:
             raise NumericalError(
-                f"{bad} of {len(td_errors)} td errors are not finite; a lower learning_rate may help"
+                f"{bad} of {len(td_errors)} td errors are not finite; "
+                "a lower learning_rate may help"
             )
         if misplaced:
             raise IndexError(
@@ -219,9 +220,6 @@ def _prioritize(
 # A parent is always recomputed as the float64 sum of its two children, never adjusted by a
 # difference. So no error builds up however many updates there were, nothing has to be rebuilt, and
 # the tree is a function of its leaves alone: equal leaves, equal bits.
-#
-# The compiled functions call nothing outside of this file, because Numba's cache on disk does not
-# notice a change elsewhere.
 
 
 class SumTree:
@@ -259,7 +257,7 @@ class SumTree:
         if not _set(self._nodes, self.capacity, indices, values):
             got = f"{indices.min()} to {indices.max()}"
             raise IndexError(
-                f"a place that is not in the sum tree: got indices {got}, expected 0 to {self.capacity - 1}"
+                f"place not in the sum tree: got indices {got}, expected 0 to {self.capacity - 1}"
             )
 
     def fill(self, first: int, count: int, value: float) -> None:

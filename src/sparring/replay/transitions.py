@@ -40,7 +40,7 @@ def transition_dtype(spec: GameSpec) -> np.dtype[Any]:
 
 
 def offset_of(layout: np.dtype[Any], name: str) -> int:
-    """Where in a row of `layout` a field begins, in bytes."""
+    """Offset of a field in a row of `layout`, in bytes."""
     assert layout.fields is not None
     return layout.fields[name][1]
 

@@ -11,8 +11,9 @@ import pytest
 from numba import njit, vectorize
 from numba.core.dispatcher import Dispatcher
 
+from sparring.games.arrays import Slots
 from sparring.games.compiled import jit
-from sparring.games.compiled.jit import compiled, fingerprint, interpreted
+from sparring.games.compiled.jit import compiled, fingerprint, interpreted, lent
 
 RULES = """
 import math
@@ -211,3 +212,31 @@ def test_the_fingerprint_tells_helpers_from_each_other():
 def test_what_cannot_be_described_is_no_other_processs(value):
     here, elsewhere = reading("thing", thing=value)
     assert here != elsewhere
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_arrays_are_lent_with_and_without_the_private_parts_of_numba(private, monkeypatch):
+    if not private:
+        monkeypatch.setattr(jit, "_StructProxy", None)
+    assert jit._can_drop_owner() is private
+
+    @njit
+    def count(slots):
+        own = lent(slots)
+        for slot in range(own.plies.shape[0]):
+            own.plies[slot] += slot
+        return own.plies.sum()
+
+    plies = np.arange(3)
+    fields = dict.fromkeys(Slots._fields, np.zeros(3, np.int64))
+    assert count(Slots(**{**fields, "plies": plies})) == 6
+    assert plies.tolist() == [0, 2, 4]
+
+
+def test_without_private_knowledge_of_signatures_code_is_not_shared_between_processes():
+    class Dispatcher:  # has no `_can_compile`
+        targetoptions, locals, signatures = {}, {}, []
+
+    description = list(jit._describe_options(Dispatcher(), {}))
+    assert repr(jit._UNKNOWN) in description
+    assert repr(jit._UNKNOWN) not in list(jit._describe_options(compiled_by_hand, {}))

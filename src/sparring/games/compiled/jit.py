@@ -23,13 +23,17 @@ from types import (
 )
 from typing import Any
 
+import numba
 import numpy as np
 from numba import njit
 from numba import types as numba_types
-from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic, overload
 
 from sparring.games.arrays import Slots
+
+_Dispatcher: Any = type(njit(lambda: None))  # class of compiled functions
+# Private; see `_can_drop_owner`.
+_StructProxy: Any = getattr(getattr(numba.core, "cgutils", None), "_StructProxy", None)
 
 _FOREIGN = (
     "numpy",
@@ -87,7 +91,7 @@ def interpreted(function: Function) -> Any:
     """`function` in plain Python, with the compiled functions that it reaches, those of
     `sparring.games.rng` excepted.
     """
-    return _relink(function, lambda copy: copy, (FunctionType, Dispatcher), {})
+    return _relink(function, lambda copy: copy, (FunctionType, _Dispatcher), {})
 
 
 def fingerprint(*functions: Function) -> str:
@@ -144,7 +148,7 @@ def _relink(
 
 
 def _plain(value: Any) -> Any:
-    return value.py_func if isinstance(value, Dispatcher) else value
+    return value.py_func if isinstance(value, _Dispatcher) else value
 
 
 def _package(value: Any) -> str:
@@ -165,8 +169,8 @@ def _describe(value: Any, names: tuple[str, ...], seen: _Seen) -> Iterator[str]:
     """Texts that differ if the machine code made with `value` may differ, in a function that reads
     attributes of these `names`.
     """
-    if isinstance(value, (FunctionType, Dispatcher)) and _package(value) not in _FOREIGN:
-        yield from _describe_options(value if isinstance(value, Dispatcher) else _BY_US, seen)
+    if isinstance(value, (FunctionType, _Dispatcher)) and _package(value) not in _FOREIGN:
+        yield from _describe_options(value if isinstance(value, _Dispatcher) else _BY_US, seen)
         yield from _describe_once(_plain(value), (), seen, _describe_function)
     elif isinstance(value, MethodType):
         yield from _describe((value.__func__, value.__self__), names, seen)
@@ -206,8 +210,16 @@ def _describe_function(function: FunctionType, _: tuple[str, ...], seen: _Seen) 
 
 
 def _describe_options(dispatcher: Any, seen: _Seen) -> Iterator[str]:
-    """How a function is compiled, and for which types only, where that is declared."""
-    declared = None if dispatcher._can_compile else tuple(map(str, dispatcher.signatures))
+    """Options of a compiled function, and its declared signatures, if any.
+
+    Without Numba's private `_can_compile`, declared signatures cannot be told from those that were
+    compiled on demand: the description is then of this process only.
+    """
+    declared: Any = None
+    if not hasattr(dispatcher, "_can_compile"):
+        declared = _UNKNOWN
+    elif not dispatcher._can_compile:
+        declared = tuple(map(str, dispatcher.signatures))
     yield from _describe((dispatcher.targetoptions, dispatcher.locals, declared), (), seen)
 
 
@@ -287,8 +299,15 @@ def _without_owner(context: Any, array: Any) -> Any:
     return array(array), make
 
 
+def _can_drop_owner() -> bool:
+    """True if Numba has the private parts that `_without_owner` uses."""
+    return hasattr(_StructProxy, "_getvalue")
+
+
 @overload(lent)
 def _lent(slots: Any) -> Any:
+    if not _can_drop_owner():
+        return lambda slots: slots
     own: Any = _without_owner
 
     def compiled(slots: Any) -> Any:
