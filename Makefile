@@ -1,30 +1,42 @@
-# Everything works on a machine with only Python 3.11+, pip and make: the first target makes the environment.
+# Everything works on a machine with only Python 3.11+, pip and make: each target first makes the
+# environment that it needs.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt
+RUNTIME := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
 
 .PHONY: train test check install clean
 
-train: $(STAMP)
+train: $(RUNTIME)
 	$(BIN)/sparring train connect_four --preset quick
 
-test: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
+# worksteal keeps the tests of a file in one process, so that they share its fixtures.
+test: $(DEV)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
-check: $(STAMP)
+check: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/unit/test_rooms.py
 
-install: $(STAMP)
+install: $(DEV)
 
 # torch first and pinned: left to itself, pip may take a newer build with gigabytes of CUDA packages.
-$(STAMP): pyproject.toml requirements/constraints.txt
+$(RUNTIME): pyproject.toml requirements/constraints.txt
+	@echo "Installing Sparring and what it runs on (torch, numba, numpy, ...)"
+	@echo "into $(VENV): about 1300 MB there, and some minutes of downloads."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[dev]'
+	$(PIP) torch
+	$(PIP) -e .
+	touch $@
+
+$(DEV): $(RUNTIME)
+	@echo "Installing what checks and tests need (pytest, mypy, ruff, OpenSpiel, PettingZoo, ...)"
+	@echo "into $(VENV): about 550 MB more."
+	$(PIP) -e '.[dev]'
 	touch $@
 
 clean:

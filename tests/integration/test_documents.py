@@ -22,7 +22,7 @@ PAGES = sorted(
 )
 
 # Options that take minutes, or hardware that a test cannot count on.
-SMALLER = {"--n-episodes": "150", "--num-workers": "1", "--device": "cpu"}
+SMALLER = {"--n-episodes": "150", "--eval-matches": "20", "--num-workers": "1", "--device": "cpu"}
 # Getting and installing it, which .ci/run does.
 NOT_TYPED = ("git ", "make ", "pip ", "python ", "python3 ")
 
