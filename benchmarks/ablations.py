@@ -204,7 +204,7 @@ def show(settings: Settings, found: Mapping[str, Record]) -> None:
     (settings.out / "table.md").write_text(
         "\n".join(markdown(settings, found)) + "\n", encoding="utf-8"
     )
-    from sparring.plot.dots import save_dots  # matplotlib is an extra
+    from dots import save_dots  # matplotlib is an extra
 
     even = [record["even"] for record in found.values()]
     save_dots(

@@ -49,7 +49,6 @@ def test_all_pictures_of_a_run_that_somebody_has_locked(
     assert figures["pictures"].keys() | figures["skipped"].keys() == {
         "learning",
         "opponents",
-        "rating",
         "payoff",
     }
     assert figures["pictures"].keys() >= {"learning", "opponents", "payoff"}
@@ -74,7 +73,6 @@ def test_what_is_missing_is_said_in_a_line(
     assert capsys.readouterr().out.splitlines() == [
         f"learning: {young}/plots/learning.png",
         "opponents: skipped, the metrics have no win rates yet",
-        "rating: skipped, the metrics have no ratings",
         "payoff: skipped, the run has no agent yet",
     ]
     assert [path.name for path in (young / "plots").iterdir()] == ["learning.png"]

@@ -9,18 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from sparring import games
 from sparring.cli.agents import FoundAgent, find_agent
 from sparring.cli.evaluate import load_agent
 from sparring.dqn.agent import DQNAgent
-from sparring.dqn.policy import InferencePolicy
-from sparring.errors import FileFormatError
 from sparring.evaluation.matches import usual_plies
-from sparring.evaluation.tournament import play_tournament
+from sparring.evaluation.tournament import play_tournament, strongest_first
 from sparring.opponents.players import NetworkPlayer, Player
-from sparring.opponents.pool import stored_snapshots
+from sparring.opponents.pool import snapshot_player, stored_snapshots
 from sparring.opponents.scripted import scripted_player, yardsticks
-from sparring.plot.curves import save_learning, save_opponents, save_rating
+from sparring.plot.curves import save_learning, save_opponents
 from sparring.plot.metrics import Metrics, read_metrics
 from sparring.plot.payoff import save_payoff
 from sparring.runtime import torch_threads
@@ -54,10 +54,6 @@ def plot(run: Path, folder: Path) -> dict[str, Any]:
     if metrics.opponents():
         save_opponents(folder / "opponents.png", title, metrics)
     tell("opponents", "" if metrics.opponents() else "the metrics have no win rates yet")
-    rated = metrics.last("selfplay/rating_mu") is not None
-    if rated:
-        save_rating(folder / "rating.png", title, metrics)
-    tell("rating", "" if rated else "the metrics have no ratings")
     tell("payoff", _save_payoff(folder / "payoff.png", run, metrics))
     return {"run": str(run), "pictures": pictures, "skipped": skipped}
 
@@ -73,7 +69,11 @@ def _save_payoff(path: Path, run: Path, metrics: Metrics) -> str:
     game = newest.spec.game
     spec = games.spec_of(game)
     players: dict[str, Player] = {name: scripted_player(name, game) for name in yardsticks(game)}
-    players |= _snapshots(run, newest)
+    stored = stored_snapshots(read_newest(run, "opponents"))
+    players |= {
+        name: snapshot_player(name, stored[name], newest.spec, run)
+        for name in spaced(list(stored), _MOST_SNAPSHOTS)
+    }
     players |= {name: NetworkPlayer(name, agent.policy()) for name, agent in agents.items()}
     matches = matches_a_pair(
         game, len(players), metrics.last("rollout/ep_len_mean") or spec.max_plies
@@ -86,8 +86,10 @@ def _save_payoff(path: Path, run: Path, metrics: Metrics) -> str:
             seed=_SEED,
             opening_plies=usual_plies(spec),
         )
+    ratings, order = played.ratings(_ZERO).values, strongest_first(played, _ZERO)
     save_payoff(
-        path, played.names, played.scores(), played.ratings(_ZERO).values.tolist(),
+        path, [played.names[i] for i in order], played.scores()[np.ix_(order, order)],
+        ratings[order].tolist(),
         title=f"{run.resolve().name}: who beats whom", fair=1.0 / spec.num_players,
         note=f"score of the row against the column, %, in {played.matches} matches; rating in Elo, {_ZERO} = 0",
     )  # fmt: skip
@@ -107,25 +109,6 @@ def _agents(run: Path) -> dict[str, DQNAgent]:
         name: load_agent(FoundAgent(path, found.game, found.network))
         for name, path in there.items()
     }
-
-
-def _snapshots(run: Path, agent: DQNAgent) -> dict[str, Player]:
-    """Players with the snapshots of the newest checkpoint, the oldest first; of many, evenly spaced
-    ones.
-    """
-    pool = read_newest(run, "opponents")
-    vectors = {} if pool is None else stored_snapshots(pool)
-    players: dict[str, Player] = {}
-    for name in spaced(list(vectors), _MOST_SNAPSHOTS):
-        policy = InferencePolicy(agent.spec)
-        if vectors[name].shape != policy.vector().shape:
-            got, expected = f"{vectors[name].size} weights", f"{policy.vector().size}"
-            raise FileFormatError(
-                f"{name} of {run} is of another network than its agent", got=got, expected=expected
-            )
-        policy.load_vector(vectors[name])
-        players[name] = NetworkPlayer(name, policy)
-    return players
 
 
 def matches_a_pair(game: str, players: int, plies_a_match: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,8 +14,9 @@ from sparring.evaluation.matches import PlayedMatches
 RESAMPLES: Final = 10_000
 _SEED: Final = 20_240_229  # any fixed number: the interval is a function of the table
 _TAIL: Final = 0.025
-# returns closer than this are equal: sums of the same rewards in another order differ by rounding
-_SAME: Final = 1e-6
+_Z: Final = 1.959963984540054  # 97.5 % quantile of the normal distribution
+# Returns closer than this are equal: sums of the same rewards in another order differ by rounding.
+DRAW_TOLERANCE: Final = 1e-6
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def score_matches(table: PlayedMatches) -> Score:
 
 def first_place_shares(returns: NDArray[np.float64]) -> NDArray[np.float64]:
     """[m] player 0's share of the first place, from the returns [m, P] of all players."""
-    best = returns >= returns.max(axis=1, keepdims=True) - _SAME
+    best = returns >= returns.max(axis=1, keepdims=True) - DRAW_TOLERANCE
     return np.where(best[:, 0], 1.0 / best.sum(axis=1), 0.0)
 
 
@@ -92,3 +94,16 @@ def bootstrap_interval(clusters: NDArray[np.float64]) -> tuple[float, float]:
     drawn = np.random.default_rng(_SEED).multinomial(K, counts / K, size=RESAMPLES)
     low, high = np.quantile(drawn @ values / K, (_TAIL, 1.0 - _TAIL))
     return float(low), float(high)
+
+
+def wilson_interval(share: float | None, n: int) -> tuple[float, float]:
+    """Return the 95 % Wilson interval of a share of n independent trials; [0, 1] for no trials.
+
+    It holds all p from which the share is less than 1.96 standard errors of p away.
+    """
+    if share is None or n == 0:
+        return 0.0, 1.0
+    scale = 1.0 + _Z * _Z / n
+    middle = (share + _Z * _Z / (2 * n)) / scale
+    half = _Z / scale * math.sqrt(share * (1.0 - share) / n + _Z * _Z / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)

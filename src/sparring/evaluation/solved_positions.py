@@ -11,7 +11,6 @@ comes. Column c is action c - 1.
 from __future__ import annotations
 
 import csv
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from sparring import games
 from sparring.errors import FileFormatError
 from sparring.evaluation.matches import ask
+from sparring.evaluation.score import wilson_interval
 from sparring.games.rng import EXPLORATION, derive_keys, stream_key, uniforms
 from sparring.games.spec import BatchedGame
 from sparring.opponents.players import Player
@@ -37,7 +37,6 @@ _NAMES: Final = ("moves", "stones", *(f"s{column}" for column in range(1, _COLUM
 _DRAWS: Final = (
     0x4556_414C_0003  # a part of stream keys: keeps the draws for ties apart from those of matches
 )
-_Z: Final = 1.959963984540054  # 97.5 % of a normal distribution lie below
 
 
 @dataclass(frozen=True)
@@ -298,15 +297,3 @@ def _judgement(positions: SolvedPositions, kept: NDArray[Any], exact: NDArray[An
         if among.any()
     }
     return Judgement(shares(np.ones_like(matters)), shares(matters), split)
-
-
-def wilson_interval(share: float | None, n: int) -> tuple[float, float]:
-    """95 % interval of a share of n independent trials: all p for which it is less than 1.96
-    standard errors of p away; [0, 1] of none.
-    """
-    if share is None or n == 0:
-        return 0.0, 1.0
-    scale = 1.0 + _Z * _Z / n
-    middle = (share + _Z * _Z / (2 * n)) / scale
-    half = _Z / scale * math.sqrt(share * (1.0 - share) / n + _Z * _Z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)

@@ -145,12 +145,17 @@ def _pairings(players: int, seats: int) -> Iterator[tuple[int, int]]:
     yield from combinations(range(players), 2) if seats == 2 else permutations(range(players), 2)
 
 
+def strongest_first(tournament: Tournament, zero: str) -> NDArray[np.intp]:
+    """Return the players' indices [K] by rating, equals by mean score, strongest first."""
+    means = np.nanmean(tournament.scores(), axis=1)
+    return np.lexsort((-means, -tournament.ratings(zero).values))
+
+
 def standings(tournament: Tournament, zero: str) -> list[dict[str, Any]]:
     """Name, rating with its interval, and mean score against all others, of every player; the
     strongest first.
     """
     ratings, means = tournament.ratings(zero), np.nanmean(tournament.scores(), axis=1)
-    order = np.lexsort((-means, -ratings.values))
     return [
         {
             "name": tournament.names[i],
@@ -159,7 +164,7 @@ def standings(tournament: Tournament, zero: str) -> list[dict[str, Any]]:
             "settled": bool(ratings.settled[i]),
             "score": float(means[i]),
         }
-        for i in order
+        for i in strongest_first(tournament, zero)
     ]
 
 

@@ -1,24 +1,32 @@
-"""The pool: scripted players and snapshots of the agent, who meets whom, and how it went.
+"""The opponent pool: scripted players and snapshots of the agent, plans of who plays whom, results.
 
 The main process owns the pool. Snapshots live in numbered slots of shared memory, which workers
-read; a slot is written again only when its snapshot has left the pool, every worker has finished
-every round whose plan named it, and no match in progress has it as a player.
+read; a slot is reused only when its snapshot has left the pool, every worker has finished every
+round whose plan named it, and no match in progress has it as a player.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.dqn.networks import FlatWeights, Weights
-from sparring.errors import ConfigurationError, nearest
+from sparring.dqn.networks import FlatWeights, PolicySpec, Weights
+from sparring.dqn.policy import InferencePolicy
+from sparring.errors import ConfigurationError, FileFormatError, nearest
 from sparring.games.rng import stream_key
-from sparring.opponents.players import AGENT, AGENT_NAME, Opponent, Plan
+from sparring.opponents.matchmaking import (
+    Matchmaking,
+    PfspWeighting,
+    index_to_evict,
+    plan_shares,
+    snapshot_shares,
+)
+from sparring.opponents.players import AGENT, AGENT_NAME, NetworkPlayer, Opponent, Plan
 from sparring.opponents.ratings import Rating, Ratings
 from sparring.opponents.records import RecentRecord, Record, pairwise_records
 from sparring.opponents.scripted import is_scripted, scripted_names, scripted_player, search_forms
@@ -27,14 +35,14 @@ SNAPSHOTS = "snapshots"
 _FIRST_SNAPSHOT_ID = 1_000
 
 Gate = Callable[[str, NDArray[np.float32]], bool]
-"""Whether a candidate may join; called with the name and the weights of the pool's newest snapshot."""
+"""Decides if a candidate may join; called with name and weights of the pool's newest snapshot."""
 
 
 @dataclass
 class _Snapshot:
     number: int
     slot: int
-    last_planned: int = -1  # the last round whose plan named it
+    last_planned: int = -1  # the last round whose plan names it
 
     @property
     def id(self) -> int:
@@ -49,11 +57,11 @@ class OpponentManager:
     """Takes snapshots, makes plans, keeps records and ratings.
 
     `shares` gives the weight of `self`, `snapshots` and scripted players among the seats that the
-    agent does not hold by rotation. While there is no snapshot, their share goes to `self`; else
-    `matchmaking` divides it among them (see `matchmaking.py`). `slots` [num_slots, size] is where
-    snapshots are kept as flat vectors; more than `max_snapshots` of them, for those that left the
-    pool while matches still have them. Decayed records count a result half after `record_half_life`
-    matches against that opponent.
+    agent does not hold by rotation. While there is no snapshot, their share goes to `self`; later
+    `matchmaking` divides it among them (see `matchmaking.py`). `slots` [num_slots, size] stores the
+    snapshots as flat vectors; it has more than `max_snapshots` rows, for snapshots that left the
+    pool but still play. The weight of a result in the decayed records halves every
+    `record_half_life` matches against that opponent.
     """
 
     def __init__(
@@ -91,37 +99,28 @@ class OpponentManager:
         self._matchmaking = matchmaking
         self._pfsp_weighting = pfsp_weighting
         self._half_life = record_half_life
-        self._taken = (
-            0  # the number of the last snapshot, and of the last candidate that was refused
-        )
+        self._last_taken = 0  # number of the last candidate, refused ones included
         self._pool: list[_Snapshot] = []
         self._retired: list[_Snapshot] = []
         self._finished_round = -1
         self._in_use: dict[int, frozenset[int]] = {}  # by worker
-        self._records: dict[str, Record] = {}
         self._recent: dict[str, RecentRecord] = {}
-        self._greedy: dict[str, RecentRecord] = {}
         self._ratings = Ratings()
+
+    def __repr__(self) -> str:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in self._shares.items() if share)
+        snapshots = f"{self.pool_size} of {self._max_snapshots} snapshots"
+        return f"OpponentManager({shares}; {snapshots}; matchmaking {self._matchmaking})"
 
     @property
     def pool_size(self) -> int:
-        """Number of snapshots that new matches can meet."""
+        """Number of snapshots that new matches can draw."""
         return len(self._pool)
 
     @property
-    def records(self) -> Mapping[str, Record]:
-        """Results of exploring matches by opponent, since the start."""
-        return self._records
-
-    @property
     def recent(self) -> Mapping[str, RecentRecord]:
-        """The same, older ones counting less: what `pfsp` goes by."""
+        """Decayed results of training matches (the agent explores) by opponent; used by `pfsp`."""
         return self._recent
-
-    @property
-    def greedy(self) -> Mapping[str, RecentRecord]:
-        """Results of greedy matches by opponent, older ones counting less."""
-        return self._greedy
 
     @property
     def rating(self) -> Rating:
@@ -130,51 +129,43 @@ class OpponentManager:
 
     @property
     def snapshots(self) -> list[str]:
-        """The names of those that new matches can meet, the oldest first."""
+        """Names of the snapshots that new matches can draw, oldest first."""
         return [snapshot.name for snapshot in self._pool]
 
     def plan(self, round_number: int, worker: int) -> Plan:
-        """Whom one worker's new matches of one round may meet: a function of the seed, the
-        arguments and the pool.
+        """Return the players for one worker's new matches of one round.
 
-        Remembers which snapshots it named, so that their slots are kept.
+        A function of the seed, the arguments and the pool. Remembers which snapshots the plan
+        names, so that their slots are kept.
         """
         share = self._shares.get(SNAPSHOTS, 0.0)
-        met = (
-            self._met(np.random.default_rng(stream_key(self._seed, round_number, worker)))
-            if share > 0.0 and self._pool
-            else []
-        )
+        drawn: list[tuple[_Snapshot, float]] = []
+        if share > 0.0 and self._pool:
+            drawn = self._draw(np.random.default_rng(stream_key(self._seed, round_number, worker)))
         opponents = [Opponent(AGENT, AGENT_NAME), *self._scripted.values()]
-        probabilities = [self._shares.get(AGENT_NAME, 0.0) + (0.0 if met else share)]
+        probabilities = [self._shares.get(AGENT_NAME, 0.0) + (0.0 if drawn else share)]
         probabilities += [self._shares[name] for name in self._scripted]
-        for snapshot, part in met:
+        for snapshot, part in drawn:
             snapshot.last_planned = round_number
             opponents.append(Opponent(snapshot.id, snapshot.name, snapshot.slot))
             probabilities.append(share * part)
         return Plan(tuple(opponents), tuple(probabilities))
 
-    def _met(self, generator: np.random.Generator) -> list[tuple[_Snapshot, float]]:
-        """The snapshots of one plan, with their parts of the snapshots' share."""
-        unmet = RecentRecord()
-        scores = np.array(
-            [self._recent.get(snapshot.name, unmet).estimate for snapshot in self._pool]
-        )
+    def _draw(self, generator: np.random.Generator) -> list[tuple[_Snapshot, float]]:
+        """Snapshots of one plan, with their parts of the snapshots' share."""
+        unplayed = RecentRecord()
+        scores = np.array([self._recent.get(each.name, unplayed).estimate for each in self._pool])
         shares = snapshot_shares(self._matchmaking, scores, self._pfsp_weighting)
-        parts = named_shares(shares, self._snapshots_per_plan, generator)
-        return [
-            (snapshot, part)
-            for snapshot, part in zip(self._pool, parts.tolist(), strict=True)
-            if part > 0.0
-        ]
+        parts = plan_shares(shares, self._snapshots_per_plan, generator).tolist()
+        return [pair for pair in zip(self._pool, parts, strict=True) if pair[1] > 0.0]
 
     def record(
         self, finished_round: int, results: NDArray[Any], in_use: Mapping[int, frozenset[int]]
     ) -> dict[str, Record]:
-        """Take in results, the last round that is finished everywhere, and by worker the snapshots
-        that matches in progress keep.
+        """Add results of training matches; return them by opponent.
 
-        Returns the results by opponent.
+        `finished_round` is the last round that every worker has finished; `in_use` has, by worker,
+        the ids of the snapshots in its matches in progress.
         """
         self._finished_round = finished_round
         self._in_use.update(in_use)
@@ -183,48 +174,41 @@ class OpponentManager:
             for opponent_id, record in pairwise_records(results).items()
         }
         for name, record in fresh.items():
-            self._records.setdefault(name, Record()).add(record)
             self._recent.setdefault(name, RecentRecord()).add(record, self._half_life)
-        self._ratings.take_in(results, self._name)
+        self._ratings.update(results, self._name)
         return fresh
-
-    def record_greedy(self, name: str, record: Record) -> None:
-        """Take in the results of greedy matches against one opponent."""
-        self._greedy.setdefault(name, RecentRecord()).add(record, self._half_life)
 
     def maybe_snapshot(
         self, episodes: int, vector: NDArray[np.float32], gate: Gate | None = None
     ) -> str | None:
-        """Put the agent's weights into the pool when another `snapshot_interval` matches are over;
-        the snapshot's name.
+        """Add the agent's weights to the pool when a `snapshot_interval` is over; return the name.
 
-        With a `gate` only if that lets them pass; the first always joins, and who is refused is
-        asked again after another interval. One leaves a full pool (see `eviction.py`). When matches
-        in progress still hold every slot, the snapshot is taken at a later round.
+        Returns None when no snapshot is due or `gate` refuses it; the first one always joins, and
+        after a refusal the next interval tries again. A full pool evicts one (`index_to_evict`).
+        When matches in progress still use every slot, the snapshot is taken at a later round.
         """
-        if self._max_snapshots == 0 or episodes < (self._taken + 1) * self._snapshot_interval:
+        if self._max_snapshots == 0 or episodes < (self._last_taken + 1) * self._snapshot_interval:
             return None
-        taken_slots = {snapshot.slot for snapshot in [*self._pool, *self._drop_unused()]}
-        free = [slot for slot in range(len(self._slots)) if slot not in taken_slots]
+        used = {snapshot.slot for snapshot in [*self._pool, *self._drop_unused()]}
+        free = [slot for slot in range(len(self._slots)) if slot not in used]
         if not free:
             return None
-        self._taken = episodes // self._snapshot_interval
-        if (
-            gate is not None
-            and self._pool
-            and not gate(self._pool[-1].name, self._slots[self._pool[-1].slot])
-        ):
-            return None
-        snapshot = _Snapshot(self._taken, free[0])
+        self._last_taken = episodes // self._snapshot_interval
+        if gate is not None and self._pool:
+            newest = self._pool[-1]
+            if not gate(newest.name, self._slots[newest.slot]):
+                return None
+        snapshot = _Snapshot(self._last_taken, free[0])
         self._slots[snapshot.slot] = vector
         self._pool.append(snapshot)
-        self._ratings.born(snapshot.name)
+        self._ratings.add_snapshot(snapshot.name)
         if len(self._pool) > self._max_snapshots:
-            self._retired.append(self._pool.pop(leaver([each.number for each in self._pool])))
+            evicted = index_to_evict([each.number for each in self._pool])
+            self._retired.append(self._pool.pop(evicted))
         return snapshot.name
 
     def vector(self, name: str) -> NDArray[np.float32]:
-        """The flat weights of a snapshot of the pool, where they lie."""
+        """Return the flat weights of a snapshot of the pool: a view, not a copy."""
         for snapshot in self._pool:
             if snapshot.name == name:
                 found: NDArray[np.float32] = self._slots[snapshot.slot]
@@ -236,11 +220,11 @@ class OpponentManager:
         )
 
     def weights(self, name: str) -> Weights:
-        """The weights of a snapshot of the pool, by parameter name."""
+        """Return the weights of a snapshot of the pool as a dictionary: copies by parameter name."""
         return self._layout.named(self.vector(name))
 
     def _drop_unused(self) -> list[_Snapshot]:
-        """Forget the retired snapshots whose slots nobody reads any more; those that remain."""
+        """Forget retired snapshots whose slots are free; return the others."""
         in_use = frozenset().union(*self._in_use.values())
         self._retired = [
             s for s in self._retired if s.last_planned > self._finished_round or s.id in in_use
@@ -253,47 +237,62 @@ class OpponentManager:
         return f"snapshot:{opponent_id - _FIRST_SNAPSHOT_ID}"
 
     def get_state(self) -> dict[str, Any]:
-        """The pool with the weights of every slot that is in use, and all records."""
+        """Return the pool, the weights of every slot in use, records and ratings."""
         occupied = [*self._pool, *self._drop_unused()]
         return {
-            "taken": self._taken,
+            "taken": self._last_taken,
             "pool": [asdict(s) for s in self._pool],
             "retired": [asdict(s) for s in self._retired],
             "finished_round": self._finished_round,
             "in_use": {str(worker): sorted(ids) for worker, ids in self._in_use.items()},
-            "records": {name: asdict(record) for name, record in self._records.items()},
             "recent": {name: asdict(record) for name, record in self._recent.items()},
-            "greedy": {name: asdict(record) for name, record in self._greedy.items()},
             "ratings": self._ratings.get_state(),
             "weights": {str(s.slot): self._slots[s.slot].copy() for s in occupied},
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` returned; writes the slots."""
-        self._taken = state["taken"]
+        """Restore what `get_state` returned; writes the slots."""
+        self._last_taken = state["taken"]
         self._pool = [_Snapshot(**s) for s in state["pool"]]
         self._retired = [_Snapshot(**s) for s in state["retired"]]
         self._finished_round = state["finished_round"]
         self._in_use = {int(worker): frozenset(ids) for worker, ids in state["in_use"].items()}
-        self._records = {name: Record(**record) for name, record in state["records"].items()}
         self._recent = {name: RecentRecord(**record) for name, record in state["recent"].items()}
-        self._greedy = {name: RecentRecord(**record) for name, record in state["greedy"].items()}
         self._ratings.set_state(state["ratings"])
         for slot, vector in state["weights"].items():
             self._slots[int(slot)] = vector
 
 
-def stored_snapshots(state: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
-    """The snapshots of the pool whose `get_state` gave this: flat weights by name, the oldest
-    first.
+def stored_snapshots(state: Mapping[str, Any] | None) -> dict[str, NDArray[np.float32]]:
+    """Return the pool's snapshots in a `get_state`: flat weights by name, oldest first.
+
+    Empty for None (a run without a checkpoint).
     """
-    pool = [_Snapshot(**snapshot) for snapshot in state["pool"]]
-    return {snapshot.name: state["weights"][str(snapshot.slot)] for snapshot in pool}
+    pool = [] if state is None else [_Snapshot(**snapshot) for snapshot in state["pool"]]
+    return {each.name: state["weights"][str(each.slot)] for each in pool} if state else {}
+
+
+def snapshot_player(
+    name: str, vector: NDArray[np.float32], spec: PolicySpec, run: Path | None
+) -> NetworkPlayer:
+    """Return a greedy player with the weights of a snapshot of `run`.
+
+    Raises `FileFormatError` if they do not fit the network of `spec`.
+    """
+    policy = InferencePolicy(spec)
+    if vector.shape != policy.vector().shape:
+        got, expected = f"{vector.size} weights", f"{policy.vector().size}"
+        raise FileFormatError(
+            f"{name} of {run} has another network than its agent", got=got, expected=expected
+        )
+    policy.load_vector(vector)
+    return NetworkPlayer(name, policy)
 
 
 def check_shares(shares: Mapping[str, float], game: str, max_opponents_per_worker: int) -> None:
-    """Raise `ConfigurationError` unless all can play `game`, there is something to share, and a
-    worker can hold them and a snapshot.
+    """Raise `ConfigurationError` for unknown opponents, a total of zero, or too many of them.
+
+    A worker must be able to hold all with a positive share, and one snapshot if those have one.
     """
     known = (AGENT_NAME, SNAPSHOTS, *scripted_names(game))
     for name in shares:
@@ -315,96 +314,3 @@ def check_shares(shares: Mapping[str, float], game: str, max_opponents_per_worke
             got=max_opponents_per_worker,
             expected=f"at least {needed} for these opponents",
         )
-
-
-# How the share of the snapshots is divided among them, and who of them is named in a plan that has
-# not room for all.
-#
-# Prioritised fictitious self-play (PFSP): Vinyals et al., "Grandmaster level in StarCraft II using
-# multi-agent reinforcement learning", Nature 575, 2019, section "Multi-agent learning" of the
-# methods: an opponent that the agent beats with probability p is met with a probability
-# proportional to f_hard(p) = (1 - p)^power, which seeks out whom it loses to, or f_var(p) = p (1 -
-# p), which seeks out equals.
-#
-# Departures: draws count half a win; p is estimated from decayed records and drawn towards 1/2
-# while they are short (`RecentRecord.estimate`); and a tenth of the share is spread evenly, because
-# f_hard alone would never meet again whom it once beat always, and so never notice that the agent
-# has forgotten how.
-
-
-Matchmaking = Literal["self", "uniform", "recent", "pfsp"]
-PfspWeighting = Literal["hard", "variance"]
-
-POWER: Final = 2.0  # of f_hard, as in the paper
-EVENLY: Final = 0.1  # part of the share that PFSP spreads evenly
-HALVING: Final = 3.0  # snapshots; `recent` meets one that is so much older half as often
-
-
-def snapshot_shares(
-    kind: Matchmaking, scores: NDArray[np.float64], weighting: PfspWeighting
-) -> NDArray[np.float64]:
-    """[n] parts of the snapshots' share, which sum to 1; `scores` [n] are the agent's against each,
-    the oldest first.
-
-    `self`: all to the newest. `uniform`: equal parts. `recent`: falling by half with every
-    `HALVING` snapshots of age. `pfsp`: see above.
-    """
-    n = len(scores)
-    if kind == "self":
-        weights = np.zeros(n)
-        weights[-1] = 1.0
-    elif kind == "uniform":
-        weights = np.ones(n)
-    elif kind == "recent":
-        weights = 0.5 ** (np.arange(n)[::-1] / HALVING)
-    else:
-        weights = (1.0 - scores) ** POWER if weighting == "hard" else scores * (1.0 - scores)
-    shares: NDArray[np.float64] = weights / weights.sum()
-    return (1.0 - EVENLY) * shares + EVENLY / n if kind == "pfsp" else shares
-
-
-def named_shares(
-    shares: NDArray[np.float64], most: int, generator: np.random.Generator
-) -> NDArray[np.float64]:
-    """[n] the parts in one plan that names `most` of n snapshots at most; zero for those that it
-    does not name.
-
-    Where all fit, `shares` as they are. Else systematic sampling (Madow 1949) in random order:
-    `most` points at equal distances on the cumulated shares, one part of 1 / `most` for each hit.
-    So the mean over many plans is `shares` exactly, whatever `most` is; to draw by weight and then
-    to weigh again would count the weights twice.
-    """
-    if np.count_nonzero(shares) <= most:
-        return shares
-    order = generator.permutation(len(shares))
-    edges = np.cumsum(shares[order])
-    points = np.minimum((generator.random() + np.arange(most)) / most, np.nextafter(1.0, 0.0))
-    hits = order[np.searchsorted(edges / edges[-1], points, side="right")]
-    return np.bincount(hits, minlength=len(shares)) / most
-
-
-# Who leaves a full pool.
-
-
-def leaver(numbers: Sequence[int]) -> int:
-    """The index of the snapshot that leaves, so that ages stay spread evenly on a logarithmic
-    scale: many recent ones, few old ones.
-
-    `numbers` are those of the snapshots, ascending, the newest included, which never leaves.
-    Snapshot k was taken after k intervals; its age is counted in intervals up to the next one, so
-    the newest has age 1, and the untrained agent, number 0, closes the scale.
-
-    On log(age) a pool cuts the line between the newest and the untrained agent into gaps, whose sum
-    is given. They are most even where the sum of their squares is least; to take one snapshot out
-    makes one gap of the two beside it, a and b, and adds (a + b)^2 - a^2 - b^2 = 2 a b. So the one
-    with the smallest product of the gaps beside it leaves, the older of equals.
-    """
-    following = numbers[-1] + 1
-    places = [math.log(following - number) for number in (0, *numbers)]
-    products = [
-        (places[i - 1] - places[i]) * (places[i] - places[i + 1]) for i in range(1, len(numbers))
-    ]
-    least = min(products)
-    return next(
-        i for i, product in enumerate(products) if product <= least * (1.0 + 1e-9)
-    )  # equals differ by rounding

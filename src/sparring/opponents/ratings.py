@@ -12,7 +12,7 @@ of an agent's seat and another's is rated as a match of two, as in the records; 
 together, so sigma is then too small.
 
 To rate one match takes about 30 us of Python. One match in `EVERY` against others is rated, counted
-over the whole run, and at most `MOST` of one call, spread over it evenly: the first ones would be
+over the whole run, and at most `MAX_RATED` of one call, spread over it evenly: the first ones would be
 the short ones.
 """
 
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from sparring.opponents.players import AGENT, AGENT_NAME
 
 EVERY: Final = 16
-MOST: Final = 32
+MAX_RATED: Final = 32
 
 Rating = tuple[float, float]  # mu, sigma
 
@@ -51,11 +51,11 @@ class Ratings:
         """The rating of that player; of one that is new, the model's first belief."""
         return self._ratings.get(name, self._new)
 
-    def born(self, name: str) -> None:
+    def add_snapshot(self, name: str) -> None:
         """A snapshot of the agent was taken."""
         self._ratings[name] = self._ratings[AGENT_NAME]
 
-    def take_in(self, results: NDArray[Any], name_of: Callable[[int], str]) -> None:
+    def update(self, results: NDArray[Any], name_of: Callable[[int], str]) -> None:
         """Rate some of these matches, `result_dtype` rows, in their order; `name_of` gives the
         names of the players' ids.
         """
@@ -63,8 +63,8 @@ class Ratings:
         others = np.flatnonzero((players != AGENT).any(axis=1))
         rated = others[(-self._counted) % EVERY :: EVERY]
         self._counted += len(others)
-        if len(rated) > MOST:
-            rated = rated[np.arange(MOST) * len(rated) // MOST]
+        if len(rated) > MAX_RATED:
+            rated = rated[np.arange(MAX_RATED) * len(rated) // MAX_RATED]
         for row in rated.tolist():
             ids, returns = players[row].tolist(), results["returns"][row].tolist()
             for mine in (seat for seat, player in enumerate(ids) if player == AGENT):

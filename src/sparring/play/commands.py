@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import FileFormatError, InputError, nearest
 from sparring.opponents.players import NetworkPlayer, Player
-from sparring.opponents.pool import stored_snapshots
+from sparring.opponents.pool import snapshot_player, stored_snapshots
 from sparring.opponents.scripted import is_scripted, scripted_names, scripted_player, search_forms
 from sparring.play import text
 from sparring.play.match import Sitting
@@ -317,7 +317,7 @@ class Choices:
         if name.startswith(_SNAPSHOT):
             snapshots = self._snapshots()
             if name in snapshots:
-                return NetworkPlayer(name, self._with_weights(name, snapshots[name]))
+                return snapshot_player(name, snapshots[name], self._policy.spec, self._run)
         elif is_scripted(name, self._policy.spec.game):
             return scripted_player(name, self._policy.spec.game)
         names = self.names()
@@ -333,20 +333,10 @@ class Choices:
         `FileFormatError` as `player` does.
         """
         return [
-            NetworkPlayer(name, self._with_weights(name, vector))
+            snapshot_player(name, vector, self._policy.spec, self._run)
             for name, vector in self._snapshots().items()
         ]
 
     def _snapshots(self) -> dict[str, NDArray[np.float32]]:
         pool = None if self._run is None else read_newest(self._run, "opponents")
-        return {} if pool is None else stored_snapshots(pool)
-
-    def _with_weights(self, name: str, vector: NDArray[np.float32]) -> InferencePolicy:
-        policy = InferencePolicy(self._policy.spec)
-        if vector.shape != policy.vector().shape:
-            got, expected = f"{vector.size} weights", f"{policy.vector().size}"
-            raise FileFormatError(
-                f"{name} of {self._run} is of another network", got=got, expected=expected
-            )
-        policy.load_vector(vector)
-        return policy
+        return stored_snapshots(pool)

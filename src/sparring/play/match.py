@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import InputError
 from sparring.evaluation.matches import ask
+from sparring.evaluation.score import DRAW_TOLERANCE
 from sparring.games.rng import EXPLORATION, stream_key, uniforms
 from sparring.games.spec import BatchedGame, StateTree
 from sparring.opponents.players import Player
 
 _PLAY: Final = 0x504C_4159  # keeps these matches apart from those of training and evaluation
-_SAME: Final = 1e-6  # returns closer than this are equal but for rounding
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Sitting:
 
     def winners(self) -> list[int]:
         """The seats that were paid most in this match."""
-        return np.flatnonzero(self.returns >= self.returns.max() - _SAME).tolist()
+        return np.flatnonzero(self.returns >= self.returns.max() - DRAW_TOLERANCE).tolist()
 
     def _play_others(self) -> None:
         while not self.over and self.game.seat[0] != self.seat:

@@ -9,8 +9,7 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
-from numpy.typing import ArrayLike
+from matplotlib.ticker import PercentFormatter
 
 from sparring.plot import style
 from sparring.plot.metrics import EVAL_DRAWS, EVAL_WINS, ROLLOUT_WINS, Metrics, Series
@@ -109,100 +108,6 @@ def save_opponents(path: Path, run: str, metrics: Metrics) -> None:
         first = figure.axes[0]
         first.set_ylim(-0.02, 1.02)
         first.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-
-
-def save_rating(path: Path, run: str, metrics: Metrics) -> None:
-    """The agent's rating with two standard deviations to either side, and below it how many
-    snapshots the pool held.
-    """
-    mu, sigma, pool = (
-        metrics.series(f"selfplay/{tag}") for tag in ("rating_mu", "rating_sigma", "pool_size")
-    )
-    with style.picture(
-        path, 11.0, 6.2, f"{run}: rating", "band: two standard deviations to either side"
-    ) as figure:
-        grid = figure.add_gridspec(2, 1, height_ratios=(3, 1))
-        above = figure.add_subplot(grid[0])
-        below = figure.add_subplot(grid[1], sharex=above)
-        half = (
-            2.0 * np.interp(mu.plies, sigma.plies, sigma.values)
-            if len(sigma)
-            else np.zeros(len(mu))
-        )
-        above.fill_between(
-            mu.plies, mu.values - half, mu.values + half, color=style.BLUE, alpha=0.18, linewidth=0
-        )
-        _line(above, mu, style.BLUE)
-        above.set_ylabel("rating")
-        below.step(pool.plies, pool.values, where="post", color=style.GREY)
-        below.set_ylabel("snapshots")
-        below.set_ylim(bottom=0.0)
-        below.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
-        style.over_plies(above, metrics.plies, label=False)
-        above.tick_params(labelbottom=False)
-        style.over_plies(below, metrics.plies)
-
-
-def save_comparison(
-    path: Path,
-    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
-    *,
-    xlabel: str,
-    ylabel: str,
-    title: str,
-) -> None:
-    """Curves in one picture, each with its name at its end. `curves` has x [n] and y [n], n >= 1,
-    by name.
-    """
-    left, bottom, wide, high = 0.85, 0.85, 8.6, 5.0
-    right = 0.35 + max(style.text_width(name) for name in curves)
-    with style.picture(path, left + wide + right, bottom + high, title, ylabel) as figure:
-        axes = style.inches(figure, left, bottom, wide, high)
-        axes.set_xlabel(xlabel)
-        for number, (x, y) in enumerate(curves.values()):
-            axes.plot(np.asarray(x), np.asarray(y), **_nth_look(number), zorder=3)
-        axes.margins(x=0.0)
-        if axes.get_xlim()[1] >= 10_000:
-            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        _name_ends(axes, curves, style.TEXT * 1.4 / 72 / high)
-
-
-def _name_ends(axes: Axes, curves: Mapping[str, tuple[ArrayLike, ArrayLike]], gap: float) -> None:
-    """Write each curve's name right of the axes at the height where it ends, `gap` (share of the
-    axes) apart, with a thread to the end.
-    """
-    to_axes = axes.transData + axes.transAxes.inverted()
-    ends = [
-        to_axes.transform((float(np.asarray(x)[-1]), float(np.asarray(y)[-1])))
-        for x, y in curves.values()
-    ]
-    heights = style.spread([float(end[1]) for end in ends], gap, 1.0)
-    for number, (name, end, height) in enumerate(zip(curves, ends, heights, strict=True)):
-        colour = _nth_look(number)["color"]
-        axes.plot(*end, "o", color=colour, transform=axes.transAxes, clip_on=False, zorder=4)
-        axes.plot(
-            [end[0], 1.02],
-            [end[1], height],
-            color=colour,
-            linewidth=0.8,
-            alpha=0.6,
-            transform=axes.transAxes,
-            clip_on=False,
-        )
-        axes.text(
-            1.028,
-            height,
-            name,
-            color=colour,
-            va="center",
-            fontweight="bold",
-            transform=axes.transAxes,
-        )
-
-
-def _nth_look(number: int) -> dict[str, Any]:
-    dashes = style.DASHES[number // len(style.PALETTE) % len(style.DASHES)]
-    return {"color": style.PALETTE[number % len(style.PALETTE)], "linestyle": dashes}
 
 
 def _noisy(axes: Axes, series: Series, colour: str) -> None:

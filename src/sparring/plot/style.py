@@ -8,7 +8,6 @@ apart. Nothing here touches pyplot, so no window system is asked for.
 from __future__ import annotations
 
 import io
-import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,17 +23,10 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 from sparring.errors import InputError
 from sparring.storage.atomic import write_file
 
-BLUE, ORANGE, GREEN, VERMILION, PINK, SKY, BLACK = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#CC79A7",
-    "#56B4E9",
-    "#000000",
-)
-PALETTE: Final = (BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BLACK)
-DASHES: Final = ("-", "--", ":")  # the palette once in each
+BLUE: Final = "#0072B2"
+SKY: Final = "#56B4E9"
+ORANGE: Final = "#E69F00"
+VERMILION: Final = "#D55E00"
 GREY: Final = "#5A5A5A"
 FAINT: Final = 0.28  # opacity of raw values behind a smoothed line
 TEXT: Final = 13.0  # points
@@ -154,18 +146,3 @@ def inches(figure: Figure, left: float, bottom: float, width: float, height: flo
 def text_width(text: str) -> float:
     """Inches that a line of text takes at most, or a little more."""
     return 0.66 * TEXT * len(text) / 72
-
-
-def spread(places: Sequence[float], gap: float, high: float) -> list[float]:
-    """The places moved apart until they are at least `gap` from one another, none above `high`,
-    their order kept.
-    """
-    order = sorted(range(len(places)), key=lambda i: places[i])
-    moved = list(places)
-    for below, above in itertools.pairwise(order):
-        moved[above] = max(moved[above], moved[below] + gap)
-    ceiling = high
-    for i in reversed(order):
-        moved[i] = min(moved[i], ceiling)
-        ceiling = moved[i] - gap
-    return moved

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sparring.evaluation.solved_positions import wilson_interval
+from sparring.evaluation.score import wilson_interval
 from sparring.opponents.records import RecentRecord, Record
 
 _COLLAPSE: Final = 0.05  # of the score: distance from the best beyond both intervals

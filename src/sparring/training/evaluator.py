@@ -24,6 +24,7 @@ from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.evaluation import evaluate, play_matches
 from sparring.evaluation.matches import usual_plies
+from sparring.evaluation.score import DRAW_TOLERANCE
 from sparring.games.rng import stream_key
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.pool import Gate, OpponentManager
@@ -37,9 +38,6 @@ GATE: Final = 1
 FORGETTING: Final = 2
 BEST: Final = 3
 _BASELINES: Final = 0x4556_414C_0004
-
-# Returns closer than this are equal: sums of the same rewards in another order differ by rounding.
-_SAME: Final = 1e-6
 _ROUNDING: Final = 1e-9  # of scores
 
 
@@ -113,8 +111,6 @@ class Evaluator:
         for name, result in results.items():
             self.figures[f"eval/win_rate/{name}"] = result["wins"] / result["matches"]
             self.figures[f"eval/draw_rate/{name}"] = result["draws"] / result["matches"]
-            record = Record(result["wins"], result["draws"], result["losses"])
-            self._opponents.record_greedy(name, record)
             self._note(self._alarms.collapse(name, result["score"], result["interval95"]))
         self._look_for_forgetting(player)
         return float(np.mean([result["score"] for result in results.values()]))
@@ -143,7 +139,6 @@ class Evaluator:
         holder = self._duels.player(newest, weights)
         key = (GATE, learner.updates)
         record = self._duels.play(candidate, holder, matches=self._config.gate_matches, key=key)
-        self._opponents.record_greedy(newest, record)
         self.figures["selfplay/gate_score"] = record.score
         return record.score >= self._config.gate_score
 
@@ -155,7 +150,6 @@ class Evaluator:
         other = self._duels.player(suspect, self._opponents.vector(suspect))
         key = (FORGETTING, self._parts.learner.updates)
         record = self._duels.play(player, other, matches=self._config.eval_matches, key=key)
-        self._opponents.record_greedy(suspect, record)
         self._note(self._alarms.forgetting(suspect, record))
 
     def _note(self, alarm: Alarm | None) -> None:
@@ -207,5 +201,5 @@ class Duels:
             opening_plies=usual_plies(spec),
         )
         margins = table.returns[:, :1] - table.returns[:, 1:]
-        wins, losses = int((margins > _SAME).sum()), int((margins < -_SAME).sum())
+        wins, losses = int((margins > DRAW_TOLERANCE).sum()), int((margins < -DRAW_TOLERANCE).sum())
         return Record(wins, margins.size - wins - losses, losses)

@@ -4,9 +4,16 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sparring.evaluation.matches import PlayedMatches
-from sparring.evaluation.score import bootstrap_interval, first_place_shares, score_matches
+from sparring.evaluation.score import (
+    bootstrap_interval,
+    first_place_shares,
+    score_matches,
+    wilson_interval,
+)
 
 
 def table(returns):
@@ -115,3 +122,26 @@ def test_the_interval_covers_the_truth(strength, floor):
         naive += low <= strength <= high
     assert floor <= covered / trials <= 0.985
     assert naive < covered
+
+
+def test_wilson_by_the_book() -> None:
+    """Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I, method
+    3.
+    """
+    assert wilson_interval(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(15 / 148, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert wilson_interval(0.0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert wilson_interval(1 / 29, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
+    assert wilson_interval(None, 0) == (0.0, 1.0)
+
+
+@given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_bounds_are_1_96_standard_errors_of_their_own_away(counted: tuple[int, int]) -> None:
+    wins, n = counted
+    low, high = wilson_interval(wins / n, n)
+    assert 0.0 <= low <= wins / n + 1e-12
+    assert wins / n <= high + 1e-12
+    for bound in (bound for bound in (low, high) if 1e-9 < bound < 1 - 1e-9):
+        assert abs(wins / n - bound) == pytest.approx(
+            1.959964 * (bound * (1 - bound) / n) ** 0.5, rel=1e-4, abs=1e-9
+        )

@@ -8,17 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sparring.errors import FileFormatError
+from sparring.evaluation.score import wilson_interval
 from sparring.evaluation.solved_positions import (
     judge,
     judge_random,
     lay_out,
     load_positions,
-    wilson_interval,
 )
 from sparring.games import BatchedGame
 
@@ -186,26 +184,3 @@ def test_bad_files(tmp_path: Path) -> None:
         load_positions(tmp_path / "noise.csv")
     with pytest.raises(FileFormatError, match="no positions in even rows: got 1 rows"):
         load_positions(write(tmp_path, WINS), "even")
-
-
-def test_wilson_by_the_book() -> None:
-    """Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I, method
-    3.
-    """
-    assert wilson_interval(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson_interval(15 / 148, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
-    assert wilson_interval(0.0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
-    assert wilson_interval(1 / 29, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
-    assert wilson_interval(None, 0) == (0.0, 1.0)
-
-
-@given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_bounds_are_1_96_standard_errors_of_their_own_away(counted: tuple[int, int]) -> None:
-    wins, n = counted
-    low, high = wilson_interval(wins / n, n)
-    assert 0.0 <= low <= wins / n + 1e-12
-    assert wins / n <= high + 1e-12
-    for bound in (bound for bound in (low, high) if 1e-9 < bound < 1 - 1e-9):
-        assert abs(wins / n - bound) == pytest.approx(
-            1.959964 * (bound * (1 - bound) / n) ** 0.5, rel=1e-4, abs=1e-9
-        )

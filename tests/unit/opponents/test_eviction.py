@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparring.opponents.pool import leaver
+from sparring.opponents.matchmaking import index_to_evict
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from sparring.opponents.pool import leaver
     ],
 )
 def test_who_leaves(numbers: list[int], leaves: int) -> None:
-    assert numbers[leaver(numbers)] == leaves
+    assert numbers[index_to_evict(numbers)] == leaves
 
 
 @given(st.sets(st.integers(1, 10_000), min_size=2, max_size=12))
@@ -43,7 +43,7 @@ def test_the_remaining_gaps_are_as_even_as_can_be(numbers: set[int]) -> None:
         ages = [math.log(pool[-1] + 1 - number) for number in (0, *left)]
         return math.fsum((a - b) ** 2 for a, b in pairwise(ages))
 
-    gone = leaver(pool)
+    gone = index_to_evict(pool)
     assert gone < len(pool) - 1, "the newest stays"
     best = min(unevenness([n for n in pool if n != other]) for other in pool[:-1])
     assert unevenness([n for i, n in enumerate(pool) if i != gone]) == pytest.approx(best, rel=1e-9)
@@ -57,7 +57,7 @@ def test_a_pool_of_ten_reaches_far_back_with_few() -> None:
     for number in range(1, 1_001):
         pool.append(number)
         if len(pool) > 10:
-            del pool[leaver(pool)]
+            del pool[index_to_evict(pool)]
     ages = [1_001 - number for number in reversed(pool)]
     assert ages[:3] == [1, 2, 3]
     assert ages[4] <= 20

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparring.opponents.pool import Matchmaking, named_shares, snapshot_shares
+from sparring.opponents.matchmaking import Matchmaking, plan_shares, snapshot_shares
 
 SCORES = np.array([0.9, 0.5, 0.2, 0.8])
 
@@ -39,9 +39,9 @@ def test_variance_pfsp_by_hand() -> None:
 def test_where_all_fit_a_plan_has_the_shares_themselves() -> None:
     generator = np.random.default_rng(0)
     shares = np.array([0.7, 0.2, 0.1])
-    assert named_shares(shares, 3, generator) is shares
+    assert plan_shares(shares, 3, generator) is shares
     newest = np.array([0.0, 0.0, 0.0, 1.0])
-    assert named_shares(newest, 1, generator) is newest
+    assert plan_shares(newest, 1, generator) is newest
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])
@@ -51,7 +51,7 @@ def test_over_many_plans_everyone_is_met_by_their_share(most: int) -> None:
     """
     shares = np.array([0.55, 0.05, 0.25, 0.15])
     generator = np.random.default_rng(5)
-    plans = np.array([named_shares(shares, most, generator) for _ in range(20_000)])
+    plans = np.array([plan_shares(shares, most, generator) for _ in range(20_000)])
     assert plans.mean(axis=0) == pytest.approx(shares, abs=4 * 0.0036)
     if most > 1:
         assert (plans[:, 0] > 0).all()
@@ -67,12 +67,12 @@ def test_a_plan_never_names_too_many_nor_leaves_a_part_over(
 ) -> None:
     kinds: tuple[Matchmaking, ...] = ("self", "uniform", "recent")
     for kind in kinds:
-        parts = named_shares(
+        parts = plan_shares(
             snapshot_shares(kind, np.array(scores), "hard"), most, np.random.default_rng(seed)
         )
         assert np.count_nonzero(parts) <= most
         assert parts.sum() == pytest.approx(1.0)
     inner = 0.01 + 0.98 * np.array(scores)
-    parts = named_shares(snapshot_shares("pfsp", inner, "hard"), most, np.random.default_rng(seed))
+    parts = plan_shares(snapshot_shares("pfsp", inner, "hard"), most, np.random.default_rng(seed))
     assert 1 <= np.count_nonzero(parts) <= most
     assert parts.sum() == pytest.approx(1.0)

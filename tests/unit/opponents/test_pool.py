@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec, build_network
 from sparring.errors import ConfigurationError
+from sparring.opponents.matchmaking import index_to_evict
 from sparring.opponents.players import AGENT, Plan
-from sparring.opponents.pool import OpponentManager, check_shares, leaver
+from sparring.opponents.pool import OpponentManager, check_shares
 from sparring.opponents.records import RecentRecord, Record, result_dtype
 
 NETWORK = build_network(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [2]})))
@@ -337,26 +338,19 @@ def test_records_by_opponent() -> None:
         "snapshot:4": Record(0, 1, 0),
     }
     assert manager.record(1, rows[:1], {0: frozenset()}) == {"random": Record(1, 0, 0)}
-    assert manager.records == {
-        "random": Record(2, 0, 0),
-        "one_ply": Record(0, 0, 1),
-        "snapshot:4": Record(0, 1, 0),
-    }
+    assert set(manager.recent) == {"random", "one_ply", "snapshot:4"}
+    assert manager.recent["random"].wins == pytest.approx(1.0 + 0.5 ** (1 / 200))
     assert fresh["random"] == Record(1, 0, 0)  # a round's own figures stay the round's
 
 
-def test_greedy_results_are_kept_apart_and_older_ones_count_less() -> None:
+def test_older_results_count_less() -> None:
     manager = pool(record_half_life=4)
     rows = np.zeros(4, result_dtype(2))
     rows["players"], rows["returns"] = (0, 2), (1, -1)
     manager.record(0, rows, {0: frozenset()})
     rows["returns"] = (-1, 1)
     manager.record(1, rows, {0: frozenset()})
-    manager.record_greedy("random", Record(8, 0, 0))
-    manager.record_greedy("random", Record(0, 4, 0))
-    assert manager.records == {"random": Record(4, 0, 4)}
     assert manager.recent == {"random": RecentRecord(2.0, 0.0, 4.0)}
-    assert manager.greedy == {"random": RecentRecord(4.0, 4.0, 0.0)}
 
 
 def test_scripted_players_are_numbered_by_their_names() -> None:
@@ -500,7 +494,7 @@ class PoolMachine(RuleBasedStateMachine):
             self.contents[1000 + self.taken] = float(self.episodes)
             self.pool.append(self.taken)
             if len(self.pool) > self.options["max_snapshots"]:
-                del self.pool[leaver(self.pool)]
+                del self.pool[index_to_evict(self.pool)]
 
     @rule()
     def save_and_restore(self) -> None:
@@ -542,18 +536,14 @@ def test_a_restored_pool_goes_on_as_the_other_one_does() -> None:
     rows = np.zeros(20, result_dtype(2))
     rows["players"], rows["returns"] = (0, 2), (1, -1)
     rows["players"][::2] = (1001, 0)
-    manager.record_greedy("random", Record(3, 2, 1))
     for k in range(4):
         manager.plan(k, 0)
         manager.record(k, rows, {0: frozenset({1000 + k})})
         manager.maybe_snapshot(10 * k, weights(k))
     restored = pool(max_snapshots=2, num_slots=4, matchmaking="pfsp")
     restored.set_state(manager.get_state())
-    assert (
-        restored.records
-        == manager.records
-        == {"random": Record(40, 0, 0), "snapshot:1": Record(0, 0, 40)}
-    )
+    assert restored.recent == manager.recent
+    assert set(restored.recent) == {"random", "snapshot:1"}
     for k in range(4, 12):
         assert restored.plan(k, 0) == manager.plan(k, 0)
         assert restored.record(k, rows, {0: frozenset()}) == manager.record(
@@ -563,9 +553,11 @@ def test_a_restored_pool_goes_on_as_the_other_one_does() -> None:
             7 * k, weights(k)
         )
         assert restored.rating == manager.rating
-    assert (restored.records, restored.recent, restored.greedy) == (
-        manager.records,
-        manager.recent,
-        manager.greedy,
-    )
+    assert restored.recent == manager.recent
     assert restored.get_state()["ratings"] == manager.get_state()["ratings"]
+
+
+def test_a_pool_says_what_it_is() -> None:
+    manager = pool({"self": 3.0, "random": 1.0, "snapshots": 0.0}, max_snapshots=2)
+    expected = "OpponentManager(self 75%, random 25%; 0 of 2 snapshots; matchmaking uniform)"
+    assert repr(manager) == expected

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sparring.opponents.ratings import EVERY, MOST, Ratings
+from sparring.opponents.ratings import EVERY, MAX_RATED, Ratings
 from sparring.opponents.records import result_dtype
 
 MU, SIGMA = 25.0, 25.0 / 3.0
@@ -43,7 +43,7 @@ def weng_and_lin(
 def test_one_match_by_the_formula(won: bool) -> None:
     ratings = Ratings()
     assert ratings.of("self") == ratings.of("player 1") == pytest.approx((MU, SIGMA))
-    ratings.take_in(results(1, (1, 0), (-1, 1) if won else (1, -1)), name_of)
+    ratings.update(results(1, (1, 0), (-1, 1) if won else (1, -1)), name_of)
     mine, other = weng_and_lin(
         (MU, math.hypot(SIGMA, TAU)), (MU, SIGMA), won
     )  # tau for the agent alone
@@ -53,9 +53,9 @@ def test_one_match_by_the_formula(won: bool) -> None:
 
 def test_a_draw_moves_two_unequals_together() -> None:
     ratings = Ratings()
-    ratings.take_in(results(1, (0, 1), (1, -1)), name_of)
+    ratings.update(results(1, (0, 1), (1, -1)), name_of)
     before = ratings.of("self")[0], ratings.of("player 1")[0]
-    ratings.take_in(results(EVERY, (0, 1), (0, 0)), name_of)
+    ratings.update(results(EVERY, (0, 1), (0, 0)), name_of)
     assert before[1] < ratings.of("player 1")[0] < ratings.of("self")[0] < before[0]
 
 
@@ -65,9 +65,9 @@ def test_one_match_in_sixteen_against_others_is_rated_whatever_the_rounds() -> N
     rows = results(400, (0, 1), (1, -1))
     rows["players"][:, 1] = rng.integers(0, 4, 400)
     whole, parts = Ratings(), Ratings()
-    whole.take_in(rows, name_of)
+    whole.update(rows, name_of)
     for start in range(0, 400, 7):
-        parts.take_in(rows[start : start + 7], name_of)
+        parts.update(rows[start : start + 7], name_of)
     assert whole.get_state() == parts.get_state()
     others = rows[rows["players"][:, 1] != 0]
     by_hand = Ratings()
@@ -85,8 +85,8 @@ def test_a_large_round_is_rated_from_all_its_parts() -> None:
     rows["players"][5_120:, 1] = 2
     ratings, calls = Ratings(), []
     ratings._rate = lambda name, margin: calls.append(name)  # type: ignore[method-assign]
-    ratings.take_in(rows, name_of)
-    assert calls == ["player 1"] * (MOST // 2) + ["player 2"] * (MOST // 2)
+    ratings.update(rows, name_of)
+    assert calls == ["player 1"] * (MAX_RATED // 2) + ["player 2"] * (MAX_RATED // 2)
 
 
 def test_more_than_two_players_are_rated_in_pairs() -> None:
@@ -95,7 +95,7 @@ def test_more_than_two_players_are_rated_in_pairs() -> None:
     """
     ratings, calls = Ratings(), []
     ratings._rate = lambda name, margin: calls.append((name, margin))  # type: ignore[method-assign]
-    ratings.take_in(results(1, (0, 5, 0, 6), (3, 1, -2, 1)), name_of)
+    ratings.update(results(1, (0, 5, 0, 6), (3, 1, -2, 1)), name_of)
     assert calls == [("player 5", 2.0), ("player 6", 2.0), ("player 5", -3.0), ("player 6", -3.0)]
 
 
@@ -106,8 +106,8 @@ def test_the_agent_stays_movable_and_those_who_do_not_change_do_not() -> None:
     won, lost = results(1, (0, 1), (1, -1)), results(1, (0, 1), (-1, 1))
     ratings = Ratings()
     for turn in range(4_000):
-        ratings.take_in(won if turn % 2 else lost, name_of)
-        ratings.take_in(results(EVERY - 1, (0, 1), (1, -1)), name_of)  # not rated
+        ratings.update(won if turn % 2 else lost, name_of)
+        ratings.update(results(EVERY - 1, (0, 1), (1, -1)), name_of)  # not rated
     assert ratings.of("self")[1] > 1.3
     assert ratings.of("player 1")[1] < 0.6
     assert abs(ratings.of("self")[0] - ratings.of("player 1")[0]) < 1.0
@@ -115,10 +115,10 @@ def test_the_agent_stays_movable_and_those_who_do_not_change_do_not() -> None:
 
 def test_ratings_are_saved() -> None:
     ratings, restored = Ratings(), Ratings()
-    ratings.take_in(results(21, (0, 1), (1, -1)), name_of)
-    ratings.born("snapshot:1")
+    ratings.update(results(21, (0, 1), (1, -1)), name_of)
+    ratings.add_snapshot("snapshot:1")
     restored.set_state(ratings.get_state())
     for each in (ratings, restored):
-        each.take_in(results(40, (0, 1), (1, -1)), name_of)
+        each.update(results(40, (0, 1), (1, -1)), name_of)
     assert restored.get_state() == ratings.get_state()
     assert restored.of("snapshot:1") == ratings.of("snapshot:1") != ratings.of("self")

@@ -121,7 +121,7 @@ def test_snapshots_of_another_network_are_refused(run: RunDirectory) -> None:
     wider = InferencePolicy(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [16]})))
     with pytest.raises(
         FileFormatError,
-        match=r"snapshot:3 of .*one is of another network: got \d+ weights, expected \d+",
+        match=r"snapshot:3 of .*one has another network than its agent: got \d+ weights, expected \d+",
     ):
         Choices(wider, run.path).player("snapshot:3")
 

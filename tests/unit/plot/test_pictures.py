@@ -10,15 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from sparring.errors import InputError
 from sparring.plot import style
-from sparring.plot.curves import save_comparison, save_learning, save_opponents, save_rating
+from sparring.plot.curves import save_learning, save_opponents
 from sparring.plot.metrics import Metrics
 from sparring.plot.payoff import save_payoff
 
@@ -170,24 +168,6 @@ def test_of_many_opponents_some_are_left_out_and_draws_are_shown_only_if_there_a
     ]
 
 
-def test_the_band_of_the_rating_is_two_deviations(tmp_path: Path, figures: list[Figure]) -> None:
-    reports = [
-        {
-            "plies": k,
-            "selfplay/rating_mu": 25.0 + k,
-            "selfplay/rating_sigma": 8.0 / k,
-            "selfplay/pool_size": k - 1,
-        }
-        for k in (1, 2, 4)
-    ]
-    save_rating(tmp_path / "rating.png", "my-run", Metrics(reports))
-    above, below = figures[0].axes
-    assert lines(above, style.BLUE) == [[(1, 26), (2, 27), (4, 29)]]
-    corners = {tuple(corner) for corner in above.collections[0].get_paths()[0].vertices.tolist()}
-    assert corners == {(1, 10), (1, 42), (2, 19), (2, 35), (4, 25), (4, 33)}
-    assert lines(below, style.GREY) == [[(1, 0), (2, 1), (4, 3)]]
-
-
 def test_payoff(tmp_path: Path, figures: list[Figure]) -> None:
     scores = np.array([[np.nan, 0.246, 0.0], [0.754, np.nan, 0.5], [1.0, 0.5, np.nan]])
     save_payoff(tmp_path / "payoff.png", ["random", "one_ply", "last"], scores, [0.0, 210.4, 300.0])
@@ -232,43 +212,6 @@ def test_many_players_have_no_numbers(tmp_path: Path, figures: list[Figure]) -> 
 def test_scores_that_do_not_fit_the_names(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"2 names need scores of shape \(2, 2\)"):
         save_payoff(tmp_path / "payoff.png", ["a", "b"], np.full((3, 3), 0.5), None)
-
-
-def test_curves_are_compared_with_their_names_at_their_ends(
-    tmp_path: Path, figures: list[Figure]
-) -> None:
-    curves = {"full": ([0, 1, 2], [0.0, 0.5, 1.0]), "without n-step": ([0, 1, 2], [0.0, 0.4, 0.99])}
-    save_comparison(
-        tmp_path / "some" / "comparison.png",
-        curves,
-        xlabel="minutes",
-        ylabel="score",
-        title="Parts",
-    )
-    (axes,) = figures[0].axes
-    assert lines(axes, style.BLUE)[0] == [(0, 0.0), (1, 0.5), (2, 1.0)]
-    assert lines(axes, style.VERMILION)[0] == [(0, 0.0), (1, 0.4), (2, 0.99)]
-    named = {text.get_text(): text for text in axes.texts}
-    assert to_hex(named["full"].get_color()).upper() == style.BLUE
-    assert (
-        named["full"].get_position()[1] - named["without n-step"].get_position()[1] > 0.04
-    )  # not one over the other
-    assert axes.get_xlabel() == "minutes"
-    assert size(tmp_path / "some" / "comparison.png")[1] > 900
-
-
-def test_places_are_spread_by_hand_computed_examples() -> None:
-    assert style.spread([0.5, 0.1, 0.9], 0.2, 1.0) == [0.5, 0.1, 0.9]
-    assert style.spread([0.5, 0.5, 0.1], 0.25, 1.0) == [0.5, 0.75, 0.1]
-    assert style.spread([1.0, 0.875, 0.875], 0.25, 1.0) == [1.0, 0.5, 0.75]
-
-
-@given(st.lists(st.floats(-0.2, 1.0), min_size=1, max_size=12), st.floats(0.01, 0.2))
-def test_spread_places_keep_order_distance_and_ceiling(places: list[float], gap: float) -> None:
-    moved = style.spread(places, gap, 1.0)
-    order = np.argsort(places, kind="stable")
-    assert (np.diff(np.array(moved)[order]) >= gap - 1e-9).all()
-    assert max(moved) <= 1.0
 
 
 def test_equal_data_equal_bytes_and_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

@@ -12,11 +12,20 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from sparring.plot import style
-from sparring.plot.dots import save_dots
+
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+
+
+@pytest.fixture
+def save_dots(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from dots import save_dots
+
+    return save_dots
 
 
 def test_dots_stand_in_order_on_their_intervals(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, save_dots: Any
 ) -> None:
     figures: list[Figure] = []
     picture = style.picture
@@ -56,7 +65,7 @@ def test_dots_stand_in_order_on_their_intervals(
     assert "the upright line is where without is" in figures[0].texts[1].get_text()
 
 
-def test_values_that_do_not_fit_the_names(tmp_path: Path) -> None:
+def test_values_that_do_not_fit_the_names(tmp_path: Path, save_dots: Any) -> None:
     with pytest.raises(
         ValueError, match="2 names need as many values and intervals, and at least one: got 1 and 2"
     ):
