@@ -20,7 +20,7 @@ check: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/unit/test_rooms.py
+	$(BIN)/python -m pytest tests/unit/test_rooms.py tests/unit/test_architecture.py
 
 install: $(DEV)
 
