@@ -245,7 +245,7 @@ def test_snapshots_of_a_run_and_a_picture(folder: Path, capsys: pytest.CaptureFi
             ["--rows", "'some'", "all", "odd", "even"],
         ),
         ("evaluate four.safetensors --rows odd", ["--rows", "got odd", "--positions FILE"]),
-        ("tournament", ["AGENT is missing"]),
+        ("tournament", ["missing argument AGENT (agent files or run names)"]),
         (
             "tournament four.safetensors toe.safetensors",
             ["different games", "four of connect_four, toe of tic_tac_toe"],
