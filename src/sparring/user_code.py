@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*"
 
 
 def is_importable_name(name: str) -> bool:
-    """Whether `name` has the form `module:qualname`; nothing is imported."""
+    """Return whether `name` has the form `module:qualname`; nothing is imported."""
     return _NAME.fullmatch(name) is not None
 
 
@@ -76,7 +76,7 @@ def import_named(name: str, *, what: str) -> Callable[..., Any]:
 
 
 def is_missing(module_name: str, error: ModuleNotFoundError) -> bool:
-    """Whether there is no such module; else it is there, and misses another."""
+    """Return whether there is no such module; else it is there, and misses another."""
     return error.name is not None and f"{module_name}.".startswith(f"{error.name}.")
 
 

@@ -69,7 +69,7 @@ _IDLE_WRAPPERS: Final = (
 
 @dataclass(frozen=True)
 class _Facts:
-    """What PettingZoo does not say of its games."""
+    """Facts that PettingZoo does not declare of its games."""
 
     chance: bool = False
     hidden_information: bool = False
@@ -156,7 +156,7 @@ class Rules:
         return self._seats[agent], _array(seen), np.asarray(mask) != 0
 
     def seen_by(self, env: Any, seat: int) -> NDArray[Any]:
-        """What that seat observes as the environment shows it."""
+        """Return the observation of that seat as the environment shows it."""
         return _array(env.observe(self.agents[seat]))
 
     def observation(self, seen: NDArray[Any], seat: int) -> NDArray[Any]:
@@ -171,7 +171,8 @@ class Rules:
         return self._views.full[seat]
 
     def text(self, env: Any) -> str:
-        """Who moves, and the environment's own text where it has one, else what the mover observes.
+        """Seat to move, and the environment's own text where it has one, else the mover's
+        observation.
 
         A board of few planes is drawn with the numbers of the planes that are set.
         """
@@ -206,7 +207,7 @@ class Rules:
         ) if dtype.kind == "f" else dtype
 
     def _compared(self, env: Any) -> Comparison:
-        """What all agents observe in random matches, the same ones each time."""
+        """Observations of all agents in random matches, the same ones each time."""
         rng, comparison = np.random.Generator(np.random.PCG64(0)), Comparison()
         for seed in range(_PROBES):
             env.reset(seed=seed)
@@ -221,7 +222,7 @@ class Rules:
 
 
 def _facts(name: GameName) -> _Facts:
-    """What is known of the game; `ConfigurationError` where PettingZoo has none of that name."""
+    """Known facts of the game; `ConfigurationError` where PettingZoo has none of that name."""
     try:
         found = pettingzoo.spec("aec", name.target)
     except _RegistryError:
@@ -236,7 +237,7 @@ def _facts(name: GameName) -> _Facts:
 
 
 def _num_actions(name: GameName, env: Any) -> int:
-    """How many actions each agent has; refuses agents that move at the same time, and other kinds
+    """Number of actions of each agent; refuses agents that move at the same time, and other kinds
     of actions.
     """
     if env.metadata.get("is_parallelizable", False):
@@ -252,7 +253,7 @@ def _num_actions(name: GameName, env: Any) -> int:
 
 
 def _mask_within(name: GameName, env: Any) -> bool:
-    """Whether masks come with the observations (True) or with the infos (False)."""
+    """Return whether masks come with the observations (True) or with the infos (False)."""
     agent = env.agent_selection
     seen = env.observe(agent)
     if isinstance(seen, dict) and "action_mask" in seen:
@@ -279,7 +280,7 @@ def _rendered(env: Any) -> str:
 
 
 def _claim_of_the_board(env: Any) -> Callable[[], None]:
-    """What has to be called before each move: in Go, whose board PettingZoo keeps in a module, that
+    """Function to call before each move: in Go, whose board PettingZoo keeps in a module, that
     of another size made since goes.
     """
     inner = env.unwrapped
@@ -367,7 +368,7 @@ class PettingZooMatch:
         self._look()
 
     def _look(self) -> None:
-        """Who moves, what it sees and what it may do; asked once, since environments build it all
+        """Seat to move, its observation and mask; asked once, since environments build it all
         anew each time.
         """
         self.seat, self._seen, self._legal = self._rules.look(self._env)

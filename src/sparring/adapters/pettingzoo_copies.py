@@ -26,8 +26,8 @@ def duplicate(env: Any) -> Any:
 
 
 def duplicates_well(env: Any, look: Look) -> bool:
-    """Whether copies see the same, go on alike, and leave `env` alone; tried out from ply to ply of
-    a short match.
+    """Return whether copies see the same, go on alike, and leave `env` alone; tried out from ply to
+    ply of a short match.
     """
     rng = np.random.Generator(np.random.PCG64(0))
     env.reset(seed=0)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 
 class Comparison:
-    """What the seats of a game were seen to observe, position by position."""
+    """Observations of the seats of a game, position by position."""
 
     def __init__(self) -> None:
         self._low: NDArray[Any] | None = None
@@ -34,13 +34,13 @@ class Comparison:
             self._differ |= unequal
 
     def differ(self) -> bool:
-        """Whether each two seats have seen something different at least once."""
+        """Return whether each two seats have seen something different at least once."""
         differ = self._differ
         return differ is None or all(differ[a, b] for a, b in combinations(range(len(differ)), 2))
 
     def name_the_seat(self) -> bool:
-        """Whether for each two seats some entry was always one value for one and always another for
-        the other.
+        """Return whether for each two seats some entry was always one value for one and always
+        another for the other.
 
         Seats that hold different cards differ, and yet need not know who they are.
         """

@@ -1,4 +1,4 @@
-"""What machine this is, and how busy it is with other things."""
+"""Description of this machine, and how busy it is with other things."""
 
 from __future__ import annotations
 

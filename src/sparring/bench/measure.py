@@ -60,7 +60,7 @@ class Case:
 
     @property
     def met(self) -> bool:
-        """Whether the floor is reached, if there is one."""
+        """Return whether the floor is reached, if there is one."""
         return self.floor is None or (self.ratio is not None and self.ratio >= self.floor)
 
     def to_json(self) -> dict[str, Any]:

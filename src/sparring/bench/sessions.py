@@ -73,7 +73,7 @@ PLAY_BINDS: Final[Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Pace:
-    """What a run did in one slice; `played` is the time that workers played, summed over them,
+    """Work of a run in one slice; `played` is the time that workers played, summed over them,
     `waited` that of the learner for them.
     """
 

@@ -1,4 +1,4 @@
-"""What `sparring bench` prints for people, 80 columns wide."""
+"""Output of `sparring bench` for people, 80 columns wide."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def print_part(name: str, cases: Cases) -> None:
 
 
 def print_floors(parts: Mapping[str, Cases], seconds: float) -> None:
-    """How many floors were reached, which were not, and how long it took."""
+    """Print how many floors were reached, which were not, and how long it took."""
     asked = {
         f"{part} {name}": one
         for part, cases in parts.items()

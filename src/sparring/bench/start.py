@@ -1,4 +1,4 @@
-"""How long a crew of workers takes to answer after the start of the fork server, and the memory
+"""Time that a crew of workers takes to answer after the start of the fork server, and the memory
 that each has for itself.
 
     python -m sparring.bench.start 46 bfloat16

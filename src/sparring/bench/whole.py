@@ -120,7 +120,7 @@ def _workload_cases(
 
 
 def _also(config: TrainConfig, paces: Sequence[Pace]) -> dict[str, Any]:
-    """What a line of the report says besides the plies."""
+    """Rest of a line of the report, besides the plies."""
     return {
         "workers": config.num_workers,
         "learner_threads": config.learner_threads,

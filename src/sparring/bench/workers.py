@@ -1,4 +1,4 @@
-"""What many workers cost to coordinate; how soon they answer, what memory they take; and whether
+"""Cost of coordinating many workers: how soon they answer, what memory they take, and whether
 one main process can serve 46.
 """
 
@@ -246,7 +246,7 @@ class Crew:
         return batch
 
     def states(self) -> list[dict[str, Any]]:
-        """What the bodies answer to `get_state`, in order."""
+        """Answers of the bodies to `get_state`, in order."""
         return [state["body"] for state in self._workers.get_state().values()]
 
 
@@ -289,7 +289,7 @@ class PacedSettings(RolloutSettings):
 
 
 class _Stateless:
-    """What a body without a state answers when it is asked for it."""
+    """State of a body that has none."""
 
     def get_state(self) -> dict[str, Any]:
         return {}

@@ -1,4 +1,4 @@
-"""How strong the agent in a file is, as plain figures."""
+"""Strength of the agent in a file, as plain figures."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def search_losses(found_agent: FoundAgent) -> dict[str, Any]:
 def evaluate_positions(
     found: FoundAgent, file: Path, others: Sequence[str], *, rows: solved.Rows, seed: int
 ) -> dict[str, Any]:
-    """What the greedy agent and `others` make of solved positions: `{PLAYER: {"all" | "matters":
+    """Results of the greedy agent and `others` on solved positions: `{PLAYER: {"all" | "matters":
     {"n", ...}, "by_stones": {...}}}`.
 
     Without `others` those of `POSITION_OPPONENTS`. The figures of `random` are exact expectations;

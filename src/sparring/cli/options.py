@@ -92,7 +92,7 @@ def parse_all(form: Form, argv: Sequence[str], *, prog: str) -> SimpleNamespace:
 
 
 def help_wanted(argv: Sequence[str]) -> bool:
-    """Whether `argv` asks for help instead of work."""
+    """Return whether `argv` asks for help instead of work."""
     return any(token in HELP for token in argv)
 
 

@@ -112,7 +112,7 @@ def _agents(run: Path) -> dict[str, DQNAgent]:
 
 
 def matches_a_pair(game: str, players: int, plies_a_match: float) -> int:
-    """How many matches each pair is given: 200, or as many as a bounded number of plies allows, but
+    """Number of matches of each pair: 200, or as many as a bounded number of plies allows, but
     20 at least.
     """
     pairs = players * (players - 1) // (2 if games.spec_of(game).num_players == 2 else 1)

@@ -1,4 +1,4 @@
-"""What the commands print for people, 80 columns wide, and the figures of a training run for JSON."""
+"""Output of the commands for people, 80 columns wide, and figures of a training run for JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_COLUMNS = 19  # four letters each, of 80
 
 
 def command(name: str = "sparring") -> str:
-    """What to type for a program of our environment: its path, where the environment is not
+    """Command to type for a program of our environment: its path, where the environment is not
     activated and we were called by path too.
     """
     called = Path(sys.argv[0])
@@ -46,7 +46,7 @@ def training_figures(result: TrainResult) -> dict[str, Any]:
 
 
 def print_training(result: TrainResult) -> None:
-    """What the run came to, how strong its agent is, and what to type next."""
+    """Print the result of a run, the strength of its agent, and what to type next."""
     from sparring.cli.evaluate import evaluate_matches
 
     _say(
@@ -112,8 +112,8 @@ def _score_table(opponents: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _print_positions(players: Mapping[str, Mapping[str, Any]]) -> None:
-    """What players make of solved positions: three shares over all, then each share by number of
-    stones.
+    """Print results of players on solved positions: three shares over all, then each share by
+    number of stones.
     """
     first = next(iter(players.values()))
     _say(

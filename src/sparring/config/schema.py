@@ -203,7 +203,7 @@ class HardwareOptions(_Frozen):
 
 
 class RoundOptions(_Frozen):
-    """How much is played and learned per round."""
+    """Amount of play and learning per round."""
 
     episodes_per_batch: AtLeastOne = 4
     """Matches that each worker finishes per round."""
@@ -245,7 +245,7 @@ class LearningOptions(_Frozen):
     bootstrap: Literal["own_turn", "zero_sum"] | None = None
     """State to bootstrap from: the next ply, negated (zero_sum), or the seat's own next turn."""
     learn_from: Literal["agent", "all"] = "agent"
-    """Whose moves are stored: those of the newest weights (agent) or everybody's (all)."""
+    """Moves that are stored: those of the newest weights (agent) or everybody's (all)."""
     tau: Annotated[float, Field(gt=0, le=1), Synonyms("polyak")] = 1.0
     """Soft-update coefficient of the target network; 1: copy."""
     target_update_interval: Annotated[AtLeastOne, Synonyms("target_update_freq")] = 500

@@ -1,4 +1,4 @@
-"""Where a configuration comes from and goes to: presets, TOML files, single settings."""
+"""Sources of a configuration: presets, TOML files, single settings."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def preset_names() -> dict[str, list[str]]:
 
 
 def preset_game(game: str) -> str:
-    """What presets call a game: its name without arguments."""
+    """Name of a game in presets: without arguments."""
     return game.partition("(")[0]
 
 

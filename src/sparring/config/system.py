@@ -1,5 +1,5 @@
-"""What the configuration leaves open, worked out from the CPUs that this process may use; and the
-memory that there is.
+"""Settings that the configuration leaves open, derived from the CPUs that this process may use; and
+the memory that there is.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Finding:
 def of_exception(
     what: str, error: BaseException, actions: Sequence[int] | None = None, check: str = "exceptions"
 ) -> Finding:
-    """What was raised, in which line, and the `actions` of the match, the last of them the one
+    """Text of an exception, its line, and the `actions` of the match, the last of them the one
     being played.
     """
     if isinstance(error, GameFault):
@@ -48,12 +48,12 @@ def of_exception(
 
 
 def is_of_memory(error: BaseException) -> bool:
-    """Whether there was no memory, which says nothing about a game."""
+    """Return whether there was no memory, which says nothing about a game."""
     return isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError)
 
 
 def of_contract(what: str, got: str, remedy: str, actions: Sequence[int], check: str) -> Finding:
-    """What a match gave that it may not; `got` is the text of a `BrokenContractError`."""
+    """Finding on a value that breaks the contract; `got` is the text of a `BrokenContractError`."""
     given, _, expected = got.removeprefix("got ").partition(", expected ")
     return Finding(what, given + played(actions), expected, remedy, check)
 
@@ -133,8 +133,8 @@ _WIDTH = 80  # columns
 
 @dataclass
 class Report:
-    """What was checked, on how much play, and what was found. Each of the `checks` looks for one
-    kind of mistake.
+    """Result of the checks: what was checked, on how much play, and the findings. Each of the
+    `checks` looks for one kind of mistake.
     """
 
     game: str = ""

@@ -60,7 +60,7 @@ def zero_sum(subject: Subject) -> Iterator[Finding]:
 
 
 def declared_returns(subject: Subject) -> Iterator[Finding]:
-    """What a match pays a seat lies in the declared range."""
+    """The return of a seat lies in the declared range."""
     if subject.spec.returns is None:
         return
     low, high = subject.spec.returns

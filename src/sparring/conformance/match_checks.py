@@ -60,7 +60,7 @@ def _takes(method: Callable[..., object], parameters: tuple[str, ...]) -> bool:
 
 
 def _played(check: str, subject: Subject) -> Iterator[Finding]:
-    """What was found under this name while matches were played; the first of these checks plays
+    """Findings of this name while matches were played; the first of these checks plays
     them.
     """
     if not subject.lines:
@@ -125,8 +125,8 @@ _AS_RECORDED = "the match that was recorded"
 
 
 def given_arrays(subject: Subject) -> Iterator[Finding]:
-    """What `observe` and `mask` returned is the caller's: it stays as it was, whatever is called
-    later.
+    """Arrays returned by `observe` and `mask` are the caller's: they stay as it was, whatever is
+    called later.
     """
     for line in subject.lines:
         match = _begun(subject, line)
@@ -238,7 +238,7 @@ def shared(match: object, found: str) -> Finding:
 
 
 def class_attributes(match: object) -> dict[str, Any]:
-    """What all objects of the class have in common and can change."""
+    """Mutable attributes that all objects of the class share."""
     own = getattr(match, "__dict__", {})
     return {
         name: value
@@ -290,8 +290,8 @@ def copies(subject: Subject) -> Iterator[Finding]:
 
 
 def _is_copied(subject: Subject) -> bool:
-    """Whether anything is going to copy matches: `win_or_block` does in games without chance,
-    others only if there is a method for it.
+    """Return whether anything is going to copy matches: `win_or_block` does in games without
+    chance, others only if there is a method for it.
     """
     return not subject.spec.chance or (
         subject.new_match is not None and hasattr(subject.new_match(), "copy")

@@ -46,7 +46,7 @@ def workers(subject: Subject) -> Iterator[Finding]:
 
 
 def _asked(folder: Path, hash_seed: str) -> Iterator[Finding]:
-    """What one other interpreter finds."""
+    """Findings of one other interpreter."""
     path = json.dumps([os.path.abspath(entry) for entry in sys.path])
     command = [sys.executable, "-c", _MAIN, path, str(folder)]
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}

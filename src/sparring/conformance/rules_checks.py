@@ -29,7 +29,7 @@ _SHOWN_BY = {
 
 
 def is_compiled(subject: Subject) -> bool:
-    """Whether the game is what its rules say and nothing else."""
+    """Return whether the game is what its rules say and nothing else."""
     return type(subject.game) is CompiledGame
 
 

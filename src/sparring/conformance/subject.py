@@ -44,7 +44,7 @@ class Subject:
 
     @property
     def offers_batches(self) -> bool:
-        """Whether the batched protocol is the user's own and not that of our wrappers."""
+        """Return whether the batched protocol is the user's own and not that of our wrappers."""
         return type(self.game) not in (CompiledGame, LoopedGame)
 
     @property

@@ -35,14 +35,14 @@ class Broken(Exception):
 
 @dataclass
 class Position:
-    """What a match shows; `views` [P, *observation_shape], one row for each seat."""
+    """Position of a match as shown; `views` [P, *observation_shape], one row for each seat."""
 
     seat: int
     mask: NDArray[np.bool_]
     views: NDArray[Any]
 
     def difference(self, recorded: Position) -> str:
-        """What shows in another way than was recorded; empty if nothing does."""
+        """Return the name of what differs from the record; empty if nothing does."""
         if self.seat != recorded.seat:
             return f"seat {self.seat} to move where seat {recorded.seat} was"
         if not np.array_equal(self.mask, recorded.mask):
@@ -183,7 +183,7 @@ class Guarded:
             )
 
     def _take(self, check: str, what: str, taken: Callable[..., Any], *arguments: Any) -> Any:
-        """What `LoopedGame` makes of something that a match gave."""
+        """Convert a returned value as `LoopedGame` does."""
         try:
             return taken(*arguments)
         except BrokenContractError as error:

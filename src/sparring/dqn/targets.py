@@ -4,17 +4,14 @@ B is the size of the minibatch, A the number of actions, N the number of atoms o
 For the transition from step t to step t + n:
 
     target = clip(R + discount * sign * Q_target(s', a*), returns)
-    a* = argmax_a Q_target(s', a)      Mnih et al., "Human-level control through deep
-                                       reinforcement learning" (Nature, 2015)
-    a* = argmax_a Q_online(s', a)      van Hasselt et al., "Deep reinforcement learning with
-                                       double Q-learning" (AAAI 2016)
+    a* = argmax_a Q_target(s', a)      Mnih et al., "Human-level control through deep reinforcement learning" (Nature, 2015)
+    a* = argmax_a Q_online(s', a)      van Hasselt et al., "Deep reinforcement learning with double Q-learning" (AAAI 2016)
     loss = mean_i w_i * huber(target_i - Q_online(s_i, a_i))
 
 and for distributions of returns, Bellemare et al., "A distributional perspective on reinforcement
 learning" (ICML 2017), algorithm 1:
 
-    target = projection of the distribution of clip(R + discount * sign * Z_target(s', a*))
-             on the atoms, a* as above by the means
+    target = projection of the distribution of clip(R + discount * sign * Z_target(s', a*)) on the atoms, a* as above by the means
     loss = mean_i w_i * cross_entropy(target_i, Z_online(s_i, a_i))
 
 Deviations from these papers:

@@ -110,8 +110,8 @@ def _some(names: Iterable[str]) -> str:
 
 
 def _blaming(name: str, what: str, call: Callable[[], _Made]) -> _Made:
-    """What `call` returns; what it raises becomes one line that says where in the user's own code
-    it was.
+    """Return what `call` returns; an exception becomes one line that says where in the user's own
+    code it was.
     """
     try:
         return call()

@@ -38,7 +38,7 @@ class SeatLines:
 
 @dataclass(frozen=True)
 class ExhaustiveResult:
-    """What every line ended in, as the player sees it; `seats[s]` has the lines with the player in
+    """Ends of all lines, as the player sees them; `seats[s]` has the lines with the player in
     seat s.
     """
 

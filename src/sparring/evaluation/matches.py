@@ -24,7 +24,7 @@ _MATCHES: Final = 0x4556_414C_0002
 
 @dataclass(frozen=True)
 class PlayedMatches:
-    """What came of m matches of P players; rows P*k .. P*k+P-1 are the rotations of opening k.
+    """Results of m matches of P players; rows P*k .. P*k+P-1 are the rotations of opening k.
 
     In rotation r, player p has seat (p + r) % P. The columns of `returns` are players, not seats:
     column 0 is the one under test.

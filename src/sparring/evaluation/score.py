@@ -1,4 +1,4 @@
-"""How good the first player of a table of matches is, and how sure that is."""
+"""Score of the first player of a table of matches, with its interval."""
 
 from __future__ import annotations
 

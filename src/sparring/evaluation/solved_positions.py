@@ -252,7 +252,7 @@ def _refuse(
 
 
 def judge(player: Player, positions: SolvedPositions, game: BatchedGame, *, seed: int) -> Judgement:
-    """What `player` makes of the positions, which `lay_out` laid out in `game`.
+    """Results of `player` on the positions, which `lay_out` laid out in `game`.
 
     Its random numbers follow from the seed and the row alone, so a position is played alike
     whatever others are judged with it.
@@ -269,7 +269,7 @@ def judge(player: Player, positions: SolvedPositions, game: BatchedGame, *, seed
 
 
 def judge_random(positions: SolvedPositions) -> Judgement:
-    """What uniformly random legal moves come to: exact expectations, nothing is drawn."""
+    """Results of uniformly random legal moves: exact expectations, nothing is drawn."""
     moves = positions.legal.sum(axis=1)
     return _judgement(
         positions, positions.keeping.sum(axis=1) / moves, positions.exact.sum(axis=1) / moves

@@ -37,7 +37,7 @@ class Ratings:
 
 @dataclass(frozen=True)
 class Tournament:
-    """What came of a round robin of K players in a game of P seats, from E openings that each
+    """Results of a round robin of K players in a game of P seats, from E openings that each
     pairing played in P rotations.
     """
 

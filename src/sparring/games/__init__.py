@@ -73,7 +73,7 @@ def make(game: str | object, num_slots: int) -> BatchedGame:
 
 
 def spec_of(name: str) -> GameSpec:
-    """What a game declares; compiles nothing of a built-in one. A user's own game is asked each
+    """Declared facts of a game; compiles nothing of a built-in one. A user's own game is asked each
     time: its module may be loaded anew.
     """
     return make(name, 1).spec if is_own(name) else _lasting_spec(name)
@@ -96,12 +96,12 @@ def canonical(name: str) -> str:
 
 
 def player_numbers(name: str) -> tuple[int, ...]:
-    """How many may play a built-in game."""
+    """Numbers of players that a built-in game allows."""
     return tuple(_RULES[name])
 
 
 def label(name: str) -> str:
-    """What files and presets call the game: its name without where it comes from and its arguments."""
+    """Name of the game in files and presets: without its origin and its arguments."""
     return parse(name).label
 
 
@@ -130,12 +130,14 @@ def with_players(name: str, num_players: int) -> str:
 
 
 def is_built_in(name: str) -> bool:
-    """Whether the game comes with Sparring."""
+    """Return whether the game comes with Sparring."""
     return not parse(name).scheme
 
 
 def is_own(name: str) -> bool:
-    """Whether making the game runs code that its user wrote: a class, or rules to be compiled."""
+    """Return whether making the game runs code that its user wrote: a class, or rules to be
+    compiled.
+    """
     scheme = parse(name).scheme
     return bool(scheme) and scheme not in _ADAPTERS
 

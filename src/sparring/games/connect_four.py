@@ -105,7 +105,7 @@ def _cell(column: Any, row: Any) -> Any:
 
 
 def _has_four(stones: Any) -> Any:
-    """Whether four of these stones are in line: up, along a row, or in either diagonal.
+    """Return whether four of these stones are in line: up, along a row, or in either diagonal.
 
     Two pairs of neighbours, two steps apart, are four in a row; the empty bits between columns keep
     lines from running on.

@@ -39,7 +39,7 @@ _REMEDY: Final = "give a file that a run wrote to its folder faults"
 
 
 class Position(NamedTuple):
-    """Where a match stood: what the board showed, who was to move, and what was played then (None
+    """Position of a match: the board, the seat to move, and the action that was played then (None
     after the last action).
     """
 
@@ -127,7 +127,7 @@ def play_again(game: BatchedGame, record: Mapping[str, Any]) -> Iterator[Positio
 
 
 def is_of_trial(record: Mapping[str, Any]) -> bool:
-    """Whether the game went wrong on a copy of the match, with moves that were tried after
+    """Return whether the game went wrong on a copy of the match, with moves that were tried after
     `actions`; `tried` if it is known which.
     """
     return bool(record.get("tried")) or record["during"] in _TRYING
@@ -262,6 +262,6 @@ def _folder(path: str) -> str:
 
 
 def _source_line(error: Exception, method: object) -> str:
-    """What stands where an exception without a text was raised, as `assert pot > 0`."""
+    """Source line at which an exception without a text was raised, such as `assert pot > 0`."""
     frame = _innermost(error, method)
     return one_line(frame.line or "") if frame is not None else ""

@@ -64,8 +64,8 @@ class SearchedSlots:
 
 
 def can_search(game: BatchedGame) -> TypeGuard[SearchableGame]:
-    """Whether the game has what a search needs; classes that offer the batched protocol themselves
-    need not.
+    """Return whether the game has what a search needs; classes that offer the batched protocol
+    themselves need not.
     """
     return callable(getattr(game, "best_moves", None)) and callable(
         getattr(game, "most_visited", None)
@@ -73,8 +73,8 @@ def can_search(game: BatchedGame) -> TypeGuard[SearchableGame]:
 
 
 def allows_search(spec: GameSpec) -> bool:
-    """Whether positions have a value: two players whose rewards cancel, nothing drawn, nothing
-    hidden.
+    """Return whether positions have a value: two players whose rewards cancel, nothing drawn,
+    nothing hidden.
     """
     return not _obstacles(spec)
 

@@ -80,7 +80,7 @@ def _arguments(name: str, text: str) -> dict[str, Any]:
 
 
 def _split(text: str) -> list[str]:
-    """What stands between the commas that are not inside brackets: an argument may be a game of its
+    """Parts between the commas that are not inside brackets: an argument may be a game of its
     own.
     """
     parts, depth = [""], 0

@@ -1,4 +1,4 @@
-"""What a game declares about itself, and the batched protocol that every game offers."""
+"""Declared facts of a game, and the batched protocol that every game offers."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ _MOST_PLIES = 1_000_000  # a run may hold whole matches in memory
 
 
 class Mistake(NamedTuple):
-    """What is wrong, in the parts of an error's message."""
+    """A mistake, in the parts of an error's message."""
 
     what: str
     got: str

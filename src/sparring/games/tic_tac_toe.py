@@ -97,8 +97,8 @@ def text(state: Any) -> str:
 
 
 def _three_through(board: Any, row: Any, column: Any) -> Any:
-    """Whether the mark just made completes a row, a column or a diagonal; a diagonal elsewhere,
-    full of it, would have ended the match.
+    """Return whether the mark just made completes a row, a column or a diagonal; a diagonal
+    elsewhere, full of it, would have ended the match.
     """
     mark = board[row, column]
     in_row = in_column = falling = rising = True

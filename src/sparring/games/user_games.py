@@ -56,8 +56,8 @@ def make(name: GameName, num_slots: int) -> BatchedGame:
 
 
 def _is_batched(made: Any) -> bool:
-    """Whether it offers the batched protocol, perhaps not all of it; in a `Match`, `mask` is a
-    method.
+    """Return whether it offers the batched protocol, perhaps not all of it; in a `Match`, `mask` is
+    a method.
     """
     methods = all(
         callable(getattr(made, name, None)) for name in ("step", "win_or_block", "get_state")
@@ -87,7 +87,7 @@ def name_of(game: object) -> str:
 
 
 def _is_read_back(key: str, value: Any) -> bool:
-    """Whether an argument is the same value again after its way through a name."""
+    """Return whether an argument is the same value again after its way through a name."""
     try:
         read = parse(str(GameName("a", "b", {key: value}))).arguments
     except ConfigurationError:
@@ -233,8 +233,8 @@ class _Guarded:
         self._history = state["guard_history"].copy()
 
     def _call(self, method: str, chosen: NDArray[np.int64], *arguments: Any) -> Any:
-        """What the game's `method` returns. No exception says in which of the `chosen` slots [m] it
-        was: the first stands for all.
+        """Return what the game's `method` returns. No exception says in which of the `chosen` slots
+        [m] it was: the first stands for all.
         """
         try:
             return getattr(self._game, method)(*arguments)

@@ -29,7 +29,7 @@ _REDRAWS_PER_SECOND = 4
 
 
 class RunPaths(Protocol):
-    """Where a run keeps its files, as `RunDirectory` says."""
+    """Paths of a run's files, as in `RunDirectory`."""
 
     @property
     def name(self) -> str: ...

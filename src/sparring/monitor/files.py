@@ -1,4 +1,4 @@
-"""What a run leaves behind for later: `metrics.jsonl`, one line a report, and TensorBoard's event
+"""Files of a run's metrics: `metrics.jsonl`, one line a report, and TensorBoard's event
 files. Both are appended to on resume.
 """
 

@@ -30,7 +30,7 @@ def report_lines(progress: ConsoleState) -> list[str]:
 
 
 def _cells(progress: ConsoleState) -> Iterator[str]:
-    """What a report says, most important first; a cell is never broken between lines."""
+    """Cells of a report, most important first; a cell is never broken between lines."""
     get = progress.values.get
     yield f"{percent(progress.share):>5}"
     yield f"{count(progress.episodes)} matches"

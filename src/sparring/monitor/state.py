@@ -1,4 +1,4 @@
-"""What the console shows: the latest value of every tag, how far the run is, and how long the rest
+"""State of the console: the latest value of every tag, how far the run is, and how long the rest
 will take.
 """
 

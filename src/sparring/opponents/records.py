@@ -1,4 +1,4 @@
-"""What is known of the agent's results against each opponent."""
+"""Results of the agent against each opponent."""
 
 from __future__ import annotations
 

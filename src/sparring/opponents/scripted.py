@@ -216,7 +216,7 @@ def yardsticks(game: str, met: Collection[str] = ()) -> tuple[str, ...]:
 
 
 def default_shares(game: str) -> dict[str, float]:
-    """Whom an agent meets unless it is told otherwise: mostly itself, its snapshots, and each
+    """Default shares of opponents: mostly the agent itself, its snapshots, and each
     yardstick.
     """
     judges = yardsticks(game)
@@ -224,13 +224,13 @@ def default_shares(game: str) -> dict[str, float]:
 
 
 def search_forms(game: str) -> tuple[str, ...]:
-    """How the players that search are written; nothing where a built-in game does not allow it."""
+    """Forms of the names of players that search; nothing where a built-in game does not allow it."""
     return FORMS if not is_built_in(game) or allows_search(spec_of(game)) else ()
 
 
 def is_scripted(name: str, game: str) -> bool:
-    """Whether `scripted_player` makes that player for the game, or tells why a search cannot be
-    had.
+    """Return whether `scripted_player` makes that player for the game, or tells why a search cannot
+    be had.
     """
     return parse(name) is not None or name in scripted_names(game)
 

@@ -1,4 +1,4 @@
-"""What a person types, and what is answered: words go to the `Sitting`, lines come back. No mistake
+"""Typed commands and their answers: words go to the `Sitting`, lines come back. No mistake
 in typing ends a match.
 """
 
@@ -73,7 +73,7 @@ class Conversation:
 
     @property
     def prompt(self) -> str:
-        """What the person is asked."""
+        """Prompt of the person."""
         if self._sitting.over:
             return "another match? (yes, no, or a command) "
         legal = self._sitting.legal
@@ -166,7 +166,7 @@ class Conversation:
         return self._told(before + 1)
 
     def _told(self, before: int) -> list[Part]:
-        """What happened since there were `before` plies, and how things stand now."""
+        """Lines on what happened since there were `before` plies, and on the position now."""
         made = text.plies(
             self._sitting, self._sitting.plies[before:], with_values=self._show_values
         )

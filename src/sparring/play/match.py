@@ -37,7 +37,7 @@ class Ply:
 
 @dataclass(frozen=True)
 class Result:
-    """How a finished match went for the person, who had `seat`."""
+    """Result of a finished match for the person, who had `seat`."""
 
     opponent: str
     seat: int

@@ -1,4 +1,4 @@
-"""What a person sees of a sitting, as plain lines: the position, the moves, the values, the end of
+"""Lines that a person sees: the position, the moves, the values, the end of
 a match, the score.
 """
 
@@ -66,7 +66,7 @@ def ranges(actions: Iterable[int]) -> str:
 
 
 def places(sitting: Sitting) -> str:
-    """Who has which seats, with the letters that the board has for them."""
+    """Players of the seats, with the letters that the board has for them."""
     marks = _MARKS.get(game_label(sitting), "")
     seats = [
         f"{seat} ({marks[seat]})" if marks else str(seat)
@@ -79,7 +79,7 @@ def places(sitting: Sitting) -> str:
 
 
 def game_label(sitting: Sitting) -> str:
-    """What a game that comes with Sparring is called, whatever its number of players; of other
+    """Name of a built-in game, whatever its number of players; of other
     games nothing.
     """
     name = sitting.game.spec.name
@@ -87,7 +87,7 @@ def game_label(sitting: Sitting) -> str:
 
 
 def in_words(sitting: Sitting, action: int) -> str:
-    """What the game calls a legal action, or nothing if that is its number."""
+    """Text of a legal action, empty if the game has only its number."""
     said = sitting.game.action_text(0, action)
     return "" if said == str(action) else said
 
@@ -145,7 +145,7 @@ def who(sitting: Sitting, seat: int, name: str) -> str:
 
 
 def end(sitting: Sitting) -> list[str]:
-    """How the match ended, and what each seat was paid."""
+    """Lines on how the match ended and what each seat was paid."""
     result, winners = sitting.results[-1], sitting.winners()
     names = " and ".join(
         "you" if seat == result.seat else who(sitting, seat, result.opponent) for seat in winners

@@ -35,7 +35,7 @@ _WIDE_RANGE: Final = (
 
 
 def save_learning(path: Path, run: str, metrics: Metrics) -> None:
-    """How the network learned: loss, mean Q-value, TD error, gradient norm, learning rate and
+    """Picture of learning: loss, mean Q-value, TD error, gradient norm, learning rate and
     exploration over plies.
     """
     done = (("matches", "rollout/episodes"), ("updates", "train/n_updates"))
@@ -68,7 +68,7 @@ def save_learning(path: Path, run: str, metrics: Metrics) -> None:
 
 
 def save_opponents(path: Path, run: str, metrics: Metrics) -> None:
-    """How often the agent won over plies, one panel for each opponent: greedy in evaluation, and
+    """Picture of win rates over plies, one panel for each opponent: greedy in evaluation, and
     exploring in training.
     """
     names = metrics.opponents()
@@ -124,7 +124,7 @@ def _line(axes: Axes, series: Series, colour: str, **look: Any) -> None:
 
 
 def _is_wide(series: Series) -> bool:
-    """Whether the values are positive and range over more than a linear axis shows well."""
+    """Return whether the values are positive and range over more than a linear axis shows well."""
     if not len(series) or series.values.min() <= 0.0:
         return False
     low, high = np.quantile(series.values, (0.02, 0.98))

@@ -1,4 +1,4 @@
-"""What `metrics.jsonl` of a run says, as series over plies."""
+"""Series over plies from `metrics.jsonl` of a run."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Metrics:
 
     @property
     def plies(self) -> float:
-        """How long the run is so far."""
+        """Length of the run so far."""
         return self._reports[-1]["plies"]
 
     def series(self, tag: str) -> Series:

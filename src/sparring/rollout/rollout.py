@@ -34,7 +34,7 @@ Sink = Callable[[NDArray[Any]], None]
 
 @dataclass(frozen=True)
 class RolloutSettings:
-    """What every worker of a run has in common; plain values that travel to its process."""
+    """Settings that all workers of a run share; plain values that travel to its process."""
 
     policy: PolicySpec
     num_envs: int

@@ -40,7 +40,7 @@ class RoundReport:
 
 
 class WeightSource(Protocol):
-    """Where a worker's body finds weights, as flat float32 vectors."""
+    """Source of a worker's weights, as flat float32 vectors."""
 
     def published(self, version: int) -> NDArray[np.float32]: ...
 

@@ -1,4 +1,4 @@
-"""What the training loop asks of its workers, whichever way they run."""
+"""Interface of workers for the training loop, whichever way they run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _nothing_to_do() -> None:
 
 @dataclass(frozen=True)
 class Batch:
-    """What some workers' parts of a round brought, in order of the workers.
+    """Rows and results of some workers' parts of a round, in order of the workers.
 
     `blocks` are transitions, which may still lie in the workers' rings: `release` gives their room
     back, and has to be called before the workers are asked for anything else. `results` are

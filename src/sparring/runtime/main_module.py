@@ -70,7 +70,7 @@ def check_guard() -> None:
 
 
 def name_for_others(name: str) -> str:
-    """What another program in this directory calls a game of our main script: `pig:Pig` for
+    """Name, for another program in this directory, of a game of our main script: `pig:Pig` for
     `__main__:Pig` in pig.py.
 
     The name stays as it is where the script cannot be imported from here, and where it is none of
@@ -90,7 +90,7 @@ def name_for_others(name: str) -> str:
 
 
 def unguarded(policy: PolicySpec) -> ConfigurationError:
-    """What a worker that ended with `UNGUARDED` means."""
+    """Error for a worker that ended with `UNGUARDED`."""
     what = f"{found_in_main(policy)} lives in the main script, so every worker runs the script, and would train again"
     return ConfigurationError(what, remedy=_GUARD)
 
@@ -108,8 +108,8 @@ def main_module_hidden(policy: PolicySpec) -> Iterator[None]:
 
 
 def _can_be_run_again(main: types.ModuleType) -> bool:
-    """Whether multiprocessing runs this module in a new process: it leaves out the `__main__.py` of
-    packages, and needs a file.
+    """Return whether multiprocessing runs this module in a new process: it leaves out the
+    `__main__.py` of packages, and needs a file.
     """
     if main.__spec__ is not None:
         return main.__spec__.name.rpartition(".")[2] != "__main__"

@@ -47,7 +47,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 @dataclass(frozen=True)
 class WorkerJob:
-    """What a worker process is started with."""
+    """Arguments of a worker process."""
 
     settings: RolloutSettings
     spec: GameSpec  # that the main process goes by
@@ -63,7 +63,7 @@ class WorkerJob:
 
 
 class Body(Protocol):
-    """What a worker does: a `Rollout`, or something that stands in for one."""
+    """Body of a worker: a `Rollout`, or something that stands in for one."""
 
     def play_round(self, command: RoundCommand, sink: Sink) -> RoundReport: ...
 

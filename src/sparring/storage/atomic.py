@@ -94,7 +94,9 @@ def read_directory(path: Path, only: Container[str] | None = None) -> dict[str, 
 
 
 def is_complete(path: Path) -> bool:
-    """Whether all files are there in their right sizes: cheap, and blind to damage inside a file."""
+    """Return whether all files are there in their right sizes: cheap, and blind to damage inside a
+    file.
+    """
     try:
         _check_sizes(path)
     except FileFormatError:

@@ -85,7 +85,7 @@ def load(path: Path) -> StateTree:
 
 
 def load_part(path: Path, key: str) -> Any:
-    """What is below one top-level key of the tree that was saved as `path`; the arrays of other
+    """Subtree below one top-level key of the tree that was saved as `path`; the arrays of other
     keys, the replay's say, are not read.
     """
     tree = _load(path, key)

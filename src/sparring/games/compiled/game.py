@@ -241,7 +241,7 @@ class CompiledGame(SearchedSlots):
             raise self._fault(self._breach(wrong))
 
     def _searched(self, how: str, slot: int, *arguments: Any) -> Any:
-        """What a search finds from one slot. Where the rules go wrong in a line of it, that line is
+        """Result of a search from one slot. Where the rules go wrong in a line of it, that line is
         played, which blames them.
         """
         self._search = search = self._search or CompiledSearch(
@@ -272,7 +272,7 @@ class CompiledGame(SearchedSlots):
             game.step(np.array([action]))
 
     def _breach(self, wrong: int) -> BrokenContractError:
-        """What the driver found wrong; moves the cursor to the function to blame for it."""
+        """Describe what the driver found wrong; moves the cursor to the function to blame for it."""
         [(function, *texts)] = [
             breach for name, breach in _BREACHES.items() if getattr(self._driver, name) == wrong
         ]

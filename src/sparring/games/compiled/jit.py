@@ -190,7 +190,7 @@ def _describe(value: Any, names: tuple[str, ...], seen: _Seen) -> Iterator[str]:
 def _describe_once(
     value: Any, names: tuple[str, ...], seen: _Seen, describe: Callable[..., Iterator[str]]
 ) -> Iterator[str]:
-    """What `describe` says, the first time; later its number."""
+    """Description the first time, its number later."""
     new, number = (value, names) not in seen, seen.setdefault((value, names), len(seen))
     yield f"number {number}"
     if new:

@@ -106,7 +106,7 @@ def _captured(state: Any, action: int) -> list[int]:
 
 
 def _standing(state: Any) -> dict[Square, Groups]:
-    """What stands on each square that is not empty, homes included."""
+    """Tokens on each square that is not empty, homes included."""
     ranks: dict[Square, dict[int, str]] = {}
     for (seat, rank), progress in np.ndenumerate(state["progress"]):
         if progress:
@@ -145,7 +145,7 @@ def _quarter(state: Any, seat: int) -> int:
 
 
 def _square(quarter: int, progress: int) -> Square:
-    """Where a token stands that has come so far, 1 to 57, and started in that quarter."""
+    """Square of a token with this progress, 1 to 57, that started in that quarter."""
     if progress > LAST_ON_RING:
         return _turned(_WAY_HOME[progress - LAST_ON_RING], quarter)
     quarters, steps = divmod(progress - 1, _QUARTER)

@@ -32,7 +32,7 @@ AT_OTHERS: Final = AT_MOVES + TOKENS * MOVE_FACTS
 
 
 def declare(name: str, num_players: int) -> GameSpec:
-    """What Ludo for so many players declares."""
+    """Declared facts of Ludo for that number of players."""
     return GameSpec(
         name=name,
         num_players=num_players,
@@ -182,8 +182,8 @@ def _start(seats: Any, seat: Any) -> Any:
 
 
 def _is_safe(seats: Any, seat: Any, place: Any) -> Any:
-    """Whether a token of `seat` that has come so far cannot be captured; the yard and home count as
-    safe.
+    """Return whether a token of `seat` that has come so far cannot be captured; the yard and home
+    count as safe.
     """
     if place < 1 or place > LAST_ON_RING:
         return True
@@ -230,7 +230,7 @@ def _observe_move(state: Any, k: Any, facts: Any) -> None:
 
 
 def _stands(progress: Any, seat: Any, place: Any) -> Any:
-    """Whether a seat has a token with that progress."""
+    """Return whether a seat has a token with that progress."""
     found = False
     for k in range(TOKENS):
         found |= progress[seat, k] == place
@@ -238,8 +238,8 @@ def _stands(progress: Any, seat: Any, place: Any) -> Any:
 
 
 def _in_danger(progress: Any, seat: Any, place: Any) -> Any:
-    """Whether one throw could capture a token of `seat` with this progress; tokens that stand on
-    its own square cannot.
+    """Return whether one throw could capture a token of `seat` with this progress; tokens that
+    stand on its own square cannot.
     """
     seats = progress.shape[0]
     if _is_safe(seats, seat, place):

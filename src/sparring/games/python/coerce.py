@@ -1,4 +1,4 @@
-"""What a user's Match gives, turned into what it has to be; `BrokenContractError` where it cannot.
+"""Values returned by a user's Match, converted; `BrokenContractError` where they cannot be.
 
 Whole numbers may stand for others and for booleans where the values survive, floats only for
 floats.
@@ -54,7 +54,7 @@ def as_observation(seen: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> N
 
 
 def as_outcome(outcome: Any) -> tuple[Any, Any]:
-    """What `step` returned, taken apart."""
+    """Rewards and end from the value that `step` returned."""
     try:
         rewards, ended = outcome
     except (TypeError, ValueError):
@@ -97,7 +97,7 @@ def as_flag(ended: Any) -> bool:
 
 
 def as_text(match: object) -> str:
-    """What a match prints itself as; where it does not, its attributes, one a line."""
+    """Text of a match; without `__str__`, its attributes, one a line."""
     if type(match).__str__ is object.__str__ and type(match).__repr__ is object.__repr__:
         return "\n".join(
             f"{name}: {value}" for name, value in getattr(match, "__dict__", {}).items()

@@ -269,7 +269,7 @@ class LoopedGame(SearchedSlots):
             raise illegal_action(self, slot, int(actions[slot]))
 
     def _check_views(self, chosen: NDArray[np.int64]) -> None:
-        """What is checked for all matches at once: that each that goes on has a move, and that
+        """Check all matches at once: that each that goes on has a move, and that
         floats are numbers.
         """
         stuck = ~self.mask[chosen].any(axis=1) & ~self.terminated[chosen]
@@ -319,8 +319,8 @@ class LoopedGame(SearchedSlots):
             legal[...] = marked
 
     def _searched(self, how: str, slot: int, *arguments: Any) -> Any:
-        """What is found from one slot. If the game goes wrong in a line of it, the match is played
-        on along that line, which blames it.
+        """Result of a search from one slot. If the game goes wrong in a line of it, the match is
+        played on along that line, which blames it.
         """
         trials = Trials(self._matches[slot], int(self.seat[slot]), self.spec.num_players)
         left = self.spec.max_plies - int(self.plies[slot])

@@ -168,7 +168,7 @@ class MatchSearch:
 
 
 def _to_seat_0(rewards: Any) -> float:
-    """What was paid to seat 0, as the batched protocol rounds it."""
+    """Payment of seat 0, as the batched protocol rounds it."""
     return 0.0 if rewards is None else float(np.float32(rewards[0]))
 
 
@@ -233,7 +233,7 @@ class Trials:
         return None if rewards is None else as_rewards(rewards, self._num_players), as_flag(ended)
 
     def to_move(self, trial: Match, num_actions: int) -> tuple[int, list[int]]:
-        """Who decides in a copy that goes on, and the legal actions, of which there must be one."""
+        """Seat to move in a copy that goes on, and its legal actions, of which there must be one."""
         seat = as_seat(trial.seat, self._num_players)
         self.during = "mask"
         legal: list[int] = np.flatnonzero(as_mask(trial.mask(), (num_actions,))).tolist()
@@ -243,7 +243,7 @@ class Trials:
 
 
 def no_legal_action() -> BrokenContractError:
-    """What is wrong with a match that goes on, and offers nothing to do."""
+    """Error for a match that goes on without a legal action."""
     return BrokenContractError(
         "no legal action",
         "at least one while a match goes on",
