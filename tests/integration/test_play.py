@@ -98,13 +98,13 @@ def test_a_whole_match_by_piped_lines(game: str, tmp_path: Path) -> None:
     assert done.stdout.startswith(
         f"{game} against random, seed 7; help lists what you can type.\nYou have seat 0 ("
     )
-    assert (
-        "your move: 77\nthis move is not legal here: got 77, expected a legal one (0"
-        in done.stdout.replace(" (Enter: 0)", "")
+    assert "your move: 77\n77 is not a legal move here (legal: 0" in done.stdout.replace(
+        " (Enter: 0)", ""
     )
-    assert "\nWhat the agent expects seat 0 to be paid from here on (* the best):\n" in done.stdout
+    assert "\nThe agent's Q-values for your moves (* = best):\n" in done.stdout
     assert re.search(
-        r"\n(You win|random wins|A draw|seat \d \(random\) wins)\. Paid: seat 0 ", done.stdout
+        r"\n(You win|random wins|Draw|seat \d \(random\) wins)( \((you: )?[+-][\d.]+\))?\.\n",
+        done.stdout,
     )
     assert "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
@@ -156,10 +156,10 @@ def test_a_snapshot_of_a_run_that_is_training(tmp_path: Path) -> None:
                 "snapshot:3 plays 0\n" in done.stdout
             )  # all values are 0, and the first of the best is taken
             assert (
-                "There is:\n  agent\n  snapshot:2\n  snapshot:3\n  random\n  one_ply\n"
+                "Available:\n  agent\n  snapshot:2\n  snapshot:3\n  random\n  one_ply\n"
                 in done.stdout
             )
-            assert "You play against snapshot:2 from now on." in done.stdout
+            assert "Your opponent is now snapshot:2." in done.stdout
             assert "unknown opponent: got 'snapshot:1'" in done.stdout
 
 

@@ -1,6 +1,4 @@
-"""Typed commands and their answers: words go to the `Sitting`, lines come back. No mistake
-in typing ends a match.
-"""
+"""Commands that a person types during play, and their answers. A typing error never ends a match."""
 
 from __future__ import annotations
 
@@ -23,17 +21,16 @@ from sparring.play.match import Sitting
 from sparring.storage.run_directory import read_newest
 
 HELP: Final = """\
-A NUMBER          play that move; the game's own words for it serve too,
-                  and Enter alone plays a move that is the only one
+A NUMBER          play that move; or type the game's own words for it;
+                  Enter plays the move if there is only one
 moves             your legal moves
-values [on|off]   what the agent expects of each of them: what your seat will
-                  be paid from here on; on: at every turn
+values [on|off]   the agent's Q-values for your moves; on: at every turn
 hint              the move that the agent would play
-board             the position again
+board             show the position again
 back [N]          take back your last move, or your last N
-swap [SEAT]       change seats, now or for the next match
-opponent [NAME]   play against another from now on; no name: who there is
-new               begin a new match; one in progress does not count
+swap [SEAT]       change seats
+opponent [NAME]   change the opponent; without a name: list them
+new               start a new match (the current one is discarded)
 score             your results so far
 help              this
 quit              leave; so do Ctrl-D and Ctrl-C"""
@@ -88,14 +85,12 @@ class Conversation:
         ]
         if spec.hidden_information:
             said.append(
-                "This game hides things: you see what your seat sees, and everything when a match is over."
+                "This game has hidden information: you see what your seat sees until the match is over."
             )
         return [_lines(*said), *self._new("")]
 
     def answer(self, line: str) -> list[Part]:
-        """Do what the line says and tell what came of it; a line that says nothing sensible changes
-        nothing.
-        """
+        """Execute a line; one that is not understood changes nothing."""
         words = line.split()
         try:
             return self._do(" ".join(words))
@@ -131,9 +126,7 @@ class Conversation:
         if _NUMBER.fullmatch(line):
             if int(line) not in sitting.legal:
                 raise InputError(
-                    "this move is not legal here",
-                    got=line,
-                    expected=f"a legal one ({self._expected_moves()})",
+                    f"{line} is not a legal move here (legal: {self._expected_moves()})"
                 )
             return int(line)
         words = {
@@ -205,7 +198,7 @@ class Conversation:
         if rest:
             self._show_values = rest == "on"
         if rest == "off":
-            return [_lines("Values are shown when you ask for them.")]
+            return [_lines("Q-values are shown only on request.")]
         self._needs_a_turn()
         return [_lines(*text.values(self._sitting))]
 
@@ -241,12 +234,12 @@ class Conversation:
         if not rest:
             return [
                 _lines(
-                    f"You play against {self._sitting.opponent.name}. There is:",
+                    f"You play against {self._sitting.opponent.name}. Available:",
                     *(f"  {name}" for name in self._choices.names()),
                 )
             ]
         self._sitting.opponent = self._choices.player(rest)
-        return [_lines(f"You play against {rest} from now on.")]
+        return [_lines(f"Your opponent is now {rest}.")]
 
     def _score(self, rest: str) -> list[Part]:
         _no_more(rest, "score")
@@ -272,16 +265,13 @@ def _lines(*lines: str) -> Part:
 
 def _no_more(rest: str, word: str) -> None:
     if rest:
-        raise InputError(f"{word} takes nothing more", got=repr(rest), expected=word)
+        raise InputError(f"{word} takes no argument", got=repr(rest), expected=word)
 
 
 def _number(rest: str, word: str, default: int) -> int:
     if rest and not _NUMBER.fullmatch(rest):
         raise InputError(word, got=repr(rest), expected="nothing or a whole number")
     return int(rest) if rest else default
-
-
-# Whom a person may play against: the agent, snapshots of it, scripted players.
 
 
 AGENT: Final = "agent"

@@ -1,6 +1,4 @@
-"""Lines that a person sees: the position, the moves, the values, the end of
-a match, the score.
-"""
+"""A sitting as plain lines: the position, the moves, the Q-values, the result, the score."""
 
 from __future__ import annotations
 
@@ -15,21 +13,16 @@ from sparring.play.match import Ply, Sitting
 
 MANY: Final = 20  # more moves than this are not listed one by one
 _LINE: Final = 76
-_MARKS: Final = {
-    "connect_four": "XO",
-    "tic_tac_toe": "XO",
-    "ludo": "ABCD",
-}  # of the seats, on the boards of these games
+# of the seats, on the boards of these games
+_MARKS: Final = {"connect_four": "XO", "tic_tac_toe": "XO", "ludo": "ABCD"}
 
 
 def position(sitting: Sitting) -> str:
-    """The board; of a game with hidden information, while the match goes on, no more than the
-    person's seat is shown.
-    """
+    """The board; in a game with hidden information only the person's view, until the end."""
     if not sitting.game.spec.hidden_information or sitting.over:
         return sitting.game.text(0)
     numbers = numbers_text(sitting.game.observation[0])
-    return f"What seat {sitting.seat} sees, in numbers, as the rest is hidden from it:\n{numbers}"
+    return f"The observation of seat {sitting.seat} (the rest is hidden):\n{numbers}"
 
 
 def numbers_text(observation: NDArray[Any]) -> str:
@@ -66,7 +59,7 @@ def ranges(actions: Iterable[int]) -> str:
 
 
 def places(sitting: Sitting) -> str:
-    """Players of the seats, with the letters that the board has for them."""
+    """The seats of both sides, with their letters on the board."""
     marks = _MARKS.get(game_label(sitting), "")
     seats = [
         f"{seat} ({marks[seat]})" if marks else str(seat)
@@ -79,15 +72,13 @@ def places(sitting: Sitting) -> str:
 
 
 def game_label(sitting: Sitting) -> str:
-    """Name of a built-in game, whatever its number of players; of other
-    games nothing.
-    """
+    """The name of a built-in game without its arguments; "" for other games."""
     name = sitting.game.spec.name
     return games.label(name) if games.is_built_in(name) else ""
 
 
 def in_words(sitting: Sitting, action: int) -> str:
-    """Text of a legal action, empty if the game has only its number."""
+    """The game's text for a legal action; "" if that is only its number."""
     said = sitting.game.action_text(0, action)
     return "" if said == str(action) else said
 
@@ -98,9 +89,7 @@ def moves(sitting: Sitting, *, at_most: int | None = None) -> list[str]:
     """
     legal = sitting.legal
     if at_most is not None and len(legal) > at_most:
-        return [
-            f"You have {len(legal)} moves; type moves to see them, values to see what the agent thinks of them."
-        ]
+        return [f"You have {len(legal)} moves; type moves to list them, values for their Q-values."]
     if not any(in_words(sitting, action) for action in legal):
         return [f"Your moves: {ranges(legal)}"]
     width = len(str(legal[-1]))
@@ -108,15 +97,13 @@ def moves(sitting: Sitting, *, at_most: int | None = None) -> list[str]:
 
 
 def values(sitting: Sitting) -> list[str]:
-    """The agent's value of each legal move, the best one marked; of many moves, the best ones."""
+    """The agent's Q-value of each legal move, the best marked; of many moves the best ones."""
     found, best, legal = sitting.values(), sitting.best(), sitting.legal
     some = ""
     if len(legal) > MANY:
         some = f", {MANY} of {len(legal)}"
         legal = sorted(legal, key=lambda action: -found[action])[:MANY]
-    lines = [
-        f"What the agent expects seat {sitting.seat} to be paid from here on{some} (* the best):"
-    ]
+    lines = [f"The agent's Q-values for your moves{some} (* = best):"]
     width = max(len(str(action)) for action in legal)
     for action in legal:
         mark = "*" if action == best else " "
@@ -145,7 +132,7 @@ def who(sitting: Sitting, seat: int, name: str) -> str:
 
 
 def end(sitting: Sitting) -> list[str]:
-    """Lines on how the match ended and what each seat was paid."""
+    """The result of the match, with the person's return, and the score so far."""
     result, winners = sitting.results[-1], sitting.winners()
     names = " and ".join(
         "you" if seat == result.seat else who(sitting, seat, result.opponent) for seat in winners
@@ -153,7 +140,7 @@ def end(sitting: Sitting) -> list[str]:
     told = {
         "won": "You win",
         "lost": f"{names} win{'s' if len(winners) == 1 else ''}",
-        "drawn": "A draw"
+        "drawn": "Draw"
         if len(winners) == sitting.game.spec.num_players
         else f"{names} share the win",
     }
@@ -162,10 +149,12 @@ def end(sitting: Sitting) -> list[str]:
         if sitting.game.truncated[0]
         else ""
     )
-    paid = ", ".join(
-        f"seat {seat} {amount:+g}" for seat, amount in enumerate(sitting.returns.round(3) + 0.0)
-    )
-    return [f"{told[result.outcome]}{cut}. Paid: {paid}.", *score(sitting)]
+    amount = float(sitting.returns[result.seat].round(3)) + 0.0
+    returned = f" (you: {amount:+g})" if result.outcome == "lost" else f" ({amount:+g})"
+    return [
+        f"{told[result.outcome]}{returned if amount else ''}{cut}.",
+        *score(sitting),
+    ]
 
 
 def score(sitting: Sitting) -> list[str]:

@@ -19,9 +19,9 @@ def said(parts: Sequence[Part]) -> str:
     [
         (
             "4",
-            "this move is not legal here: got 4, expected a legal one (0-2, 5-8)",
+            "4 is not a legal move here (legal: 0-2, 5-8)",
         ),  # where the person's own mark is
-        ("9", "this move is not legal here: got 9, expected a legal one (0-2, 5-8)"),
+        ("9", "9 is not a legal move here (legal: 0-2, 5-8)"),
         (
             "-1",
             "not understood: got '-1', expected a move (0-2, 5-8) or a command; help lists the commands",
@@ -56,8 +56,8 @@ def said(parts: Sequence[Part]) -> str:
             "opponent snapshot:3",
             "snapshots are kept by runs, and this agent is not in the directory of one",
         ),
-        ("new match", "new takes nothing more: got 'match', expected new"),
-        ("quit now", "quit takes nothing more"),
+        ("new match", "new takes no argument: got 'match', expected new"),
+        ("quit now", "quit takes no argument"),
         ("yes", "not understood: got 'yes'"),  # nobody has asked
         ("\x00\x1b[2J", "not understood: got '\\x00\\x1b[2J'"),
     ],
@@ -96,10 +96,9 @@ def finish(seat: int = 0) -> tuple:
 def test_the_end_says_who_won_and_the_score_and_offers_another_match() -> None:
     talk, table, parts = finish()
     outcome = table.results[0].outcome
-    paid = ", ".join(f"seat {seat} {amount:+g}" for seat, amount in enumerate(table.returns))
     counts = ", ".join(f"{int(outcome == name)} {name}" for name in ("won", "drawn", "lost"))
-    told = {"won": "You win.", "drawn": "A draw.", "lost": "random wins."}[outcome]
-    assert parts[-1].text == f"{told} Paid: {paid}.\nYour score against random: {counts}"
+    told = {"won": "You win (+1).", "drawn": "Draw.", "lost": "random wins (you: -1)."}[outcome]
+    assert parts[-1].text == f"{told}\nYour score against random: {counts}"
     assert talk.prompt == "another match? (yes, no, or a command) "
     assert talk.farewell()[0].text == f"Your score against random: {counts}"
 
@@ -145,7 +144,7 @@ def test_values_name_every_legal_move_and_mark_the_best() -> None:
     talk.answer("4")
     values, best = table.values(), table.best()
     lines = said(talk.answer("values")).splitlines()
-    assert lines[0] == "What the agent expects seat 0 to be paid from here on (* the best):"
+    assert lines[0] == "The agent's Q-values for your moves (* = best):"
     assert lines[1:] == [
         f"{'*' if action == best else ' '} {action}  {values[action]:+.3f}"
         for action in table.legal
@@ -157,13 +156,13 @@ def test_values_at_every_turn_until_they_are_switched_off() -> None:
     talk, table = conversation(show_values=True)
     parts = talk.answer("4")
     assert re.fullmatch(r"random plays \d  \[[+-]\d\.\d{3}\]", parts[0].text)
-    assert parts[-1].text.startswith("What the agent expects")
-    assert said(talk.answer("values off")) == "Values are shown when you ask for them."
+    assert parts[-1].text.startswith("The agent's Q-values")
+    assert said(talk.answer("values off")) == "Q-values are shown only on request."
     parts = talk.answer(str(table.legal[0]))
     assert "[" not in parts[0].text
     assert parts[-1].text.startswith("Your moves")
     talk.answer("values on")
-    assert talk.answer(str(table.legal[0]))[-1].text.startswith("What the agent expects")
+    assert talk.answer(str(table.legal[0]))[-1].text.startswith("The agent's Q-values")
 
 
 def test_swapping_seats_lets_the_opponent_move() -> None:
@@ -190,9 +189,9 @@ def test_another_opponent_and_a_score_for_each() -> None:
     talk, table, _ = finish()
     assert (
         said(talk.answer("opponent"))
-        == "You play against random. There is:\n  agent\n  random\n  one_ply\n  minimax:D\n  mcts:N"
+        == "You play against random. Available:\n  agent\n  random\n  one_ply\n  minimax:D\n  mcts:N"
     )
-    assert said(talk.answer("opponent one_ply")) == "You play against one_ply from now on."
+    assert said(talk.answer("opponent one_ply")) == "Your opponent is now one_ply."
     talk.answer("new")
     while not table.over:
         talk.answer(str(table.legal[0]))
@@ -233,7 +232,7 @@ def test_hidden_cards_are_shown_to_their_seat_only_until_the_match_is_over() -> 
     cards = [int(word) for word in table.game.text(0).split() if word.isdecimal()]
     assert len(set(cards)) == 3
     shown = said(talk.answer("board"))
-    assert shown.startswith("What seat 1 sees, in numbers, as the rest is hidden from it:\n")
+    assert shown.startswith("The observation of seat 1 (the rest is hidden):\n")
     assert re.findall(r"\d+", shown.partition("\n")[2].partition("\n")[0]) == [str(cards[1]), "1"]
     assert not any(re.search(rf"\b{cards[seat]}\b", shown.partition("\n")[2]) for seat in (0, 2))
     again = said(talk.answer("back")), said(talk.answer("values on"))
@@ -275,7 +274,4 @@ def test_many_moves_are_not_all_named_in_a_message(monkeypatch: pytest.MonkeyPat
     talk, table = conversation()
     monkeypatch.setattr(type(table), "legal", property(lambda self: list(range(100, 150, 2))))
     [part] = talk.answer("7")
-    assert (
-        part.text
-        == "this move is not legal here: got 7, expected a legal one (moves lists them all)"
-    )
+    assert part.text == "7 is not a legal move here (legal: moves lists them all)"

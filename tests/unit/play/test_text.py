@@ -55,36 +55,36 @@ class Seats:
 @pytest.mark.parametrize(
     ("returns", "seat", "outcome", "truncated", "told"),
     [
-        ([1, -1], 0, "won", False, "You win. Paid: seat 0 +1, seat 1 -1."),
-        ([1, -1], 1, "lost", False, "first wins. Paid: seat 0 +1, seat 1 -1."),
-        ([0, 0], 1, "drawn", False, "A draw. Paid: seat 0 +0, seat 1 +0."),
+        ([1, -1], 0, "won", False, "You win (+1)."),
+        ([1, -1], 1, "lost", False, "first wins (you: -1)."),
+        ([0, 0], 1, "drawn", False, "Draw."),
         (
             [-0.0, 0],
             1,
             "drawn",
             True,
-            "A draw, cut at the limit of 9 plies. Paid: seat 0 +0, seat 1 +0.",
+            "Draw, cut at the limit of 9 plies.",
         ),
         (
             [-1 / 3, 1, -1 / 3],
             2,
             "lost",
             False,
-            "seat 1 (first) wins. Paid: seat 0 -0.333, seat 1 +1, seat 2 -0.333.",
+            "seat 1 (first) wins (you: -0.333).",
         ),
         (
             [0.5, 0, 0.5],
             1,
             "lost",
             False,
-            "seat 0 (first) and seat 2 (first) win. Paid: seat 0 +0.5, seat 1 +0, seat 2 +0.5.",
+            "seat 0 (first) and seat 2 (first) win.",
         ),
         (
             [0.5, 0, 0.5],
             2,
             "drawn",
             False,
-            "seat 0 (first) and you share the win. Paid: seat 0 +0.5, seat 1 +0, seat 2 +0.5.",
+            "seat 0 (first) and you share the win (+0.5).",
         ),
     ],
 )
@@ -121,11 +121,11 @@ def test_of_many_moves_the_best_values_are_shown(monkeypatch: pytest.MonkeyPatch
     values = table.values()
     best = sorted(range(9), key=lambda action: -values[action])[:3]
     lines = text.values(table)
-    assert lines[0] == "What the agent expects seat 0 to be paid from here on, 3 of 9 (* the best):"
+    assert lines[0] == "The agent's Q-values for your moves, 3 of 9 (* = best):"
     assert lines[1:] == [
         f"{'*' if action == best[0] else ' '} {action}  {values[action]:+.3f}" for action in best
     ]
     assert text.moves(table, at_most=3) == [
-        "You have 9 moves; type moves to see them, values to see what the agent thinks of them."
+        "You have 9 moves; type moves to list them, values for their Q-values."
     ]
     assert text.moves(table) == ["Your moves: 0-8"]
