@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from rich.console import Console
 from rich.live import Live
 
-from sparring.monitor.plain import report_lines
+from sparring.monitor.plain import report_line
 from sparring.monitor.screen import WIDTH, Screen
 from sparring.monitor.state import ConsoleState
 
@@ -57,7 +57,7 @@ class Monitor:
     ) -> None:
         self._paths = run_paths
         self._tensorboard = tensorboard
-        self._progress = ConsoleState(run_paths.name, total_episodes, clock)
+        self._progress = ConsoleState(str(run_paths.metrics_path.parent), total_episodes, clock)
         self._console = _console(quiet=not console) if isinstance(console, bool) else console
         self._live: Live | None = None
         self._writers: list[MetricsWriter] = []
@@ -106,7 +106,7 @@ class Monitor:
             writer.write(finite, plies)
         self._progress.update(finite)
         if self._live is None:
-            self._print("\n".join(report_lines(self._progress)))
+            self._print(report_line(self._progress))
 
     def advance(self, episodes: int) -> None:
         """Between reports: `episodes` matches are finished in all."""
@@ -123,7 +123,15 @@ class Monitor:
         )
 
     def _print(self, text: str, style: str | None = None) -> None:
-        self._console.print(text, style=style, markup=False, highlight=False, emoji=False)
+        # plain lines are for files and pipes, which have no width
+        self._console.print(
+            text,
+            style=style,
+            markup=False,
+            highlight=False,
+            emoji=False,
+            soft_wrap=self._live is None,
+        )
 
 
 def _console(*, quiet: bool) -> Console:

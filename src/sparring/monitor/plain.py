@@ -1,16 +1,16 @@
-"""The same figures as lines of text, for logs and pipes: no control codes, at most 80 columns."""
+"""A report as one line of text, for logs and pipes: a time stamp, no control codes, no wrapping."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator
 from typing import Final
 
 from sparring.monitor.state import (
     BUFFER_FILL,
     EPSILON,
-    LEARNER_WAITS,
-    RATING,
-    WORKERS_WAIT,
+    LEARNER_IDLE,
+    WORKERS_IDLE,
     ConsoleState,
     Opponent,
     clock_time,
@@ -19,22 +19,20 @@ from sparring.monitor.state import (
     percent,
 )
 
-WIDTH: Final = 80
 MAX_OPPONENTS: Final = 4
-_INDENT: Final = " " * 7
 
 
-def report_lines(progress: ConsoleState) -> list[str]:
-    """One report, two or three lines; the first says how far the run is."""
-    return list(_pack(_cells(progress)))
+def report_line(progress: ConsoleState) -> str:
+    """Return one report as a line that begins with the local time."""
+    return "  ".join((time.strftime("%Y-%m-%d %H:%M:%S"), *_cells(progress)))
 
 
 def _cells(progress: ConsoleState) -> Iterator[str]:
-    """Cells of a report, most important first; a cell is never broken between lines."""
+    """Cells of a report, most important first."""
     get = progress.values.get
     yield f"{percent(progress.share):>5}"
     yield f"{count(progress.episodes)} matches"
-    yield f"left {clock_time(progress.left)}"
+    yield f"ETA {clock_time(progress.eta)}"
     for tag, unit in (
         ("perf/plies_per_s", " plies/s"),
         ("perf/episodes_per_min", "/min"),
@@ -46,14 +44,13 @@ def _cells(progress: ConsoleState) -> Iterator[str]:
         ("loss", "train/loss"),
         ("Q", "train/q_mean"),
         ("epsilon", EPSILON),
-        ("rating", RATING),
     ):
         if (value := get(tag)) is not None:
             yield f"{name} {figure(value)}"
     for name, tag in (
         ("buffer", BUFFER_FILL),
-        ("workers wait", WORKERS_WAIT),
-        ("learner waits", LEARNER_WAITS),
+        ("workers idle", WORKERS_IDLE),
+        ("learner idle", LEARNER_IDLE),
     ):
         if (value := get(tag)) is not None:
             yield f"{name} {percent(value).strip()}"
@@ -61,20 +58,7 @@ def _cells(progress: ConsoleState) -> Iterator[str]:
 
 
 def _result(opponent: Opponent) -> str:
-    """Greedy results where there are any; an asterisk marks those of exploring matches."""
+    """Win rate in evaluation if there is one, else in training."""
     if opponent.greedy is not None:
-        return f"beats {opponent.name} {percent(opponent.greedy).strip()}"
-    return f"beats {opponent.name} {percent(opponent.exploring).strip()}*"
-
-
-def _pack(cells: Iterable[str]) -> Iterator[str]:
-    """Cells side by side, as many as fit on a line; a cell that is too long by itself is cut."""
-    line = ""
-    for cell in cells:
-        if line and len(line) + 2 + len(cell) > WIDTH:
-            yield line
-            line = _INDENT + cell
-        else:
-            line = f"{line}  {cell}" if line else cell
-        line = line[:WIDTH]
-    yield line
+        return f"vs {opponent.name} {percent(opponent.greedy).strip()}"
+    return f"vs {opponent.name} {percent(opponent.exploring).strip()} (training)"

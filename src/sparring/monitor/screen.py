@@ -14,11 +14,8 @@ from rich.text import Text
 from sparring.monitor.state import (
     BUFFER_FILL,
     EPSILON,
-    LEARNER_WAITS,
-    POOL_SIZE,
-    RATING,
-    RATING_SIGMA,
-    WORKERS_WAIT,
+    LEARNER_IDLE,
+    WORKERS_IDLE,
     ConsoleState,
     Opponent,
     clock_time,
@@ -44,7 +41,11 @@ class Screen:
             parts += [Text(""), _figures(self._progress)]
         if opponents := self._progress.opponents():
             parts += [Text(""), _results(opponents)]
-        title = Text(self._progress.name, style="bold", overflow="ellipsis")
+        title = Text(
+            f"{self._progress.directory}  {clock_time(self._progress.elapsed)}",
+            style="bold",
+            overflow="ellipsis",
+        )
         panel = Panel(
             Group(*parts),
             title=title,
@@ -63,21 +64,19 @@ def _headline(progress: ConsoleState) -> RenderableType:
     for justify, ratio in (("left", 1), ("right", None), ("right", None)):
         grid.add_column(justify=justify, ratio=ratio, no_wrap=True)  # type: ignore[arg-type]
     matches = f"{count(progress.episodes)} / {count(progress.total_episodes)} matches"
-    left = f"left {clock_time(progress.left)}" if progress.values else "starting"
+    eta = f"ETA {clock_time(progress.eta)}" if progress.values else "starting: compiling the game"
     bar = ProgressBar(
         total=1.0, completed=progress.share, complete_style="green", finished_style="green"
     )
     grid.add_row(bar, Text(percent(progress.share), style="bold"), Text(matches))
     grid.add_row(
-        Text(f"elapsed {clock_time(progress.elapsed)}", style="dim"), "", Text(left, style="dim")
+        Text(f"elapsed {clock_time(progress.elapsed)}", style="dim"), "", Text(eta, style="dim")
     )
     return grid
 
 
 def _figures(progress: ConsoleState) -> RenderableType:
-    """Three columns of names and values: speed, learning, and how the machine is used; below them
-    the pool, once there is a rating.
-    """
+    """Three columns of names and values: speed, learning, and how the machine is used."""
     grid = Table.grid(expand=True, padding=(0, 1))
     for column in range(3):
         grid.add_column(style="dim", no_wrap=True)
@@ -94,14 +93,14 @@ def _figures(progress: ConsoleState) -> RenderableType:
     learning = {
         "loss": "train/loss",
         "Q mean": "train/q_mean",
-        "gradient": "train/grad_norm",
-        "step size": "train/learning_rate",
+        "grad norm": "train/grad_norm",
+        "learning rate": "train/learning_rate",
     }
     use = {
         "epsilon": EPSILON,
         "buffer": BUFFER_FILL,
-        "workers wait": WORKERS_WAIT,
-        "learner waits": LEARNER_WAITS,
+        "workers idle": WORKERS_IDLE,
+        "learner idle": LEARNER_IDLE,
     }
     for (fast, rate), (learned, value), (used, share) in zip(
         pace.items(), learning.items(), use.items(), strict=True
@@ -117,18 +116,6 @@ def _figures(progress: ConsoleState) -> RenderableType:
             used,
             show(get(share)) or "-",
         )
-    if RATING in progress.values:
-        pool, rating, sigma = (get(tag) for tag in (POOL_SIZE, RATING, RATING_SIGMA))
-        grid.add_row(
-            "snapshots",
-            count(pool),
-            "",
-            "rating",
-            figure(rating),
-            "",
-            "its deviation",
-            figure(sigma),
-        )
     return grid
 
 
@@ -139,7 +126,7 @@ def _results(opponents: Sequence[Opponent]) -> RenderableType:
         grid.add_column(width=_BAR, no_wrap=True)
         grid.add_column(width=6, no_wrap=True)
     grid.add_column(no_wrap=True, width=14)
-    header = ("won against", "exploring", "", "greedy", "", "")
+    header = ("win rate vs", "training", "", "evaluation", "", "")
     grid.add_row(*(Text(word, style="dim") for word in header))
     for opponent in opponents[:MAX_OPPONENTS]:
         drawn = "" if opponent.greedy_draws is None else f"{percent(opponent.greedy_draws)} drawn"

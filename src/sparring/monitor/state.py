@@ -13,16 +13,14 @@ from typing import Final
 EPISODES: Final = "rollout/episodes"
 EPSILON: Final = "rollout/exploration_rate"
 BUFFER_FILL: Final = "replay/fill"
-WORKERS_WAIT: Final = "perf/worker_wait_frac"
-LEARNER_WAITS: Final = "perf/learner_wait_frac"
-POOL_SIZE: Final = "selfplay/pool_size"
-RATING: Final = "selfplay/rating_mu"
-RATING_SIGMA: Final = "selfplay/rating_sigma"
+WORKERS_IDLE: Final = "perf/worker_wait_frac"
+LEARNER_IDLE: Final = "perf/learner_wait_frac"
 ROLLOUT_WINS: Final = "rollout/win_rate/"
 EVAL_WINS: Final = "eval/win_rate/"
 EVAL_DRAWS: Final = "eval/draw_rate/"
 
-_WINDOW: Final = 60.0  # seconds
+_WINDOW: Final = 60.0  # seconds; longer where rounds are so long that fewer than _MIN_SAMPLES fit
+_MIN_SAMPLES: Final = 6
 
 
 @dataclass(frozen=True)
@@ -39,9 +37,9 @@ class ConsoleState:
     """Everything that a report brought, and the clock."""
 
     def __init__(
-        self, name: str, total_episodes: int, clock: Callable[[], float] = time.monotonic
+        self, directory: str, total_episodes: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.name = name
+        self.directory = directory
         self.total_episodes = total_episodes
         self.episodes = 0
         self.values: dict[str, float] = {}
@@ -63,7 +61,7 @@ class ConsoleState:
         now = self._clock()
         self.episodes = episodes
         self._samples.append((now, episodes))
-        while self._samples[0][0] < now - _WINDOW and len(self._samples) > 2:
+        while self._samples[0][0] < now - _WINDOW and len(self._samples) > _MIN_SAMPLES:
             self._samples.popleft()
 
     @property
@@ -77,10 +75,8 @@ class ConsoleState:
         return self._clock() - self._began
 
     @property
-    def left(self) -> float | None:
-        """Seconds that the rest takes at the rate of the last minute; None while that rate is
-        unknown.
-        """
+    def eta(self) -> float | None:
+        """Seconds that the rest takes at the recent rate; None while that rate is unknown."""
         if self.episodes >= self.total_episodes:
             return 0.0
         if len(self._samples) < 2:
@@ -112,10 +108,11 @@ class ConsoleState:
         return sorted(found, key=_rank)
 
 
-def _rank(opponent: Opponent) -> tuple[int, int]:
+def _rank(opponent: Opponent) -> tuple[int, int, str]:
     number = opponent.name.rpartition(":")[2]
     newest_first = -int(number) if number.isdecimal() else 0
-    return (0 if opponent.greedy is not None else 1 if opponent.name == "self" else 2, newest_first)
+    group = 0 if opponent.greedy is not None else 1 if opponent.name == "self" else 2
+    return group, newest_first, opponent.name
 
 
 def clock_time(seconds: float | None) -> str:

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from sparring.monitor import Monitor
-from sparring.monitor.plain import report_lines
+from sparring.monitor.plain import report_line
 from sparring.monitor.state import ConsoleState
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -63,36 +63,43 @@ def columns(text: str) -> int:
 
 
 @pytest.mark.parametrize("values", [{}, ORDINARY, HUGE])
-@pytest.mark.parametrize("terminal", [True, False])
-def test_no_line_is_longer_than_80_columns(
-    tmp_path: Path, values: dict[str, float], terminal: bool
+def test_no_line_of_the_panel_is_longer_than_80_columns(
+    tmp_path: Path, values: dict[str, float]
 ) -> None:
-    assert columns(shown(tmp_path, values, terminal=terminal)) <= 80
-    assert columns(shown(tmp_path, values, terminal=terminal, total=10**15, name="n" * 200)) <= 80
+    assert columns(shown(tmp_path, values, terminal=True)) <= 80
+    long = tmp_path / ("n" * 200)
+    long.mkdir()
+    assert columns(shown(long, values, terminal=True, total=10**15)) <= 80
+
+
+@pytest.mark.parametrize("values", [{}, ORDINARY, HUGE])
+def test_without_a_terminal_a_report_is_one_line(tmp_path: Path, values: dict[str, float]) -> None:
+    note, said, *reports = shown(tmp_path, values, values, terminal=False).splitlines()
+    assert note == "[bold]worker 0[/bold] was replaced"
+    assert said.startswith("Traceback")
+    assert len(reports) == 2
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", report) for report in reports)
 
 
 def test_the_live_panel_shows_the_figures(tmp_path: Path) -> None:
     text = CONTROL.sub("", shown(tmp_path, ORDINARY, terminal=True))
     for words in (
-        "connect_four-3", "54 %", "54,012 / 100,000 matches", "plies/s +12,345", "matches/min +1,234", "updates/s +212", "loss +0.0123",
-        "epsilon +0.52", "buffer +62 %", "workers wait +12 %", "learner waits +3 %", "self .* 51 %", "random .* 98 % +1 % drawn",
+        "  0:00 ", "54 %", "54,012 / 100,000 matches", "plies/s +12,345", "matches/min +1,234", "updates/s +212", "loss +0.0123",
+        "epsilon +0.52", "buffer +62 %", "workers idle +12 %", "learner idle +3 %", "self .* 51 %", "random .* 98 % +1 % drawn",
     ):  # fmt: skip
         assert re.search(words, text), words
     assert "[bold]worker 0[/bold]" in text
 
 
-def test_the_rating_is_shown_once_there_is_one(tmp_path: Path) -> None:
-    rated = {
-        **ORDINARY,
-        "selfplay/pool_size": 7.0,
-        "selfplay/rating_mu": 31.27,
-        "selfplay/rating_sigma": 0.914,
-    }
-    text = CONTROL.sub("", shown(tmp_path, rated, terminal=True))
-    assert re.search("snapshots +7 +rating +31.3 +its deviation +0.914", text)
-    assert columns(text) <= 80
-    assert "epsilon 0.52  rating 31.3" in shown(tmp_path, rated, terminal=False)
-    assert "rating" not in shown(tmp_path, ORDINARY, terminal=True)
+def test_the_rating_is_for_files_only(tmp_path: Path) -> None:
+    """It is of exploring play, and falls while the agent improves."""
+    rated = {**ORDINARY, "selfplay/rating_mu": 31.27, "selfplay/rating_sigma": 0.914}
+    for terminal in (True, False):
+        assert "31.3" not in shown(tmp_path, rated, terminal=terminal)
+
+
+def test_before_the_first_report_the_panel_says_what_takes_time(tmp_path: Path) -> None:
+    assert "starting: compiling the game" in CONTROL.sub("", shown(tmp_path, terminal=True))
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -129,13 +136,13 @@ def test_plain_lines_have_no_control_codes(tmp_path: Path) -> None:
 
 
 def test_plain_report() -> None:
-    progress = ConsoleState("run", 100_000, lambda: 0.0)
+    progress = ConsoleState("runs/run", 100_000, lambda: 0.0)
     progress.update(ORDINARY)
-    assert report_lines(progress) == [
-        " 54 %  54,012 matches  left -  12,345 plies/s  1,234/min  212 updates/s",
-        "       loss 0.0123  Q 0.341  epsilon 0.52  buffer 62 %  workers wait 12 %",
-        "       learner waits 3 %  beats random 98 %  beats self 51 %*",
-    ]
+    assert report_line(progress)[len("2026-11-30 12:00:00") :] == (
+        "   54 %  54,012 matches  ETA -  12,345 plies/s  1,234/min  212 updates/s"
+        "  loss 0.0123  Q 0.341  epsilon 0.52  buffer 62 %  workers idle 12 %"
+        "  learner idle 3 %  vs random 98 %  vs self 51 % (training)"
+    )
 
 
 def test_no_console_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

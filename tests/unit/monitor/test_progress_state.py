@@ -16,25 +16,37 @@ class Clock:
 def test_time_left_follows_the_rate_of_the_last_minute() -> None:
     clock = Clock()
     progress = ConsoleState("run", 10_000, clock)
-    assert progress.left is None
+    assert progress.eta is None
     progress.advance(1000)  # a resumed run: these were not played now
-    assert progress.left is None
+    assert progress.eta is None
     clock.now += 10
     progress.advance(1100)  # 10 a second
-    assert progress.left == pytest.approx(890)
+    assert progress.eta == pytest.approx(890)
     clock.now += 5  # no report yet: the clock goes on
-    assert progress.left == pytest.approx(885)
+    assert progress.eta == pytest.approx(885)
     for _ in range(100):  # 2 a second for 500 s: what was before no longer counts
         clock.now += 5
         progress.advance(progress.episodes + 10)
-    assert progress.left == pytest.approx((10_000 - 2100) / 2)
+    assert progress.eta == pytest.approx((10_000 - 2100) / 2)
     assert progress.elapsed == pytest.approx(515)
+
+
+def test_the_rate_is_of_several_rounds_where_a_round_takes_longer_than_a_minute() -> None:
+    """Rounds of 80 and 160 s by turns, 100 matches each: 600 matches in 720 s."""
+    clock = Clock()
+    progress = ConsoleState("run", 10_000, clock)
+    for number in range(20):
+        progress.advance(100 * number)
+        clock.now += (80, 160)[number % 2]
+    clock.now -= 160
+    rate = 500 / (80 + 160 + 80 + 160 + 80)
+    assert progress.eta == pytest.approx((10_000 - 1900) / rate)
 
 
 def test_a_finished_run_has_nothing_left() -> None:
     progress = ConsoleState("run", 100, Clock())
     progress.advance(130)
-    assert progress.left == 0.0
+    assert progress.eta == 0.0
     assert progress.share == 1.0
 
 
