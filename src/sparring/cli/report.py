@@ -50,14 +50,14 @@ def print_training(result: TrainResult) -> None:
     from sparring.cli.evaluate import evaluate_matches
 
     _say(
-        f"{result.episodes:,} matches, {result.plies:,} plies and {result.updates:,} updates in all"
+        f"{result.episodes:,} matches, {result.plies:,} plies, {result.updates:,} updates"
     )
     _say(
-        f"this time {result.seconds:,.0f} s at {result.plies_per_s:,.0f} plies/s and {result.episodes_per_min:,.0f} matches/min"
+        f"this session: {result.seconds:,.0f} s, {result.plies_per_s:,.0f} plies/s and {result.episodes_per_min:,.0f} matches/min"
     )
     found = find_agent(f"{result.run}/", "")
     _say(f"agent  {found.path}")
-    _say(f"last   sha256 {result.sha256}")
+    _say(f"last.safetensors sha256 {result.sha256}")
     if result.interrupted:
         return
     print_evaluation(

@@ -70,7 +70,7 @@ def _headline(progress: ConsoleState) -> RenderableType:
     )
     grid.add_row(bar, Text(percent(progress.share), style="bold"), Text(matches))
     grid.add_row(
-        Text(f"elapsed {clock_time(progress.elapsed)}", style="dim"), "", Text(eta, style="dim")
+        "", "", Text(eta, style="dim")
     )
     return grid
 

@@ -237,7 +237,7 @@ def _claim_named(runs_root: Path, name: str) -> Path:
     try:
         (runs_root / name).mkdir()
     except FileExistsError:
-        remedy = f"choose another name, or go on with it: sparring resume {name}"
+        remedy = f"choose another name, or continue it: sparring resume {name}"
         raise ConfigurationError(
             f"there is already a run {name!r} in {runs_root}", remedy=remedy
         ) from None

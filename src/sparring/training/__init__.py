@@ -198,7 +198,7 @@ def train_dqn(
     """
     result = train(build_config(preset=preset, overrides={"game": name_of(game), **options}))
     if result.interrupted:
-        raise KeyboardInterrupt(f"saved; go on with: sparring resume {result.run.name}")
+        raise KeyboardInterrupt(f"saved. Continue with: sparring resume {result.run.name}")
     return result.trained
 
 

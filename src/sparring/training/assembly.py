@@ -241,11 +241,12 @@ def pacing(
 
 
 def describe(config: TrainConfig, parts: Parts) -> str:
-    """What was resolved, and the memory that replay and workers will reserve."""
+    """Lines on what was resolved, and the memory that replay and workers will reserve."""
     counts = ((config.num_workers, "worker"), (config.learner_threads, "thread"))
     workers, threads = (f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
     return (
-        f"{config.game}: {workers} of {config.num_envs_per_worker} envs in {config.actor_precision}, {config.bootstrap}\n"
+        f"{config.game}: {workers} x {config.num_envs_per_worker} envs, {config.actor_precision}, "
+        f"{config.bootstrap} bootstrap\n"
         f"learner on {config.device}, {threads}, {config.learner_precision}; {_MODES[config.mode]}\n"
         f"memory: replay {_replay_bytes(config) / 2**20:,.0f} MiB, shared with workers {parts.shared_bytes / 2**20:,.0f} MiB"
     )

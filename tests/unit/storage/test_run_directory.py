@@ -98,7 +98,7 @@ def test_a_taken_name_has_a_remedy(tmp_path: Path) -> None:
     RunDirectory.create(tmp_path, "mine", "tic_tac_toe").close()
     with pytest.raises(ConfigurationError) as caught:
         RunDirectory.create(tmp_path, "mine", "tic_tac_toe")
-    expected = f"there is already a run 'mine' in {tmp_path}; choose another name, or go on with it: sparring resume mine"
+    expected = f"there is already a run 'mine' in {tmp_path}; choose another name, or continue it: sparring resume mine"
     assert one_line(caught) == expected
 
 
