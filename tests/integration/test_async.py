@@ -193,12 +193,12 @@ def test_a_balance_that_is_measured(tmp_path: Path) -> None:
         learner_threads=None,
         learning_steps_per_batch="adaptive",
     )
-    config = resolved(open_ended)
+    config, game = resolved(open_ended)
     assert config.num_workers is not None
     assert config.num_workers >= 1
     assert config.learner_threads is not None
     assert config.learner_threads >= 1
-    assert assemble(config).num_versions == 5, "so many versions behind, and the newest"
+    assert assemble(config, game).num_versions == 5, "so many versions behind, and the newest"
     assert train(open_ended, console=False).episodes >= 240
 
 

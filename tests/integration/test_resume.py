@@ -251,7 +251,9 @@ def test_the_age_of_weights_is_told_before_anything_is_played_again(tmp_path: Pa
 def test_train_dqn_says_how_to_go_on(tmp_path: Path) -> None:
     StopAfter.looks = 20
     options = trial(tmp_path, name="stopped", backend="inline").model_dump()
-    with pytest.raises(KeyboardInterrupt, match=r"^saved\. Continue with: sparring resume stopped$"):
+    with pytest.raises(
+        KeyboardInterrupt, match=r"^saved\. Continue with: sparring resume stopped$"
+    ):
         train_dqn(**options)
 
 

@@ -43,7 +43,7 @@ def measure(settings: Settings) -> Cases:
 def _built_in() -> Iterator[str]:
     for name in games.names():
         for players in games.player_numbers(name):
-            yield games.with_players(name, players)
+            yield games.with_players(name, players).name
 
 
 def _adapted(settings: Settings, seconds: float) -> dict[str, Side]:

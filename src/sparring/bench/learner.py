@@ -27,7 +27,6 @@ from sparring.dqn.kernels import fast_float32
 from sparring.dqn.learner import UPDATES_PER_LAUNCH, LearnerSettings
 from sparring.dqn.networks import PolicySpec, build_network
 from sparring.dqn.update import Adam, TensorMinibatch, Update
-from sparring.games import spec_of
 from sparring.training.assembly import assemble, resolved
 
 _STORED: Final = 50_000  # transitions in the replay
@@ -62,7 +61,7 @@ def _alone(
     settings: Settings, rows: NDArray[Any], *, device: str, precision: str, prioritized: bool
 ) -> Case:
     """`Learner.update` on a full replay, with nothing else going on."""
-    config = resolved(
+    config, game = resolved(
         build_config(
             overrides={
                 **CONNECT_FOUR,
@@ -75,7 +74,7 @@ def _alone(
             }
         )
     )
-    parts = assemble(config)
+    parts = assemble(config, game)
     parts.replay.extend(rows)
 
     def update() -> int:
@@ -139,7 +138,7 @@ def learner_settings(
         tau=1.0,
         target_update_interval=500,
         max_grad_norm=10.0,
-        returns=spec_of(policy.game).returns,
+        returns=policy.game_spec.returns,
         bfloat16=precision == "bfloat16",
     )
 

@@ -205,8 +205,8 @@ def open_session(
     """
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        config = resolved(build_config(overrides={**QUIET, **options, "runs_dir": folder}))
-        parts = assemble(config)
+        config, game = resolved(build_config(overrides={**QUIET, **options, "runs_dir": folder}))
+        parts = assemble(config, game)
         _fill(parts)
         run = stack.enter_context(RunDirectory.create(folder, None, "bench"))
         monitor = stack.enter_context(

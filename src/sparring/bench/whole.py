@@ -238,15 +238,15 @@ class BarePieces:
     """
 
     def __init__(self, options: Mapping[str, Any], seconds: float) -> None:
-        config = resolved(build_config(overrides={**QUIET, **options}))
-        policy = policy_of(config)
+        config, game = resolved(build_config(overrides={**QUIET, **options}))
+        policy = policy_of(config, game)
         envs = config.num_envs_per_worker or config.episodes_per_batch
         rows = transitions(policy, max(config.batch_size, envs))
         forward = forward_step(
             policy, rows["observation"][:envs].copy(), config.actor_precision or "float32"
         )
         self._forward = repeated(forward, seconds, time.perf_counter)
-        settings = learner_settings(config)
+        settings = learner_settings(config, game)
         self._updates = {
             threads: repeated(
                 update_step(policy, rows, replace(settings, threads=threads)),

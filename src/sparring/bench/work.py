@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.policy import InferencePolicy
-from sparring.games import spec_of
 from sparring.opponents.players import AGENT, AGENT_NAME, Opponent, Plan
 from sparring.replay.transitions import join_rows
 from sparring.rollout.rollout import Rollout, RolloutSettings
@@ -30,7 +29,7 @@ def rollout_settings(
     policy: PolicySpec, *, precision: str = "float32", **changes: Any
 ) -> RolloutSettings:
     """A worker of `BATCH` envs that plays the agent against itself."""
-    spec = spec_of(policy.game)
+    spec = policy.game_spec
     plain: dict[str, Any] = {
         "num_envs": BATCH,
         "seed": 0,

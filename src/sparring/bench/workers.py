@@ -32,7 +32,6 @@ from sparring.config.schema import TrainConfig
 from sparring.config.system import available_cpus
 from sparring.dqn.kernels import has_bfloat16
 from sparring.dqn.networks import PolicySpec
-from sparring.games import spec_of
 from sparring.opponents.records import result_dtype
 from sparring.replay.transitions import transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings, Sink
@@ -309,7 +308,7 @@ class PacedStandIn(_Stateless):
     def __init__(
         self, settings: PacedSettings, weights: WeightSource, *, worker: int, incarnation: int
     ) -> None:
-        spec = spec_of(settings.policy.game)
+        spec = settings.policy.game_spec
         self._settings = settings
         self._rows = np.zeros(settings.block, transition_dtype(spec))
         self._num_players = spec.num_players
@@ -338,7 +337,7 @@ class BarePasses(_Stateless):
     def __init__(
         self, settings: RolloutSettings, weights: WeightSource, *, worker: int, incarnation: int
     ) -> None:
-        spec = spec_of(settings.policy.game)
+        spec = settings.policy.game_spec
         observation = np.zeros((BATCH, *spec.observation_shape), spec.observation_dtype)
         self._pass = forward_step(
             settings.policy, observation, "bfloat16" if settings.bfloat16 else "float32"

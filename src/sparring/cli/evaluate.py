@@ -11,7 +11,7 @@ from sparring import games
 from sparring.cli.agents import FoundAgent
 from sparring.dqn.agent import DQNAgent
 from sparring.errors import InputError
-from sparring.evaluation import evaluate, exhaustive_losses
+from sparring.evaluation import KeptGames, evaluate, exhaustive_losses
 from sparring.evaluation import solved_positions as solved
 from sparring.opponents.players import NetworkPlayer
 from sparring.opponents.scripted import scripted_player, yardsticks
@@ -48,7 +48,7 @@ def evaluate_matches(
     player, game = NetworkPlayer("agent", agent.policy()), agent.spec.game
     return evaluate(
         player,
-        game,
+        KeptGames(agent.game),
         opponents or yardsticks(game),
         matches=matches,
         seed=seed,

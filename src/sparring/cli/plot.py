@@ -17,6 +17,7 @@ from sparring.cli.evaluate import load_agent
 from sparring.dqn.agent import DQNAgent
 from sparring.evaluation.matches import usual_plies
 from sparring.evaluation.tournament import play_tournament, strongest_first
+from sparring.games import GameSpec
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.pool import snapshot_player, stored_snapshots
 from sparring.opponents.scripted import scripted_player, yardsticks
@@ -67,7 +68,7 @@ def _save_payoff(path: Path, run: Path, metrics: Metrics) -> str:
     agents = _agents(run)
     newest = next(reversed(agents.values()))
     game = newest.spec.game
-    spec = games.spec_of(game)
+    spec = newest.game
     players: dict[str, Player] = {name: scripted_player(name, game) for name in yardsticks(game)}
     stored = stored_snapshots(read_newest(run, "opponents"))
     players |= {
@@ -76,7 +77,7 @@ def _save_payoff(path: Path, run: Path, metrics: Metrics) -> str:
     }
     players |= {name: NetworkPlayer(name, agent.policy()) for name, agent in agents.items()}
     matches = matches_a_pair(
-        game, len(players), metrics.last("rollout/ep_len_mean") or spec.max_plies
+        spec, len(players), metrics.last("rollout/ep_len_mean") or spec.max_plies
     )
     with torch_threads(1):  # batches are small: more threads would mostly wait for one another
         played = play_tournament(
@@ -111,12 +112,12 @@ def _agents(run: Path) -> dict[str, DQNAgent]:
     }
 
 
-def matches_a_pair(game: str, players: int, plies_a_match: float) -> int:
+def matches_a_pair(spec: GameSpec, players: int, plies_a_match: float) -> int:
     """Number of matches of each pair: 200, or as many as a bounded number of plies allows, but
     20 at least.
     """
-    pairs = players * (players - 1) // (2 if games.spec_of(game).num_players == 2 else 1)
-    plies = _COMPILED_PLIES if games.is_built_in(game) else _OTHER_PLIES
+    pairs = players * (players - 1) // (2 if spec.num_players == 2 else 1)
+    plies = _COMPILED_PLIES if games.is_built_in(spec.name) else _OTHER_PLIES
     return int(
         min(_MOST_MATCHES, max(_FEWEST_MATCHES, plies // (max(1, pairs) * max(1.0, plies_a_match))))
     )

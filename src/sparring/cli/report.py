@@ -49,9 +49,7 @@ def print_training(result: TrainResult) -> None:
     """Print the result of a run, the strength of its agent, and what to type next."""
     from sparring.cli.evaluate import evaluate_matches
 
-    _say(
-        f"{result.episodes:,} matches, {result.plies:,} plies, {result.updates:,} updates"
-    )
+    _say(f"{result.episodes:,} matches, {result.plies:,} plies, {result.updates:,} updates")
     _say(
         f"this session: {result.seconds:,.0f} s, {result.plies_per_s:,.0f} plies/s and {result.episodes_per_min:,.0f} matches/min"
     )

@@ -46,12 +46,13 @@ def compete(
     if picture is not None:
         _check_picture(picture)
     agents = _load(found)
-    game = next(iter(agents.values()))[1].spec.game
+    spec = next(iter(agents.values()))[1].game
+    game = spec.name
     players: dict[str, Player] = {
         name: scripted_player(name, game) for name in (ZERO, *(opponents or yardsticks(game)))
     }
     players |= _entrants(agents, snapshots=snapshots)
-    plies = usual_plies(games.spec_of(game))
+    plies = usual_plies(spec)
     played = play_tournament(
         partial(games.make, game), players, matches=matches, seed=seed, opening_plies=plies
     )

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def train(argv: Sequence[str], prog: str) -> int:
     """Answer `sparring train`; an unknown game is reported without waiting for torch."""
     order = parse_train(argv, prog=prog)
-    from sparring.games import spec_of
+    from sparring.games import check_name
 
-    spec_of(order.config.game)
+    check_name(order.config.game)
     with progress_on_stderr(order.json):
         from sparring import training
 

@@ -19,7 +19,7 @@ from sparring.dqn.networks import FACTORIES, NetworkSpec, PolicySpec, Weights, c
 from sparring.dqn.policy import InferencePolicy
 from sparring.dqn.trajectory import Trajectory, trajectory_transitions
 from sparring.errors import ConfigurationError, FileFormatError, SparringError
-from sparring.games import canonical, is_built_in, is_own, name_of, spec_of
+from sparring.games import canonical, is_built_in, is_own, name_of
 from sparring.replay import Replay
 from sparring.replay.cuda import DeviceReplay
 from sparring.storage.atomic import write_file
@@ -52,7 +52,7 @@ class DQNAgent:
         training: Training | None = None,
     ) -> None:
         self.spec = spec
-        self.game = spec_of(spec.game)
+        self.game = spec.game_spec
         self._training = training
         self._policy = InferencePolicy(spec, weights)
         if training is not None:
@@ -190,7 +190,7 @@ class DQNAgent:
             raise FileFormatError(
                 f"{path} does not describe an agent; was it written by another version?"
             ) from None
-        known = spec_of(spec.game)
+        known = spec.game_spec
         if encoding != {
             "shape": list(known.observation_shape),
             "dtype": known.observation_dtype,

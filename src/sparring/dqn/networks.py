@@ -5,7 +5,8 @@ code; how their weights travel.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import nn
 from sparring.dqn.architectures import mlp, patches, resnet
 from sparring.dqn.user_networks import build_own
 from sparring.errors import ConfigurationError, nearest
-from sparring.games import spec_of
+from sparring.games import GameSpec, spec_of
 from sparring.user_code import is_importable_name
 
 Weights = dict[str, NDArray[np.float32]]
@@ -38,10 +39,23 @@ class NetworkSpec:
 class PolicySpec:
     """Everything that is needed to build an agent's network without its weights: the game's name
     and the network.
+
+    `resolved` is the game's spec, where the caller has it. It travels along, and is no part of the
+    value: two specs of equal names and networks are equal.
     """
 
     game: str
     network: NetworkSpec = field(default_factory=NetworkSpec)
+    resolved: InitVar[GameSpec | None] = None
+
+    def __post_init__(self, resolved: GameSpec | None) -> None:
+        if resolved is not None:
+            self.__dict__["game_spec"] = resolved  # the value of the cached property
+
+    @cached_property
+    def game_spec(self) -> GameSpec:
+        """The game's spec: its name is resolved once, which builds a user's class."""
+        return spec_of(self.game)
 
 
 FACTORIES: Final[Mapping[str, Callable[..., nn.Module]]] = {
@@ -76,9 +90,9 @@ def check_fit(spec: PolicySpec, weights: Mapping[str, NDArray[Any]]) -> None:
 def _build(spec: PolicySpec) -> nn.Module:
     name, arguments = spec.network.factory, spec.network.arguments
     if name in FACTORIES:
-        return FACTORIES[name](spec_of(spec.game), **arguments)
+        return FACTORIES[name](spec.game_spec, **arguments)
     if is_importable_name(name):
-        return build_own(name, arguments, spec_of(spec.game))
+        return build_own(name, arguments, spec.game_spec)
     expected = f"one of {', '.join(FACTORIES)}, or module:factory"
     raise ConfigurationError(
         "unknown network", got=name, expected=expected, remedy=nearest(name, FACTORIES)

@@ -24,7 +24,6 @@ from sparring.dqn.networks import (
     get_weights,
     set_weights,
 )
-from sparring.games import spec_of
 
 
 class InferencePolicy:
@@ -53,7 +52,7 @@ class InferencePolicy:
         )  # by the fastest way there is
         self._flat = FlatWeights(self.network)
         self.noise_size = noise_size(self.network)
-        self._num_actions = spec_of(spec.game).num_actions
+        self._num_actions = spec.game_spec.num_actions
         if weights is not None:
             self.set_weights(weights)
 

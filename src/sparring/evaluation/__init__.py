@@ -5,18 +5,18 @@ of small games.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-from sparring import games
 from sparring.evaluation.exhaustive import ExhaustiveResult, SeatLines, exhaustive_losses
-from sparring.evaluation.matches import PlayedMatches, play_matches, usual_plies
+from sparring.evaluation.matches import KeptGames, PlayedMatches, play_matches, usual_plies
 from sparring.evaluation.score import Score, score_matches
+from sparring.games import spec_of
 from sparring.opponents.players import Player
 from sparring.opponents.scripted import scripted_player
 
 __all__ = [
     "ExhaustiveResult",
+    "KeptGames",
     "PlayedMatches",
     "Score",
     "SeatLines",
@@ -29,7 +29,7 @@ __all__ = [
 
 def evaluate(
     agent_player: Player,
-    game_name: str,
+    game: str | KeptGames,
     opponents: Sequence[str],
     *,
     matches: int,
@@ -42,14 +42,15 @@ def evaluate(
     An opponent takes all seats but the agent's. All opponents are met from the same openings of
     `opening_plies` random plies (None: `openings.usual_plies`), so that their figures compare.
     """
-    make_game, spec = partial(games.make, game_name), games.spec_of(game_name)
+    kept = KeptGames(spec_of(game)) if isinstance(game, str) else game
+    spec = kept.spec
     yardsticks = {
-        name: scripted_player(name, game_name) for name in opponents
+        name: scripted_player(name, spec.name) for name in opponents
     }  # all of them first: a misspelt name costs no match
     plies = usual_plies(spec) if opening_plies is None else opening_plies
     scores = {}
     for name, opponent in yardsticks.items():
         players = [agent_player, *[opponent] * (spec.num_players - 1)]
-        table = play_matches(make_game, players, matches=matches, seed=seed, opening_plies=plies)
+        table = play_matches(kept, players, matches=matches, seed=seed, opening_plies=plies)
         scores[name] = score_matches(table).as_dict()
     return {"opponents": scores}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.errors import IllegalAction, InputError
+from sparring.games import make
 from sparring.games.rng import EXPLORATION, OPENING, derive_keys, stream_key, uniforms
 from sparring.games.spec import BatchedGame, GameSpec
 from sparring.opponents.players import Player
@@ -37,6 +38,21 @@ class PlayedMatches:
     ]  # [m, P] sum of each player's rewards over the match, opening included
     plies: NDArray[np.int64]  # [m] opening included
     truncated: NDArray[np.bool_]  # [m] cut at the ply limit
+
+
+class KeptGames:
+    """Makes the games of one spec, and keeps them by their numbers of slots: matches that follow
+    one another build a user's class for each slot once.
+    """
+
+    def __init__(self, spec: GameSpec) -> None:
+        self.spec = spec
+        self._made: dict[int, BatchedGame] = {}
+
+    def __call__(self, num_slots: int) -> BatchedGame:
+        if num_slots not in self._made:
+            self._made[num_slots] = make(self.spec.name, num_slots)
+        return self._made[num_slots]
 
 
 def play_matches(

@@ -12,9 +12,10 @@ from sparring.games.names import GameName, parse
 from sparring.games.spec import BatchedGame, GameSpec, Match, Symmetry
 from sparring.games.user_games import make as make_own
 from sparring.games.user_games import name_of
+from sparring.user_code import import_named
 
 __all__ = [
-    "BatchedGame", "GameSpec", "Match", "Symmetry", "canonical", "is_built_in", "is_own", "label", "make", "name_of", "names",
+    "BatchedGame", "GameSpec", "Match", "Symmetry", "canonical", "check_name", "is_built_in", "is_own", "label", "make", "name_of", "names",
     "player_numbers", "spec_of", "with_players",
 ]  # fmt: skip
 
@@ -89,6 +90,16 @@ def _lasting_spec(name: str) -> GameSpec:
     return spec
 
 
+def check_name(name: str) -> None:
+    """Raise `ConfigurationError` for a game that is not there. A user's class is imported, and not
+    built.
+    """
+    if is_own(name) and (parsed := parse(name)).scheme != _COMPILED:
+        import_named(f"{parsed.scheme}:{parsed.target}", what="game")
+    else:
+        spec_of(name)
+
+
 def canonical(name: str) -> str:
     """The one spelling of a name: equal games have equal names."""
     parsed = parse(name)
@@ -105,20 +116,20 @@ def label(name: str) -> str:
     return parse(name).label
 
 
-def with_players(name: str, num_players: int) -> str:
-    """The name of the same game for so many players. Raises `ConfigurationError` where it is not
+def with_players(name: str, num_players: int) -> GameSpec:
+    """The spec of the same game for so many players. Raises `ConfigurationError` where it is not
     played by so many.
     """
-    parsed = parse(name)
-    if spec_of(name).num_players == num_players:
-        return canonical(name)
+    parsed, spec = parse(name), spec_of(name)
+    if spec.num_players == num_players:
+        return spec
     has_choice = (
         (is_own(name) and parsed.scheme != _COMPILED)
         if parsed.scheme
         else len(_RULES[parsed.target]) > 1
     )
     if not has_choice or "num_players" in parsed.arguments:
-        expected = f"{spec_of(name).num_players}, as {name} is played"
+        expected = f"{spec.num_players}, as {name} is played"
         raise ConfigurationError(
             "num_players", got=num_players, expected=expected, remedy="leave it out"
         )
@@ -126,7 +137,7 @@ def with_players(name: str, num_players: int) -> str:
         str(
             GameName(parsed.scheme, parsed.target, {**parsed.arguments, "num_players": num_players})
         )
-    ).name
+    )
 
 
 def is_built_in(name: str) -> bool:

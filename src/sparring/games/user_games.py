@@ -51,8 +51,9 @@ def make(name: GameName, num_slots: int) -> BatchedGame:
         match: Match = _call(offered, name, name.arguments)
         return match
 
-    checked(getattr(new_match(), "spec", None), str(name), "a class attribute spec")
-    return LoopedGame(str(name), new_match, num_slots)
+    first = new_match()
+    checked(getattr(first, "spec", None), str(name), "a class attribute spec")
+    return LoopedGame(str(name), new_match, num_slots, first=first)
 
 
 def _is_batched(made: Any) -> bool:

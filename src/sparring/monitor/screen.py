@@ -69,9 +69,7 @@ def _headline(progress: ConsoleState) -> RenderableType:
         total=1.0, completed=progress.share, complete_style="green", finished_style="green"
     )
     grid.add_row(bar, Text(percent(progress.share), style="bold"), Text(matches))
-    grid.add_row(
-        "", "", Text(eta, style="dim")
-    )
+    grid.add_row("", "", Text(eta, style="dim"))
     return grid
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError
-from sparring.games import spec_of
 from sparring.opponents.players import AGENT, AGENT_NAME, Opponent, Plan
 from sparring.opponents.scripted import scripted_names, scripted_player
 from sparring.replay.transitions import join_rows, transition_dtype
@@ -77,7 +76,7 @@ def rollout_worker(
             got="none",
             expected=f"at least one of {', '.join((AGENT_NAME, *scripted_names(spec.game)))}",
         )
-    game = spec_of(spec.game)
+    game = spec.game_spec
     settings = RolloutSettings(
         policy=spec,
         num_envs=n_episodes,

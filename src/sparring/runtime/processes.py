@@ -29,7 +29,6 @@ from typing import Any, Final, Literal, Self
 from numpy.typing import NDArray
 
 from sparring.errors import GameFault, WorkerError
-from sparring.games import spec_of
 from sparring.replay.transitions import join_rows, transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand, RoundReport
@@ -68,7 +67,7 @@ def ring_rows(settings: RolloutSettings, episodes: int) -> int:
     """Room for all transitions of a round with matches of full length, as far as that stays within
     64 MiB a worker.
     """
-    spec = spec_of(settings.policy.game)
+    spec = settings.policy.game_spec
     whole_round = (episodes + settings.num_envs) * (spec.max_plies + 1)
     affordable = _MOST_RING_BYTES // transition_dtype(spec).itemsize
     return max(settings.block, min(whole_round, affordable))
@@ -84,7 +83,7 @@ def shared_bytes(
     episodes: int,
 ) -> int:
     """Memory that such `ProcessWorkers` reserve at their start."""
-    dtype = transition_dtype(spec_of(settings.policy.game))
+    dtype = transition_dtype(settings.policy.game_spec)
     rings = num_workers * Ring.bytes_needed(dtype, ring_rows(settings, episodes))
     return WeightStore.bytes_needed(size, num_snapshots, num_versions) + rings
 
@@ -154,7 +153,7 @@ class ProcessWorkers:
         body: Callable[..., Body] = Rollout,
     ) -> None:
         self._settings = settings
-        self._spec = spec_of(settings.policy.game)
+        self._spec = settings.policy.game_spec
         self._dtype = transition_dtype(self._spec)
         self._ring_rows = ring_rows(settings, episodes)
         self._size, self._num_snapshots, self._num_versions = size, num_snapshots, num_versions

@@ -56,8 +56,8 @@ def train(config: TrainConfig, *, console: bool = True) -> TrainResult:
     `WorkerError` when workers do. What was saved until then remains.
     """
     check_guard()
-    config = resolved(config)
-    parts = assemble(config)
+    config, game = resolved(config)
+    parts = assemble(config, game)
     with RunDirectory.create(config.runs_dir, config.name, label(config.game)) as run:
         write_file(run.config_path, to_toml(config).encode())
         try:
@@ -82,8 +82,8 @@ def resume(
     check_guard()
     with RunDirectory.open(runs_dir, name) as run:
         saved_config = build_config(config_file=run.config_path)
-        config = resolved(resume_config(saved_config, overrides or {}))
-        parts = assemble(config)
+        config, game = resolved(resume_config(saved_config, overrides or {}))
+        parts = assemble(config, game)
         saved = run.load_checkpoint()
         played = saved["schedule"]["episodes"]
         if "n_episodes" in (overrides or {}) and config.n_episodes < played:

@@ -20,7 +20,7 @@ from sparring.dqn.kernels import has_bfloat16
 from sparring.dqn.learner import Learner, LearnerSettings
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.errors import ConfigurationError
-from sparring.games import canonical, spec_of, with_players
+from sparring.games import GameSpec, spec_of, with_players
 from sparring.opponents.pool import OpponentManager
 from sparring.opponents.scripted import default_shares
 from sparring.replay import (
@@ -67,16 +67,16 @@ class Parts:
     agent: Callable[[], DQNAgent]
 
 
-def resolved(config: TrainConfig) -> TrainConfig:
+def resolved(config: TrainConfig) -> tuple[TrainConfig, GameSpec]:
     """The configuration with everything that was left open filled in from the machine's CPUs and
-    the game; checked against both.
+    the game, checked against both; and the spec of the game, whose name is resolved here alone.
     """
-    game = (
-        canonical(config.game)
+    spec = (
+        spec_of(config.game)
         if config.num_players is None
         else with_players(config.game, config.num_players)
     )
-    spec, device = spec_of(game), _device(config.device)
+    game, device = spec.name, _device(config.device)
     config = config.model_copy(
         update={
             "game": game,
@@ -92,18 +92,19 @@ def resolved(config: TrainConfig) -> TrainConfig:
             "bootstrap": _bootstrap(config.bootstrap, spec.allows_zero_sum_bootstrap, game),
         }
     )
-    workers, threads = _balance(config)
+    workers, threads = _balance(config, spec)
     steps = config.learning_steps_per_batch or workers * config.episodes_per_batch
-    return config.model_copy(
+    config = config.model_copy(
         update={
             "num_workers": workers,
             "learner_threads": threads,
             "learning_steps_per_batch": steps,
         }
     )
+    return config, spec
 
 
-def _balance(config: TrainConfig) -> tuple[int, int]:
+def _balance(config: TrainConfig, game: GameSpec) -> tuple[int, int]:
     """(workers, threads of the learner): what is asked for; else by the CPUs, or in `async`, where
     it can be told, by measuring.
     """
@@ -121,8 +122,8 @@ def _balance(config: TrainConfig) -> tuple[int, int]:
     if threads > cpus:  # more than can run: nothing to be shared out
         return workers, threads
     split = measured_split(
-        policy_of(config),
-        learner_settings(config),
+        policy_of(config, game),
+        learner_settings(config, game),
         num_envs=config.num_envs_per_worker,
         bfloat16=config.actor_precision == "bfloat16",
         plies_per_update=config.batch_size / config.samples_per_insert,
@@ -132,19 +133,19 @@ def _balance(config: TrainConfig) -> tuple[int, int]:
     return split.workers(cpus), split.learner_threads
 
 
-def assemble(config: TrainConfig) -> Parts:
-    """The parts of a run of a `resolved` configuration."""
+def assemble(config: TrainConfig, game: GameSpec) -> Parts:
+    """The parts of a run of a `resolved` configuration and its game."""
     assert config.num_workers is not None
     assert config.opponents is not None
     shares = config.opponents
     if config.deterministic and config.device != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    policy = policy_of(config)
+    policy = policy_of(config, game)
     if config.backend == "processes":
         check_main_module(policy)
     learner = Learner(
-        policy, learner_settings(config), device=torch.device(config.device), seed=config.seed
+        policy, learner_settings(config, game), device=torch.device(config.device), seed=config.seed
     )
     rollout = _rollout_settings(config, policy)
     num_snapshots = (
@@ -159,8 +160,8 @@ def assemble(config: TrainConfig) -> Parts:
         num_versions=num_versions,
         episodes=config.episodes_per_batch,
     )
-    _check_memory(_replay_bytes(config), shared)
-    replay = _replay(config)
+    _check_memory(_replay_bytes(config, game), shared)
+    replay = _replay(config, game)
     training = Training(learner, replay, config.gamma, config.n_steps)
 
     def opponents(slots: NDArray[np.float32]) -> OpponentManager:
@@ -244,23 +245,25 @@ def describe(config: TrainConfig, parts: Parts) -> str:
     """Lines on what was resolved, and the memory that replay and workers will reserve."""
     counts = ((config.num_workers, "worker"), (config.learner_threads, "thread"))
     workers, threads = (f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
+    replay = _replay_bytes(config, parts.rollout.policy.game_spec)
     return (
         f"{config.game}: {workers} x {config.num_envs_per_worker} envs, {config.actor_precision}, "
         f"{config.bootstrap} bootstrap\n"
         f"learner on {config.device}, {threads}, {config.learner_precision}; {_MODES[config.mode]}\n"
-        f"memory: replay {_replay_bytes(config) / 2**20:,.0f} MiB, shared with workers {parts.shared_bytes / 2**20:,.0f} MiB"
+        f"memory: replay {replay / 2**20:,.0f} MiB, shared with workers {parts.shared_bytes / 2**20:,.0f} MiB"
     )
 
 
-def policy_of(config: TrainConfig) -> PolicySpec:
+def policy_of(config: TrainConfig, game: GameSpec) -> PolicySpec:
     """The game and the network."""
     return PolicySpec(
         config.game,
         NetworkSpec(config.policy_kwargs.network, config.policy_kwargs.network_arguments()),
+        resolved=game,
     )
 
 
-def learner_settings(config: TrainConfig) -> LearnerSettings:
+def learner_settings(config: TrainConfig, game: GameSpec) -> LearnerSettings:
     """The hyperparameters of an update, of a `resolved` configuration."""
     return LearnerSettings(
         batch_size=config.batch_size,
@@ -269,7 +272,7 @@ def learner_settings(config: TrainConfig) -> LearnerSettings:
         tau=config.tau,
         target_update_interval=config.target_update_interval,
         max_grad_norm=config.max_grad_norm,
-        returns=spec_of(config.game).returns if config.clip_targets else None,
+        returns=game.returns if config.clip_targets else None,
         averaging=config.weight_averaging,
         threads=config.learner_threads or 1 if config.device == "cpu" else 1,
         bfloat16=config.learner_precision == "bfloat16",
@@ -315,9 +318,9 @@ def _schedule_settings(config: TrainConfig) -> ScheduleSettings:
     )
 
 
-def _replay(config: TrainConfig) -> Replay | DeviceReplay:
+def _replay(config: TrainConfig, spec: GameSpec) -> Replay | DeviceReplay:
     """In this process's memory, or where the learner is a GPU, in the GPU's."""
-    spec, capacity, device = spec_of(config.game), config.buffer_size, torch.device(config.device)
+    capacity, device = config.buffer_size, torch.device(config.device)
     dtype, exponent = (
         transition_dtype(spec),
         (config.prioritized_replay_alpha, config.prioritized_replay_eps),
@@ -338,8 +341,8 @@ def _replay(config: TrainConfig) -> Replay | DeviceReplay:
     return Replay(ReplayBuffer(dtype, capacity), sampler, augmentation)
 
 
-def _replay_bytes(config: TrainConfig) -> int:
-    return config.buffer_size * transition_dtype(spec_of(config.game)).itemsize
+def _replay_bytes(config: TrainConfig, game: GameSpec) -> int:
+    return config.buffer_size * transition_dtype(game).itemsize
 
 
 def _check_memory(replay: int, shared: int) -> None:

@@ -18,7 +18,6 @@ import torch
 from sparring.dqn.learner import Learner, LearnerSettings
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
-from sparring.games import spec_of
 from sparring.replay import Replay, ReplayBuffer, UniformSampler, transition_dtype
 from sparring.runtime import torch_threads
 
@@ -41,7 +40,7 @@ def measured_split(
     updates on `threads`, or on 1, 2, 4 ...
     """
     actor = InferencePolicy(policy, bfloat16=bfloat16)
-    spec = spec_of(policy.game)
+    spec = policy.game_spec
     positions = np.zeros((num_envs, *spec.observation_shape), spec.observation_dtype)
     replay = Replay(ReplayBuffer(transition_dtype(spec), _ROWS), UniformSampler())
     replay.extend(np.zeros(_ROWS, transition_dtype(spec)))

@@ -9,20 +9,18 @@ depend on them, except through the gate of the pool.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring import games
 from sparring.config.schema import TrainConfig
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.learner import LearnStats
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
-from sparring.evaluation import evaluate, play_matches
+from sparring.evaluation import KeptGames, evaluate, play_matches
 from sparring.evaluation.matches import usual_plies
 from sparring.evaluation.score import DRAW_TOLERANCE
 from sparring.games.rng import stream_key
@@ -60,9 +58,10 @@ class Evaluator:
         self._opponents = opponents
         self._best_path = best_path
         self._warn = warn
-        self._duels = Duels(parts.rollout.policy, config.seed)
+        self._games = KeptGames(parts.rollout.policy.game_spec)
+        self._duels = Duels(parts.rollout.policy, config.seed, self._games)
         self._seed = stream_key(config.seed, _BASELINES)
-        self._alarms = Alarms(games.spec_of(config.game).returns)
+        self._alarms = Alarms(self._games.spec.returns)
         self._best: tuple[float, NDArray[np.float32]] | None = None  # score, weights
         self._evaluated_at = 0  # updates
         self.figures: dict[str, float] = {}
@@ -106,7 +105,7 @@ class Evaluator:
         met = [name for name, share in (config.opponents or {}).items() if share > 0.0]
         names = yardsticks(config.game, met)
         results = evaluate(
-            player, config.game, names, matches=config.eval_matches, seed=self._seed
+            player, self._games, names, matches=config.eval_matches, seed=self._seed
         )["opponents"]
         for name, result in results.items():
             self.figures[f"eval/win_rate/{name}"] = result["wins"] / result["matches"]
@@ -176,9 +175,10 @@ class Duels:
     seed and a key.
     """
 
-    def __init__(self, policy: PolicySpec, seed: int) -> None:
+    def __init__(self, policy: PolicySpec, seed: int, games: KeptGames | None = None) -> None:
         self._policy = policy
         self._seed = seed
+        self._games = games or KeptGames(policy.game_spec)
 
     def player(self, name: str, vector: NDArray[np.float32]) -> Player:
         """Return a greedy player with these flat weights."""
@@ -192,9 +192,9 @@ class Duels:
         Every opening, drawn as in `evaluate`, is played from each seat. With more than two players
         each pair of seats counts, as in the records of training.
         """
-        spec = games.spec_of(self._policy.game)
+        spec = self._games.spec
         table = play_matches(
-            partial(games.make, self._policy.game),
+            self._games,
             [one, *[other] * (spec.num_players - 1)],
             matches=matches,
             seed=stream_key(self._seed, *key),

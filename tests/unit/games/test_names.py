@@ -77,15 +77,15 @@ def test_equal_games_have_equal_names():
     )
     for name in names():
         for number in player_numbers(name):
-            game = with_players(name, number)
+            game = with_players(name, number).name
             assert spec_of(game).num_players == number
             assert spec_of(game).name == game
 
 
 def test_the_number_of_players_of_a_game():
-    assert with_players("ludo", 4) == "ludo(num_players=4)"
-    assert with_players("ludo(num_players=4)", 4) == "ludo(num_players=4)"
-    assert with_players("connect_four", 2) == "connect_four"
+    assert with_players("ludo", 4).name == "ludo(num_players=4)"
+    assert with_players("ludo(num_players=4)", 4).name == "ludo(num_players=4)"
+    assert with_players("connect_four", 2).name == "connect_four"
     for name, number in (("connect_four", 3), ("ludo(num_players=4)", 3), ("ludo", 5)):
         with pytest.raises(ConfigurationError, match=rf"num_players.*got {number}"):
             with_players(name, number)
@@ -125,6 +125,6 @@ def test_compiled_rules_take_no_arguments():
             ConfigurationError, match=f"takes no arguments: got {argument}, expected none"
         ):
             make(f"{name}({argument}=2)", 1)
-    assert with_players(name, 2) == name
+    assert with_players(name, 2).name == name
     with pytest.raises(ConfigurationError, match=r"^num_players: got 5, expected 2, as compiled:"):
         with_players(name, 5)

@@ -136,7 +136,7 @@ def test_a_class_may_offer_the_batched_protocol_itself():
 
 
 def test_the_number_of_players_goes_to_the_constructor():
-    name = with_players(f"{HERE}:ForSome", 3)
+    name = with_players(f"{HERE}:ForSome", 3).name
     assert name == f"{HERE}:ForSome(num_players=3)"
     assert make(name, 1).spec.num_players == 3
     with pytest.raises(ConfigurationError, match="num_players"):

@@ -56,16 +56,27 @@ class LoopedGame(SearchedSlots):
     """`BatchedGame` of the matches that `new_match()` makes; `name` is what the game is called
     everywhere.
 
+    `first`, if given, is the match of slot 0: one that was made to ask for its spec.
+
     A state holds keys and actions, and `set_state` plays them again. `win_or_block` tries moves on
     copies of the match; where a copy would know more than the mover, what the dice are going to
     show or what others hold, it gives all legal moves.
     """
 
-    def __init__(self, name: str, new_match: Callable[[], Match], num_slots: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        new_match: Callable[[], Match],
+        num_slots: int,
+        *,
+        first: Match | None = None,
+    ) -> None:
         if num_slots < 1:
             raise ConfigurationError("a game needs slots", got=num_slots, expected="at least 1")
         self.new_match = new_match
-        self._matches = [new_match() for _ in range(num_slots)]
+        # Not copies of one match: a copy may share what the constructor made for one object alone.
+        made = [] if first is None else [first]
+        self._matches = [*made, *(new_match() for _ in range(num_slots - len(made)))]
         self._rngs = [np.random.Generator(np.random.PCG64()) for _ in range(num_slots)]
         self.spec = spec = dataclasses.replace(self._matches[0].spec, name=name)
         self.num_slots = n = num_slots
