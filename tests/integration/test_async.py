@@ -76,7 +76,7 @@ def test_a_run_reaches_its_end_with_the_updates_that_were_asked_for(
     state = saved(result)
     assert len(earned) == 3 * state["schedule"]["round"]
     met = [
-        name for name, record in state["opponents"]["records"].items() if sum(record.values()) > 0
+        name for name, record in state["opponents"]["recent"].items() if sum(record.values()) > 0
     ]
     assert {"random", "one_ply"} < set(met)
     assert any(name.startswith("snapshot:") for name in met)

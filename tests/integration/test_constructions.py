@@ -28,6 +28,7 @@ def test_a_run_builds_a_users_class_once_and_for_each_slot(
             "game": "counted_toe:CountedToe", "n_episodes": 40, "num_workers": 1,
             "num_envs_per_worker": ENVS, "eval_interval": 5, "eval_matches": EVALUATED,
             "learning_starts": 1, "batch_size": 8, "buffer_size": 500, "backend": backend,
+            "start_method": "spawn",  # a fork server may have begun before the variable was set
             "opponents": {"self": 0.5, "random": 0.5}, "policy_kwargs": {"net_arch": [8]},
             "tensorboard": False, "runs_dir": str(tmp_path),
         }

@@ -109,7 +109,7 @@ def test_the_runs_exercise_what_they_should(inline: dict[Case, TrainResult]) -> 
             state = directory.load_checkpoint()
         met = [
             name
-            for name, record in state["opponents"]["records"].items()
+            for name, record in state["opponents"]["recent"].items()
             if sum(record.values()) > 0
         ]
         assert {"random", "one_ply"} < set(met)

@@ -53,7 +53,7 @@ def test_processes_play_what_the_main_process_would(game: str, mode: str, tmp_pa
     assert figures(train_until(NEVER, tmp_path, "other", seed=4, **options)) != figures(inline)
     met = {
         name
-        for name, record in saved(inline)["opponents"]["records"].items()
+        for name, record in saved(inline)["opponents"]["recent"].items()
         if sum(record.values()) > 0
     }
     assert any(name.startswith("snapshot:") for name in met)

@@ -208,7 +208,7 @@ def test_matchmaking_by_results_and_a_gate_go_on(mode: str, tmp_path: Path) -> N
         assert again["evaluator"]["alarms"] == kept["evaluator"]["alarms"]
         (score, weights), expected = again["evaluator"]["best"].values(), kept["evaluator"]["best"]
         assert (score, weights.tobytes()) == (expected["score"], expected["weights"].tobytes())
-        for part in ("pool", "records", "recent", "greedy", "ratings"):
+        for part in ("pool", "recent", "ratings"):
             assert again["opponents"][part] == kept["opponents"][part], part
     joined = {
         name for name in kept["opponents"]["ratings"]["ratings"] if name.startswith("snapshot:")

@@ -27,6 +27,7 @@ from sparring.monitor.state import (
 WIDTH: Final = 80
 MAX_OPPONENTS: Final = 8
 _BAR: Final = 14
+_MAX_DIRECTORY: Final = 60
 
 
 class Screen:
@@ -41,11 +42,8 @@ class Screen:
             parts += [Text(""), _figures(self._progress)]
         if opponents := self._progress.opponents():
             parts += [Text(""), _results(opponents)]
-        title = Text(
-            f"{self._progress.directory}  {clock_time(self._progress.elapsed)}",
-            style="bold",
-            overflow="ellipsis",
-        )
+        elapsed = clock_time(self._progress.elapsed)
+        title = Text(f"{_shortened(self._progress.directory)}  {elapsed}", style="bold")
         panel = Panel(
             Group(*parts),
             title=title,
@@ -57,6 +55,13 @@ class Screen:
         return Group(
             panel, Text("")
         )  # the empty line is for the ^C that terminals echo, which would else push the panel up
+
+
+def _shortened(directory: str) -> str:
+    """Return a directory of at most `_MAX_DIRECTORY` columns: a long one loses its beginning."""
+    text = Text("".join(reversed(directory)))
+    text.truncate(_MAX_DIRECTORY, overflow="ellipsis")
+    return "".join(reversed(text.plain))
 
 
 def _headline(progress: ConsoleState) -> RenderableType:
