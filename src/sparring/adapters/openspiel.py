@@ -13,7 +13,7 @@ How they are read:
   (othello) or alike to all (hex, chess, connect_four), and a tensor of one's own hand or stones
   need not say who one is (dark_hex). So random matches are played when a game is made, and unless
   the tensor has an entry that told the seats apart all the time, the observer's seat is appended
-  (`views.py`). That is always right, and at worst one entry or plane too many. Planes are not
+  (`seat_planes.py`). That is always right, and at worst one entry or plane too many. Planes are not
   swapped: which are mine and which are yours cannot be read off a tensor. Some games can be asked
   for it: `openspiel:connect_four(egocentric_obs_tensor=True)`,
   `openspiel:checkers(egocentric=True)`.

@@ -19,7 +19,7 @@ How they are read:
   below 2**31 since some take no more.
 - Boards of PettingZoo are rows x columns x planes; here planes come first, as in all other games.
   Floats become float32. Where all seats always see the same, the observer's seat is appended
-  (`views.py`); in games other than `classic/` unless an observation says whose it is.
+  (`seat_planes.py`); in games other than `classic/` unless an observation says whose it is.
 - An environment that truncates a match by itself ends it: what comes after counts as 0.
   `max_plies`, 1000 unless given, cuts properly.
 

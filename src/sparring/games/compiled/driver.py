@@ -1,6 +1,6 @@
 """The one loop over all slots, for every game.
 
-As it stands it plays tic-tac-toe. For another game `compiled.py` writes a copy of this file, in
+As it stands it plays tic-tac-toe. For another game `cache.py` writes a copy of this file, in
 which the line that imports the rules names that game's, into the cache folder: only so can Numba
 keep the machine code on disk and find it again.
 

@@ -1,7 +1,7 @@
 """Searches through one compiled game from one position: alpha-beta and UCT, for two players with
 nothing drawn and nothing hidden.
 
-As it stands it searches tic-tac-toe; `instances.py` writes a copy for each game that is searched,
+As it stands it searches tic-tac-toe; `cache.py` writes a copy for each game that is searched,
 as it does of `driver.py`. Positions are rows of the rules' STATE, which are copied; all that the
 rules do is watched as `driver.py` watches it. A function returns `BROKEN` where they break their
 contract, and lets through what they raise; `line` then begins with the moves that led there, with

@@ -1,4 +1,4 @@
-"""The searches of `search.py` for a Match in plain Python: the same moves, found on copies, and
+"""The searches of `compiled/search.py` for a Match in plain Python: the same moves, found on copies, and
 some hundred times slower.
 
 Values are what seat 0 is paid from the searched position on; seat 1 is paid the opposite.
@@ -22,7 +22,7 @@ from sparring.games.rng import random_below
 from sparring.games.spec import Match
 
 LONGEST_PLAYOUT: Final = 10_000  # plies; one that has not ended by then counts for what it has paid
-_SOONER: Final = 2.0**-20  # as in `search.py`
+_SOONER: Final = 2.0**-20  # as in `compiled/search.py`
 
 
 class _AlphaBeta:
