@@ -40,7 +40,7 @@ def evaluate(
     "wins", …, "score", …}}}`.
 
     An opponent takes all seats but the agent's. All opponents are met from the same openings of
-    `opening_plies` random plies (None: `openings.usual_plies`), so that their figures compare.
+    `opening_plies` random plies (None: `matches.usual_plies`), so that their figures compare.
     """
     kept = KeptGames(spec_of(game)) if isinstance(game, str) else game
     spec = kept.spec

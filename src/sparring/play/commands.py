@@ -65,7 +65,7 @@ class Conversation:
 
     @property
     def game(self) -> str:
-        """See `views.game_label`."""
+        """See `text.game_label`."""
         return text.game_label(self._sitting)
 
     @property
