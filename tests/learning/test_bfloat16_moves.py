@@ -52,7 +52,6 @@ def test_bfloat16_and_float32_agree_on_the_greedy_move(
         "game": "connect_four",
         "policy_kwargs": policy_kwargs,
         "actor_precision": "bfloat16",
-        "n_episodes": 2_000,
         "runs_dir": str(tmp_path),
     }
     agent = train(build_config(overrides={**SHORT, **changes}), console=False).trained
