@@ -63,12 +63,12 @@ def run_with(
             [0.7, 0.6, 0.6],
             [0.7, 0.5],
             2,
-        ),  # the second beats the first by more than the yardsticks hold against it
+        ),  # the second beats the first by more than the baseline opponents hold against it
         ([0.7, 0.6, 0.5], [0.7, 0.5], 1),
         ([0.7, 0.8, 0.8], [0.3, 0.3], 0),  # and the other way round
     ],
 )
-def test_yardsticks_and_matches_with_the_best_one_count_alike(
+def test_baselines_and_matches_with_the_best_one_count_alike(
     scores: list[float],
     against_best: list[float],
     kept: int,

@@ -14,7 +14,7 @@ from sparring.errors import InputError
 from sparring.evaluation import KeptGames, evaluate, exhaustive_losses
 from sparring.evaluation import solved_positions as solved
 from sparring.opponents.players import NetworkPlayer
-from sparring.opponents.scripted import scripted_player, yardsticks
+from sparring.opponents.scripted import baseline_opponents, scripted_player
 
 POSITION_OPPONENTS: Final = (
     "random",
@@ -42,14 +42,14 @@ def evaluate_matches(
     """`{"opponents": {NAME: {"matches", "wins", ..., "score", "interval95", "seats"}}}` of the
     greedy agent.
 
-    Without `opponents` it meets the yardsticks of its game.
+    Without `opponents` it meets the baseline opponents of its game.
     """
     agent = load_agent(found)
     player, game = NetworkPlayer("agent", agent.policy()), agent.spec.game
     return evaluate(
         player,
         KeptGames(agent.game),
-        opponents or yardsticks(game),
+        opponents or baseline_opponents(game),
         matches=matches,
         seed=seed,
         opening_plies=opening_plies,

@@ -20,7 +20,7 @@ from sparring.evaluation.tournament import play_tournament, strongest_first
 from sparring.games import GameSpec
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.pool import snapshot_player, stored_snapshots
-from sparring.opponents.scripted import scripted_player, yardsticks
+from sparring.opponents.scripted import baseline_opponents, scripted_player
 from sparring.plot.curves import save_learning, save_opponents
 from sparring.plot.metrics import Metrics, read_metrics
 from sparring.plot.payoff import save_payoff
@@ -33,7 +33,7 @@ _MOST_MATCHES, _FEWEST_MATCHES = 200, 20  # of a pair
 _COMPILED_PLIES: Final = 4_000_000  # that one picture is worth, in all: about a minute
 _OTHER_PLIES: Final = 200_000  # in games that Python plays ply by ply
 _SEED: Final = 0
-_ZERO: Final = "random"  # whose rating is 0; one of every game's yardsticks
+_ZERO: Final = "random"  # whose rating is 0; one of every game's baseline opponents
 
 
 def plot(run: Path, folder: Path) -> dict[str, Any]:
@@ -60,8 +60,8 @@ def plot(run: Path, folder: Path) -> dict[str, Any]:
 
 
 def _save_payoff(path: Path, run: Path, metrics: Metrics) -> str:
-    """Let the run's agents, snapshots and yardsticks meet and draw what came of it; else the reason
-    why not.
+    """Let the run's agents, snapshots and baseline opponents meet and draw what came of it; else
+    the reason why not.
     """
     if not any((run / f"{name}.safetensors").is_file() for name in _AGENTS):
         return "the run has no agent yet"
@@ -69,7 +69,9 @@ def _save_payoff(path: Path, run: Path, metrics: Metrics) -> str:
     newest = next(reversed(agents.values()))
     game = newest.spec.game
     spec = newest.game
-    players: dict[str, Player] = {name: scripted_player(name, game) for name in yardsticks(game)}
+    players: dict[str, Player] = {
+        name: scripted_player(name, game) for name in baseline_opponents(game)
+    }
     stored = stored_snapshots(read_newest(run, "opponents"))
     players |= {
         name: snapshot_player(name, stored[name], newest.spec, run)

@@ -21,7 +21,7 @@ from sparring.errors import InputError
 from sparring.evaluation.matches import usual_plies
 from sparring.evaluation.tournament import Tournament, play_tournament, standings
 from sparring.opponents.players import NetworkPlayer, Player
-from sparring.opponents.scripted import scripted_player, yardsticks
+from sparring.opponents.scripted import baseline_opponents, scripted_player
 from sparring.play.commands import Choices
 
 ZERO: Final = "random"  # whose rating is 0; it always takes part
@@ -40,8 +40,8 @@ def compete(
     """Play a round robin; `{"game", "agents", "matches", "players": [...], "payoff": {...}}`, the
     strongest player first.
 
-    Without `opponents` the yardsticks of the game take part. Writes the payoff matrix to `picture`,
-    if that is given.
+    Without `opponents` the baseline opponents of the game take part. Writes the payoff matrix to
+    `picture`, if that is given.
     """
     if picture is not None:
         _check_picture(picture)
@@ -49,7 +49,8 @@ def compete(
     spec = next(iter(agents.values()))[1].game
     game = spec.name
     players: dict[str, Player] = {
-        name: scripted_player(name, game) for name in (ZERO, *(opponents or yardsticks(game)))
+        name: scripted_player(name, game)
+        for name in (ZERO, *(opponents or baseline_opponents(game)))
     }
     players |= _entrants(agents, snapshots=snapshots)
     plies = usual_plies(spec)

@@ -213,7 +213,7 @@ class RoundOptions(_Frozen):
     ] = None
     """Updates per round; auto: one per match; adaptive: by samples_per_insert."""
     samples_per_insert: Annotated[Positive, Synonyms("replay_ratio", "train_freq", "utd")] = 1.0
-    """Replay ratio: transitions sampled per transition collected; adaptive."""
+    """Replay ratio (at a full buffer), with learning_steps_per_batch = adaptive only."""
 
 
 class NetworkOptions(_Frozen):

@@ -44,12 +44,12 @@ def evaluate(
     """
     kept = KeptGames(spec_of(game)) if isinstance(game, str) else game
     spec = kept.spec
-    yardsticks = {
+    players_by_name = {
         name: scripted_player(name, spec.name) for name in opponents
     }  # all of them first: a misspelt name costs no match
     plies = usual_plies(spec) if opening_plies is None else opening_plies
     scores = {}
-    for name, opponent in yardsticks.items():
+    for name, opponent in players_by_name.items():
         players = [agent_player, *[opponent] * (spec.num_players - 1)]
         table = play_matches(kept, players, matches=matches, seed=seed, opening_plies=plies)
         scores[name] = score_matches(table).as_dict()

@@ -66,7 +66,7 @@ def play_matches(
 ) -> PlayedMatches:
     """Play `players` (one for each seat, the one under test first) against one another.
 
-    Each opening (`opening_plies` random legal plies, see `openings.py`, and the game's own chance)
+    Each opening (`opening_plies` random legal plies, see `usual_plies`, and the game's own chance)
     is played once in each rotation of the players over the seats. `matches` is therefore rounded up
     to a multiple of P. Everything follows from `seed`; `num_slots` decides only how many matches
     are played at a time, as long as a player's answer in one slot does not depend on the other

@@ -28,7 +28,7 @@ _SEED: Final = 20_240_301  # any fixed number: intervals are a function of the t
 
 @dataclass(frozen=True)
 class Ratings:
-    """In Elo, the player at 0 being 0; `settled` as in `bradley_terry.settled`."""
+    """In Elo, the player at 0 being 0; `settled` as the function of that name has it."""
 
     values: NDArray[np.float64]  # [K]
     interval95: NDArray[np.float64]  # [K, 2]

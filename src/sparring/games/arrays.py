@@ -18,7 +18,7 @@ class Slots(NamedTuple):
     keys: NDArray[np.uint64]  # [n] of the matches, as `reset` was given them
     history: NDArray[
         np.int32
-    ]  # [n, w] actions, see `history.py`; `step` needs room for one more in each row
+    ]  # [n, w] actions, see `with_room`; `step` needs room for one more in each row
     rng: NDArray[
         np.uint64
     ]  # [n, 2] key and counter of the stream from which the match's chance is drawn
@@ -164,8 +164,8 @@ def illegal_action(game: BatchedGame, slot: int, action: int) -> IllegalAction:
 
 
 def check_history(game: BatchedGame, value: object) -> None:
-    """`GameError` unless `value` is the history of as many matches, as long as they may be (see
-    `history.py`).
+    """`GameError` unless `value` is the history of as many matches, as long as they may be
+    (see `with_room`).
     """
     n, longest = game.num_slots, game.spec.max_plies
     if not (

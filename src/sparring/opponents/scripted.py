@@ -1,5 +1,5 @@
-"""Players that follow a fixed rule: opponents in training, yardsticks in evaluation. They break
-ties at random.
+"""Players that follow a fixed rule: opponents in training, baseline opponents in evaluation. They
+break ties at random.
 """
 
 from __future__ import annotations
@@ -202,9 +202,9 @@ def scripted_names(game: str) -> tuple[str, ...]:
     )
 
 
-def yardsticks(game: str, met: Collection[str] = ()) -> tuple[str, ...]:
-    """The scripted players by which agents of a game are judged: its own and `random`; of other
-    built-in games `random` and `one_ply`.
+def baseline_opponents(game: str, met: Collection[str] = ()) -> tuple[str, ...]:
+    """The scripted players against which agents of a game are evaluated: its own and `random`; of
+    other built-in games `random` and `one_ply`.
 
     `one_ply` tries moves one by one, which takes long in a game that is not compiled. Those of
     `met`, the opponents of a training, that are scripted are among them: who can be beaten always
@@ -216,11 +216,9 @@ def yardsticks(game: str, met: Collection[str] = ()) -> tuple[str, ...]:
 
 
 def default_shares(game: str) -> dict[str, float]:
-    """Default shares of opponents: mostly the agent itself, its snapshots, and each
-    yardstick.
-    """
-    judges = yardsticks(game)
-    return {"self": 0.6, "snapshots": 0.2, **{name: 0.2 / len(judges) for name in judges}}
+    """Default shares of opponents: the agent, its snapshots, and each baseline opponent."""
+    baselines = baseline_opponents(game)
+    return {"self": 0.6, "snapshots": 0.2, **{name: 0.2 / len(baselines) for name in baselines}}
 
 
 def search_forms(game: str) -> tuple[str, ...]:

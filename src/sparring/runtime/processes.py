@@ -5,8 +5,9 @@ queue, lock or manager that a killed process could leave stuck. What is said on 
 `worker.py`.
 
     starting --first command--> busy --report for its last command--> idle --next command--> busy
-    any --process ends--> replaced: a new incarnation, with random streams of its own, is started in its place and told again whatever
-                          was not finished; what the dead one had sent of that is thrown away
+    any --process ends--> replaced: a new incarnation, with random streams of its own, is started
+                          in its place and receives the unfinished commands again; rows that its
+                          predecessor sent for an unfinished part are discarded
 
 A worker that met what its successor would meet again, a fault of the game above all, says so, and
 the error is raised here at once.
@@ -19,10 +20,9 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing import connection, resource_tracker
+from multiprocessing import connection
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
@@ -42,7 +42,7 @@ from sparring.runtime.main_module import (
 )
 from sparring.runtime.shared_memory import Ring, SharedBlock
 from sparring.runtime.weights import WeightStore
-from sparring.runtime.worker import PRELOAD_GAME, Body, WorkerJob, worker_main
+from sparring.runtime.worker import PRELOAD_GAME, Body, WorkerJob, deaf_to_ctrl_c, worker_main
 
 StartMethod = Literal["forkserver", "spawn"]
 
@@ -354,7 +354,7 @@ class ProcessWorkers:
         name = f"{WORKER_NAME}{handle.worker}.{handle.incarnation}"
         make = self._context.Process  # type: ignore[attr-defined]
         handle.process = make(target=worker_main, args=(theirs, job), name=name, daemon=True)
-        with main_module_hidden(self._settings.policy), _deaf_to_ctrl_c():
+        with main_module_hidden(self._settings.policy), deaf_to_ctrl_c():
             handle.process.start()
         theirs.close()
         ring.close()
@@ -395,19 +395,3 @@ def _copies(blocks: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
 
 def _describe_status(status: int) -> str:
     return f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Start a process that never hears SIGINT: Ctrl-C reaches the whole process group, and the main
-    process decides.
-
-    A new process inherits what is blocked, so this holds while it still imports.
-    """
-    # multiprocessing would start it below, and unblock SIGINT for us
-    resource_tracker.ensure_running()
-    blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked_before)

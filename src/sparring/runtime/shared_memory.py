@@ -65,7 +65,7 @@ class SharedBlock:
 #
 # Rows are counted from the start of the worker. The writer says by a message on its pipe how many
 # it has written in all: when a round is over, or when it has to wait for room. The reader looks at
-# them in place and raises `consumed`, the only word of the ring that it writes, when it needs them
+# them in place and raises `_consumed`, the only word of the ring that it writes, when it needs them
 # no more. The message orders the writer's stores before the reader's loads.
 
 

@@ -25,9 +25,10 @@ import struct
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection, parent_process
+from multiprocessing import connection, parent_process, resource_tracker
 from typing import Any, Final, NoReturn, Protocol
 
 import torch
@@ -219,3 +220,19 @@ def take_long_slices() -> None:
         ctypes.CDLL(None).syscall(
             number, 0, attributes, 0
         )  # where it is refused, all stays as it is
+
+
+@contextmanager
+def deaf_to_ctrl_c() -> Iterator[None]:
+    """Start a process that never hears SIGINT: Ctrl-C reaches the whole process group, and the main
+    process decides.
+
+    A new process inherits what is blocked, so this holds while it still imports.
+    """
+    # multiprocessing would start it below, and unblock SIGINT for us
+    resource_tracker.ensure_running()
+    blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked_before)

@@ -2,8 +2,9 @@
 
 runs/<name>/                claimed by mkdir, so that any number of processes can start side by side
   lock                      held with flock while a process trains here; the system frees it when
-  that process ends, however it ends config.toml  metrics.jsonl  tensorboard/  best.safetensors
-  last.safetensors checkpoints/<updates>/    written by `checkpoint.save`; the newest two are kept
+                            that process ends, however it ends
+  config.toml  metrics.jsonl  tensorboard/  best.safetensors  last.safetensors
+  checkpoints/<updates>/    written by `checkpoint.save`; the newest two are kept
   faults/<n>.json           matches in which the game raised, to be played again
 """
 

@@ -18,7 +18,7 @@ from sparring.config.schema import TrainConfig
 from sparring.dqn.agent import DQNAgent, Training
 from sparring.dqn.kernels import has_bfloat16
 from sparring.dqn.learner import Learner, LearnerSettings
-from sparring.dqn.networks import NetworkSpec, PolicySpec
+from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec
 from sparring.errors import ConfigurationError
 from sparring.games import GameSpec, spec_of, with_players
 from sparring.opponents.pool import OpponentManager
@@ -136,8 +136,6 @@ def _balance(config: TrainConfig, game: GameSpec) -> tuple[int, int]:
 def assemble(config: TrainConfig, game: GameSpec) -> Parts:
     """The parts of a run of a `resolved` configuration and its game."""
     assert config.num_workers is not None
-    assert config.opponents is not None
-    shares = config.opponents
     if config.deterministic and config.device != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
@@ -148,9 +146,8 @@ def assemble(config: TrainConfig, game: GameSpec) -> Parts:
         policy, learner_settings(config, game), device=torch.device(config.device), seed=config.seed
     )
     rollout = _rollout_settings(config, policy)
-    num_snapshots = (
-        2 * config.max_snapshots
-    )  # as many again for those that left the pool while matches still hold them
+    # as many again for those that left the pool while matches still use them
+    num_snapshots = 2 * config.max_snapshots
     num_versions = config.max_weight_lag + 1 if config.mode == "async" else 2
     shared = shared_bytes(
         rollout,
@@ -164,24 +161,9 @@ def assemble(config: TrainConfig, game: GameSpec) -> Parts:
     replay = _replay(config, game)
     training = Training(learner, replay, config.gamma, config.n_steps)
 
-    def opponents(slots: NDArray[np.float32]) -> OpponentManager:
-        return OpponentManager(
-            shares,
-            game=config.game,
-            slots=slots,
-            layout=learner.layout,
-            snapshot_interval=config.snapshot_interval,
-            max_snapshots=config.max_snapshots,
-            max_opponents_per_worker=config.max_opponents_per_worker,
-            seed=config.seed,
-            matchmaking=config.matchmaking,
-            pfsp_weighting=config.pfsp_weighting,
-            record_half_life=config.record_half_life,
-        )
-
-    opponents(
-        np.empty((0, learner.layout.size), np.float32)
-    )  # its complaints should come before anything is started or written
+    opponents = _opponents_maker(config, learner.layout)
+    # its errors should come before anything is started or written
+    opponents(np.empty((0, learner.layout.size), np.float32))
     return Parts(
         num_workers=config.num_workers,
         rollout=rollout,
@@ -194,6 +176,31 @@ def assemble(config: TrainConfig, game: GameSpec) -> Parts:
         opponents=opponents,
         agent=lambda: DQNAgent(policy, training=training),
     )
+
+
+def _opponents_maker(
+    config: TrainConfig, layout: FlatWeights
+) -> Callable[[NDArray[np.float32]], OpponentManager]:
+    """Return what makes the pool once there are slots for its snapshots."""
+    assert config.opponents is not None
+    shares = config.opponents
+
+    def make(slots: NDArray[np.float32]) -> OpponentManager:
+        return OpponentManager(
+            shares,
+            game=config.game,
+            slots=slots,
+            layout=layout,
+            snapshot_interval=config.snapshot_interval,
+            max_snapshots=config.max_snapshots,
+            max_opponents_per_worker=config.max_opponents_per_worker,
+            seed=config.seed,
+            matchmaking=config.matchmaking,
+            pfsp_weighting=config.pfsp_weighting,
+            record_half_life=config.record_half_life,
+        )
+
+    return make
 
 
 def open_workers(config: TrainConfig, parts: Parts, *, notify: Callable[[str], None]) -> Workers:

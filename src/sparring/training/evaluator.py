@@ -27,7 +27,7 @@ from sparring.games.rng import stream_key
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.pool import Gate, OpponentManager
 from sparring.opponents.records import Record
-from sparring.opponents.scripted import yardsticks
+from sparring.opponents.scripted import baseline_opponents
 from sparring.training.alarms import Alarm, Alarms
 from sparring.training.assembly import Parts
 
@@ -103,7 +103,7 @@ class Evaluator:
         """
         config, player = self._config, NetworkPlayer("agent", agent.policy())
         met = [name for name, share in (config.opponents or {}).items() if share > 0.0]
-        names = yardsticks(config.game, met)
+        names = baseline_opponents(config.game, met)
         results = evaluate(
             player, self._games, names, matches=config.eval_matches, seed=self._seed
         )["opponents"]

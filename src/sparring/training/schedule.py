@@ -124,12 +124,11 @@ class Schedule:
         capacity: int,
         share: float = 1.0,
     ) -> None:
-        """Take in a `share` of a round; `stored` of `capacity` transitions are in the replay now.
-        Adds to `due`.
+        """Count a `share` of a round; `stored` of `capacity` transitions are in the replay now.
 
-        An account is kept in updates. Adaptive steps: a new transition earns `samples_per_insert`
-        samples times the fill of the buffer, an update costs `batch_size`. Before `learning_starts`
-        nothing is earned and nothing is due.
+        Credit is counted in updates, and whole updates move to `due`. Adaptive steps: a transition
+        adds `samples_per_insert` times the fill of the buffer, divided by `batch_size`. Before
+        `learning_starts` nothing is credited.
         """
         self.episodes += episodes
         self.plies += plies

@@ -91,11 +91,11 @@ def test_the_live_panel_shows_the_figures(tmp_path: Path) -> None:
     assert "[bold]worker 0[/bold]" in text
 
 
-def test_the_rating_is_for_files_only(tmp_path: Path) -> None:
+def test_skill_is_for_files_only(tmp_path: Path) -> None:
     """It is of exploring play, and falls while the agent improves."""
     rated = {**ORDINARY, "selfplay/rating_mu": 31.27, "selfplay/rating_sigma": 0.914}
     for terminal in (True, False):
-        assert "31.3" not in shown(tmp_path, rated, terminal=terminal)
+        assert "rating" not in shown(tmp_path, rated, terminal=terminal)
 
 
 def test_before_the_first_report_the_panel_says_what_takes_time(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_one_playout_is_a_random_move() -> None:
 
 def test_extra_turns_and_rewards_in_the_middle() -> None:
     """Against the full search: with many playouts, nearly every move is one of the best."""
-    lines = random_lines("tangled_rules", 100, 1)
+    lines = random_lines("tangled_rules", 200, 1)
     game = CompiledGame("tangled_rules", len(lines))
     slots = played(game, lines)
     slots = slots[~game.terminated]

@@ -13,10 +13,10 @@ from sparring.opponents.scripted import (
     SCRIPTED,
     OnePlyPlayer,
     RandomPlayer,
+    baseline_opponents,
     default_shares,
     scripted_names,
     scripted_player,
-    yardsticks,
 )  # fmt: skip
 
 
@@ -135,10 +135,12 @@ def test_who_plays_which_game() -> None:
     for game in ("ludo", "ludo(num_players=3)"):
         assert scripted_names(game) == SCRIPTED
         assert scripted_player("ludo:greedy", game).name == "ludo:greedy"
-    assert yardsticks("ludo(num_players=4)") == ("random", "ludo:greedy", "ludo:racer")
-    assert yardsticks("connect_four") == ("random", "one_ply")
-    assert yardsticks("my_game:MyGame") == ("random",)
-    assert yardsticks("connect_four", ["snapshots", "minimax:4", "self", "one_ply", "mcts:50"]) == (
+    assert baseline_opponents("ludo(num_players=4)") == ("random", "ludo:greedy", "ludo:racer")
+    assert baseline_opponents("connect_four") == ("random", "one_ply")
+    assert baseline_opponents("my_game:MyGame") == ("random",)
+    assert baseline_opponents(
+        "connect_four", ["snapshots", "minimax:4", "self", "one_ply", "mcts:50"]
+    ) == (
         "random",
         "one_ply",
         "mcts:50",
@@ -150,5 +152,5 @@ def test_who_plays_which_game() -> None:
 def test_shares_for_those_who_do_not_choose(game: str) -> None:
     shares = default_shares(game)
     assert sum(shares.values()) == pytest.approx(1.0)
-    assert shares.keys() == {"self", "snapshots", *yardsticks(game)}
+    assert shares.keys() == {"self", "snapshots", *baseline_opponents(game)}
     check_shares(shares, game, TrainConfig().max_opponents_per_worker)

@@ -171,7 +171,7 @@ def test_prioritized_sampling_is_proportional(batch_size: int) -> None:
     # 10 degrees of freedom: above 29.6 by chance once in a thousand seeds (stratified minibatches
     # stay far below).
     assert chi_square(counts[:11], p / p.sum()) < 29.6
-    assert chi_square(counts[:11], np.full(11, 1 / 11)) > 1000  # the yardstick can tell
+    assert chi_square(counts[:11], np.full(11, 1 / 11)) > 1000  # the statistic can tell
 
 
 @pytest.mark.parametrize("end", [1, 2, 3, 5, 17, 100, 2**20 - 1, 2**20, 2**40 + 1])

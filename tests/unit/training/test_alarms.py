@@ -41,7 +41,7 @@ def test_a_collapse_is_told_once_until_it_is_over() -> None:
     )
 
 
-def test_yardsticks_collapse_each_for_itself() -> None:
+def test_baselines_collapse_each_for_itself() -> None:
     alarms = Alarms(None)
     for name in ("random", "one_ply"):
         assert not alarms.collapse(name, 0.9, (0.88, 0.92))

@@ -1,5 +1,5 @@
-"""The searches of `compiled/search.py` for a Match in plain Python: the same moves, found on copies, and
-some hundred times slower.
+"""The searches of `compiled/search.py` for a Match in plain Python: the same moves, found on
+copies, and some hundred times slower.
 
 Values are what seat 0 is paid from the searched position on; seat 1 is paid the opposite.
 """
@@ -173,7 +173,7 @@ def _to_seat_0(rewards: Any) -> float:
 
 
 # Moves of a Match tried on copies of it: which win, and with which the next seat would win; and
-# what `match_search.py` tries.
+# the moves that the searches above try.
 
 
 class Trials:
