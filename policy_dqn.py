@@ -1,4 +1,4 @@
-"""The agent: `get_weights`, `set_weights`, `add_trajectory_to_buffer`, `predict`, `save`, `load`."""
+"""The agent: get_weights, set_weights, add_trajectory_to_buffer, predict, save and load."""
 
 from sparring import DQNAgent, Trajectory
 

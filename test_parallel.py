@@ -28,13 +28,14 @@ WORKERS = 2
 
 
 def run(runs_dir: str, backend: str) -> TrainResult:
-    """Train from the start; everything but the way in which workers run is the same in every call."""
+    """Train from the start; calls differ only in the way in which workers run."""
     return train(
         build_config(
             overrides={
-                "game": "connect_four", "n_episodes": EPISODES, "num_workers": WORKERS, "episodes_per_batch": 20, "batch_size": 64,
-                "learning_starts": 500, "learner_threads": 1, "device": "cpu", "tensorboard": False,
-                "name": backend, "backend": backend, "runs_dir": runs_dir,
+                "game": "connect_four", "n_episodes": EPISODES, "num_workers": WORKERS,
+                "episodes_per_batch": 20, "batch_size": 64, "learning_starts": 500,
+                "learner_threads": 1, "device": "cpu", "tensorboard": False, "name": backend,
+                "backend": backend, "runs_dir": runs_dir,
             }
         ),
         console=False,

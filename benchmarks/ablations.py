@@ -1,9 +1,10 @@
 """What each part of a Connect Four preset is worth: one training a row, each with one part changed,
 all for the same wall time.
 
-    python benchmarks/ablations.py                                   all rows of the preset quick, three minutes each
+    python benchmarks/ablations.py
     python benchmarks/ablations.py --preset strong --minutes 10 --row preset --row no_dueling
 
+The first makes all rows of the preset quick, three minutes each.
 Exploration and learning rate follow the clock, where those of a run follow its matches, so that
 every row has the same time; what is left of its last round is learned, too, at a rate of zero.
 Agents are judged greedily by the even rows of the solved positions, as far as moves differ in
@@ -208,8 +209,10 @@ def show(settings: Settings, found: Mapping[str, Record]) -> None:
 
     even = [record["even"] for record in found.values()]
     save_dots(
-        settings.out / "table.png", list(found), [one["value_preserving"] for one in even], [tuple(one["interval95"]) for one in even],
-        xlabel="moves that keep the value, where it matters", title=f"Connect Four, {settings.minutes:g} minutes a row", marked="preset",
+        settings.out / "table.png", list(found), [one["value_preserving"] for one in even],
+        [tuple(one["interval95"]) for one in even],
+        xlabel="moves that keep the value, where it matters",
+        title=f"Connect Four, {settings.minutes:g} minutes a row", marked="preset",
     )  # fmt: skip
 
 
@@ -224,7 +227,8 @@ def table(found: Mapping[str, Record]) -> list[str]:
     for name, record in found.items():
         low, high = record["even"]["interval95"]
         scores = "".join(f"{record['opponents'][other]['score']:10.3f}" for other in OPPONENTS)
-        shares = f"{record['even']['value_preserving']:6.3f}{f'{low:.3f}-{high:.3f}':>13}{record['odd']['value_preserving']:7.3f}"
+        even, odd = record["even"]["value_preserving"], record["odd"]["value_preserving"]
+        shares = f"{even:6.3f}{f'{low:.3f}-{high:.3f}':>13}{odd:7.3f}"
         lines.append(f"{name:17}{shares}{scores}{record['matches']:11,}{record['seconds']:6.0f}")
     return lines
 
@@ -243,7 +247,8 @@ def markdown(settings: Settings, found: Mapping[str, Record]) -> list[str]:
         "s",
     ]
     lines = [
-        f"Connect Four, preset {settings.preset}, {settings.minutes:g} minutes a row, seed {settings.seed}.",
+        f"Connect Four, preset {settings.preset}, {settings.minutes:g} minutes a row,"
+        f" seed {settings.seed}.",
         "",
     ]
     lines += [f"| {' | '.join(names)} |", f"|---|---|{'---:|' * (len(names) - 2)}"]

@@ -1,9 +1,10 @@
 """Random play of adapted games through the batched protocol, beside the same play in the library's
 own loop.
 
-    python benchmarks/adapters.py                                   all games, about two minutes on an idle core
+    python benchmarks/adapters.py
     python benchmarks/adapters.py --games openspiel:chess --json
 
+The first plays all games and takes about two minutes on an idle core.
 Both sides do the same work for each ply: the position, the mover's observation as a float or
 integer array, the mask as an array, and a uniformly random legal action; new matches begin at once.
 Ours plays 256 matches side by side. OpenSpiel's loop asks a state for `observation_tensor` and

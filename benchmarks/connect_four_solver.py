@@ -2,7 +2,8 @@
 both seats.
 
     python benchmarks/connect_four_solver.py runs/connect_four-1 --matches 12
-    python benchmarks/connect_four_solver.py runs/connect_four-1 --opponent minimax:4 --opening-plies 4 --matches 500 --corrected-from 16
+    python benchmarks/connect_four_solver.py runs/connect_four-1 --opponent minimax:4 \\
+        --opening-plies 4 --matches 500 --corrected-from 16
 
 The solver knows of every legal move whether it wins, draws or loses. The perfect opponent is
 `minimax:8`, corrected by it from some stones on (`--perfect-from`; before that, positions take
@@ -108,14 +109,14 @@ def _mirror(cells: Any) -> Any:
 
 @njit(cache=True)
 def _key(mover: Any, taken: Any, stones: Any) -> Any:
-    """Pons' key: below the lowest free cell of a column its mover's stones, and a one in that cell."""
+    """Pons' key: in each column the mover's stones, and a one in the lowest free cell."""
     key = mover + taken + _BOTTOM
     return min(key, _mirror(mover) + _mirror(taken) + _BOTTOM) if stones < _MIRRORED_STONES else key
 
 
 @njit(cache=True)
 def _sound_moves(mover: Any, taken: Any) -> Any:
-    """The cells where the mover, who cannot win at once, may go without losing to the next stone."""
+    """The cells where a mover who cannot win at once does not lose to the next stone."""
     playable = (taken + _BOTTOM) & _BOARD
     threats = _fours(taken ^ mover, taken)
     forced = playable & threats
@@ -342,20 +343,24 @@ def _stones(plane: NDArray[np.int8]) -> int:
 
 @dataclass(frozen=True)
 class Settings:
-    """Whom to test, and how."""
+    """Agent, opponent, matches and solver."""
 
     agent: Annotated[str, tyro.conf.Positional]
     """An agent file, or a run's directory or name."""
     opponent: str = PERFECT
-    """perfect: `minimax:8`, and from `perfect_from` stones on the solver behind it; or a scripted player."""
+    """perfect: `minimax:8`, corrected by the solver from `perfect_from` stones on; or a scripted
+    player.
+    """
     perfect_from: int = 8
-    """Stones from which on the perfect opponent keeps to moves with the best outcome; 0: always, which takes hours."""
+    """Number of stones from which on the perfect opponent plays moves with the best outcome only; 0:
+    always, which takes hours.
+    """
     matches: int = 12
     """From each seat."""
     opening_plies: int = 0
     """Random plies with which matches begin."""
     corrected_from: int | None = None
-    """Stones from which on the agent loses nothing, because the solver stands behind it; None: it plays as it is."""
+    """Number of stones from which on the solver corrects the agent; None: never."""
     seed: int = 0
     """Of openings, and of choices among equals."""
     megabytes: int = 512
@@ -409,7 +414,8 @@ def main(settings: Settings) -> Mapping[str, Any]:
     print(f"score {score:.3f}")
     if settings.corrected_from is not None:
         print(
-            f"from {stones} stones on {player.corrected:,} of {player.decisions:,} moves were corrected"
+            f"from {stones} stones on {player.corrected:,} of {player.decisions:,} moves"
+            " were corrected"
         )
     nodes, seconds = int(solver.nodes[0]), time.perf_counter() - begun
     print(f"{nodes:,} positions in {seconds:.0f} s")

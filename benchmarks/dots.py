@@ -33,7 +33,8 @@ def save_dots(
     K = len(names)
     if not K or len(values) != K or len(intervals) != K:
         raise ValueError(
-            f"{K} names need as many values and intervals, and at least one: got {len(values)} and {len(intervals)}"
+            f"{K} names need as many values and intervals, and at least one: got {len(values)} and"
+            f" {len(intervals)}"
         )
     left, bottom = style.MARGIN + max(style.text_width(name) for name in names), 0.8
     right, high = 0.9, _ROW * (K + 0.4)

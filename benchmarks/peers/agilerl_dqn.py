@@ -84,8 +84,8 @@ class SelfPlay:
         reward[-1], reward[-2], done[-2:] = paid, -paid, 1.0
         following = [*states[2:], end, end]
         rows = Transition(
-            obs=np.concatenate(states), action=np.array(actions), reward=reward, next_obs=np.concatenate(following), done=done,
-            batch_size=[plies],
+            obs=np.concatenate(states), action=np.array(actions), reward=reward,
+            next_obs=np.concatenate(following), done=done, batch_size=[plies],
         )  # fmt: skip
         self._replay.add(rows.to_tensordict())
 

@@ -3,7 +3,8 @@ itself, MLP 2x256, minibatches of 256.
 
     benchmarks/peers/install_openspiel.sh ENVIRONMENTS/openspiel
     benchmarks/peers/install_agilerl.sh ENVIRONMENTS/agilerl
-    python benchmarks/peers/compare.py --openspiel ENVIRONMENTS/openspiel --agilerl ENVIRONMENTS/agilerl
+    python benchmarks/peers/compare.py \\
+        --openspiel ENVIRONMENTS/openspiel --agilerl ENVIRONMENTS/agilerl
 
 All sides are started first and fill their replays. Then short turns find out how each is fastest on
 two cores: the peers with one torch thread or two, Sparring with which mode and workers. Then the
@@ -59,7 +60,9 @@ class Settings:
     trial_seconds: float = 3.0
     """Length of a turn that looks for the fastest way of working."""
     precision: Precision = "auto"
-    """Of Sparring's matrix products; auto: bfloat16 where the CPU has it. The peers know float32 only."""
+    """Precision of Sparring's matrix products; auto: bfloat16 where the CPU has it. The peers have
+    float32 only.
+    """
     json: bool = False
     """Print one JSON object as the last line."""
 
@@ -136,7 +139,10 @@ def print_case(case: Case, table: Mapping[str, Any]) -> None:
     print(f"\n{case.name}: {learning}; Sparring / the faster peer: {table['ratio']:.1f}{wanted}")
     for name, side in table["sides"].items():
         low, high = side["spread"]
-        rates = f"{side['plies_per_s']:>10,.0f} plies/s ({low:,.0f} to {high:,.0f}) {side['updates_per_s']:>8,.1f} updates/s"
+        rates = (
+            f"{side['plies_per_s']:>10,.0f} plies/s ({low:,.0f} to {high:,.0f})"
+            f" {side['updates_per_s']:>8,.1f} updates/s"
+        )
         print(f"  {name:12}{rates}   {side['way']}", flush=True)
 
 

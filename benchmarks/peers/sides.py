@@ -18,7 +18,7 @@ THREADS: Final = {"1 thread": 1, "2 threads": 2}
 
 @dataclass(frozen=True)
 class Case:
-    """A share of learning in the work: an update of 256 transitions every so many plies, or never."""
+    """A mix of play and learning: an update of 256 transitions every so many plies, or never."""
 
     name: str
     plies_per_update: int | None

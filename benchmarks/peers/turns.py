@@ -1,8 +1,9 @@
-"""What the drivers of the peers have in common: they play in turns, and somebody else says when.
+"""Turns of the drivers of the peers: each works when it is asked to.
 
 A driver reads orders from standard input, one JSON object a line, and answers each with one line:
 
-    {"plies_per_update": 64, "threads": 1, "seconds": 10}  ->  {"plies_per_s": 5400.0, "updates_per_s": 84.4, ...}
+    {"plies_per_update": 64, "threads": 1, "seconds": 10}
+    {"plies_per_s": 5400.0, "updates_per_s": 84.4, ...}
 
 `plies_per_update` null means play without learning. Its first line, once it can play steadily, says
 what it is. Between two orders it waits, so that the sides of a comparison disturb one another as

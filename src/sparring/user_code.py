@@ -23,7 +23,7 @@ def is_importable_name(name: str) -> bool:
 def name_of(thing: object, *, what: str) -> str:
     """`module:qualname` of a function or class; `what` is what messages call it, as in "network".
 
-    Raises `ConfigurationError` for whatever an import by that name would not give back: a lambda, a
+    Raises `ConfigurationError` where an import by that name would not give it back: a lambda, a
     function inside a function, an instance, a partial.
     """
     module, qualname = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
@@ -33,9 +33,11 @@ def name_of(thing: object, *, what: str) -> str:
         same = False
     if not same or not callable(thing):
         raise ConfigurationError(
-            f"this {what} cannot be named", got=str(qualname or f"a value of {type(thing).__name__}"),
-            expected="module:name, or a function or class at the top of a module, which worker processes can import",
-        )  # fmt: skip
+            f"this {what} cannot be named",
+            got=str(qualname or f"a value of {type(thing).__name__}"),
+            expected="module:name, or a function or class at the top of a module,"
+            " which worker processes can import",
+        )
     return f"{module}:{qualname}"
 
 
@@ -45,7 +47,7 @@ def import_named(name: str, *, what: str) -> Callable[..., Any]:
     """
     if not is_importable_name(name):
         raise ConfigurationError(
-            f"this is no name of a {what}", got=repr(name), expected="module:name"
+            f"invalid name of a {what}", got=repr(name), expected="module:name"
         )
     module_name, _, qualname = name.partition(":")
     try:
@@ -62,7 +64,7 @@ def import_named(name: str, *, what: str) -> Callable[..., Any]:
     except AttributeError:
         remedy = nearest(qualname, [entry for entry in vars(module) if not entry.startswith("_")])
         if module_name == "__main__":
-            remedy = "what a main script defines is there only while that script runs; put it in a module"
+            remedy = "a main script's names exist only while it runs; put this one in a module"
         raise ConfigurationError(
             f"{module_name} has no such {what}", got=repr(qualname), remedy=remedy
         ) from None

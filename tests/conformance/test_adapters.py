@@ -13,15 +13,16 @@ from sparring.games import make
 
 OPENSPIEL = [
     # boards
-    "tic_tac_toe", "connect_four", "othello", "hex(board_size=4)", "breakthrough(rows=5,columns=4)", "go(board_size=5)",
-    "backgammon", "pig(players=3,winscore=15)",  # dice
+    "tic_tac_toe", "connect_four", "othello", "hex(board_size=4)", "breakthrough(rows=5,columns=4)",
+    "go(board_size=5)", "backgammon", "pig(players=3,winscore=15)",  # dice
     # hidden cards; euchre has information states only
     "kuhn_poker", "kuhn_poker(players=3)", "leduc_poker", "liars_dice", "euchre",
     "dark_hex", "hanabi", "turn_based_simultaneous_game(game=goofspiel(num_cards=4))",
 ]  # fmt: skip
 PETTINGZOO = [
-    "tictactoe-v3", "connect_four-v3", "go-v5(board_size=3,max_plies=60)", "leduc_holdem-v4", "texas_holdem-v4",
-    "texas_holdem-v4(num_players=3)", "texas_holdem_no_limit-v6", "hanabi-v5(colors=2,ranks=2,hand_size=2)",
+    "tictactoe-v3", "connect_four-v3", "go-v5(board_size=3,max_plies=60)", "leduc_holdem-v4",
+    "texas_holdem-v4", "texas_holdem-v4(num_players=3)", "texas_holdem_no_limit-v6",
+    "hanabi-v5(colors=2,ranks=2,hand_size=2)",
 ]  # fmt: skip
 
 

@@ -42,7 +42,8 @@ def test_one_game_for_all_is_found_out():
 def test_an_exception_is_quoted_on_one_line_with_its_place():
     [finding] = check(Crashes).findings
     assert str(finding).startswith(
-        "play: the game raises an exception: got RuntimeError: board on fire (broken_batches.py, line "
+        "play: the game raises an exception: got RuntimeError: board on fire "
+        "(broken_batches.py, line "
     )
 
 

@@ -15,7 +15,8 @@ class Cards:
     """
 
     spec = GameSpec(
-        num_players=3, num_actions=2, observation_shape=(2,), observation_dtype="int8", max_plies=3, chance=True, hidden_information=True,
+        num_players=3, num_actions=2, observation_shape=(2,), observation_dtype="int8", max_plies=3,
+        chance=True, hidden_information=True,
     )  # fmt: skip
 
     def reset(self, rng: np.random.Generator) -> None:

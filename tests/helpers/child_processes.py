@@ -21,7 +21,7 @@ def wait_until(holds: Callable[[], bool], pause: float = 0.002) -> None:
 
 
 def is_running(process: psutil.Process) -> bool:
-    """A zombie has ended: its parent, in a container perhaps none, has yet to ask for its status."""
+    """Return whether it has not ended; a zombie has, and only its parent has not noticed yet."""
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

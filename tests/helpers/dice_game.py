@@ -13,8 +13,8 @@ class Pig:
     """Action 0 rolls on, 1 holds."""
 
     spec = GameSpec(
-        num_players=2, num_actions=2, observation_shape=(3,), observation_dtype="int8", max_plies=60, chance=True, zero_sum=True,
-        returns=(-1.0, 1.0),
+        num_players=2, num_actions=2, observation_shape=(3,), observation_dtype="int8",
+        max_plies=60, chance=True, zero_sum=True, returns=(-1.0, 1.0),
     )  # fmt: skip
 
     def reset(self, rng):

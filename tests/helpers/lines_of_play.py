@@ -21,7 +21,7 @@ def played(game: BatchedGame, lines: Sequence[Sequence[int]]) -> NDArray[np.int6
 
 
 def random_lines(rules: str, count: int, plies: int) -> list[list[int]]:
-    """Line j is made of random legal moves in the match of key j; shorter where that ends before."""
+    """Random legal moves in the match of key j for each line j, up to its end at most."""
     game, rng = CompiledGame(rules, count), np.random.default_rng(plies)
     game.reset(np.arange(count), np.arange(count, dtype=np.uint64))
     lines: list[list[int]] = [[] for _ in range(count)]

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 Worth = tuple[float, float]
-"""(what the match pays the seat that is asked about, from here on; the plies left to look at when it ended, with the sign of that)."""
+"""What a line pays the seat that is asked about, and the plies that were left of the search when it
+ended, with the sign of the pay.
+"""
 
 
 class SlowSearch:

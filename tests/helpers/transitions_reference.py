@@ -5,7 +5,9 @@ With the decisions of a *lane* numbered 0, 1, 2, ... (a lane is one seat's decis
 all decisions for `zero_sum`), what decision k is paid at once is what its seat gets from its own
 ply up to, not including, the next decision of its lane. Then
 
-    R = sum over j < n of gamma^j * paid(k + j),    next state = decision k + n,    discount = gamma^n
+    R = sum over j < n of gamma^j * paid(k + j)
+    next state = decision k + n
+    discount = gamma^n
 
 and where the match ends before: the sum runs to the end; discount 0 if it terminated; if it was
 cut, the cut position is the next state after as many steps as there were, but in `own_turn` only
@@ -99,15 +101,16 @@ def _zero_sum(match: Match, n: int, gamma: float) -> Iterator[Transition]:
 
 
 def _one(
-    match: Match, ply: int, R: float, following: Decision | None, lane_and_age: tuple[int, int], n: int, left: int, gamma: float,
-    may_follow_cut: bool,
+    match: Match, ply: int, R: float, following: Decision | None, lane_and_age: tuple[int, int],
+    n: int, left: int, gamma: float, may_follow_cut: bool,
 ) -> Iterator[Transition]:  # fmt: skip
     decision = match.decisions[ply]
     seat, last_tick = decision.position.seat, match.decisions[-1].tick
     if following is not None:
         sign = 1 if following.position.seat == seat else -1
         yield Transition(
-            (following.tick, AT_A_DECISION, match.env, *lane_and_age), decision, R, following.position, gamma**n, sign
+            (following.tick, AT_A_DECISION, match.env, *lane_and_age), decision, R,
+            following.position, gamma**n, sign
         )  # fmt: skip
     elif match.terminated:
         yield Transition(

@@ -15,7 +15,7 @@ from sparring.games.spec import GameSpec
 
 
 class Tower(nn.Module):
-    """Linear layers, a normalisation without buffers, a parameter without dimensions, a constant."""
+    """Linear layers, a normalisation without buffers, a scalar parameter, a constant."""
 
     def __init__(self, spec: GameSpec, *, width: int, depth: int = 1) -> None:
         super().__init__()

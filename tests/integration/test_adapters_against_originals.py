@@ -63,8 +63,9 @@ def follow_openspiel(original, chosen, trace, match):
 @pytest.mark.parametrize(
     "name",
     [
-        "tic_tac_toe", "connect_four", "othello", "backgammon", "leduc_poker", "hex(board_size=5)", "breakthrough(rows=6,columns=6)",
-        "go(board_size=5)", "kuhn_poker", "kuhn_poker(players=3)", "liars_dice", "hanabi", "chess",
+        "tic_tac_toe", "connect_four", "othello", "backgammon", "leduc_poker", "hex(board_size=5)",
+        "breakthrough(rows=6,columns=6)", "go(board_size=5)", "kuhn_poker", "kuhn_poker(players=3)",
+        "liars_dice", "hanabi", "chess",
     ],
 )  # fmt: skip
 def test_matches_are_openspiels(name):
@@ -115,9 +116,10 @@ def follow_pettingzoo(env, seed, trace, match):
 @pytest.mark.parametrize(
     ("name", "matches"),
     [
-        ("tictactoe-v3", 32), ("connect_four-v3", 32), ("leduc_holdem-v4", 32), ("texas_holdem-v4", 32),
-        ("texas_holdem-v4(num_players=4)", 16), ("texas_holdem_no_limit-v6", 16), ("hanabi-v5", 8),
-        ("go-v5(board_size=5,max_plies=80)", 8), ("chess-v6(max_plies=60)", 2),
+        ("tictactoe-v3", 32), ("connect_four-v3", 32), ("leduc_holdem-v4", 32),
+        ("texas_holdem-v4", 32), ("texas_holdem-v4(num_players=4)", 16),
+        ("texas_holdem_no_limit-v6", 16), ("hanabi-v5", 8), ("go-v5(board_size=5,max_plies=80)", 8),
+        ("chess-v6(max_plies=60)", 2),
     ],
 )  # fmt: skip
 def test_matches_are_pettingzoos(name, matches):

@@ -1,4 +1,4 @@
-"""Machine code that different processes made of the same rules, and left on disk, in one process."""
+"""Machine code of the same rules, left on disk by different processes, loaded in one process."""
 
 from __future__ import annotations
 

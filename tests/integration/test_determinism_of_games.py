@@ -21,7 +21,8 @@ SHORT: dict[str, Any] = {
 SHARES = {"self": 0.3, "snapshots": 0.4, "random": 0.3}
 GAMES: dict[str, dict[str, Any]] = {
     "ludo(num_players=4)": {
-        **SHORT, "n_episodes": 30, "num_envs_per_worker": 6, "episodes_per_batch": 3, "snapshot_interval": 6, "max_opponents_per_worker": 4,
+        **SHORT, "n_episodes": 30, "num_envs_per_worker": 6, "episodes_per_batch": 3,
+        "snapshot_interval": 6, "max_opponents_per_worker": 4,
         "opponents": {"self": 0.3, "snapshots": 0.3, "ludo:greedy": 0.2, "ludo:racer": 0.2},
     },
     "openspiel:leduc_poker": {**SHORT, "opponents": SHARES},

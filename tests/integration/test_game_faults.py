@@ -31,7 +31,8 @@ class Count:
     """Say 1 or 2 in turns; who reaches a number from 8 to 11 wins."""
 
     spec = GameSpec(
-        num_players=2, num_actions=2, observation_shape=(12,), observation_dtype="float32", max_plies=12, zero_sum=True, chance=True
+        num_players=2, num_actions=2, observation_shape=(12,), observation_dtype="float32",
+        max_plies=12, zero_sum=True, chance=True,
     )
 
     def reset(self, rng):

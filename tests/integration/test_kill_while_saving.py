@@ -28,16 +28,20 @@ import numpy as np
 from sparring.storage.run_directory import RunDirectory
 
 def tree(n, size):
-    rows = np.empty(size, np.dtype([("observation", "i1", (2, 6, 7)), ("R", "f4"), ("sign", "i1")], align=True))
+    fields = [("observation", "i1", (2, 6, 7)), ("R", "f4"), ("sign", "i1")]
+    rows = np.empty(size, np.dtype(fields, align=True))
     for name in rows.dtype.names:
         rows[name] = n % 100
-    weights = {"w": np.full(size, n, "f4")}
-    return {"networks": weights, "replay": {"rows": rows}, "counters": {"n": n}, "workers": [{"plies": np.full(3, n)}]}
+    return {
+        "networks": {"w": np.full(size, n, "f4")}, "replay": {"rows": rows},
+        "counters": {"n": n}, "workers": [{"plies": np.full(3, n)}],
+    }
 
 def number(tree):
     n = tree["counters"]["n"]
     assert (tree["networks"]["w"] == n).all() and (tree["workers"][0]["plies"] == n).all()
-    assert all((tree["replay"]["rows"][name] == n % 100).all() for name in tree["replay"]["rows"].dtype.names)
+    rows = tree["replay"]["rows"]
+    assert all((rows[name] == n % 100).all() for name in rows.dtype.names)
     return n
 """
 
@@ -60,8 +64,10 @@ root, new = Path(sys.argv[1]), int(sys.argv[2])
 
 def save_until(step):
     left = [step]
-    def hook(event, arguments):  # before every change that a save makes to the file system, and before every file it opens
-        if event.split(".")[0] in ("os", "shutil") or (event == "open" and str(root) in str(arguments[0])):
+    def hook(event, arguments):
+        "Count what a save changes in the file system and each file that it opens, before it does."
+        opens = event == "open" and str(root) in str(arguments[0])
+        if opens or event.split(".")[0] in ("os", "shutil"):
             left[0] -= 1
             if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)

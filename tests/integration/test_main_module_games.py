@@ -21,7 +21,10 @@ from sparring.games import GameSpec
 class Count:
     "Say 1 or 2 in turns; who reaches 10 wins."
 
-    spec = GameSpec(num_players=2, num_actions=2, observation_shape=(12,), observation_dtype="int8", max_plies=12, zero_sum=True)
+    spec = GameSpec(
+        num_players=2, num_actions=2, observation_shape=(12,), observation_dtype="int8",
+        max_plies=12, zero_sum=True,
+    )
 
     def reset(self, rng):
         self.total, self.seat = 0, 0
@@ -60,7 +63,10 @@ client.execute()
 """
 CALL = """
 from sparring import train_dqn
-agent = train_dqn({game}, n_episodes=60, num_workers=2, name="run", eval_matches=2, tensorboard=False, policy_kwargs={network}, {more})
+agent = train_dqn(
+    {game}, n_episodes=60, num_workers=2, name="run", eval_matches=2, tensorboard=False,
+    policy_kwargs={network}, {more}
+)
 print("trained", agent.spec.game, flush=True)
 """
 
@@ -130,7 +136,8 @@ def test_a_script_without_its_guard(code: str, name: str, tmp_path: Path) -> Non
     assert status == 1, said
     [line] = [line for line in said.splitlines() if "ConfigurationError" in line]
     assert line == (
-        f"sparring.errors.ConfigurationError: {name} lives in the main script, so every worker runs the script, and would train again; "
+        f"sparring.errors.ConfigurationError: {name} lives in the main script, so every worker runs"
+        " the script, and would train again; "
         'put the call that trains under: if __name__ == "__main__":'
     )
     assert said.splitlines()[-1] == line, "only the main process speaks"

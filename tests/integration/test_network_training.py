@@ -60,7 +60,7 @@ def test_processes_give_the_agent_that_inline_gives(network: str, tmp_path: Path
 @pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_run_in_two_parts_ends_with_the_same_agent(network: str, tmp_path: Path) -> None:
-    """Where nothing depends on how much of the run is over, the second half may be asked for later."""
+    """A run whose settings do not depend on its length can be lengthened: the weights are equal."""
     steady = {
         "backend": "inline",
         "exploration_initial_eps": 0.2,
@@ -83,7 +83,8 @@ def test_the_agent_is_loaded_with_its_network(tmp_path: Path) -> None:
     result = train(configuration(tmp_path, "own", backend="inline"), console=False)
     with pytest.raises(
         FileFormatError,
-        match=r"network that does not come with Sparring: got 'user_network:Convolved'; pass network=\.\.\.",
+        match=r"network that does not come with Sparring: got 'user_network:Convolved'; "
+        r"pass network=\.\.\.",
     ):
         DQNAgent.load(result.agent)
     assert (

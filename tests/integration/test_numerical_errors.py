@@ -25,7 +25,10 @@ from sparring.games import GameSpec
 class Rich:
     "Ten plies; action 1 pays the first seat, once `poor` matches are over."
 
-    spec = GameSpec(num_players=2, num_actions=2, observation_shape=(10,), observation_dtype="int8", max_plies=10, zero_sum=True)
+    spec = GameSpec(
+        num_players=2, num_actions=2, observation_shape=(10,), observation_dtype="int8",
+        max_plies=10, zero_sum=True,
+    )
     begun = 0
 
     def __init__(self, pays=1e38, poor=0):
@@ -129,7 +132,7 @@ def test_a_learning_rate_beyond_all_bounds(tmp_path: Path, published: list[np.nd
 def test_weights_that_overflow_at_the_end_of_a_series(
     rate: float, norm: str, tmp_path: Path, published: list[np.ndarray]
 ) -> None:
-    """Nothing was wrong with the loss: it is the step that goes too far, and 1e39 beyond float32."""
+    """The loss is finite: the step goes too far, and 1e39 is beyond float32."""
     line = ends(tmp_path, learning_rate=rate, learning_steps_per_batch=1)
     assert line.startswith(
         f"update 1: norm of the weights {norm} is not finite; learning_rate is too high"

@@ -29,7 +29,10 @@ from sparring.games import GameSpec
 class Pile:
     """Take one or two of five; who takes the last one wins."""
 
-    spec = GameSpec(num_players=2, num_actions=2, observation_shape=(1,), observation_dtype="int8", max_plies=5, zero_sum=True)
+    spec = GameSpec(
+        num_players=2, num_actions=2, observation_shape=(1,), observation_dtype="int8",
+        max_plies=5, zero_sum=True,
+    )
 
     def reset(self, rng):
         self.seat, self.left = 0, 5
@@ -142,8 +145,8 @@ def test_a_snapshot_of_a_run_that_is_training(tmp_path: Path) -> None:
         policy = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}))
         layout = FlatWeights(build_network(policy))
         pool = OpponentManager(
-            {"snapshots": 1.0}, game="tic_tac_toe", slots=np.zeros((4, layout.size), np.float32), layout=layout,
-            snapshot_interval=1, max_snapshots=2, max_opponents_per_worker=2, seed=0,
+            {"snapshots": 1.0}, game="tic_tac_toe", slots=np.zeros((4, layout.size), np.float32),
+            layout=layout, snapshot_interval=1, max_snapshots=2, max_opponents_per_worker=2, seed=0,
         )  # fmt: skip
         for number in (1, 2, 3):
             pool.maybe_snapshot(number, np.zeros(layout.size, np.float32))

@@ -79,7 +79,10 @@ def test_what_is_missing_is_said_in_a_line(
 
 
 def test_no_matplotlib(run: Path) -> None:
-    code = "import sys; sys.modules['matplotlib'] = None; from sparring.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = (
+        "import sys; sys.modules['matplotlib'] = None; "
+        "from sparring.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, "plot", str(run)],
         capture_output=True,

@@ -194,8 +194,9 @@ def test_matchmaking_by_results_and_a_gate_go_on(mode: str, tmp_path: Path) -> N
     both are as they would have been.
     """
     options = {
-        "mode": mode, "matchmaking": "pfsp", "gate": "win_rate", "gate_score": 0.55, "gate_matches": 10, "snapshot_interval": 20,
-        "max_snapshots": 2, "max_opponents_per_worker": 3, "eval_interval": 15,
+        "mode": mode, "matchmaking": "pfsp", "gate": "win_rate", "gate_score": 0.55,
+        "gate_matches": 10, "snapshot_interval": 20, "max_snapshots": 2,
+        "max_opponents_per_worker": 3, "eval_interval": 15,
     }  # fmt: skip
     whole = train_until(NEVER, tmp_path, "whole", **options)
     looks, kept = StopAfter.looked, saved(whole)

@@ -17,10 +17,11 @@ from sparring.training import train
 
 # One minibatch of 64 an update is enough to beat random at tic-tac-toe in 500 updates, about 0.9.
 LEARNS: dict[str, Any] = {
-    "mode": "sync", "backend": "inline", "n_episodes": 1_500, "learning_rate": 0.003, "learning_steps_per_batch": 12, "batch_size": 64,
-    "buffer_size": 5_000, "prioritized_replay": False, "policy_kwargs": {"net_arch": [64]}, "exploration_fraction": 0.2,
-    "opponents": {"self": 0.3, "snapshots": 0.7}, "snapshot_interval": 100, "max_snapshots": 6, "max_opponents_per_worker": 6,
-    "eval_interval": 60, "eval_matches": 100, "log_interval": 1e-9,
+    "mode": "sync", "backend": "inline", "n_episodes": 1_500, "learning_rate": 0.003,
+    "learning_steps_per_batch": 12, "batch_size": 64, "buffer_size": 5_000,
+    "prioritized_replay": False, "policy_kwargs": {"net_arch": [64]}, "exploration_fraction": 0.2,
+    "opponents": {"self": 0.3, "snapshots": 0.7}, "snapshot_interval": 100, "max_snapshots": 6,
+    "max_opponents_per_worker": 6, "eval_interval": 60, "eval_matches": 100, "log_interval": 1e-9,
 }  # fmt: skip
 
 

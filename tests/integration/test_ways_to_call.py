@@ -17,7 +17,10 @@ from sparring.storage.run_directory import RunDirectory
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-CALL = "from train_dqn import train_dqn; agent = train_dqn(n_episodes=150, num_workers=2{more}); print('trained', agent.spec.game)"
+CALL = (
+    "from train_dqn import train_dqn; agent = train_dqn(n_episodes=150, num_workers=2{more}); "
+    "print('trained', agent.spec.game)"
+)
 NOTEBOOK = """
 import sys, nbclient, nbformat
 cells = [nbformat.v4.new_code_cell(code) for code in sys.argv[1:]]

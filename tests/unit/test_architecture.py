@@ -91,7 +91,8 @@ def test_a_tree_that_fits(package: Path) -> None:
         ("  spec.py     what a game declares\n", "", "missing: games/spec.py"),
         ("errors.py ", "oops.py a\nerrors.py ", "does not exist: oops.py"),
         ("errors.py ", "errors.py a\nerrors.py ", "twice: errors.py"),
-        ("    game.py   a class that plays one match", "    game.py", "without a text: games/python/game.py"),
+        ("    game.py   a class that plays one match", "    game.py",
+         "without a text: games/python/game.py"),
     ],
 )  # fmt: skip
 def test_it_finds(package: Path, old: str, new: str, finding: str) -> None:

@@ -119,7 +119,8 @@ def findings(package: Path) -> list[str]:
         name = ".".join(part for part in parts if part != "__init__")
         if not place_of(name):
             found.append(
-                f"{path.relative_to(package)}:1: {parts[0]} stands on no floor; give it one in {Path(__file__).name}"
+                f"{path.relative_to(package)}:1: {parts[0]} stands on no floor;"
+                f" give it one in {Path(__file__).name}"
             )
             continue
         for one in imports_of(path, f"{package.name}.{name}"):
@@ -309,13 +310,18 @@ def test_it_bites(tmp_path: Path, name: str, text: str, line: str) -> None:
 
 def test_it_lets_pass_what_is_in_order(tmp_path: Path) -> None:
     allowed = {
-        "games/spec.py": "from sparring.errors import GameError\nfrom . import slots\nfrom sparring import errors, __version__\n",
+        "games/spec.py": "from sparring.errors import GameError\nfrom . import slots\n"
+        "from sparring import errors, __version__\n",
         "games/slots.py": "import sparring.games.spec\nimport numpy as np\n",
-        "dqn/agent.py": "import torch\nfrom sparring.games.spec import GameSpec\nfrom .learner import Learner\n",
+        "dqn/agent.py": "import torch\nfrom sparring.games.spec import GameSpec\n"
+        "from .learner import Learner\n",
         "dqn/learner.py": "from sparring import games\n",
-        "runtime/processes.py": "import multiprocessing\nfrom multiprocessing import connection\nimport ray\n",
-        "training/loop.py": "from sparring.config.schema import TrainConfig\nfrom sparring.training.schedule import Schedule\n",
-        "training/__init__.py": "from sparring.training.loop import Session\nfrom sparring import dqn\n",
+        "runtime/processes.py": "import multiprocessing\n"
+        "from multiprocessing import connection\nimport ray\n",
+        "training/loop.py": "from sparring.config.schema import TrainConfig\n"
+        "from sparring.training.schedule import Schedule\n",
+        "training/__init__.py": "from sparring.training.loop import Session\n"
+        "from sparring import dqn\n",
         "cli.py": "from sparring.training import train\n",
     }
     assert findings(build(tmp_path, {**ROOMS, **allowed})) == []
@@ -324,8 +330,8 @@ def test_it_lets_pass_what_is_in_order(tmp_path: Path) -> None:
 def test_games_and_the_ground_floor_load_without_torch() -> None:
     """What the rules above cannot see: torch by way of some other package."""
     code = (
-        "import sys, sparring.games, sparring.storage, sparring.config.sources, sparring.config.system, sparring.conformance, "
-        "sparring.opponents.names; "
+        "import sys, sparring.games, sparring.storage, sparring.config.sources,"
+        " sparring.config.system, sparring.conformance, sparring.opponents.names; "
         "sparring.games.make('tic_tac_toe', 1); print('torch' in sys.modules)"
     )
     done = subprocess.run(

@@ -95,7 +95,7 @@ def test_what_an_import_would_not_give_back_has_no_name(thing: Any, got: str) ->
 def test_what_is_no_name(name: str) -> None:
     assert not is_importable_name(name)
     with pytest.raises(
-        ConfigurationError, match=r"this is no name of a network: got .*, expected module:name"
+        ConfigurationError, match=r"invalid name of a network: got .*, expected module:name"
     ):
         import_named(name, what="network")
 
@@ -105,7 +105,8 @@ def test_what_is_no_name(name: str) -> None:
     [
         (
             "nowhere_at_all:x",
-            r"there is no such module for the network nowhere_at_all:x: got 'nowhere_at_all'; .*on PYTHONPATH",
+            r"there is no such module for the network nowhere_at_all:x: got 'nowhere_at_all'; "
+            ".*on PYTHONPATH",
         ),
         ("json.nowhere:x", r"there is no such module .*: got 'json\.nowhere'"),
         ("json:dmps", r"json has no such network: got 'dmps'; did you mean 'dumps'\?"),

@@ -1,15 +1,16 @@
-"""The one way in which Sparring writes what must not be lost: whole or not at all.
+"""Atomic writes of files and directories: whole or not at all.
 
 A file or directory is written beside its target under another name, flushed to the disk and
 renamed, so that a kill or a power cut at any moment leaves either the old one or the new one. Names
 in between, all hidden:
 
-    .<name>.sparring-tmp   being written or being deleted; the next save throws it away
-    .<name>.sparring-old   the predecessor, while <name> is put in its place; the next save or `recover` puts it back if <name> is not there
+    .<name>.sparring-tmp   being written or deleted; the next save removes it
+    .<name>.sparring-old   the predecessor, while <name> is put in its place; the next save or
+                           `recover` puts it back if <name> is missing
 
-A directory carries a manifest.json with the size and SHA-256 of its files, written last. A parent
-directory has one writer of directories at a time (the lock of the run sees to it); files may be
-written by anyone, as each writer locks the temporary file.
+A directory has a manifest.json with the size and SHA-256 of its files, written last. A parent
+directory has one writer of directories at a time (the lock of the run ensures it). A file may have
+several writers, because each locks the temporary file.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _TEMPORARY = ".sparring-tmp"
 _OLD = ".sparring-old"
 
 Writer = Callable[[Path], object]
-"""Writes one file at the path it is given; for contents too large to hold as bytes."""
+"""Writes one file at the given path; for contents too large to hold as bytes."""
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -57,8 +58,8 @@ def write_file(path: Path, data: bytes) -> None:
 def write_directory(path: Path, files: Mapping[str, bytes | Writer]) -> None:
     """Write or replace a directory of plain files with its manifest, on the disk when this returns.
 
-    Replacing is as safe as writing: until the new directory stands in its place the old one is
-    kept. Disk space for both is needed.
+    Replacing is as safe as writing: the old directory is kept until the new one is in its place.
+    Disk space for both is needed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     recover(path.parent)
@@ -113,8 +114,8 @@ def remove_directory(path: Path) -> None:
 
 
 def recover(parent: Path) -> None:
-    """Clear away what killed saves of directories left in `parent`, and put back a predecessor
-    whose successor never took its place.
+    """Remove the leftovers of killed saves of directories in `parent`, and put back a predecessor
+    whose successor is missing.
     """
     for old in sorted(parent.glob(f".*{_OLD}")):
         path = parent / old.name[1 : -len(_OLD)]
@@ -123,7 +124,7 @@ def recover(parent: Path) -> None:
         else:
             os.rename(old, path)
     for leftover in sorted(parent.glob(f".*{_TEMPORARY}")):
-        if leftover.is_dir():  # a file may be in the hands of a living writer
+        if leftover.is_dir():  # a file may have a living writer
             shutil.rmtree(leftover)
 
 
@@ -142,9 +143,7 @@ def _hidden(path: Path, suffix: str) -> Path:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[BinaryIO]:
-    """Open (or make) and lock a file that another process may rename or delete before the lock is
-    ours.
-    """
+    """Open (or create) and lock a file that another process may rename or delete meanwhile."""
     while True:
         with open(path, "ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -163,7 +162,7 @@ def _write_member(path: Path, content: bytes | Writer) -> dict[str, Any]:
         path.touch()
         mode = stat.S_IMODE(path.stat().st_mode)
         content(path)
-        path.chmod(mode)  # safetensors 0.8 gives its files to their owner alone, whatever the umask
+        path.chmod(mode)  # safetensors 0.8 makes files that only their owner reads
     else:
         path.write_bytes(content)
     with open(path, "rb") as file:

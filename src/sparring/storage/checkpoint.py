@@ -1,17 +1,19 @@
-"""Saving and loading a state tree: what a run must remember, as plain dictionaries, lists, numbers
-and NumPy arrays.
+"""Saving and loading a state tree: the state of a run as plain dictionaries, lists, numbers and
+NumPy arrays.
 
 On the disk a tree is a directory (written by `atomic.write_directory`):
 
-    <key>.safetensors   the arrays below one top-level key, each named by its JSON pointer (RFC 6901) in the tree, "/networks/policy/bias"
-    state.json          all the rest, null where an array stands, and the dtype and shape of each array that is stored as bytes
+    <key>.safetensors   the arrays below one top-level key, each named by its JSON pointer
+                        (RFC 6901) in the tree, such as "/networks/policy/bias"
+    state.json          the rest, with null in place of arrays, and the dtype and shape of each
+                        array that is stored as bytes
 
-safetensors knows numbers and booleans only. Structured arrays (replay, pending transitions) and
-foreign byte orders are stored as bytes, with a description of their dtype that keeps every offset
-and is read without running anything. No pickle.
+safetensors supports numbers and booleans only. Structured arrays (replay, pending transitions) and
+foreign byte orders are stored as bytes, with a description of their dtype that keeps every offset.
+Reading never runs code: no pickle.
 
-Loading gives back the same types, dtypes, shapes and order of keys. Saving the same tree, keys in
-the same order, gives the same bytes.
+Loading gives the same types, dtypes, shapes and order of keys. Saving the same tree, keys in the
+same order, gives the same bytes.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ from sparring.errors import FileFormatError
 from sparring.storage.atomic import Writer, read_directory, write_directory
 
 StateTree = dict[str, Any]
-"""Nested dicts with str keys, and lists; leaves: np.ndarray, int (of any size), float, str, bool, None."""
+"""Nested dicts with str keys, and lists; leaves: np.ndarray, int of any size, float, str, bool,
+None.
+"""
 
 _STATE = "state.json"
 _FORMAT = 3
@@ -49,19 +53,19 @@ Description = str | list[Any] | dict[str, Any]
 
 
 def save(path: Path, tree: Mapping[str, Any]) -> None:
-    """Save a tree as the directory `path`, whole or not at all; TypeError names the place of a leaf
+    """Save a tree as the directory `path`, whole or not at all; TypeError with the pointer of a leaf
     that cannot be stored exactly.
 
-    Arrays go to the disk from where they lie; only those that are not contiguous are copied.
-    Padding inside a structured array, which no one can see, is set to zero in place, so that it
-    does not tell one file from another.
+    Arrays are written from where they lie; only those that are not contiguous are copied. Padding
+    inside a structured array is set to zero in place, so that equal trees give equal files.
     """
     arrays: dict[str, Array] = {}
     opaque: dict[str, Any] = {}
     for key in tree:
         if not isinstance(key, str) or not _KEY.fullmatch(key):
             raise TypeError(
-                f"a top-level key of a state tree names a file: got {key!r}, expected letters, digits, _ and -"
+                f"a top-level key of a state tree names a file: got {key!r},"
+                " expected letters, digits, _ and -"
             )
     state = {"format": _FORMAT, "tree": _without_arrays(dict(tree), "", arrays), "opaque": opaque}
     files: dict[str, bytes | Writer] = {}
@@ -78,15 +82,16 @@ def save(path: Path, tree: Mapping[str, Any]) -> None:
 
 
 def load(path: Path) -> StateTree:
-    """The tree that was saved as `path`, every file verified first; FileFormatError if anything is
-    missing or damaged.
+    """Return the tree that was saved as `path`; FileFormatError if a file is missing or damaged.
+
+    Sizes and SHA-256 of all files are verified first.
     """
     return _load(path, None)
 
 
 def load_part(path: Path, key: str) -> Any:
-    """Subtree below one top-level key of the tree that was saved as `path`; the arrays of other
-    keys, the replay's say, are not read.
+    """Return the subtree below one top-level key of the tree that was saved as `path`; the arrays
+    of other keys, such as the replay's, are not read.
     """
     tree = _load(path, key)
     if key not in tree:
@@ -95,7 +100,7 @@ def load_part(path: Path, key: str) -> Any:
 
 
 def _load(path: Path, key: str | None) -> StateTree:
-    """The tree; when a key is given, without the arrays of all others."""
+    """Return the tree; with a key, without the arrays of all other keys."""
     files = read_directory(path, None if key is None else (_STATE, f"{key}.safetensors"))
     try:
         state = json.loads(files.pop(_STATE).read_bytes())
@@ -145,11 +150,12 @@ def _without_arrays(node: Any, pointer: str, arrays: dict[str, Array]) -> Any:
         arrays[pointer] = node
         return None
     if type(node) not in _SCALARS:
-        # A subclass, NumPy scalar or tuple would come back as something else, and the resumed run
+        # A subclass, NumPy scalar or tuple would be loaded as another type, and the resumed run
         # would differ.
         got = f"{type(node).__module__}.{type(node).__qualname__} at {pointer}"
         raise TypeError(
-            f"cannot be stored exactly: got {got}, expected dict, list, np.ndarray, int, float, str, bool or None"
+            f"cannot be stored exactly: got {got},"
+            " expected dict, list, np.ndarray, int, float, str, bool or None"
         )
     return node
 
@@ -173,8 +179,8 @@ def _below(pointer: str, key: str | int) -> str:
 
 
 def _storable(pointer: str, array: Array, opaque: dict[str, Any]) -> Array:
-    """The array as safetensors takes it: contiguous, of a known dtype, else as bytes whose meaning
-    is noted in `opaque`.
+    """The array as safetensors takes it: contiguous and of a known dtype, or as bytes whose dtype
+    and shape are added to `opaque`.
     """
     if array.dtype.str in _SAFETENSORS and array.dtype.names is None:
         return array if array.flags.c_contiguous else array.copy(order="C")
@@ -225,13 +231,14 @@ def _describe(pointer: str, dtype: np.dtype[Any]) -> Description:
         or _dtype(description) != dtype
     ):
         raise TypeError(
-            f"cannot be stored: got an array of dtype {dtype} at {pointer}, expected numbers, booleans, or structures of them"
+            f"cannot be stored: got an array of dtype {dtype} at {pointer},"
+            " expected numbers, booleans, or structures of them"
         )
     return description
 
 
 def _dtype(description: Description) -> np.dtype[Any]:
-    """The dtype that was described. Nothing is evaluated: a plain dtype must look like one."""
+    """The dtype of a description. Nothing is evaluated: the text of a plain dtype is matched."""
     if isinstance(description, str):
         if not _PLAIN_DTYPE.fullmatch(description):
             raise ValueError(f"not a dtype of numbers or booleans: {description!r}")
@@ -251,7 +258,7 @@ def _dtype(description: Description) -> np.dtype[Any]:
 
 
 def _used_bytes(dtype: np.dtype[Any]) -> NDArray[np.bool_]:
-    """[itemsize]: which bytes of one item belong to a field; the others are padding."""
+    """[itemsize]: True for the bytes of one item that belong to a field, False for padding."""
     if dtype.subdtype is not None:
         return np.tile(_used_bytes(dtype.subdtype[0]), math.prod(dtype.subdtype[1]))
     if dtype.fields is None:

@@ -1,11 +1,11 @@
-"""The directory of one run: its name, its lock, where its files lie, and its checkpoints.
+"""The directory of one run: its name, its lock, the paths of its files, and its checkpoints.
 
 runs/<name>/                claimed by mkdir, so that any number of processes can start side by side
   lock                      held with flock while a process trains here; the system frees it when
-                            that process ends, however it ends
+                            that process ends, even if it is killed
   config.toml  metrics.jsonl  tensorboard/  best.safetensors  last.safetensors
   checkpoints/<updates>/    written by `checkpoint.save`; the newest two are kept
-  faults/<n>.json           matches in which the game raised, to be played again
+  faults/<n>.json           matches in which the game raised, for `sparring replay`
 """
 
 from __future__ import annotations
@@ -38,9 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class RunDirectory:
-    """A run directory that this process holds the lock of, until `close` or the end of the `with`
-    block.
-    """
+    """A run directory whose lock this process holds until `close` or the end of the `with` block."""
 
     def __init__(self, path: Path) -> None:
         """Lock an existing run directory; use `create` or `open`."""
@@ -53,15 +51,15 @@ class RunDirectory:
         self.checkpoints_path = path / _CHECKPOINTS
         self.faults_path = path / FAULTS
         self._kept = False
-        self._damaged: set[int] = set()  # found out while loading; cheap checks do not see it
+        self._damaged: set[int] = set()  # found while loading; the check of sizes cannot see it
         self._lock: BinaryIO | None = _lock(path)
 
     @classmethod
     def create(cls, runs_root: str | Path, name: str | None, game: str) -> Self:
-        """Make and lock a new run directory; without a name it becomes `<game>-<n>`, n the first
-        free number from 1.
+        """Make and lock a new run directory; without a name it is `<game>-<n>`, n the first free
+        number from 1.
 
-        ConfigurationError if the name is taken or cannot be a name.
+        ConfigurationError if the name is taken or invalid.
         """
         runs_root = Path(runs_root)
         if name is not None:
@@ -76,7 +74,7 @@ class RunDirectory:
             sync_directory(runs_root)
         except OSError as error:
             raise ConfigurationError(
-                f"a run directory cannot be made in {runs_root}: {error.strerror}"
+                f"cannot make a run directory in {runs_root}: {error.strerror}"
             ) from None
         return cls(path)
 
@@ -85,7 +83,7 @@ class RunDirectory:
         """Lock the run called `name` in `runs_root`; a name with a path separator is the path of a
         run directory.
 
-        InputError if there is no such run, or if another process holds its lock.
+        InputError if the run does not exist, or if another process holds its lock.
         """
         return cls(find_run(runs_root, name))
 
@@ -128,17 +126,17 @@ class RunDirectory:
             else:
                 return tree
         raise InputError(
-            f"run {self.name!r} has no complete checkpoint to go on from",
+            f"run {self.name!r} has no complete checkpoint to resume from",
             remedy="start a new run: sparring train",
         )
 
     def keep(self) -> None:
-        """The run has begun: from now on `discard` leaves the directory as it is."""
+        """Make `discard` do nothing from now on: the run has begun."""
         self._kept = True
 
     def discard(self) -> None:
-        """Delete the directory of a run that could not begin; one to `keep`, or with a checkpoint,
-        an agent or a fault, stays.
+        """Delete the directory of a run that could not begin, unless it has a checkpoint, an agent
+        or a fault, or `keep` was called.
         """
         self._check_open()
         holds = (
@@ -148,10 +146,10 @@ class RunDirectory:
             shutil.rmtree(self.path)
 
     def close(self) -> None:
-        """Give the lock back. May be called again."""
+        """Release the lock. May be called again."""
         if self._lock is not None:
-            # Unlocking and not only closing: a forked child that holds a copy of the descriptor
-            # would keep the lock.
+            # Closing is not enough: a forked child with a copy of the descriptor would keep the
+            # lock.
             fcntl.flock(self._lock, fcntl.LOCK_UN)
             self._lock.close()
             self._lock = None
@@ -176,7 +174,7 @@ class RunDirectory:
 
     def _prune(self, saved: int) -> None:
         """Delete all but the newest complete ones and the one just saved; oldest first, so that a
-        kill in between leaves the newest.
+        kill meanwhile leaves the newest.
         """
         numbers = _numbers(self.checkpoints_path)
         complete = [
@@ -190,8 +188,8 @@ class RunDirectory:
 
 
 def find_run(runs_root: str | Path, name: str | Path) -> Path:
-    """The directory of the run called `name`, as `RunDirectory.open` finds it; takes no lock.
-    InputError if there is no such run.
+    """Return the directory of the run called `name`, as `RunDirectory.open` finds it; takes no
+    lock. InputError if the run does not exist.
     """
     path = Path(name) if os.sep in str(name) else Path(runs_root) / name
     if not (path / _CHECKPOINTS).is_dir():
@@ -200,12 +198,12 @@ def find_run(runs_root: str | Path, name: str | Path) -> Path:
 
 
 def read_newest(run: Path, key: str) -> Any:
-    """One part of the newest complete checkpoint of a run (see `checkpoint.load_part`), None where
-    there is no checkpoint.
+    """Return one part of the newest complete checkpoint of a run (see `checkpoint.load_part`), None
+    without a checkpoint.
 
-    Takes no lock and writes nothing. A process that trains there may delete or replace what is
-    being read: then the next checkpoint is tried, and in the end the newest once more.
-    FileFormatError if all are damaged.
+    Takes no lock and writes nothing. A process that trains there may delete or replace the
+    checkpoint meanwhile: then the next one is tried, and at last the newest again. FileFormatError
+    if all are damaged.
     """
     damage: FileFormatError | None = None
     for _ in range(_READ_ATTEMPTS):
@@ -220,7 +218,7 @@ def read_newest(run: Path, key: str) -> Any:
 
 
 def _numbers(checkpoints: Path) -> list[int]:
-    """Numbers of updates that a checkpoint directory is named by, newest first."""
+    """Numbers of updates, the names of the checkpoints, newest first."""
     names = [path.name for path in checkpoints.iterdir()] if checkpoints.is_dir() else []
     return sorted((int(name) for name in names if _NUMBER.fullmatch(name)), reverse=True)
 
@@ -228,9 +226,10 @@ def _numbers(checkpoints: Path) -> list[int]:
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
-            "a run cannot be called so",
+            "invalid run name",
             got=repr(name),
-            expected="at most 100 letters, digits, '.', '_' and '-', the first a letter, a digit or '_'",
+            expected="at most 100 letters, digits, '.', '_' and '-',"
+            " the first a letter, a digit or '_'",
         )
 
 
@@ -246,7 +245,7 @@ def _claim_named(runs_root: Path, name: str) -> Path:
 
 
 def _claim_numbered(runs_root: Path, game: str) -> Path:
-    """Claim by mkdir: of two processes that want the same name one gets it and the other tries the
+    """Claim by mkdir: if two processes want the same name, one gets it and the other tries the
     next.
     """
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", game)[-80:].lstrip(".-") or "run"
@@ -278,7 +277,9 @@ def _no_such_run(path: Path) -> InputError:
 
 
 def _lock(path: Path) -> BinaryIO:
-    """Take the lock of a run or say who has it; the file is open as long as the lock is held."""
+    """Lock a run; the file stays open while the lock is held. InputError with the process id of
+    its holder.
+    """
     run = path.resolve().name
     try:
         file = open(path / "lock", "a+b")  # noqa: SIM115

@@ -123,7 +123,8 @@ def test_structured_arrays_keep_every_offset(
     assert_same(tree, loaded)
     read = loaded["replay"]["rows"].dtype
     assert (read.itemsize, read.fields) == (dtype.itemsize, dtype.fields)
-    assert (TRANSITION.itemsize, TRANSITION.fields["action"][1]) == (40, 28)  # type: ignore[index]  # 18 + 9 bytes, one of padding
+    assert TRANSITION.itemsize == 40
+    assert TRANSITION.fields["action"][1] == 28  # type: ignore[index]  # 18 + 9 bytes, one of padding
 
 
 def test_structured_array_lies_in_the_file_as_its_bytes(tmp_path: Path) -> None:
@@ -324,7 +325,7 @@ def test_top_level_keys_are_file_names(key: Any, tmp_path: Path) -> None:
 
 
 def rewrite(path: Path, change: Any) -> None:
-    """Change state.json and make the manifest agree, as someone might who wants to harm the reader."""
+    """Change state.json and make the manifest agree, as an attacker would."""
     from sparring.storage.atomic import write_directory
 
     files = contents(path)
@@ -406,9 +407,11 @@ def test_a_large_replay_is_saved_without_a_copy_in_memory(tmp_path: Path) -> Non
         from sparring.storage import checkpoint
 
         def peak():  # MB; of this program only, unlike ru_maxrss, which begins with the parent's
-            return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024
+            status = Path("/proc/self/status").read_text()
+            return int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) // 1024
 
-        dtype = np.dtype([("observation", "i1", (84,)), ("mask", "?", (7,)), ("R", "f4"), ("sign", "i1")], align=True)
+        fields = [("observation", "i1", (84,)), ("mask", "?", (7,)), ("R", "f4"), ("sign", "i1")]
+        dtype = np.dtype(fields, align=True)
         rows = np.zeros(120_000_000 // dtype.itemsize, dtype)
         rows["R"] = 1
         checkpoint.save(Path(sys.argv[1]) / "warm", {"a": np.ones(3)})

@@ -40,8 +40,10 @@ def test_default_names_count_up(tmp_path: Path) -> None:
 
 def test_paths_are_the_documented_ones(tmp_path: Path) -> None:
     with RunDirectory.create(tmp_path, "my.run_1-a", "tic_tac_toe") as run:
-        paths = [run.config_path, run.metrics_path, run.tensorboard_path, run.best_path, run.last_path, run.checkpoints_path,
-                 run.faults_path]  # fmt: skip
+        paths = [
+            run.config_path, run.metrics_path, run.tensorboard_path, run.best_path, run.last_path,
+            run.checkpoints_path, run.faults_path,
+        ]  # fmt: skip
     documented = [
         "config.toml",
         "metrics.jsonl",
@@ -98,8 +100,10 @@ def test_a_taken_name_has_a_remedy(tmp_path: Path) -> None:
     RunDirectory.create(tmp_path, "mine", "tic_tac_toe").close()
     with pytest.raises(ConfigurationError) as caught:
         RunDirectory.create(tmp_path, "mine", "tic_tac_toe")
-    expected = f"there is already a run 'mine' in {tmp_path}; choose another name, or continue it: sparring resume mine"
-    assert one_line(caught) == expected
+    assert one_line(caught) == (
+        f"there is already a run 'mine' in {tmp_path};"
+        " choose another name, or continue it: sparring resume mine"
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +118,7 @@ def test_bad_names_are_refused_before_anything_is_written(name: str, tmp_path: P
 
 def test_a_root_that_is_no_directory(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
-    with pytest.raises(ConfigurationError, match="cannot be made"):
+    with pytest.raises(ConfigurationError, match="cannot make a run directory"):
         RunDirectory.create(tmp_path / "runs", None, "tic_tac_toe")
 
 
@@ -191,9 +195,9 @@ def test_lock_is_exclusive_and_names_its_holder(tmp_path: Path) -> None:
     with RunDirectory.create(tmp_path, "mine", "tic_tac_toe"):
         with pytest.raises(InputError) as caught:
             RunDirectory.open(tmp_path, "mine")
-        assert (
-            one_line(caught)
-            == f"the run 'mine' is in use by process {os.getpid()}; wait until it ends, or choose another run"
+        assert one_line(caught) == (
+            f"the run 'mine' is in use by process {os.getpid()};"
+            " wait until it ends, or choose another run"
         )
     with RunDirectory.open(tmp_path, "mine") as run:
         run.close()
@@ -282,7 +286,7 @@ def test_no_complete_checkpoint_is_one_line(tmp_path: Path) -> None:
         run.load_checkpoint()
     assert (
         one_line(caught)
-        == "run 'mine' has no complete checkpoint to go on from; start a new run: sparring train"
+        == "run 'mine' has no complete checkpoint to resume from; start a new run: sparring train"
     )
 
 
