@@ -1,4 +1,4 @@
-"""What a worker is made of: a policy without optimizer or buffer, and one call that plays matches
+"""The parts of a worker: a policy without optimizer or buffer, and one call that plays matches
 with it.
 """
 

@@ -79,8 +79,8 @@ ROWS: Final[Mapping[str, Row]] = {
     "symmetry": Row({"symmetry_augmentation": True}, "half of the positions mirrored"),
     "constant_rate": Row({"learning_rate_schedule": "constant"}, "the learning rate stays"),
     "cosine_rate": Row({"learning_rate_schedule": "cosine"}, "the learning rate falls to zero"),
-    "no_averaging": Row({"weight_averaging": 0.0}, "the newest weights are judged"),
-    "averaging": Row({"weight_averaging": 0.999}, "a running mean of the weights is judged"),
+    "no_averaging": Row({"weight_averaging": 0.0}, "the newest weights are evaluated"),
+    "averaging": Row({"weight_averaging": 0.999}, "a running mean of the weights is evaluated"),
     "soft_target": Row(
         {"tau": 0.005}, "the target network follows at every update", {"target_update_interval": 1}
     ),
@@ -95,7 +95,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "zero_sum": Row(
         {"bootstrap": "zero_sum"}, "the next position is the next ply's, its sign turned"
     ),
-    "self_play": Row({"opponents": {"self": 1.0}}, "nobody but itself"),
+    "self_play": Row({"opponents": {"self": 1.0}}, "only itself"),
     "no_search": Row(
         {"opponents": {"self": 0.7, "snapshots": 0.1, "one_ply": 0.15, "random": 0.05}},
         "no opponent looks ahead",
@@ -166,7 +166,7 @@ def configuration(preset: str, seed: int, changes: Mapping[str, Any]) -> TrainCo
 
 
 def trained_with(config: TrainConfig) -> dict[str, Any]:
-    """What decides about a training but its length: settings that differ from their defaults, so
+    """Everything that a training depends on but its length: settings that differ from their defaults, so
     that new ones do not count.
     """
     values = config.model_dump(

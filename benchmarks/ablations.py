@@ -1,18 +1,19 @@
-"""What each part of a Connect Four preset is worth: one training a row, each with one part changed,
-all for the same wall time.
+"""Ablations of a Connect Four preset: one training a row, each with one part changed, all for the
+same wall time.
 
     python benchmarks/ablations.py
     python benchmarks/ablations.py --preset strong --minutes 10 --row preset --row no_dueling
 
 The first makes all rows of the preset quick, three minutes each.
+
 Exploration and learning rate follow the clock, where those of a run follow its matches, so that
-every row has the same time; what is left of its last round is learned, too, at a rate of zero.
-Agents are judged greedily by the even rows of the solved positions, as far as moves differ in
+every row has the same time; the rest of its last round is learned, too, at a rate of zero.
+Agents are evaluated greedily by the even rows of the solved positions, as far as moves differ in
 outcome there (the odd rows are for choosing hyperparameters), and by 1,000 matches against each of
 two scripted players.
 
 Every row is kept in OUT/results.jsonl as soon as it is done, and is not trained again with the same
-settings and minutes unless `--again` is given: a table may be made in several sittings.
+settings and minutes unless `--again` is given: a table may be made in several calls.
 OUT/table.md and OUT/table.png show all rows that there are.
 """
 
@@ -53,7 +54,7 @@ Record = dict[str, Any]  # a line of results.jsonl
 
 @dataclass(frozen=True)
 class Settings:
-    """What to train, and for how long."""
+    """Rows, preset and time of each training."""
 
     minutes: float = 3.0
     """Wall time of each training."""
@@ -94,7 +95,7 @@ def main(settings: Settings) -> None:
 
 
 def trained_row(settings: Settings, name: str, config: TrainConfig) -> Record:
-    """Train and judge one row."""
+    """Train and evaluate one row."""
     print(f"{name}: {ROWS[name].why}", flush=True)
     result = trained(settings, name, config)
     key = {
@@ -110,7 +111,12 @@ def trained_row(settings: Settings, name: str, config: TrainConfig) -> Record:
         "updates": result.updates,
         "seconds": result.seconds,
     }
-    return {**key, **counts, "agent": str(result.agent.relative_to(settings.out)), **judged(result)}
+    return {
+        **key,
+        **counts,
+        "agent": str(result.agent.relative_to(settings.out)),
+        **evaluated(result),
+    }
 
 
 class ByTheClock(Schedule):
@@ -154,7 +160,7 @@ def trained(settings: Settings, name: str, config: TrainConfig) -> TrainResult:
     return result
 
 
-def judged(result: TrainResult) -> dict[str, Any]:
+def evaluated(result: TrainResult) -> dict[str, Any]:
     """Shares of moves that keep the value where it matters, and results of matches."""
     player = NetworkPlayer("agent", result.trained.policy())
     shares: dict[str, Any] = {}

@@ -5,6 +5,7 @@ own loop.
     python benchmarks/adapters.py --games openspiel:chess --json
 
 The first plays all games and takes about two minutes on an idle core.
+
 Both sides do the same work for each ply: the position, the mover's observation as a float or
 integer array, the mask as an array, and a uniformly random legal action; new matches begin at once.
 Ours plays 256 matches side by side. OpenSpiel's loop asks a state for `observation_tensor` and
@@ -68,7 +69,7 @@ GAMES: Final = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What to measure, and for how long."""
+    """Games and lengths of the measurement."""
 
     games: tuple[str, ...] = GAMES
     """Names of games of OpenSpiel and PettingZoo."""

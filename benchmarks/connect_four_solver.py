@@ -1,4 +1,4 @@
-"""How far an agent is from perfect play at Connect Four: it plays greedily against a solver, from
+"""Distance of an agent from perfect play at Connect Four: it plays greedily against a solver, from
 both seats.
 
     python benchmarks/connect_four_solver.py runs/connect_four-1 --matches 12
@@ -7,18 +7,16 @@ both seats.
 
 The solver knows of every legal move whether it wins, draws or loses. The perfect opponent is
 `minimax:8`, corrected by it from some stones on (`--perfect-from`; before that, positions take
-minutes): whoever is lost may play anything, and should at least make it hard. With
-`--corrected-from` the solver stands behind the agent, which then loses nothing by what it does from
-so many stones on: the figures for some numbers of stones tell when its errors are made, and what
-perfect play could reach at all.
+minutes): in a lost position any move is best, and `minimax:8` chooses one that makes it hard. With
+`--corrected-from` the solver corrects the agent's moves from so many stones on: the figures for
+some numbers of stones show when the agent makes its errors, and the score of perfect play.
 
 It is the scheme of Pascal Pons, "Solving Connect 4: how to build a perfect AI"
 (blog.gamesolver.org), written anew: bitboards, negamax with a transposition table, windows of width
 one, moves that lose at once left out, the others in the order of the threats that they make and
-then from the centre outwards. What differs: only signs are asked for, so that every window is a
-yes-or-no question; a place of the table is a pair of entries, one of which is kept while it took
-more work than what comes; positions count as one with their mirror images while there are few
-stones.
+then from the centre outwards. Differences: only signs are searched, so that every window is a
+yes-or-no question; a slot of the table is a pair of entries, one of which is kept while it took
+more work than the new one; positions equal their mirror images while there are few stones.
 
 Early positions are kept in a file from one call to the next (`--cache`).
 """
@@ -150,7 +148,7 @@ def _sort_moves(mover: Any, taken: Any, sound: Any, row: Any, moves: Any) -> Any
 def _reaches(
     table: Any, moves: Any, nodes: Any, mover: Any, taken: Any, stones: Any, least: Any
 ) -> Any:
-    """Whether the mover, who cannot win at once, gets at least `least` (0: a draw, 1: a win); 1 or
+    """Return 1 if a mover who cannot win at once gets at least `least` (0: a draw, 1: a win), else
     0.
 
     `table` is uint64 [2^k], `moves` uint64 [42, 7] is to work in, `nodes` [1] counts positions.
@@ -260,7 +258,7 @@ class Solver:
         return 1 if self.reaches(mover, other, 1) else int(self.reaches(mover, other, 0)) - 1
 
     def reaches(self, mover: int, other: int, least: int) -> bool:
-        """Whether the mover gets at least `least`, 0 or 1."""
+        """Return whether the mover gets at least `least`, 0 or 1."""
         taken, own = np.uint64(mover | other), np.uint64(mover)
         stones = int(_count(taken))
         if _fours(own, taken) & (taken + _BOTTOM) & _BOARD:

@@ -1,5 +1,5 @@
-"""Ludo for two, trained the way the system did that Sparring succeeds, to show what the way of
-Sparring is worth on the same machine.
+"""Ludo for two, trained as Sparring's predecessor did, to compare the speed of both on the same
+machine.
 
     python benchmarks/naive.py --seconds 20
     python benchmarks/naive.py --seconds 20 --workers 2 --json
@@ -9,7 +9,7 @@ Rounds block: every worker plays `episodes_per_batch` matches of the agent again
 epsilon-greedily, and sends pickled trajectories back; then the main process learns, one update of
 64 transitions a match, while the workers wait, and sends the weights as a dictionary of arrays to
 all of them. The replay is a deque of transitions. Each process has one torch thread: without that
-the old way is several times slower.
+this way is several times slower.
 
 It is given a fair chance. Ludo is the compiled one of Sparring, the network an MLP of 233 thousand
 parameters, the optimizer is fused, and the defaults are those with which it is fastest on two
@@ -58,7 +58,7 @@ Transition = tuple[
 
 @dataclass(frozen=True)
 class Settings:
-    """What to measure, and for how long."""
+    """Workers, batch and length of the measurement."""
 
     seconds: float = 20.0
     """Time that counts."""
@@ -71,7 +71,7 @@ class Settings:
 
 
 class Actor:
-    """What one worker process holds: a match, a network, chance."""
+    """State of one worker process: a match, a network, a random generator."""
 
     def __init__(self) -> None:
         self.game = games.make(GAME, 1)

@@ -1,5 +1,5 @@
-"""No example of a property fails by the clock: how long one takes is a matter of what else the
-machine does.
+"""Settings of all tests: no example of a property fails by the clock, because the machine may be
+busy.
 """
 
 from __future__ import annotations

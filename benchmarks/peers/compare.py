@@ -47,7 +47,7 @@ Table = dict[str, Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """What to compare, and for how long."""
+    """Environments, sides and lengths of the comparison."""
 
     openspiel: Path
     """Environment that `install_openspiel.sh` has made."""

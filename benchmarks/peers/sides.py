@@ -1,5 +1,5 @@
-"""What the comparison asks of each side, and the peers as sides: processes that work only when it
-is their turn.
+"""The interface of a side of the comparison, and the peers as sides: processes that work only when
+it is their turn.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a side did in one turn."""
+    """Plies and updates of a side in one turn."""
 
     plies_per_s: float
     updates_per_s: float

@@ -1,8 +1,7 @@
 """The one tree of errors that Sparring raises on purpose.
 
-Every message is one line and says what is wrong, what was got, what was expected, and how to mend
-it. `exit_status` is what the command line answers with: 2 for input that the caller can correct, 1
-for anything that went wrong while running.
+Every message is one line: "what: got, expected; remedy". `exit_status` is that of the command line:
+2 for input that the caller can correct, 1 for anything that went wrong while running.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ class SparringError(Exception):
 
 
 class InputError(SparringError, ValueError):
-    """Something the caller gave is wrong: nothing was started and nothing written."""
+    """Wrong input of the caller: nothing was started and nothing written."""
 
     exit_status = 2
 
@@ -48,7 +47,7 @@ class GameError(SparringError):
 
 
 class GameFault(GameError):
-    """A game raised an exception or gave what is no number, in one match; `record` says in which
+    """A game raised an exception, or gave NaN or a value of a wrong form; `record` is the match
     (`games/faults.py`).
     """
 
@@ -65,13 +64,13 @@ class IllegalAction(GameError, ValueError):
 
 
 class NumericalError(SparringError, ArithmeticError):
-    """A loss, gradient or weight is not finite; the weights that it would have spoilt were neither
-    published nor saved.
+    """A loss, gradient or weight is not finite; the spoilt weights were neither published nor
+    saved.
     """
 
 
 class WorkerError(SparringError):
-    """A worker failed again and again; the message ends with the cause that it gave."""
+    """A worker failed repeatedly; the message ends with the cause."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -81,7 +80,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def near_name(name: str, names: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
-    """The name that a misspelt one, or a synonym in full, means; "" when none is near."""
+    """The nearest of `names`, or the name that an exact synonym stands for; "" when none is near."""
     if synonyms and name in synonyms:
         return synonyms[name]
     return next(iter(difflib.get_close_matches(name, list(names), n=1, cutoff=0.65)), "")

@@ -1,5 +1,5 @@
-"""Functions and classes that users bring, by the name `module:qualname`: the name is all of them
-that travels, each process imports it.
+"""Functions and classes of users, by the name `module:qualname`: only the name is sent to other
+processes, each of which imports it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def is_importable_name(name: str) -> bool:
 
 
 def name_of(thing: object, *, what: str) -> str:
-    """`module:qualname` of a function or class; `what` is what messages call it, as in "network".
+    """Return `module:qualname` of a function or class; messages call it `what`, such as "network".
 
     Raises `ConfigurationError` where an import by that name would not give it back: a lambda, a
     function inside a function, an instance, a partial.
@@ -42,8 +42,8 @@ def name_of(thing: object, *, what: str) -> str:
 
 
 def import_named(name: str, *, what: str) -> Callable[..., Any]:
-    """The function or class called `module:qualname`. Raises `ConfigurationError` where there is
-    none; errors inside the module pass.
+    """Return the function or class called `module:qualname`. Raises `ConfigurationError` if it does
+    not exist; errors inside the module pass.
     """
     if not is_importable_name(name):
         raise ConfigurationError(
@@ -78,7 +78,7 @@ def import_named(name: str, *, what: str) -> Callable[..., Any]:
 
 
 def is_missing(module_name: str, error: ModuleNotFoundError) -> bool:
-    """Return whether there is no such module; else it is there, and misses another."""
+    """Return whether the module itself is missing, and not one that it imports."""
     return error.name is not None and f"{module_name}.".startswith(f"{error.name}.")
 
 

@@ -1,4 +1,4 @@
-"""What is found by making a game by its name in another interpreter."""
+"""Findings of making a game by its name in another interpreter."""
 
 from __future__ import annotations
 

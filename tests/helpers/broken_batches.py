@@ -1,5 +1,5 @@
-"""Tic-tac-toe with the batched protocol, broken in one way at a time; `BROKEN` says which check
-finds it, and what it calls it.
+"""Tic-tac-toe with the batched protocol, broken in one way at a time; `BROKEN` lists the classes
+with the check and the words of its finding.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def after_step(change):
 
 
 def shows(name, where, value):
-    """A game that shows `value` in a view in the slots `where(game)`, and knows better."""
+    """A game that shows a wrong `value` in a view in the slots `where(game)`."""
 
     class Shows(Toe):
         def reset(self, slots, keys):
@@ -111,7 +111,7 @@ class ForgetsNothing(Toe):
 
 
 class KeepsItsPay(Toe):
-    """What the last match paid is still there when the next one begins."""
+    """The rewards of the last match are still there when the next one begins."""
 
     def reset(self, slots, keys):
         paid = self.rewards[slots]
@@ -164,7 +164,7 @@ class OtherError(Toe):
 
 
 class HiddenChange(Toe):
-    """What an illegal action leaves behind is only in the state."""
+    """An illegal action changes the state, and no view shows it."""
 
     def step(self, actions):
         try:

@@ -1,4 +1,4 @@
-"""Games in plain Python that are right in one process, and other games in the next."""
+"""Games in plain Python that are correct in one process and differ in the next."""
 
 from __future__ import annotations
 

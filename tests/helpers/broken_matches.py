@@ -70,7 +70,7 @@ class Lists(Strip):
 
 
 class LockedDice(Strip):
-    """As correct: with chance nobody needs copies, which this one does not allow."""
+    """As correct: it cannot be copied, which no player needs where there is chance."""
 
     spec = declares(chance=True, symmetries=())
 

@@ -1,6 +1,4 @@
-"""The race of `race_rules` with the batched protocol, broken in what only chance and the ply limit
-bring about.
-"""
+"""The race of `race_rules` with the batched protocol, broken where chance or the ply limit matter."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ class TakesMovesAfterTheCut(Race):
 
 
 class AlwaysCut(Race):
-    """The limit is so low that nobody gets home."""
+    """The limit is so low that no seat gets home."""
 
     def __init__(self, num_slots):
         super().__init__(num_slots)

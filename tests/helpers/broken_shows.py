@@ -12,7 +12,7 @@ class NoText(Toe):
     text = None
 
     def texts(self):
-        """What `text` may have been meant to be."""
+        """A misspelt `text`."""
 
 
 class OneView(Toe):
@@ -23,7 +23,7 @@ class OneView(Toe):
 
 
 class LastView(Toe):
-    """The end of a match is shown to those who ask."""
+    """`observe_as` shows something after the end of a match."""
 
     def observe_as(self, slots, seats):
         return super().observe_as(slots, seats) | self.terminated[slots, None, None, None].astype(

@@ -10,7 +10,7 @@ from sparring.games import GameSpec
 
 
 class Cards:
-    """Action 0 keeps the card, 1 draws another. Cards are 1 to 99; those who share the highest
+    """Action 0 keeps the card, 1 draws another. Cards are 1 to 99; seats with equal highest cards
     share the win.
     """
 

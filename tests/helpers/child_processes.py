@@ -13,7 +13,7 @@ HANG: Final = 600.0  # seconds until a test gives up: for what hangs, never for 
 
 
 def wait_until(holds: Callable[[], bool], pause: float = 0.002) -> None:
-    """Wait for something that other processes do."""
+    """Wait until `holds()`, or fail after `HANG` seconds."""
     deadline = time.monotonic() + HANG
     while not holds():
         assert time.monotonic() < deadline, f"it did not happen in {HANG:.0f} s"
@@ -45,6 +45,6 @@ def shared_memory_of(pid: int) -> set[str]:
     """Inodes of Sparring's anonymous files that a process maps."""
     try:
         lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
-    except OSError:  # it has ended, or belongs to somebody else
+    except OSError:  # it has ended, or belongs to another user
         return set()
     return {line.split()[4] for line in lines if "memfd:sparring" in line}

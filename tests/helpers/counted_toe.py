@@ -1,4 +1,4 @@
-"""Tic-tac-toe whose constructor writes down the process that it runs in."""
+"""Tic-tac-toe whose constructor notes its process id."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""A game of a user's own, for runs that have to find it by name in every process: Pig, the first to
-bank 20 wins.
-"""
+"""A user's game for runs that find it by name in every process: Pig, the first to bank 20 wins."""
 
 from __future__ import annotations
 

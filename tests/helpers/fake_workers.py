@@ -1,5 +1,5 @@
-"""Workers that play nothing and finish their parts in whatever order a test likes; they assert what
-workers may rely on.
+"""Workers that play nothing and finish their parts in the order that a test chooses; they assert
+the guarantees that workers have.
 """
 
 from __future__ import annotations
@@ -30,9 +30,7 @@ def vector(number: int) -> NDArray[np.float32]:
 
 
 class FakeWorkers:
-    """Finish the part that `choose` picks among the workers that have one; asserts what workers may
-    rely on.
-    """
+    """Finish the part of the worker that `choose` picks; `started` are all (worker, command)."""
 
     def __init__(
         self, num_workers: int, num_versions: int, choose: Choice, num_snapshots: int = 2
@@ -45,16 +43,16 @@ class FakeWorkers:
         self.choose = choose
         self.in_flight: list[deque[RoundCommand]] = [deque() for _ in range(num_workers)]
         self.playing: list[frozenset[int]] = [frozenset()] * num_workers
-        self.told: list[tuple[int, RoundCommand]] = []
+        self.started: list[tuple[int, RoundCommand]] = []
         self.released = 0
         self.keep: Callable[[Sequence[int]], frozenset[int]] = lambda ids: frozenset()
 
     def start(self, worker: int, command: RoundCommand) -> None:
         assert len(self.in_flight[worker]) < 2, (
-            "a worker has a part that it plays and one that it goes on with"
+            "a worker has at most a part that it plays and the next one"
         )
         self.in_flight[worker].append(command)
-        self.told.append((worker, command))
+        self.started.append((worker, command))
 
     def finish_any(self) -> Batch:
         return self._finish(
@@ -82,12 +80,12 @@ class FakeWorkers:
         return Batch(commands[0].round, [], NO_RESULTS, in_use, 1, 0.0, release)
 
     def parts(self) -> list[RoundCommand]:
-        """All in flight."""
+        """Commands of all parts in flight."""
         return [command for commands in self.in_flight for command in commands]
 
 
 def earliest(workers: FakeWorkers) -> Choice:
-    """As workers that are all equally fast."""
+    """Choose as if all workers were equally fast."""
     return lambda busy: min(busy, key=lambda worker: workers.in_flight[worker][0].round)
 
 

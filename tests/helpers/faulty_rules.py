@@ -1,5 +1,5 @@
-"""Rules that go wrong with the action after action 9, each action in a way of its own; and in
-`start` with some keys.
+"""Rules that fail with the action after action 9, each action in another way; and in `start` with
+some keys.
 """
 
 from __future__ import annotations

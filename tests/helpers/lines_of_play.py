@@ -1,4 +1,4 @@
-"""Games in the middle of given lines of play, and players asked there."""
+"""Games in the middle of given lines of play."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sparring.games.spec import BatchedGame
 
 
 def played(game: BatchedGame, lines: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """Begin match j, of key j, in each slot and play line j there; the slots."""
+    """Begin match j, of key j, in each slot j and play line j there; return the slots."""
     slots = np.arange(len(lines))
     game.reset(slots, slots.astype(np.uint64))
     for ply in range(max(map(len, lines))):

@@ -1,5 +1,5 @@
-"""Matches of 200 plies in which one says 0 or 1, in a game that declares far more; the observation
-counts them.
+"""Matches of 200 plies in a game that declares a million; the actions are 0 and 1, the observation
+is the number of plies.
 """
 
 from __future__ import annotations

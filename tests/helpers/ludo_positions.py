@@ -1,6 +1,4 @@
-"""Positions of Ludo made by hand, on two tables alike: one plays by the page written slowly, one is
-the compiled game.
-"""
+"""Hand-made positions of Ludo, on two tables: the slow reference and the compiled game."""
 
 from __future__ import annotations
 
@@ -45,7 +43,7 @@ class Position:
 
 
 class PageTable:
-    """The page written slowly."""
+    """The slow reference (`ludo_reference.py`)."""
 
     def __init__(self, position: Position) -> None:
         players = len(position.tokens)

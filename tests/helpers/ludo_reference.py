@@ -1,5 +1,4 @@
-"""Ludo written slowly: one match in plain Python, from docs/games/ludo.md alone, to be read beside
-that page.
+"""Slow reference of Ludo: one match in plain Python, from docs/games/ludo.md alone.
 
 The tokens of a seat are kept by progress, the highest first, so that an action is an index.
 """
@@ -123,7 +122,7 @@ class Match:
         ]
 
     def in_danger(self, progress: int, spared: list[tuple[int, int]]) -> bool:
-        """Whether a token of the mover with that progress could be captured by the next throw of a
+        """Return whether a token of the mover with that progress could be captured by a throw of a
         token that is not `spared`.
         """
         start = self.starts[self.seat]
@@ -139,7 +138,7 @@ class Match:
         return False
 
     def move(self, rank: int) -> list[bool]:
-        """What a legal move is: captures, brings home, leaves the yard, reaches safety, in danger
+        """Facts of a legal move: captures, brings home, leaves the yard, reaches safety, in danger
         now, in danger where it lands.
         """
         start, progress = self.starts[self.seat], self.tokens[self.seat][rank]
@@ -178,7 +177,7 @@ class Match:
         )
 
     def _other(self, other: int) -> list[int]:
-        """How many tokens of that seat are on each square from the mover's start on, in the yard,
+        """Counts of that seat's tokens on each square from the mover's start on, in the yard,
         on each of its own squares, at home.
         """
         mine, theirs = self.starts[self.seat], RING[self.starts[other]]

@@ -1,6 +1,4 @@
-"""Rules that go wrong at the fifth ply, in a way that the first action decides, if the third action
-was not 0.
-"""
+"""Rules that fail at the fifth ply if the third action was not 0; the first action decides how."""
 
 from __future__ import annotations
 

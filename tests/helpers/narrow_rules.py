@@ -1,5 +1,5 @@
-"""The race of `race_rules`, which calculates with small numbers: they wrap around in plain Python,
-and grow where they are compiled.
+"""The race of `race_rules` in small integers: they wrap around in plain Python, and grow in
+compiled code.
 """
 
 from __future__ import annotations

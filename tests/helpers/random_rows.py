@@ -1,4 +1,4 @@
-"""Transitions of tic-tac-toe that never were: every field is drawn, within the contract."""
+"""Made-up transitions of tic-tac-toe: every field is random, within the contract."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The short training that the tests of this folder share: some seconds of one core, and enough for
-games of a few plies.
+"""Settings of a short training that tests share: some seconds of one core, enough for games of a
+few plies.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A worker's body written slowly: one match at a time, one position at a time, from the keys."""
+"""Slow reference of a worker's body: one match at a time, one position at a time, from the keys."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Every line to the given depth, written from the definition: the oracle of the searches. Rules are
-called as plain Python.
-"""
+"""Slow reference of the searches: every line to the given depth, with rules in plain Python."""
 
 from __future__ import annotations
 
@@ -10,22 +8,20 @@ from typing import Any
 import numpy as np
 
 Worth = tuple[float, float]
-"""What a line pays the seat that is asked about, and the plies that were left of the search when it
-ended, with the sign of the pay.
+"""Return of a line for a seat, and the plies of the search that were left at its end, with the sign
+of the return.
 """
 
 
 class SlowSearch:
-    """Full search in the rules of a module; it remembers positions, and looks at every move of
-    each.
-    """
+    """Full search in the rules of a module, with a table of positions."""
 
     def __init__(self, rules: ModuleType) -> None:
         self._rules = rules
         self._known: dict[tuple[object, ...], Worth] = {}
 
     def best_moves(self, state: Any, plies: int, depth: int) -> list[int]:
-        """The legal moves that nothing is better than, after so many `plies`."""
+        """The best legal moves after so many `plies`."""
         seat = int(state["seat"])
         worth = {
             action: self._worth_of_move(state, action, seat, plies, depth, 0.0)
@@ -36,11 +32,10 @@ class SlowSearch:
     def _worth_of_move(
         self, state: Any, action: int, seat: int, plies: int, ahead: int, paid: float
     ) -> Worth:
-        """As `seat` sees it, `paid` having been paid before; `ahead` plies are looked at, this one
-        too.
+        """Worth of a move for `seat`, which has been paid `paid`; `ahead` plies are searched, this
+        one included.
 
-        Of lines that pay the same, won ones are the better the sooner they end, and lost ones the
-        later.
+        Of lines with equal returns, a won one is better if it ends sooner, a lost one if later.
         """
         after, rewards = state.copy(), np.zeros(2, np.float32)
         ended = self._rules.play(after, action, rewards, np.zeros(2, np.uint64))

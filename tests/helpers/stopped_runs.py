@@ -14,8 +14,8 @@ NEVER = 10**9
 
 
 class StopAfter:
-    """Stands in for `Interrupts`: somebody wants to stop once the loop has looked `looks` times,
-    before each round and each update.
+    """Replaces `Interrupts`: a stop is requested once the loop has asked `looks` times, before each
+    round and each update.
     """
 
     looks = NEVER

@@ -1,4 +1,4 @@
-"""The race of `race_rules`, which looks past the end of an array; compiled, that goes unnoticed."""
+"""The race of `race_rules`, which reads past the end of an array; unnoticed in compiled code."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A game of two planes of a strip of three cells, where an action is a cell, and rows of it that
-never were.
+"""A game of two planes of a strip of three cells, where an action is a cell, and made-up rows of
+it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sparring.games.spec import GameSpec, Symmetry
 from sparring.replay import transition_dtype
 
-# The turn is no symmetry of a strip, but unlike the mirror it is not its own inverse: old action 0
+# The turn is not a symmetry of a strip, but unlike the mirror it is not its own inverse: old action 0
 # is called 2 afterwards, because new[2] = old[0].
 MIRROR = Symmetry(observation=(2, 1, 0, 5, 4, 3), action=(2, 1, 0))
 TURN = Symmetry(observation=(1, 2, 0, 4, 5, 3), action=(1, 2, 0))
@@ -42,7 +42,7 @@ def make_row(spec: GameSpec) -> NDArray[Any]:
 
 
 def random_strips(spec: GameSpec, count: int, seed: int = 0) -> NDArray[Any]:
-    """Rows in which every field is drawn."""
+    """Rows in which every field is random."""
     rng = np.random.default_rng(seed)
     rows = np.zeros(count, transition_dtype(spec))
     for name in ("observation", "next_observation"):

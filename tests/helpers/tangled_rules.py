@@ -1,8 +1,7 @@
-"""A game that looks like none: who moves next, what a ply pays and when the match ends follow from
-a hash of the moves so far.
+"""A made-up game: the next seat, the rewards and the end follow from a hash of the moves so far.
 
-One seat may move several times running, rewards come in the middle and are not all of one size, and
-some matches are cut.
+A seat may move several times in a row, rewards come in the middle and differ in size, and some
+matches are cut.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The contract of transitions, written out slowly and plainly: from the complete record of a match
-to every transition it gives.
+"""Slow reference of the contract of transitions: from the complete record of a match to every
+transition that it gives.
 
 With the decisions of a *lane* numbered 0, 1, 2, ... (a lane is one seat's decisions for `own_turn`,
 all decisions for `zero_sum`), what decision k is paid at once is what its seat gets from its own
@@ -64,7 +64,7 @@ class Transition:
 def transitions(
     matches: Iterable[Match], *, bootstrap: str, n_steps: int, gamma: float
 ) -> list[Transition]:
-    """All transitions of all matches, in the order in which they are due."""
+    """All transitions of all matches, in the order of the contract."""
     rule = {"own_turn": _own_turn, "zero_sum": _zero_sum}[bootstrap]
     return sorted(
         (t for match in matches for t in rule(match, n_steps, gamma)), key=lambda t: t.place
@@ -129,9 +129,7 @@ def _one(
 
 
 def assert_rows(rows: NDArray[Any], expected: list[Transition]) -> None:
-    """That the rows are these transitions, in this order, in every field and with nothing in
-    between.
-    """
+    """Assert that the rows are exactly these transitions, in this order, in every field."""
     wanted = np.zeros(len(expected), rows.dtype)
     for row, t in zip(wanted, expected, strict=True):
         row["observation"], row["mask"] = t.decision.position.observation, t.decision.position.mask

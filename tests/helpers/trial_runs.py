@@ -1,6 +1,4 @@
-"""Tiny training runs that the tests of this folder share. They take a second and still exercise
-everything that a run can hold.
-"""
+"""Tiny training runs that tests share: they take a second and exercise every part of a run."""
 
 from __future__ import annotations
 

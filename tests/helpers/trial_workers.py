@@ -1,6 +1,4 @@
-"""Small workers that the tests of this folder share: tic-tac-toe, a tiny network, and what must
-come out of them.
-"""
+"""Small workers that tests share: tic-tac-toe, a tiny network, and their expected results."""
 
 from __future__ import annotations
 
@@ -49,7 +47,7 @@ def vector(number: int) -> NDArray[np.float32]:
 
 
 def fill(weights: WeightStore) -> None:
-    """As many versions as there is room for, and both snapshots."""
+    """Publish all versions that the store holds, and both snapshots."""
     for version in range(weights.num_versions):
         weights.publish(version, vector(version))
     for slot in range(SNAPSHOTS):
@@ -109,7 +107,7 @@ def start_round(workers: Workers, commands: Sequence[RoundCommand]) -> None:
 def expected(
     incarnations: Sequence[int], commands: Sequence[RoundCommand], *, worker: int = 0
 ) -> list[tuple[NDArray[Any], RoundReport]]:
-    """What one worker must send for each command when the given incarnation plays it; an
+    """Expected results of one worker for each command when the given incarnation plays it; an
     incarnation plays its commands in a row.
     """
     weights = WeightStore(
@@ -132,7 +130,7 @@ def expected(
 
 
 def assert_same_rows(got: NDArray[Any], wanted: NDArray[Any]) -> None:
-    """Bit for bit in every field; bytes between fields mean nothing."""
+    """Assert equality bit for bit in every field, without the padding."""
     assert got.dtype == wanted.dtype
     assert got.shape == wanted.shape
     for name in wanted.dtype.names or ():

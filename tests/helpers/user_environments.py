@@ -1,5 +1,5 @@
-"""Environments that somebody might have written for PettingZoo, each with something that its
-classic games do not have.
+"""Environments as users write them for PettingZoo, each with something that its classic games do
+not have.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Leavers(AECEnv):
     """Three agents in turn: taking pays 2 and costs the next agent 1, staying is free, leaving
     costs 3. The last one there gets 5.
 
-    Nobody may leave in the first round, nor take twice in a row. After twelve turns everybody is
+    No agent may leave in the first round, or take twice in a row. After twelve turns all are
     truncated. All see the same: who is there, and who took last. Masks are in the infos.
     """
 
@@ -90,14 +90,14 @@ class Leavers(AECEnv):
 
 
 class Maskless(Leavers):
-    """Says nothing of legal actions."""
+    """Has no masks of legal actions."""
 
     def _set_infos(self):
         self.infos = {agent: {} for agent in self.agents}
 
 
 class Continuous(Leavers):
-    """Actions that are no numbers of a list."""
+    """Actions that are vectors."""
 
     def action_space(self, agent):
         return Box(0, 1, (2,), np.float32)
@@ -117,14 +117,14 @@ class Together(Leavers):
 
 
 class Broken(Leavers):
-    """Raises an error when it is looked at."""
+    """`observe` raises an error."""
 
     def observe(self, agent):
         raise KeyError("no such field")
 
 
 class Drifting(Leavers):
-    """Observations of whole numbers, but for the fifth turn."""
+    """Observations of integers, except in the fifth turn."""
 
     def observe(self, agent):
         seen = super().observe(agent)
@@ -132,7 +132,7 @@ class Drifting(Leavers):
 
 
 class Locked(Leavers):
-    """Has something that cannot be copied."""
+    """Has an attribute that cannot be copied."""
 
     def __init__(self):
         super().__init__()

@@ -1,6 +1,4 @@
-"""Networks as users write them, and as they get them wrong; the tests name them
-`user_factories:...`.
-"""
+"""Networks of users, correct and wrong, named `user_factories:...`."""
 
 from __future__ import annotations
 

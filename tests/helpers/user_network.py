@@ -1,4 +1,4 @@
-"""A user's module with a network of their own; worker processes import it."""
+"""A user's module with a network; worker processes import it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sparring.games import GameSpec
 
 
 class Convolved(nn.Module):
-    """One convolution and one linear layer behind it."""
+    """One convolution, then one linear layer."""
 
     def __init__(self, spec: GameSpec, *, channels: int) -> None:
         super().__init__()

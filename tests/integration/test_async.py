@@ -1,5 +1,5 @@
-"""Runs in which nobody waits: no two are alike, but each reaches its end, makes the updates that
-were asked for, and can be stopped.
+"""Runs in `async` mode: no two are alike, but each reaches its end, makes the updates that were
+asked for, and can be stopped.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ def test_a_run_reaches_its_end_with_the_updates_that_were_asked_for(
     assert_complete(result, earned)
     state = saved(result)
     assert len(earned) == 3 * state["schedule"]["round"]
-    met = [
+    opponents = [
         name for name, record in state["opponents"]["recent"].items() if sum(record.values()) > 0
     ]
-    assert {"random", "one_ply"} < set(met)
-    assert any(name.startswith("snapshot:") for name in met)
+    assert {"random", "one_ply"} < set(opponents)
+    assert any(name.startswith("snapshot:") for name in opponents)
 
 
 @BACKENDS

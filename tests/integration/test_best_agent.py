@@ -1,4 +1,4 @@
-"""Which of the agents that were evaluated during a run is kept as the best one."""
+"""The choice of the best agent among those evaluated during a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a run builds a user's class, whose constructor may take long."""
+"""Number of times that a run builds a user's class, whose constructor may take long."""
 
 from __future__ import annotations
 

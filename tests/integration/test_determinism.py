@@ -1,4 +1,4 @@
-"""Same seed, same agent file, bit for bit: twice over, and in whatever way the workers run."""
+"""Same seed, same agent file, bit for bit: twice, and with both backends."""
 
 from __future__ import annotations
 
@@ -107,13 +107,13 @@ def test_the_runs_exercise_what_they_should(inline: dict[Case, TrainResult]) -> 
     for result in inline.values():
         with RunDirectory.open(result.run.parent, result.run.name) as directory:
             state = directory.load_checkpoint()
-        met = [
+        opponents = [
             name
             for name, record in state["opponents"]["recent"].items()
             if sum(record.values()) > 0
         ]
-        assert {"random", "one_ply"} < set(met)
-        assert sum(name.startswith("snapshot:") for name in met) >= 3, (
+        assert {"random", "one_ply"} < set(opponents)
+        assert sum(name.startswith("snapshot:") for name in opponents) >= 3, (
             "more than fit into the pool, so that the first had to leave"
         )
         assert state["replay"]["buffer"]["inserted"] > 700, "the replay has overflowed"

@@ -52,13 +52,13 @@ def test_processes_play_what_the_main_process_would(game: str, mode: str, tmp_pa
     assert processes.agent.read_bytes() == inline.agent.read_bytes()
     assert processes.workers_replaced == 0
     assert figures(train_until(NEVER, tmp_path, "other", seed=4, **options)) != figures(inline)
-    met = {
+    opponents = {
         name
         for name, record in saved(inline)["opponents"]["recent"].items()
         if sum(record.values()) > 0
     }
-    assert any(name.startswith("snapshot:") for name in met)
-    assert met >= GAMES[game]["opponents"].keys() - {"self", "snapshots"}
+    assert any(name.startswith("snapshot:") for name in opponents)
+    assert opponents >= GAMES[game]["opponents"].keys() - {"self", "snapshots"}
 
 
 @pytest.mark.slow

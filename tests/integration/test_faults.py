@@ -1,6 +1,4 @@
-"""What a run survives: the end of a worker, of the main process, and Ctrl-C. All through the
-command line, as people run it.
-"""
+"""Runs survive the end of a worker, of the main process, and Ctrl-C; through the command line."""
 
 from __future__ import annotations
 
@@ -98,7 +96,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path, uninterrupted: str) 
     assert resumed.sha256 == uninterrupted
 
 
-def test_ctrl_c_saves_a_run_in_which_nobody_waits(tmp_path: Path) -> None:
+def test_ctrl_c_saves_an_async_run(tmp_path: Path) -> None:
     config = trial(tmp_path, name="run", mode="async", **LONG)
     with start(config) as main:
         wait_until(lambda: has_checkpoint(config))
@@ -117,8 +115,8 @@ def test_ctrl_c_saves_a_run_in_which_nobody_waits(tmp_path: Path) -> None:
     assert not resumed.interrupted
 
 
-def test_a_killed_main_process_in_which_nobody_waited(tmp_path: Path) -> None:
-    """What came after the newest checkpoint is played again, and differently."""
+def test_a_killed_main_process_of_an_async_run(tmp_path: Path) -> None:
+    """All after the newest checkpoint is played again, and differently."""
     config = trial(tmp_path, name="run", mode="async", **LONG)
     with start(config) as main:
         wait_until(lambda: has_checkpoint(config))

@@ -1,5 +1,5 @@
-"""What a game that raises does to a run: one line, one file, the match played again, and the run
-gone on with once the game is mended.
+"""A game that raises in a run: one line, one file, the match played again, and the run resumed once
+the game is fixed.
 
 All through the command line, with the game in a module on PYTHONPATH.
 """
@@ -84,7 +84,7 @@ def break_in(module: Path, place: str, how: str = RAISE) -> None:
     module.write_text(SOUND.replace(f"pass  # in {place}", f"{how}  # in {place}"))
 
 
-def mend(module: Path) -> None:
+def fix(module: Path) -> None:
     module.write_text(SOUND)
 
 
@@ -172,7 +172,7 @@ def test_one_line_one_file_and_the_match_again(
     if how == RAISE:
         assert "LookupError: the count is lost" in shown
         assert f'File "{module}"' in shown, "the traceback as it is now"
-    mend(module)
+    fix(module)
     status, shown = sparring(*again, "--json")
     assert status == 0, shown
     assert "The match now plays through" in shown
@@ -214,7 +214,7 @@ def test_a_fault_in_an_evaluation(module: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def never_broken(module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainResult:
     """The run of a game that was sound from the start."""
-    mend(module)
+    fix(module)
     monkeypatch.syspath_prepend(module.parent)
     (tmp_path / "sound").mkdir()
     return train(
@@ -223,7 +223,7 @@ def never_broken(module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     )
 
 
-def test_the_run_goes_on_once_the_game_is_mended(
+def test_the_run_goes_on_once_the_game_is_fixed(
     module: Path, tmp_path: Path, never_broken: TrainResult
 ) -> None:
     """It is as if the game had never been broken: the same weights."""
@@ -233,13 +233,13 @@ def test_the_run_goes_on_once_the_game_is_mended(
     status, shown = sparring("resume", str(tmp_path / "run"))
     assert status == 1, shown
     assert replay_of(shown.splitlines()[-1])[1] == str(tmp_path / "run" / "faults" / "2.json"), (
-        "not mended: it is met again"
+        "not fixed: it fails again"
     )
     first, second = fault(tmp_path, 1), fault(tmp_path, 2)
     assert [first[part] for part in ("key", "actions", "cause")] == [
         second[part] for part in ("key", "actions", "cause")
     ]
-    mend(module)
+    fix(module)
     status, shown = sparring("resume", str(tmp_path / "run"), "--json")
     assert status == 0, shown
     answer = json.loads(shown.splitlines()[-1])

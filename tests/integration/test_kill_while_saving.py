@@ -1,5 +1,4 @@
-"""A run that is killed while it saves: the newest acknowledged checkpoint loads, whatever the
-moment.
+"""A run that is killed while it saves: the newest acknowledged checkpoint loads, at any moment.
 
 Kills at random moments of a tight loop (SPARRING_KILLS of them, 20 if not set), and one kill at
 every single step that a save takes on the file system. The children import no torch, so that a kill

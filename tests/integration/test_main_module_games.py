@@ -1,5 +1,5 @@
-"""Games and networks that are defined in the main script, as real scripts: with its guard, without,
-and where the script is no file.
+"""Games and networks that are defined in the main script: with its guard, without, and where the
+script is not a file.
 """
 
 from __future__ import annotations

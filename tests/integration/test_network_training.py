@@ -1,5 +1,5 @@
-"""Training with networks other than the perceptron: workers that are processes, snapshots,
-evaluation, agent file, and going on.
+"""Training with networks other than the perceptron: worker processes, snapshots, evaluation, agent
+file, and resume.
 """
 
 from __future__ import annotations

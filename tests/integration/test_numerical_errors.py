@@ -1,5 +1,5 @@
-"""Trainings that blow up: they end with one line, and neither workers nor files ever get weights
-that are no numbers.
+"""Trainings that diverge: they end with one line, and neither workers nor files ever get weights
+that are not finite.
 """
 
 from __future__ import annotations

@@ -190,8 +190,8 @@ def test_per_worker_epsilons_go_on(mode: str, tmp_path: Path) -> None:
 
 @MODES
 def test_matchmaking_by_results_and_a_gate_go_on(mode: str, tmp_path: Path) -> None:
-    """Whom the agent meets depends on its records, and who joins the pool on matches at the gate:
-    both are as they would have been.
+    """Opponents depend on the agent's records, and the pool on matches at the gate: both are as
+    they would have been.
     """
     options = {
         "mode": mode, "matchmaking": "pfsp", "gate": "win_rate", "gate_score": 0.55,

@@ -65,9 +65,9 @@ def test_a_spoilt_agent_is_noticed(
     assert all(len(values) <= 2 for values in found.values()), "once each time that it happens"
     assert found["warnings/forgetting"][0] < 0.45
     printed = capsys.readouterr().out.splitlines()
-    told = [line for line in printed if line.startswith("warning: ")]
-    assert len(told) == sum(map(len, found.values()))
-    assert any(line.startswith("warning: the agent forgets: it scores 0.") for line in told)
+    warned = [line for line in printed if line.startswith("warning: ")]
+    assert len(warned) == sum(map(len, found.values()))
+    assert any(line.startswith("warning: the agent forgets: it scores 0.") for line in warned)
     reports = [line for line in printed if re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", line)]
     assert reports, "one line each, however long"
     others = [line for line in printed if line not in reports]

@@ -1,4 +1,4 @@
-"""Every way in which people call `train_dqn` from the root of a checkout, all side by side; and
+"""Ways to call `train_dqn` from the root of a checkout, all side by side; and
 `python test_parallel.py`.
 """
 

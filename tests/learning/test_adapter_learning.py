@@ -1,5 +1,5 @@
-"""Whether agents learn through the adapters: tic-tac-toe of OpenSpiel and of PettingZoo, judged by
-greedy play against random moves.
+"""Learning through the adapters: tic-tac-toe of OpenSpiel and of PettingZoo, evaluated by greedy
+play against random moves.
 
     0.500   random moves, exactly; networks before training got 0.36 to 0.64
     0.850   FLOOR

@@ -1,4 +1,4 @@
-"""What bfloat16 changes of the moves that workers choose: on solved positions, where neighbouring
+"""Effect of bfloat16 on the moves that workers choose: on solved positions, where the values of
 moves can differ by little.
 
     0.143   any two moves, by chance, if all seven columns are open

@@ -1,4 +1,4 @@
-"""Whether the parts learn together: short runs of tic-tac-toe, judged by greedy play against
+"""Learning of all parts together: short runs of tic-tac-toe, evaluated by greedy play against
 uniformly random moves from the empty board.
 
     0.500   random moves, exactly; networks before training got 0.38 to 0.65

@@ -132,7 +132,7 @@ def findings(package: Path) -> list[str]:
 
 
 def broken_rule(package: Path, module: str, target: str) -> str:
-    """What is wrong with importing `target` in this module, or nothing."""
+    """The rule that importing `target` in this module breaks, or ""."""
     place, room = place_of(module), module.partition(".")[0]
     top, _, rest = target.partition(".")
     if top != package.name:
@@ -328,7 +328,7 @@ def test_it_lets_pass_what_is_in_order(tmp_path: Path) -> None:
 
 
 def test_games_and_the_ground_floor_load_without_torch() -> None:
-    """What the rules above cannot see: torch by way of some other package."""
+    """The rules above cannot see torch that another package imports."""
     code = (
         "import sys, sparring.games, sparring.storage, sparring.config.sources,"
         " sparring.config.system, sparring.conformance, sparring.opponents.names; "

@@ -268,7 +268,7 @@ def test_a_row_is_trained_for_its_time(
     """A real training of tic-tac-toe for half a second, of which the replay is not kept; another
     one has another place.
     """
-    monkeypatch.setattr(ablations, "judged", lambda _: {"even": 1})
+    monkeypatch.setattr(ablations, "evaluated", lambda _: {"even": 1})
     small = {
         "game": "tic_tac_toe",
         "backend": "inline",

@@ -71,13 +71,13 @@ def test_each_worker_has_two_parts_in_flight(num_workers: int) -> None:
             assert [len(commands) for commands in workers.in_flight] == [
                 2 - (w == worker) for w in range(num_workers)
             ]
-            assert len(workers.told) == 2 * num_workers + k * num_workers + number
+            assert len(workers.started) == 2 * num_workers + k * num_workers + number
             batch.release()
         assert number == num_workers - 1, "as many parts as workers make a round"
-    assert [command.round for _, command in workers.told] == list(range(len(workers.told))), (
+    assert [command.round for _, command in workers.started] == list(range(len(workers.started))), (
         "every part has a number of its own"
     )
-    assert {command.episodes for _, command in workers.told} == {7}
+    assert {command.episodes for _, command in workers.started} == {7}
 
 
 def test_a_fast_worker_plays_more_of_a_round() -> None:
@@ -99,7 +99,7 @@ def test_commands_name_the_newest_weights_and_the_rate_of_the_moment() -> None:
         schedule.episodes += 1
         pacing.publish(vector(k + 1))
         assert pacing.version == k + 1
-    assert [command.weights_version for _, command in workers.told] == [
+    assert [command.weights_version for _, command in workers.started] == [
         0,
         0,
         0,
@@ -112,7 +112,7 @@ def test_commands_name_the_newest_weights_and_the_rate_of_the_moment() -> None:
         3,
         3,
     ]
-    assert [command.epsilon for _, command in workers.told] == pytest.approx(
+    assert [command.epsilon for _, command in workers.started] == pytest.approx(
         [1.0] * 5 + [0.9] * 2 + [0.8] * 2 + [0.7] * 2
     )
 
@@ -125,7 +125,7 @@ def test_each_worker_explores_at_its_own_rate() -> None:
     )
     for _ in range(5):
         play_round(pacing)
-    assert {(worker, command.epsilon) for worker, command in workers.told} == {
+    assert {(worker, command.epsilon) for worker, command in workers.started} == {
         (0, 0.5),
         (1, 0.25),
         (2, 0.125),
@@ -189,14 +189,14 @@ def test_settling_finishes_everything_and_starts_nothing() -> None:
     pacing, workers, schedule = free_running(3, choose=random.Random(3).choice)
     for _ in range(4):
         play_round(pacing)
-    told = len(workers.told)
+    told = len(workers.started)
     finished = []
     for batch in pacing.settle():
         finished.append(pacing.finished_round(batch))
         batch.release()
     assert len(finished) == 5, "two of each worker, but for the one whose part came in last"
     assert workers.parts() == []
-    assert len(workers.told) == told
+    assert len(workers.started) == told
     assert finished[-1] == told - 1, "no part is left that could read anything"
     assert schedule.round == 4
     assert list(pacing.settle()) == []
@@ -215,13 +215,13 @@ def test_a_state_goes_on() -> None:
     other.set_state(state)
     assert other.version == 3
     assert (others.weights.published(3) == 3).all()
-    told = len(workers.told)
+    told = len(workers.started)
     for each in (pacing, other):
         assert play_round(each) == [told, told + 1]
         each.publish(vector(9))
         assert each.version == 4
-    assert [c for _, c in others.told] == [c for _, c in workers.told[told:]]
-    assert {command.weights_version for _, command in others.told} == {3}
+    assert [c for _, c in others.started] == [c for _, c in workers.started[told:]]
+    assert {command.weights_version for _, command in others.started} == {3}
 
 
 class Simulation:
@@ -290,7 +290,7 @@ class Simulation:
         newest = max(self.published)
         self.slot_of |= {
             o.id: o.slot
-            for _, command in self.workers.told
+            for _, command in self.workers.started
             for o in command.plan.opponents
             if o.slot is not None
         }
@@ -374,7 +374,7 @@ def test_which_weights_play_which_round(overlap: bool, versions: list[int]) -> N
         schedule.episodes += 1
         pacing.publish(vector(k + 1))
         assert (pacing.version, workers.weights.published(k + 1)[0]) == (k + 1, k + 1)
-    assert [(worker, c.round, c.weights_version) for worker, c in workers.told] == [
+    assert [(worker, c.round, c.weights_version) for worker, c in workers.started] == [
         (worker, k, version) for k, version in enumerate(versions) for worker in (0, 1)
     ]
 
@@ -397,6 +397,6 @@ def test_a_round_that_is_over_waits_for_its_turn() -> None:
         other._schedule.round = schedule.round
         other.set_state(state)
         for each, its in ((pacing, workers), (other, others)):
-            before = len(its.told)
+            before = len(its.started)
             assert play_round(each) == [2]
-            assert [c.round for _, c in its.told[before:]] == ([3, 3] if overlap else [2, 2])
+            assert [c.round for _, c in its.started[before:]] == ([3, 3] if overlap else [2, 2])

@@ -44,10 +44,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def said(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     assert main(list(argv)) == 0
-    told = capsys.readouterr()
-    assert told.err == ""
-    assert max(map(len, told.out.splitlines())) <= 80 or argv[-1] == "--json"
-    return told.out
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert max(map(len, printed.out.splitlines())) <= 80 or argv[-1] == "--json"
+    return printed.out
 
 
 def figures(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:
@@ -61,13 +61,13 @@ def test_positions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = figures(capsys, *command)
     assert found.keys() == {"agent", "positions"}
     assert list(found["positions"]) == ["agent", *BESIDE]
-    for judged in found["positions"].values():
-        assert judged.keys() == {"all", "matters", "by_stones"}
-        assert judged["all"].keys() >= {"n", "value_preserving", "exact", "interval95"}
-        assert judged["all"]["n"] == 100
-        low, high = judged["all"]["interval95"]
-        assert 0 <= low < judged["all"]["value_preserving"] < high <= 1
-        assert sum(split["all"]["n"] for split in judged["by_stones"].values()) == 100
+    for shares in found["positions"].values():
+        assert shares.keys() == {"all", "matters", "by_stones"}
+        assert shares["all"].keys() >= {"n", "value_preserving", "exact", "interval95"}
+        assert shares["all"]["n"] == 100
+        low, high = shares["all"]["interval95"]
+        assert 0 <= low < shares["all"]["value_preserving"] < high <= 1
+        assert sum(split["all"]["n"] for split in shares["by_stones"].values()) == 100
     one_ply, minimax = (
         found["positions"]["one_ply"]["matters"],
         found["positions"]["minimax:4"]["matters"],
@@ -97,7 +97,7 @@ def test_positions_for_people_and_matches_too(
         "--opponent",
         "minimax:2",
     )
-    told = said(capsys, *command, "--matches", "20")
+    printed = said(capsys, *command, "--matches", "20")
     for words in (
         "against",
         "100 solved positions",
@@ -106,17 +106,17 @@ def test_positions_for_people_and_matches_too(
         "0-11",
         "minimax:2",
     ):
-        assert words in told
-    assert "…" not in told
-    assert "one_ply" not in told
-    judged = figures(capsys, *command)["positions"]
-    assert list(judged) == ["agent", "random", "minimax:2"]
+        assert words in printed
+    assert "…" not in printed
+    assert "one_ply" not in printed
+    found = figures(capsys, *command)["positions"]
+    assert list(found) == ["agent", "random", "minimax:2"]
     report.print_evaluation(
-        {"positions": {"mcts:100000": judged["agent"]}}
+        {"positions": {"mcts:100000": found["agent"]}}
     )  # as long as names can be
-    told = capsys.readouterr().out
-    assert "…" not in told
-    assert max(map(len, told.splitlines())) <= 80
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    assert max(map(len, printed.splitlines())) <= 80
 
 
 def test_searching_opponents_in_matches(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,16 +168,16 @@ def test_a_tournament_of_agents(folder: Path, capsys: pytest.CaptureFixture[str]
                 <= payoff["interval95"][i][j][1]
             )
     assert figures(capsys, *command) == found
-    told = said(capsys, *command)
+    printed = said(capsys, *command)
     for words in ("player", "rating", "connect_four, 22 matches a pair", "   1   -"):
-        assert words in told
+        assert words in printed
 
 
 def test_four_seats(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = said(
+    printed = said(
         capsys, "tournament", "ludo.safetensors", "--opponent", "ludo:racer", "--matches", "8"
     )
-    assert "Rows have one seat, columns the other 3; equals score 0.25." in told
+    assert "Rows have one seat, columns the other 3; equals score 0.25." in printed
 
 
 def test_long_names_and_many_players_stay_within_80_columns(
@@ -189,9 +189,9 @@ def test_long_names_and_many_players_stay_within_80_columns(
     assert "Score of the row against the column" in said(
         capsys, "tournament", *agents[:18], "--opponent", "random", "--matches", "2"
     )
-    told = said(capsys, "tournament", *agents, "--opponent", "random", "--matches", "2")
-    assert "The scores of 20 players do not fit here" in told
-    assert all(f"…t-with-a-long-name-{i} " in told for i in range(10))
+    printed = said(capsys, "tournament", *agents, "--opponent", "random", "--matches", "2")
+    assert "The scores of 20 players do not fit here" in printed
+    assert all(f"…t-with-a-long-name-{i} " in printed for i in range(10))
 
 
 @pytest.mark.slow
@@ -273,9 +273,9 @@ def test_bad_input(
 ) -> None:
     before = sorted(folder.rglob("*"))
     assert main(command.split()) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    [line] = told.err.splitlines()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    [line] = printed.err.splitlines()
     for word in ("sparring: ", *words):
         assert word in line
     assert sorted(folder.rglob("*")) == before
