@@ -1,4 +1,4 @@
-"""`sparring bench`: how fast this machine does each thing, and which share of its limit is reached.
+"""`sparring bench`: the speed of each part on this machine, beside the hardware's limit.
 
 A part is a module of this room with a function `measure`; it is imported when it is run, so that
 the names are known without torch.
@@ -22,8 +22,9 @@ PARTS: Final = ("games", "actor", "transport", "replay", "learner", "whole", "wo
 
 
 def check_parts(asked: Sequence[str]) -> tuple[str, ...]:
-    """The parts to run, in the usual order: those that are asked for, or all. Raises `InputError`
-    for one that is not there.
+    """The parts to run, in the usual order: those that are asked for, or all.
+
+    Raises `InputError` for an unknown one.
     """
     for name in asked:
         if name not in PARTS:
@@ -37,7 +38,7 @@ def check_parts(asked: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_seconds(seconds: float) -> float:
-    """The length of a slice. Raises `InputError` for what is no length."""
+    """The length of a slice. Raises `InputError` unless it is finite and above 0."""
     if not 0.0 < seconds < math.inf:  # NaN, too
         raise InputError("--seconds", got=seconds, expected="a length above 0")
     return seconds

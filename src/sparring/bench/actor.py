@@ -1,10 +1,10 @@
-"""One worker's plies with the network, beside bare forward passes of the same network, precision
-and batch on ready data.
+"""One worker's plies, beside bare forward passes of the same network, precision and batch size on
+ready data.
 
-Everything that a worker does but for the passes is what the ratio leaves over: the game, choosing,
-the making of transitions. The floors are on torch's own passes, as when the network is called.
-Where workers have a faster way to make them, a worker can be faster than those; then there is a
-second case, `..._fastest`, whose limit are bare passes made that way.
+The ratio shows the cost of everything else that a worker does: the game, choosing actions, making
+transitions. The floors are relative to torch's own passes, as when the network is called. Workers
+may have a faster path than that, and then exceed it; a second case, `..._fastest`, has bare passes
+on that path as its limit.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _actor(
 
     observation = transitions(policy, BATCH)["observation"][:BATCH].copy()
     steps = {"play": play, "plain": forward_step(policy, observation, precision, plain=True)}
-    if _has_a_faster_way(policy):
+    if _has_fast_path(policy):
         steps["fastest"] = forward_step(policy, observation, precision)
     rates = turns(
         {side: repeated(step, settings.seconds) for side, step in steps.items()}, settings.slices
@@ -78,6 +78,6 @@ def _actor(
     return cases
 
 
-def _has_a_faster_way(policy: PolicySpec) -> bool:
+def _has_fast_path(policy: PolicySpec) -> bool:
     network = InferencePolicy(policy).network
     return isinstance(network, QNetwork) and type(network).infer_hidden is not QNetwork.infer_hidden

@@ -22,12 +22,12 @@ ADAPTED: Final = (
     "pettingzoo:classic/connect_four-v3",
     "pettingzoo:classic/leduc_holdem-v4",
 )
-_SHARE: Final = 0.3  # of a slice: many sides, and none has a partner to be compared with
+_SHARE: Final = 0.3  # of a slice: there are many sides, and none is compared with another
 
 
 def measure(settings: Settings) -> Cases:
-    """Every built-in game, for each number of its players, and some of each library that is
-    installed.
+    """Every built-in game, for each number of its players, and some games of each installed
+    library.
     """
     seconds = settings.shorter(_SHARE).seconds
     sides = {
@@ -47,22 +47,19 @@ def _built_in() -> Iterator[str]:
 
 
 def _adapted(settings: Settings, seconds: float) -> dict[str, Side]:
-    """The sides of games whose library is there; of the others it is said that they are left out."""
+    """The sides of games whose library is installed; a note names the others."""
     sides = {}
     for name in ADAPTED:
         try:
             sides[name] = repeated(random_play(name, ADAPTED_SLOTS), seconds)
         except ConfigurationError as error:
-            settings.note(f"games: {name} is left out: {error}")
+            settings.note(f"games: {name} skipped: {error}")
     return sides
 
 
-# Random play through the batched protocol.
-
-
 def random_play(name: str, num_slots: int) -> Callable[[], int]:
-    """One tick of all matches under the scripted random player, and how many plies that is; slots
-    begin anew at once.
+    """A function that plays one tick of all matches with the scripted random player and returns the
+    number of plies; finished slots start a new match at once.
     """
     game, player, slots = games.make(name, num_slots), RandomPlayer(), np.arange(num_slots)
     keys = np.arange(num_slots, dtype=np.uint64)

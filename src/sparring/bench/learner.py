@@ -1,8 +1,7 @@
-"""Updates a second as a run makes them, beside the bare update on a minibatch that is in place
-already.
+"""Updates a second as a run makes them, beside the bare update on a ready minibatch.
 
-What the ratio leaves over is sampling, moving the minibatch to the network's device, priorities,
-figures and checks.
+The ratio shows the cost of sampling, of moving the minibatch to the network's device, of
+priorities, statistics and checks.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from sparring.bench.measure import Case, Cases, Settings, case, repeated, turns
-from sparring.bench.sessions import CONNECT_FOUR, LEARNING_BINDS, QUIET, open_session
+from sparring.bench.sessions import CONNECT_FOUR, LEARNING_LIMITED, QUIET, open_session
 from sparring.bench.work import BATCH, MLP, PRECISIONS, transitions
 from sparring.config.sources import build_config
 from sparring.config.system import available_cpus
@@ -53,14 +52,14 @@ def measure(settings: Settings) -> Cases:
         settings.say("learner: while a worker plays on another core")
         cases["in_training"] = _in_training(settings, rows)
     else:
-        settings.note("learner: in_training is left out: a worker would share the only core")
+        settings.note("learner: in_training skipped: a worker would share the only core")
     return cases
 
 
 def _alone(
     settings: Settings, rows: NDArray[Any], *, device: str, precision: str, prioritized: bool
 ) -> Case:
-    """`Learner.update` on a full replay, with nothing else going on."""
+    """`Learner.update` on a full replay, while nothing else runs."""
     config, game = resolved(
         build_config(
             overrides={
@@ -94,11 +93,11 @@ def _alone(
 
 
 def _in_training(settings: Settings, rows: NDArray[Any]) -> Case:
-    """Updates by the clock of a run where learning binds, while its only worker plays, and waits,
-    on another core.
+    """Updates by the clock in a run that learning limits, while its only worker plays, or waits, on
+    another core.
     """
     hardware = {"num_workers": 1, "learner_threads": 1, "mode": "overlap"}
-    with open_session({**LEARNING_BINDS, **hardware}) as session:
+    with open_session({**LEARNING_LIMITED, **hardware}) as session:
         session.warm_up(settings.seconds)
         precision = session.config.learner_precision or "float32"
         bare = repeated(
@@ -119,18 +118,15 @@ def _in_training(settings: Settings, rows: NDArray[Any]) -> Case:
 
 
 def _device_clock() -> float:
-    """Seconds, once the device has done all that it was given."""
+    """Seconds, after the device has finished all its work."""
     torch.cuda.synchronize()
     return time.perf_counter()
-
-
-# Bare updates: the step that no learner can do without, on minibatches that are in place already.
 
 
 def learner_settings(
     policy: PolicySpec, precision: str, batch_size: int = BATCH
 ) -> LearnerSettings:
-    """The settings of an update as a run has them by default."""
+    """The default settings of an update."""
     return LearnerSettings(
         batch_size=batch_size,
         learning_rate=1e-3,
@@ -146,10 +142,10 @@ def learner_settings(
 def update_step(
     policy: PolicySpec, rows: NDArray[Any], settings: LearnerSettings
 ) -> Callable[[], int]:
-    """A bare update on the CPU, with a minibatch that is in place already, the first `batch_size`
-    of `rows`; answers 1.
+    """A function that makes one bare update on the CPU, with the first `batch_size` of `rows` as
+    minibatch, and returns 1.
 
-    With several threads one of them works ahead, as the learner's do.
+    With several threads one of them makes the next target pass meanwhile, as in the learner.
     """
     place = torch.device("cpu")
     update, minibatch = _update(policy, settings, place), _minibatch(rows, 0, settings, place)
@@ -173,8 +169,8 @@ def update_step(
 def launched_updates(
     policy: PolicySpec, rows: NDArray[Any], settings: LearnerSettings, device: str
 ) -> Callable[[], int]:
-    """As many bare updates on a GPU as the learner makes at a launch, recorded on minibatches that
-    stay there; answers how many.
+    """A function that makes as many bare updates on a GPU as the learner makes at a launch,
+    recorded on minibatches that stay there, and returns their number.
     """
     place = torch.device(device)
     update, minibatches = (

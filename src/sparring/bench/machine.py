@@ -25,13 +25,13 @@ _FLAGS: Final = (
     "avx512_bf16",
     "amx_bf16",
     "amx_tile",
-)  # as torch calls what its kernels look for
-_GLANCE: Final = 0.3  # seconds
+)  # in torch's names
+_SAMPLE_SECONDS: Final = 0.3
 
 
 def machine() -> dict[str, Any]:
-    """The figures that rates depend on, and the load of the machine at this moment, while we do
-    nothing.
+    """The figures that rates depend on, and the load of the machine now, while this process is
+    idle.
     """
     quota, memory = cpu_quota(), available_memory()
     has = torch.cpu.get_capabilities()
@@ -56,15 +56,15 @@ def machine() -> dict[str, Any]:
 
 
 def cpu_model(listing: Path = CPU_LIST) -> str:
-    """The processor's name, as far as the system tells it."""
+    """The processor's name, where the system has it."""
     lines = listing.read_text(encoding="utf-8").splitlines() if listing.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.machine()
 
 
-def busy_share(times: Path = CPU_TIMES, seconds: float = _GLANCE) -> float | None:
+def busy_share(times: Path = CPU_TIMES, seconds: float = _SAMPLE_SECONDS) -> float | None:
     """Share of the time of all CPUs that went to programs, or was taken by the host, during
-    `seconds`; None where it cannot be told.
+    `seconds`; None where it is unknown.
     """
     if not times.exists():
         return None

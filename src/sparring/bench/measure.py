@@ -1,9 +1,9 @@
-"""Measuring by turns, and what a case comes to.
+"""Measurements in turns, and the cases that they give.
 
 The sides of a comparison take turns, A B A B ..., in slices of about a second, so that all of them
 see the same machine, however busy it is. The ratio of a case is the median over the turns of the
-ratio within each turn: what disturbs one turn disturbs both of its sides, and drops out, while the
-ratio of two medians would set slices against each other that were measured at different times.
+ratio within each turn: a disturbance of one turn affects both of its sides and cancels, while the
+ratio of two medians would compare slices that were measured at different times.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any, Final
 Side = Callable[[], float]  # measures one slice and returns its rate
 Figures = Mapping[str, Any]
 
-# of a slice, between two looks at the clock: a look takes as long as some of the shortest steps
+# of a slice, between two readings of the clock, which take as long as some of the shortest steps
 _BURST: Final = 0.05
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`seconds` is the length of a slice, `slices` how many each side gets; `say` tells what is
-    done now, `note` what has to be known.
+    """`seconds` is the length of a slice, `slices` their number for each side; `say` shows the
+    current step, `note` prints a remark.
     """
 
     seconds: float = 1.0
@@ -43,10 +43,9 @@ class Settings:
 class Case:
     """One line of the report: medians over the slices, and the smallest and largest rate.
 
-    `ratio` says what share of `limit` is reached; where less is better (times, memory) it is `limit
-    / rate`, so that it has to reach its `floor` in every case. `limit` and `ratio` are None where
-    nothing bounds the case, `floor` where it only informs. `also` are further figures: plain
-    numbers and words.
+    `ratio` is `rate / limit`, or `limit / rate` where less is better (times, memory), so that it
+    has to reach its `floor` in every case. `limit` and `ratio` are None where nothing bounds the
+    case, `floor` where it only informs. `also` holds further figures: plain numbers and words.
     """
 
     rate: float
@@ -59,12 +58,12 @@ class Case:
     also: Figures = field(default_factory=dict)
 
     @property
-    def met(self) -> bool:
+    def reached(self) -> bool:
         """Return whether the floor is reached, if there is one."""
         return self.floor is None or (self.ratio is not None and self.ratio >= self.floor)
 
     def to_json(self) -> dict[str, Any]:
-        """The case as plain values, rounded to figures that mean something."""
+        """The case as plain values, rounded to significant figures."""
         figures = {
             "rate": rounded(self.rate),
             "limit": None if self.limit is None else rounded(self.limit),
@@ -85,8 +84,8 @@ Cases = dict[str, Case]
 
 
 def rounded(value: Any) -> Any:
-    """A number with four significant figures, or all those before the point; anything else as it
-    is.
+    """A number with four significant figures, or all digits before the point; other values
+    unchanged.
     """
     if not isinstance(value, float) or value == 0.0 or not math.isfinite(value):
         return value
@@ -97,11 +96,12 @@ def rounded(value: Any) -> Any:
 def repeated(
     step: Callable[[], int], seconds: float, clock: Callable[[], float] = time.thread_time
 ) -> Side:
-    """The side that calls `step`, which says how much it did, for `seconds`; rates are per second.
+    """The side that calls `step`, which returns the amount of work done, for `seconds`; rates are
+    per second.
 
-    By default a second is one of this thread's processor time, which other programs disturb less
-    than the clock's; a step that waits, or works on several threads, needs `time.perf_counter`. The
-    first call, with its compilation and cold caches, is made here.
+    By default seconds are of this thread's processor time, which other programs disturb less than
+    the clock; a step that waits, or works on several threads, needs `time.perf_counter`. The first
+    call, with its compilation and cold caches, is made here.
     """
     step()
 
@@ -121,7 +121,7 @@ def repeated(
 
 def turns(sides: Mapping[str, Side], slices: int) -> dict[str, list[float]]:
     """The rates of all sides, in order of the turns; every side is measured once a turn, in the
-    order in which they are given.
+    given order.
     """
     rates: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(slices):
@@ -148,7 +148,7 @@ def case(
         pairs = (
             zip(bounds, rates, strict=True) if less_is_better else zip(rates, bounds, strict=True)
         )
-        # A cost that is lost in the noise can come out as nothing or less; it is within any limit.
+        # A cost within the noise can come out as 0 or less; that is within any limit.
         ratio = statistics.median(
             above / below if below > 0 else math.inf for above, below in pairs
         )
@@ -173,7 +173,7 @@ def compared(
     *,
     floor: float | None = None,
 ) -> Case:
-    """The case of one step of work and the bare one that bounds it, on this thread, in turns."""
+    """The case of one step of work and the bare one that bounds it, in turns on this thread."""
     sides = {"work": repeated(work, settings.seconds), "bare": repeated(bare, settings.seconds)}
     rates = turns(sides, settings.slices)
     return case(rates["work"], unit, limits=rates["bare"], floor=floor)

@@ -1,5 +1,5 @@
-"""Our Ludo training beside the same training the old way, which `benchmarks/naive.py` runs: it is
-there in a checkout only.
+"""Ludo training beside the same training the old way, which `benchmarks/naive.py` runs; that file
+comes with a checkout only.
 """
 
 from __future__ import annotations
@@ -21,16 +21,14 @@ _LONGER: Final = 2.0  # slices, beside the settings'
 
 
 def measure(settings: Settings) -> Cases:
-    """Matches, plies and updates of both, in turns; what is called the limit is the old way's rate."""
+    """Matches, plies and updates of both, in turns; the column `limit` has the old way's rates."""
     if not SCRIPT.is_file():
-        settings.note(
-            "naive: left out: benchmarks/naive.py comes with a checkout of the project only"
-        )
+        settings.note("naive: skipped: benchmarks/naive.py comes with a checkout only")
         return {}
     try:
         return _compared(settings)
     except SparringError as error:
-        settings.note(f"naive: left out: {error}")  # what was measured before it is worth more
+        settings.note(f"naive: skipped: {error}")  # keep what was measured before
         return {}
 
 
@@ -61,12 +59,11 @@ def _compared(settings: Settings) -> Cases:
 
 
 def _naive(seconds: float) -> dict[str, Any]:
-    """One run of the script in a process of its own, as it says itself: its start does not count."""
+    """Figures of one run of the script in a process of its own, without its start."""
     command = [sys.executable, str(SCRIPT), "--seconds", str(seconds), "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
-        raise SparringError(
-            f"{SCRIPT.name} failed: {' '.join(done.stderr.splitlines()[-1:]) or 'it does not say why'}"
-        )
+        reason = " ".join(done.stderr.splitlines()[-1:]) or "no message"
+        raise SparringError(f"{SCRIPT.name} failed: {reason}")
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return figures

@@ -1,6 +1,4 @@
-"""Sampling minibatches and updating priorities, beside NumPy's fancy indexing of the same rows
-alone.
-"""
+"""Sampling minibatches and updating priorities, beside NumPy's fancy indexing of the same rows."""
 
 from __future__ import annotations
 
@@ -19,16 +17,15 @@ _SAMPLERS: Final[dict[str, Callable[[int], Sampler]]] = {
     "uniform": lambda size: UniformSampler(),
     "prioritized": lambda size: PrioritizedSampler(size, 0.6, 1e-6),
 }
-_MINIBATCHES: Final = 512  # different ones, so that no cache holds what the next one reads
+_MINIBATCHES: Final = 512  # different ones, so that no cache holds the rows of the next one
 _SHARE: Final = 0.3  # of a slice
-_MOST_MICROSECONDS: Final = (
-    40.0  # of sampling 256 of a million by priority, beyond the copy of the rows
-)
+# for sampling 256 of a million by priority, beyond the copy of the rows
+_MAX_MICROSECONDS: Final = 40.0
 _MICRO: Final = 1e6
 
 
 def measure(settings: Settings) -> Cases:
-    """Minibatches of 256 out of Connect Four's transitions, with replacement, without augmentation."""
+    """Minibatches of 256 of Connect Four's transitions, with replacement, without symmetries."""
     rows = transitions(MLP, 50_000)
     short = settings.shorter(_SHARE)
     cases: Cases = {}
@@ -41,7 +38,7 @@ def measure(settings: Settings) -> Cases:
 
 
 def _filled(rows: NDArray[Any], size: int, sampler: Sampler) -> Replay:
-    """A full replay of copies of `rows`, with priorities as errors of different size leave them."""
+    """A full replay of copies of `rows`, with different priorities."""
     replay = Replay(ReplayBuffer(rows.dtype, size), sampler)
     rng = np.random.default_rng(0)
     for begin in range(0, size, len(rows)):
@@ -56,8 +53,7 @@ def _cases(settings: Settings, name: str, replay: Replay) -> Cases:
     drawn = [replay.sample(BATCH, rng=rng, beta=0.4).indices for _ in range(_MINIBATCHES)]
     buffer = replay.allocate(BATCH)
     errors = rng.exponential(0.1, (_MINIBATCHES, BATCH)).astype(np.float32)
-    # Places as the sampler itself picks them: it walks through the buffer in its own order, and the
-    # caches notice.
+    # The indices are the sampler's own: its order of access matters for the caches.
     copy = _fancy_indexing(replay, drawn)
 
     def sample() -> int:
@@ -87,7 +83,7 @@ def _cases(settings: Settings, name: str, replay: Replay) -> Cases:
         f"{name}_cost": case(
             beyond,
             "us",
-            limits=_MOST_MICROSECONDS if is_asked else None,
+            limits=_MAX_MICROSECONDS if is_asked else None,
             floor=1.0 if is_asked else None,
             less_is_better=True,
         ),
@@ -96,8 +92,8 @@ def _cases(settings: Settings, name: str, replay: Replay) -> Cases:
 
 
 def _fancy_indexing(replay: Replay, places: list[NDArray[np.int64]]) -> Callable[[], int]:
-    """Copies of as many rows out of a buffer of the same size, as opaque bytes, which is NumPy's
-    fastest way.
+    """A function that copies as many rows out of a buffer of the same size, as opaque bytes, the
+    fastest way of NumPy.
     """
     source = np.ones(replay.capacity, np.dtype((np.void, replay.dtype.itemsize)))
     turn = iter(range(2**62))

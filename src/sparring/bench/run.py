@@ -13,8 +13,8 @@ from sparring.runtime import torch_threads
 
 
 def run(parts: Sequence[str], seconds: float) -> dict[str, Any]:
-    """Measure `parts` in slices of `seconds`, printing each when it is done; the JSON object of it
-    all. A part left out is not in it.
+    """Measure `parts` in slices of `seconds`, print each when it is done, and return the JSON
+    object of all, without skipped parts.
     """
     begun = time.perf_counter()
     report: dict[str, Any] = {"machine": machine()}

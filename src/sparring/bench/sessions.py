@@ -1,5 +1,5 @@
-"""Real training runs that are measured in slices: between two slices a run stands still, and its
-workers wait for their next command.
+"""Real training runs that are measured in slices: between two slices a run pauses, and its workers
+wait for their next command.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from sparring.training.loop import Session
 
 _NEVER: Final = 10**12
 _READY: Final = 4_096  # transitions
-# of a slice, before it: other sides' workers finish their rounds, and what our own had ready is
-# taken in
+# of a slice, before it: other sides' workers finish their rounds, and this run receives what its
+# own had ready
 _SETTLE: Final = 0.25
 
 # No end, no evaluation, no checkpoint, no report: only play and learning.
@@ -59,12 +59,12 @@ CONNECT_FOUR: Final[Mapping[str, Any]] = {
     "episodes_per_batch": 256,
     "learning_steps_per_batch": "adaptive",
 }
-LEARNING_BINDS: Final[Mapping[str, Any]] = {
+LEARNING_LIMITED: Final[Mapping[str, Any]] = {
     **CONNECT_FOUR,
     "samples_per_insert": 256 / 64,
     "episodes_per_batch": 128,
 }
-PLAY_BINDS: Final[Mapping[str, Any]] = {
+PLAY_LIMITED: Final[Mapping[str, Any]] = {
     **CONNECT_FOUR,
     "samples_per_insert": 256 / 1024,
     "episodes_per_batch": 768,
@@ -74,7 +74,7 @@ PLAY_BINDS: Final[Mapping[str, Any]] = {
 @dataclass(frozen=True)
 class Pace:
     """Work of a run in one slice; `played` is the time that workers played, summed over them,
-    `waited` that of the learner for them.
+    `waited` the time that the learner waited for them.
     """
 
     seconds: float
@@ -84,7 +84,7 @@ class Pace:
     played: float
     waited: float
     workers: int
-    main_share: float  # processor time of the main process, of one core's
+    main_share: float  # processor time of the main process, as a share of one core
 
     @property
     def plies_per_s(self) -> float:
@@ -113,10 +113,8 @@ class Pace:
         return min(1.0, self.waited / self.seconds)
 
 
-class _Watched:
-    """The workers of a run, with the time that the learner waits for them and that they play; all
-    else is theirs.
-    """
+class _TimedWorkers:
+    """The workers of a run, with the time that the learner waits for them and that they play."""
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
@@ -140,7 +138,7 @@ class _Watched:
 
 
 class LiveSession:
-    """A run that goes on for one slice at a time."""
+    """A run that continues for one slice at a time."""
 
     def __init__(self, config: TrainConfig, parts: Parts, session: Session, watched: Any) -> None:
         self.config = config
@@ -149,18 +147,18 @@ class LiveSession:
         self._rounds = session.rounds()
 
     def warm_up(self, seconds: float) -> None:
-        """Go on for `seconds` that do not count."""
+        """Run for `seconds` that do not count."""
         with torch_threads(1):
-            self._go_on(seconds)
+            self._run_rounds(seconds)
 
     def slice(self, seconds: float) -> Pace:
-        """Go on for about `seconds`, from the end of one round to that of another; some rounds
-        before do not count.
+        """Run for about `seconds`, from the end of one round to that of another; some rounds before
+        do not count.
         """
         with torch_threads(1):
-            self._go_on(_SETTLE * seconds)
+            self._run_rounds(_SETTLE * seconds)
             before, begun, worked = self._counts(), time.perf_counter(), time.process_time()
-            self._go_on(seconds)
+            self._run_rounds(seconds)
             spent, worked = time.perf_counter() - begun, time.process_time() - worked
         plies, episodes, updates, played, waited = (
             now - then for now, then in zip(self._counts(), before, strict=True)
@@ -176,8 +174,8 @@ class LiveSession:
             worked / spent,
         )
 
-    def _go_on(self, seconds: float) -> None:
-        """At least two rounds: the first may have been played to its end before."""
+    def _run_rounds(self, seconds: float) -> None:
+        """Run at least two rounds: the first may have been played to its end before."""
         end = time.perf_counter() + seconds
         for number, _ in enumerate(self._rounds):
             if number >= 1 and time.perf_counter() >= end:
@@ -198,8 +196,7 @@ class LiveSession:
 def open_session(
     options: Mapping[str, Any], *, workers: Any = open_workers
 ) -> Iterator[LiveSession]:
-    """A run of these options that has just begun, with a full replay; its files are deleted when it
-    is closed.
+    """A new run of these options, with a full replay; its files are deleted when it is closed.
 
     `workers` makes them from the resolved configuration and the parts, as `open_workers` does.
     """
@@ -212,16 +209,16 @@ def open_session(
         monitor = stack.enter_context(
             Monitor(run, total_episodes=config.n_episodes, tensorboard=False, console=False)
         )
-        watched: Any = _Watched(stack.enter_context(workers(config, parts, notify=monitor.note)))
+        watched: Any = _TimedWorkers(
+            stack.enter_context(workers(config, parts, notify=monitor.note))
+        )
         session = Session(config, parts, run, watched, monitor, Interrupts())
         session.begin(None)
         yield LiveSession(config, parts, session, watched)
 
 
 def _fill(parts: Parts) -> None:
-    """Fill the replay with copies of a few transitions: while it fills, there are fewer updates
-    than later on.
-    """
+    """Fill the replay with copies of a few transitions: before it is full, updates are fewer."""
     replay, rows = parts.replay, transitions(parts.rollout.policy, _READY)
     while len(replay) < replay.capacity:
         replay.extend(rows[: replay.capacity - len(replay)])

@@ -16,17 +16,13 @@ from sparring.bench.measure import Case, Cases, rounded
 
 WIDTH: Final = 80
 _PREFIXES: Final = ((1e9, " G"), (1e6, " M"), (1e4, " k"))
-_SHARES: Final = (
-    "worker_wait",
-    "learner_wait",
-    "main_process",
-)  # further figures that are shown in per cent
+_SHARES: Final = ("worker_wait", "learner_wait", "main_process")  # shown in per cent
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """A function that says what is measured now, on standard error: on a terminal in one line that
-    is written over, elsewhere in many.
+    """A function that shows the current measurement on standard error: on a terminal in one line
+    that is overwritten, elsewhere in many.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -37,12 +33,12 @@ def progress() -> Iterator[Callable[[str], None]]:
 
 
 def note(text: str) -> None:
-    """Say something for good."""
+    """Print a remark on standard error."""
     Console(stderr=True, soft_wrap=True).print(text, markup=False, highlight=False, emoji=False)
 
 
 def print_machine(machine: Mapping[str, Any]) -> None:
-    """Which machine it is, in a few lines."""
+    """Print the machine's description in a few lines."""
     quota = "no quota" if machine["quota"] is None else f"a quota of {machine['quota']}"
     memory = (
         ""
@@ -51,15 +47,14 @@ def print_machine(machine: Mapping[str, Any]) -> None:
     )
     _say(f"{machine['cpu']}: {machine['usable_cpus']} of {machine['cpus']} CPUs ({quota}){memory}")
     _say(f"{machine['simd']}, {', '.join(machine['flags'])}; GPU: {machine['cuda'] or 'none'}")
-    _say(
-        f"Python {machine['python']}, torch {machine['torch']}, numpy {machine['numpy']}, numba {machine['numba']}"
-    )
-    busy = "" if machine["busy"] is None else f", {machine['busy']:.0%} of the CPUs' time taken"
+    libraries = ("torch", "numpy", "numba")
+    _say(", ".join([f"Python {machine['python']}", *(f"{n} {machine[n]}" for n in libraries)]))
+    busy = "" if machine["busy"] is None else f", CPUs {machine['busy']:.0%} busy"
     _say(f"before the start: load {machine['load']}{busy}")
 
 
 def print_part(name: str, cases: Cases) -> None:
-    """The table of one part, and below it what its cases say besides."""
+    """Print the table of one part, and below it the further figures of its cases."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     rows = [(case_name, *_cells(one)) for case_name, one in cases.items()]
     columns = (name, "rate", "limit", "ratio", "floor", "spread", "unit")
@@ -84,7 +79,7 @@ def print_part(name: str, cases: Cases) -> None:
 
 
 def print_floors(parts: Mapping[str, Cases], seconds: float) -> None:
-    """Print how many floors were reached, which were not, and how long it took."""
+    """Print how many minimum ratios were reached, which were not, and the time taken."""
     asked = {
         f"{part} {name}": one
         for part, cases in parts.items()
@@ -92,11 +87,14 @@ def print_floors(parts: Mapping[str, Cases], seconds: float) -> None:
         if one.floor is not None
     }
     missed = [
-        f"{name} ({one.ratio:.3g} of {one.floor:g})" for name, one in asked.items() if not one.met
+        f"{name} ({one.ratio:.3g} of {one.floor:g})"
+        for name, one in asked.items()
+        if not one.reached
     ]
-    _say(f"{len(asked) - len(missed)} of {len(asked)} floors reached, in {seconds:,.0f} s")
+    reached = f"{len(asked) - len(missed)} of {len(asked)} floors (minimum ratios) reached; "
+    _say(f"{reached if asked else ''}done in {seconds:,.0f} s")
     for name in missed:
-        _say(f"  missed: {name}")
+        _say(f"  not reached: {name}")
 
 
 def amount(value: float | None) -> str:
@@ -125,8 +123,8 @@ def _cells(one: Case) -> tuple[str | Text, ...]:
     ratio = (
         "" if one.ratio is None else f"{one.ratio:,.0f}" if one.ratio >= 100 else f"{one.ratio:.3g}"
     )
-    floor = "" if one.floor is None else f"{one.floor:g}" if one.met else f"< {one.floor:g}"
-    style = "" if one.floor is None else "green" if one.met else "bold red"
+    floor = "" if one.floor is None else f"{one.floor:g}" if one.reached else f"< {one.floor:g}"
+    style = "" if one.floor is None else "green" if one.reached else "bold red"
     return (
         amount(one.rate),
         amount(one.limit),

@@ -1,9 +1,9 @@
-"""Time that a crew of workers takes to answer after the start of the fork server, and the memory
-that each has for itself.
+"""Time from the start of the fork server until all of a group of workers have answered, and the
+private memory of each.
 
     python -m sparring.bench.start 46 bfloat16
 
-A program of its own, because one fork server serves a process for all its life. The last line is
+A program of its own, because a process has one fork server for its whole life. The last line is
 {"seconds", "private_bytes": [...]}.
 """
 
@@ -14,7 +14,7 @@ import sys
 import time
 
 from sparring.bench.work import MLP
-from sparring.bench.workers import Weighed, open_crew
+from sparring.bench.workers import MemoryReporter, open_group
 
 _FIRST_ANSWER = 1  # match
 
@@ -22,15 +22,15 @@ _FIRST_ANSWER = 1  # match
 def main(count: int, precision: str) -> None:
     """Start `count` workers, and print."""
     begun = time.perf_counter()
-    with open_crew(MLP, count, precision, body=Weighed) as crew:
-        crew.start(_FIRST_ANSWER)
-        crew.finish()
+    with open_group(MLP, count, precision, body=MemoryReporter) as group:
+        group.start(_FIRST_ANSWER)
+        group.finish()
         seconds = time.perf_counter() - begun
-        for _ in range(2):  # after which everything that a round needs has been touched
-            crew.start()
-            crew.finish()
+        for _ in range(2):  # afterwards all memory that a round needs has been touched
+            group.start()
+            group.finish()
         private = (
-            [state["private_bytes"] for state in crew.states()] if sys.platform == "linux" else []
+            [state["private_bytes"] for state in group.states()] if sys.platform == "linux" else []
         )
     print(json.dumps({"seconds": seconds, "private_bytes": private}))
 

@@ -1,9 +1,9 @@
-"""The way of transitions through a ring into the replay, beside a plain copy of the same bytes; and
-of weights to a worker.
+"""Transitions through a ring into the replay, beside a plain copy of the same bytes; and weights to
+a worker.
 
-The floor is on the main process's side, which all workers share: taking blocks out of the ring and
+The floor is for the main process's side, which all workers share: reading blocks from the ring and
 storing them. The worker's side, the writing, is a case of its own, and so are both together, and a
-round of 16,384 transitions that is taken in one piece, as runs do.
+round of 16,384 transitions that is read in one piece, as in a run.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def measure(settings: Settings) -> Cases:
 def _through_the_ring(settings: Settings, rows: NDArray[Any]) -> Cases:
     limit = repeated(_plain_copy(rows), settings.seconds)
     uniform, prioritized = (
-        _Passage(rows, UniformSampler()),
-        _Passage(rows, PrioritizedSampler(_STORED, 0.6, 1e-6)),
+        _RingAndReplay(rows, UniformSampler()),
+        _RingAndReplay(rows, PrioritizedSampler(_STORED, 0.6, 1e-6)),
     )
-    at_once = _Passage(rows, UniformSampler(), block=len(rows))
+    at_once = _RingAndReplay(rows, UniformSampler(), block=len(rows))
     sides: dict[str, Side] = {
         "ring_to_replay": uniform.side(settings.seconds, "read"),
         "copy": limit,
@@ -77,8 +77,8 @@ def _through_the_ring(settings: Settings, rows: NDArray[Any]) -> Cases:
     }
 
 
-class _Passage:
-    """Both ends of a ring in one process, and a replay behind it."""
+class _RingAndReplay:
+    """Both ends of a ring in one process, and a replay that stores the rows."""
 
     def __init__(self, rows: NDArray[Any], sampler: Sampler, block: int = _BLOCK) -> None:
         memory = np.zeros(Ring.bytes_needed(rows.dtype, len(rows)), np.uint8)
@@ -93,8 +93,8 @@ class _Passage:
         self._read_so_far = 0  # rows
 
     def side(self, seconds: float, timed: str) -> Side:
-        """Rows a second of this thread's time for one way or `both`; the ring is filled and emptied
-        in turns.
+        """Rows a second of this thread's time to `write`, to `read` or for `both`; the ring is
+        filled and emptied in turns.
         """
 
         def measured() -> float:
@@ -132,8 +132,8 @@ def _never_full(written: int) -> None:
 
 
 def _plain_copy(rows: NDArray[Any]) -> Callable[[], int]:
-    """The same blocks copied to places that follow one another in an array as large as the replay,
-    and nothing else.
+    """A function that copies the same blocks one after another into an array as large as the
+    replay.
     """
     opaque = np.dtype((np.void, rows.dtype.itemsize))
     sources = np.split(rows.view(opaque), len(rows) // _BLOCK)
@@ -150,9 +150,7 @@ def _plain_copy(rows: NDArray[Any]) -> Callable[[], int]:
 
 
 def _broadcast(settings: Settings, policy: PolicySpec, precision: str) -> Case:
-    """Microseconds to publish new weights and to take them up in one worker, beside one plain copy
-    of them.
-    """
+    """Microseconds to publish new weights and to load them in one worker, beside one plain copy."""
     store, actor = (
         weights_in_place(policy),
         InferencePolicy(policy, bfloat16=precision == "bfloat16"),

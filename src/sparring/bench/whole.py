@@ -1,9 +1,9 @@
-"""Whole training runs: play and learning together, in every mode, beside the best that this
-machine's CPUs could do with the same work.
+"""Whole training runs: play and learning together, in every mode, beside the best possible use of
+this machine's CPUs for the same work.
 
 The limit of a workload is the best split of its work over the CPUs, each piece at its bare speed:
-forward passes and updates on data that lies ready, measured in the same turns. Nothing else is in
-it: no game, no transport, no replay, no waiting.
+forward passes and updates on ready data, measured in the same turns, without game, transport,
+replay and waiting.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from sparring.bench.learner import update_step
 from sparring.bench.measure import Case, Cases, Settings, case, repeated
 from sparring.bench.sessions import (
     CONNECT_FOUR,
-    LEARNING_BINDS,
+    LEARNING_LIMITED,
     LUDO,
-    PLAY_BINDS,
+    PLAY_LIMITED,
     QUIET,
     LiveSession,
     Pace,
@@ -36,9 +36,9 @@ from sparring.training.assembly import learner_settings, policy_of, resolved
 from sparring.training.autotune import best_split
 
 MODES: Final = ("sync", "overlap", "async")
-_WORKLOADS: Final = {"ludo": LUDO, "learning": LEARNING_BINDS, "play": PLAY_BINDS}
+_WORKLOADS: Final = {"ludo": LUDO, "learning": LEARNING_LIMITED, "play": PLAY_LIMITED}
 _FLOOR: Final = 0.75  # of the limit, by overlap or async, whichever is better
-_ASKED_EPISODES: Final = 20_000.0  # of Ludo, a minute, on two cores
+_MIN_EPISODES: Final = 20_000.0  # of Ludo, a minute, on two cores
 _OVERLAP_FLOOR: Final = 1.7  # times sync, where play and learning take equally long
 _ASYNC_FLOOR: Final = 0.95  # of overlap, there
 _LONGER: Final = 2.0  # slices of a whole run, beside the settings'
@@ -48,8 +48,8 @@ _TRIAL_SLICES: Final = 2
 
 
 def measure(settings: Settings) -> Cases:
-    """Ludo, Connect Four where learning binds, and where play does; then play and learning of equal
-    length.
+    """Ludo; Connect Four limited by learning, and limited by play; then play and learning that take
+    equally long.
     """
     cases: Cases = {}
     for name, options in _WORKLOADS.items():
@@ -57,7 +57,7 @@ def measure(settings: Settings) -> Cases:
     if available_cpus() > 1:
         cases |= _equal_work(settings)
     else:
-        settings.note("whole: equal work is left out: there is one core for both sides")
+        settings.note("whole: equal work skipped: there is one core for both sides")
     return cases
 
 
@@ -108,7 +108,7 @@ def _workload_cases(
     )
     if name == "ludo":
         episodes = [pace.episodes_per_min for pace in paces[best]]
-        asked = _ASKED_EPISODES if available_cpus() > 1 else None
+        asked = _MIN_EPISODES if available_cpus() > 1 else None
         cases["ludo_matches"] = case(
             episodes,
             "matches/min",
@@ -120,7 +120,7 @@ def _workload_cases(
 
 
 def _also(config: TrainConfig, paces: Sequence[Pace]) -> dict[str, Any]:
-    """Rest of a line of the report, besides the plies."""
+    """Further figures of a case."""
     return {
         "workers": config.num_workers,
         "learner_threads": config.learner_threads,
@@ -146,8 +146,8 @@ def fastest(
     """
     trials: list[tuple[LiveSession, ExitStack]] = []
     for hardware in _candidates(options["mode"], threads):
-        words = f"{hardware['num_workers']} worker(s) and {hardware['learner_threads']} thread(s) of the learner"
-        settings.say(f"whole: {name}, {options['mode']}, a trial of {words}")
+        words = f"workers: {hardware['num_workers']}, threads: {hardware['learner_threads']}"
+        settings.say(f"whole: {name}, {options['mode']}, trial of {words}")
         opened = stack.enter_context(ExitStack())
         session = opened.enter_context(open_session({**options, **hardware}))
         session.warm_up(settings.seconds)
@@ -164,8 +164,8 @@ def fastest(
 
 
 def _candidates(mode: str, threads: Sequence[int]) -> list[dict[str, int]]:
-    """In `sync` all CPUs play and then some learn; else the learner has one for itself, or shares
-    one or more with the workers.
+    """Numbers of workers and threads to try: in `sync` all CPUs play and then some learn; otherwise
+    the learner has one for itself, or shares one or more with the workers.
     """
     cpus = available_cpus()
     fewer = max(1, cpus - 1)
@@ -178,7 +178,7 @@ def _candidates(mode: str, threads: Sequence[int]) -> list[dict[str, int]]:
 
 
 def _equal_work(settings: Settings) -> Cases:
-    """One worker and one learner thread that have equally much to do, as trials show."""
+    """One worker and one learner thread with equally much work, balanced by trials."""
     one: dict[str, Any] = {**CONNECT_FOUR, "num_workers": 1, "learner_threads": 1}
     with ExitStack() as stack:
         sessions = {}
@@ -200,10 +200,10 @@ def _equal_work(settings: Settings) -> Cases:
 
 def _equal_share(settings: Settings, options: Mapping[str, Any]) -> float:
     """Samples per insert with which the learner takes as long for a transition as the worker, while
-    both are at work.
+    both are busy.
 
-    Found in two trials, as each side is a little slower beside a busy one than beside one that
-    waits.
+    Found in two trials, because each side is a little slower beside a busy one than beside an idle
+    one.
     """
     share = 1.0
     for _ in range(2):
@@ -225,16 +225,13 @@ def _against(paces: Mapping[str, Sequence[Pace]], mode: str, other: str, floor: 
     return case(rates, "plies/s", limits=limits, floor=floor, also=waits)
 
 
-# The bare pieces that whole runs are made of.
-
-
-_MOST_THREADS: Final = 2  # of a learner: more do not pay for networks of this size
-_GAIN: Final = 1.1
+_MAX_THREADS: Final = 2  # of a learner: more do not help with networks of this size
+_MIN_GAIN: Final = 1.1
 
 
 class BarePieces:
-    """The passes and updates of a run, alone: networks, precisions and sizes as `options` say, by
-    the clock, one after the other.
+    """The bare forward passes and updates of a run of these `options`, by the clock, one after the
+    other.
     """
 
     def __init__(self, options: Mapping[str, Any], seconds: float) -> None:
@@ -253,7 +250,7 @@ class BarePieces:
                 seconds,
                 time.perf_counter,
             )
-            for threads in sorted({1, min(_MOST_THREADS, available_cpus())})
+            for threads in sorted({1, min(_MAX_THREADS, available_cpus())})
         }
 
     def speeds(self) -> tuple[float, dict[int, float]]:
@@ -263,14 +260,14 @@ class BarePieces:
 
 
 def useful_threads(updates_per_s: Mapping[int, float]) -> tuple[int, ...]:
-    """Numbers of learner threads that are worth a trial: one, and those that make bare updates a
-    tenth faster at least.
+    """Numbers of learner threads to try: one, and those that make bare updates at least a tenth
+    faster.
     """
     return (
         1,
         *(
             threads
             for threads, rate in updates_per_s.items()
-            if threads > 1 and rate > _GAIN * updates_per_s[1]
+            if threads > 1 and rate > _MIN_GAIN * updates_per_s[1]
         ),
     )

@@ -1,4 +1,4 @@
-"""The work that the parts measure: networks, transitions of self-play, and bare forward passes."""
+"""Work that the parts measure: networks, transitions of self-play, bare forward passes."""
 
 from __future__ import annotations
 
@@ -59,9 +59,7 @@ def weights_in_place(policy: PolicySpec) -> WeightStore:
 
 
 def transitions(policy: PolicySpec, count: int) -> NDArray[Any]:
-    """At least `count` transitions of self-play, mostly of random moves, in the order in which a
-    worker makes them.
-    """
+    """At least `count` transitions of self-play, half of the moves random, in a worker's order."""
     rollout = Rollout(rollout_settings(policy), weights_in_place(policy), worker=0, incarnation=0)
     blocks: list[NDArray[Any]] = []
     while sum(map(len, blocks)) < count:
@@ -74,11 +72,10 @@ def transitions(policy: PolicySpec, count: int) -> NDArray[Any]:
 def forward_step(
     policy: PolicySpec, observation: NDArray[Any], precision: str, *, plain: bool = False
 ) -> Callable[[], int]:
-    """A bare forward pass of `observation` [n, ...], which lies ready in the network's own
-    precision; answers n.
+    """A function that makes a bare forward pass of `observation` [n, ...], ready in the network's
+    own precision, and returns n.
 
-    It is made as workers make it, by the fastest way there is; `plain`: as torch makes it when the
-    network is called.
+    It takes the workers' fastest path; `plain`: torch's, as when the network is called.
     """
     actor = InferencePolicy(policy, bfloat16=precision == "bfloat16")
     infer = actor.network if plain else actor.infer

@@ -1,5 +1,5 @@
-"""Cost of coordinating many workers: how soon they answer, what memory they take, and whether
-one main process can serve 46.
+"""Cost of coordinating many workers: the time of their start, their memory, and the load of a main
+process that serves 46.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _MANY: Final = 64
 _MANY_FLOOR: Final = 0.9  # beside two
 _BETWEEN: Final = (4, 8, 16, 32)
 _LARGE: Final = 46  # workers of a machine with 48 CPUs
-_MOST_SECONDS: Final = 5.0
-_MOST_MEGABYTES: Final = 40.0
+_MAX_SECONDS: Final = 5.0
+_MAX_MEGABYTES: Final = 40.0
 _NO_LEARNING: Final = 1e-12  # samples per insert
 
 
@@ -59,7 +59,7 @@ def measure(settings: Settings) -> Cases:
         for kind in sorted({"float32", precision}, reverse=True):
             cases |= _two_to_one(settings, kind)
     else:
-        settings.note("workers: two beside one is left out: there is one core")
+        settings.note("workers: two beside one skipped: there is one core")
     cases |= _many(settings, precision, (_MANY,))
     cases |= _many(settings, precision, _BETWEEN)
     cases |= _start(settings, precision)
@@ -69,19 +69,19 @@ def measure(settings: Settings) -> Cases:
 
 
 def _two_to_one(settings: Settings, precision: str) -> Cases:
-    """Two workers beside one; and two processes that do nothing but pass forward beside one, which
-    is what the second core has to give.
+    """Two workers beside one; and two processes that make bare forward passes beside one, which
+    shows the gain that the second core can give.
     """
     settings.say(f"workers: two beside one, {precision}")
     with ExitStack() as stack:
-        one, two = (stack.enter_context(open_crew(MLP, count, precision)) for count in (1, 2))
+        one, two = (stack.enter_context(open_group(MLP, count, precision)) for count in (1, 2))
         bare_one, bare_two = (
-            stack.enter_context(open_crew(MLP, count, precision, body=BarePasses))
+            stack.enter_context(open_group(MLP, count, precision, body=BarePasses))
             for count in (1, 2)
         )
-        crews = {"one": one, "two": two, "bare_one": bare_one, "bare_two": bare_two}
+        groups = {"one": one, "two": two, "bare_one": bare_one, "bare_two": bare_two}
         rates = turns(
-            {name: _side(settings, crew) for name, crew in crews.items()}, settings.slices
+            {name: _side(settings, group) for name, group in groups.items()}, settings.slices
         )
         also = {"main_process": statistics.median(two.main_shares)}
     return {
@@ -95,34 +95,35 @@ def _two_to_one(settings: Settings, precision: str) -> Cases:
 
 
 def _many(settings: Settings, precision: str, counts: Sequence[int]) -> Cases:
-    """Crews of these sizes beside two workers, or one on a single core; where there are cores for
-    more, the limit grows with them.
+    """Groups of these sizes beside two workers, or one on a single core; the limit grows with the
+    number of cores.
     """
     cpus = available_cpus()
     few = min(2, cpus)
     with ExitStack() as stack:
         settings.say(f"workers: {', '.join(map(str, counts))} beside {few}")
-        crews = {
-            count: stack.enter_context(open_crew(MLP, count, precision)) for count in (few, *counts)
+        groups = {
+            count: stack.enter_context(open_group(MLP, count, precision))
+            for count in (few, *counts)
         }
         rates = turns(
-            {str(count): _side(settings, crew) for count, crew in crews.items()}, settings.slices
+            {str(count): _side(settings, group) for count, group in groups.items()}, settings.slices
         )
     cases: Cases = {}
     for count in counts:
         limits = [rate * min(count, cpus) / few for rate in rates[str(few)]]
         floor = _MANY_FLOOR if count == _MANY else None
-        also = {"main_process": statistics.median(crews[count].main_shares)}
+        also = {"main_process": statistics.median(groups[count].main_shares)}
         cases[f"workers_{count}"] = case(
             rates[str(count)], "plies/s", limits=limits, floor=floor, also=also
         )
     return cases
 
 
-def _side(settings: Settings, crew: Crew) -> Side:
-    crew.start(1)  # code and memory that are used for the first time
-    crew.finish()
-    return partial(crew.slice, settings.seconds)
+def _side(settings: Settings, group: WorkerGroup) -> Side:
+    group.start(1)  # touches code and memory for the first time
+    group.finish()
+    return partial(group.slice, settings.seconds)
 
 
 def _start(settings: Settings, precision: str) -> Cases:
@@ -141,25 +142,23 @@ def _start(settings: Settings, precision: str) -> Cases:
     floor = 1.0 if default_start_method() == "forkserver" else None
     cases = {
         f"start_of_{_LARGE}": case(
-            seconds, "s", limits=_MOST_SECONDS, floor=floor, less_is_better=True
+            seconds, "s", limits=_MAX_SECONDS, floor=floor, less_is_better=True
         )
     }
     if private:
         cases["private_memory"] = case(
-            private, "MB", limits=_MOST_MEGABYTES, floor=floor, less_is_better=True
+            private, "MB", limits=_MAX_MEGABYTES, floor=floor, less_is_better=True
         )
     return cases
 
 
 def _simulated(settings: Settings, precision: str) -> Case:
-    """A run whose 46 workers are stand-ins at the rate of a real one, and all that the main process
-    does but for learning.
-    """
+    """A run without learning whose 46 workers are stand-ins at the rate of a real one."""
     settings.say(f"workers: {_LARGE} stand-ins at a real worker's rate")
-    with open_crew(MLP, 1, precision) as crew:
-        plies_per_s = statistics.median(crew.slice(settings.seconds) for _ in range(3))
-        crew.start()
-        plies = crew.finish().plies
+    with open_group(MLP, 1, precision) as group:
+        plies_per_s = statistics.median(group.slice(settings.seconds) for _ in range(3))
+        group.start()
+        plies = group.finish().plies
 
     def stand_ins(config: TrainConfig, parts: Parts, *, notify: Any) -> ProcessWorkers:
         return ProcessWorkers(
@@ -195,29 +194,25 @@ def _simulated(settings: Settings, precision: str) -> Case:
     )
 
 
-# Worker processes without a learner, measured in slices.
-
-
 ROUND: Final = 3 * BATCH  # matches of a worker's round: more than 50 ticks
 
 
-class Crew:
-    """Workers that play rounds as in `overlap`: while one is finished, the next is on its way."""
+class WorkerGroup:
+    """Worker processes without a learner that play rounds as in `overlap`, measured in slices."""
 
     def __init__(self, workers: ProcessWorkers, count: int) -> None:
         self.count = count
         self._workers = workers
         self._started = 0
-        self.main_shares: list[
-            float
-        ] = []  # of each slice: processor time of the main process, of one core's
+        # processor time of the main process in each slice, as a share of one core
+        self.main_shares: list[float] = []
 
     def slice(self, seconds: float) -> float:
         """Plies a second of rounds that are started within `seconds`, until all of them are
         finished.
 
-        From nothing in flight to nothing in flight: some workers may be rounds ahead of others in
-        between.
+        Nothing is in flight before and after; in between some workers may be rounds ahead of
+        others.
         """
         plies, in_flight, begun, worked = 0, 2, time.perf_counter(), time.process_time()
         self.start()
@@ -233,26 +228,26 @@ class Crew:
         return plies / spent
 
     def start(self, episodes: int = ROUND) -> None:
-        """Command a round; at most two may be in flight."""
+        """Start a round; at most two may be in flight."""
         for worker in range(self.count):
             self._workers.start(worker, round_command(self._started, episodes))
         self._started += 1
 
     def finish(self) -> Batch:
-        """Wait for the round that was started first."""
+        """Wait for the oldest round in flight."""
         batch = self._workers.finish_round()
         batch.release()
         return batch
 
     def states(self) -> list[dict[str, Any]]:
-        """Answers of the bodies to `get_state`, in order."""
+        """States of the bodies, in order of the workers."""
         return [state["body"] for state in self._workers.get_state().values()]
 
 
 @contextmanager
-def open_crew(
+def open_group(
     policy: PolicySpec, count: int, precision: str, *, body: Any = Rollout
-) -> Iterator[Crew]:
+) -> Iterator[WorkerGroup]:
     """So many workers of 256 envs, with the network's initial weights."""
     vector = weights_in_place(policy).published(0)
     workers = ProcessWorkers(
@@ -268,11 +263,7 @@ def open_crew(
     )
     with workers:
         workers.weights.publish(0, vector)
-        yield Crew(workers, count)
-
-
-# Bodies that workers are given in place of `Rollout`, to look at one thing alone; each is made and
-# asked as a `Rollout` is.
+        yield WorkerGroup(workers, count)
 
 
 MEMORY_USE: Final = Path("/proc/self/smaps_rollup")
@@ -281,7 +272,7 @@ _PASSES: Final = 64  # of a round
 
 @dataclass(frozen=True)
 class PacedSettings(RolloutSettings):
-    """`plies_per_s` that a real worker of these settings makes, `plies` that its round has."""
+    """`plies_per_s` of a real worker with these settings, `plies` of its round."""
 
     plies_per_s: float = 1.0
     plies: int = 1
@@ -298,10 +289,10 @@ class _Stateless:
 
 
 class PacedStandIn(_Stateless):
-    """Hands on ready-made transitions as fast as a real worker plays them, one a ply, and sleeps
-    the rest of the time.
+    """A body in place of a `Rollout` that sends ready transitions at the rate of a real worker, one
+    a ply, and sleeps the rest of the time.
 
-    It may fall behind by one block. What a full ring or a late command takes from it beyond that is
+    It may fall behind by one block. Time beyond that which a full ring or a late command costs is
     lost, as it would be to a real worker.
     """
 
@@ -315,14 +306,14 @@ class PacedStandIn(_Stateless):
 
     def play_round(self, command: RoundCommand, sink: Sink) -> RoundReport:
         settings, begun = self._settings, time.perf_counter()
-        due, handed = begun, 0
-        while handed < settings.plies:
-            block = self._rows[: settings.plies - handed]
+        due, sent = begun, 0
+        while sent < settings.plies:
+            block = self._rows[: settings.plies - sent]
             due += len(block) / settings.plies_per_s
             time.sleep(max(0.0, due - time.perf_counter()))
             sink(block)
             due = max(due, time.perf_counter() - len(block) / settings.plies_per_s)
-            handed += len(block)
+            sent += len(block)
         results = np.zeros(command.episodes, result_dtype(self._num_players))
         return RoundReport(
             command.round, results, frozenset(), settings.plies, time.perf_counter() - begun
@@ -330,9 +321,7 @@ class PacedStandIn(_Stateless):
 
 
 class BarePasses(_Stateless):
-    """Makes forward passes and nothing else: what the cores give when nothing has to be
-    coordinated.
-    """
+    """A body that makes forward passes only: the speed of the cores without coordination."""
 
     def __init__(
         self, settings: RolloutSettings, weights: WeightSource, *, worker: int, incarnation: int
@@ -352,16 +341,14 @@ class BarePasses(_Stateless):
         )
 
 
-class Weighed(Rollout):
-    """A worker's body whose state is the memory that its process shares with no other."""
+class MemoryReporter(Rollout):
+    """A worker's body whose state is the private memory of its process."""
 
     def get_state(self) -> dict[str, Any]:
         return {"private_bytes": private_bytes()}
 
 
 def private_bytes(memory_use: Path = MEMORY_USE) -> int:
-    """Memory that would be free without this process, as Linux counts it: pages that no other
-    process maps.
-    """
+    """Memory that only this process maps, as Linux counts it."""
     lines = memory_use.read_text(encoding="utf-8").splitlines()
     return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Private_"))

@@ -1,4 +1,4 @@
-"""A worker's body: playing matches and making transitions of them; knows nothing of processes."""
+"""A worker's body: plays matches and makes transitions of them; without processes."""
 
 from sparring.rollout.collect import Collected, rollout_worker
 from sparring.rollout.rollout import Rollout, RolloutSettings

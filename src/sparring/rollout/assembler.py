@@ -1,7 +1,7 @@
-"""Decisions and rewards become transitions, for many matches at once.
+"""Transitions from decisions and rewards, for many matches at once.
 
-A *lane* is a sequence of decisions in which the next state is looked for: one per seat for
-`own_turn`, one for the whole match for `zero_sum`. A decision waits in its lane until `n_steps`
+A *lane* is the sequence of decisions in which the next state is found: one per seat for `own_turn`,
+one for the whole match for `zero_sum`. A decision waits in its lane until `n_steps`
 further decisions have been made there, or the match ends. While it waits, its R collects what its
 own seat is paid, discounted by gamma once per decision of the lane since it was made.
 
@@ -26,10 +26,10 @@ Bootstrap = Literal["own_turn", "zero_sum"]
 
 @njit(nogil=True)
 def _copy(source: Any, source_row: Any, target: Any, target_row: Any, begin: Any) -> None:
-    """`target[target_row, begin:] = source[source_row]`, for as many bytes as a row of `source`
-    has, all [rows, bytes].
+    """Copy a row: `target[target_row, begin:] = source[source_row]`, both [rows, bytes], for as
+    many bytes as a row of `source` has.
 
-    Unsigned indices cannot mean places counted from the end, which lets this become a plain move of
+    Unsigned indices are never counted from the end, so the compiler makes this a plain move of
     memory: ten times as fast as an assignment of slices, or as signed indices.
     """
     first, to, of = np.uint64(begin), np.uint64(target_row), np.uint64(source_row)
@@ -39,13 +39,14 @@ def _copy(source: Any, source_row: Any, target: Any, target_row: Any, begin: Any
 
 @njit(cache=True, nogil=True)
 def _decide(
-    waiting: Any, action_field: Any, R_field: Any, version_field: Any, seat_field: Any, learns_field: Any, head: Any, count: Any,
+    waiting: Any, action_field: Any, R_field: Any, version_field: Any, seat_field: Any,
+    learns_field: Any, head: Any, count: Any,
     out: Any, out_discount: Any, out_sign: Any, rows: Any,
     observation: Any, mask: Any, seat: Any, actions: Any, learns: Any,
     version: Any, own_turn: Any, powers: Any, offsets: Any,
 ) -> Any:  # fmt: skip
     """Enter each slot's decision into its lane; a decision that has waited for n_steps leaves with
-    this position as its next state.
+    this position as its next state. Return the number of completed rows.
     """
     _, lanes, n_steps = R_field.shape
     at_observation, at_mask, at_next, at_next_mask = offsets
@@ -83,10 +84,13 @@ def _decide(
 def _settle(
     waiting: Any, R_field: Any, seat_field: Any, learns_field: Any, head: Any, count: Any,
     out: Any, out_discount: Any, out_sign: Any, rows: Any,
-    observation: Any, mask: Any, seat: Any, actions: Any, rewards: Any, terminated: Any, truncated: Any,
+    observation: Any, mask: Any, seat: Any, actions: Any,
+    rewards: Any, terminated: Any, truncated: Any,
     own_turn: Any, powers: Any, offsets: Any,
 ) -> Any:  # fmt: skip
-    """Pay what the step paid to every waiting decision; at the end of a match, let them all leave."""
+    """Add what the step paid to every waiting decision; at the end of a match all of them leave.
+    Return the number of completed rows.
+    """
     _, lanes, n_steps = R_field.shape
     _, _, at_next, at_next_mask = offsets
     for e in range(actions.shape[0]):
@@ -121,7 +125,7 @@ def _settle(
 
 
 class TransitionAssembler:
-    """Makes the transitions of one batch of matches; `decide` before each step of the game,
+    """The transitions of one batch of matches: call `decide` before each step of the game and
     `settle` after it.
 
     Completed transitions gather in `rows` in the order (tick, env, seat, age), those of a tick that
@@ -171,38 +175,40 @@ class TransitionAssembler:
 
     @property
     def rows(self) -> NDArray[Any]:
-        """The completed transitions since the last `clear`; a view that the next `decide` writes
-        on.
+        """The completed transitions since the last `clear`; a view that the next `decide`
+        overwrites.
         """
         return self._out[: self._filled]
 
     def clear(self) -> None:
-        """Forget the completed transitions, which the caller has copied."""
+        """Drop the completed transitions, which the caller has copied."""
         self._filled = 0
 
     def decide(self, actions: NDArray[np.int64], learns: NDArray[np.bool_], version: int) -> None:
-        """Take in the decisions that the game is about to play: `actions` [n], `learns` [n, P]
-        whether a seat learns.
+        """Record the decisions that the game is about to play: `actions` [n]; `learns` [n, P] is
+        true for seats that learn.
         """
         self._filled = _decide(
-            self._waiting_bytes, self._action, self._R, self._version, self._seat, self._learns, self._head, self._count,
+            self._waiting_bytes, self._action, self._R, self._version, self._seat,
+            self._learns, self._head, self._count,
             self._out_bytes, self._out_discount, self._out_sign, self._filled,
             self._observation, self._mask, self._game.seat, actions, learns,
             version, self._own_turn, self._powers, self._offsets,
         )  # fmt: skip
 
     def settle(self, actions: NDArray[np.int64]) -> None:
-        """Take in what the step paid and which matches it ended."""
+        """Record what the step paid and which matches it ended."""
         game = self._game
         self._filled = _settle(
             self._waiting_bytes, self._R, self._seat, self._learns, self._head, self._count,
             self._out_bytes, self._out_discount, self._out_sign, self._filled,
-            self._observation, self._mask, game.seat, actions, game.rewards, game.terminated, game.truncated,
+            self._observation, self._mask, game.seat, actions,
+            game.rewards, game.terminated, game.truncated,
             self._own_turn, self._powers, self._offsets,
         )  # fmt: skip
 
     def get_state(self) -> StateTree:
-        """Copies of the decisions that still wait. Completed transitions have to be cleared before."""
+        """Copies of the decisions that still wait; completed transitions must have been cleared."""
         assert self._filled == 0
         return {
             "waiting": self._waiting.copy(),

@@ -1,5 +1,5 @@
-"""Which match each env is in: its key, who sits where, which seats learn, what each has been paid
-so far.
+"""The match that each env is in: its key, the players of its seats, the seats that learn, and what
+each has been paid so far.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from sparring.opponents.records import result_dtype
 
 LearnFrom = Literal["agent", "all"]
 
-_LARGEST: Final = np.float32(
-    np.finfo(np.float32).max / 2
-)  # the difference of two such sums is still a number
+# the difference of two such sums is still finite
+_LARGEST: Final = np.float32(np.finfo(np.float32).max / 2)
 
 
 @njit(cache=True, nogil=True)
@@ -35,7 +34,7 @@ def _seat(
     learns: Any,
     returns: Any,
 ) -> None:
-    """Seat the players of match `number[e]` in each of `slots`: by rotation the agent, elsewhere
+    """Seat the players of match `number[e]` in each of `slots`: the agent by rotation, elsewhere
     `ids[k]` for a draw in the k-th share.
     """
     seats = players.shape[1]
@@ -54,8 +53,8 @@ def _seat(
 
 @njit(cache=True, nogil=True)
 def _pay(returns: Any, rewards: Any, terminated: Any, truncated: Any, ended: Any) -> Any:
-    """Add `rewards` to `returns`, both [n, P], and fill `ended` with the slots whose matches are
-    over; their number.
+    """Add `rewards` to `returns`, both [n, P], fill `ended` with the slots whose matches are over,
+    and return their number.
     """
     count = 0
     for e in range(returns.shape[0]):
@@ -69,7 +68,7 @@ def _pay(returns: Any, rewards: Any, terminated: Any, truncated: Any, ended: Any
 
 @njit(cache=True, nogil=True)
 def _find_movers(players: Any, seat: Any, movers: Any) -> Any:
-    """Fill `movers` [n] with who is to move in each slot; whether it is the same one everywhere."""
+    """Fill `movers` [n] with the player to move in each slot; return whether all are the same."""
     alike = True
     for e in range(movers.shape[0]):
         movers[e] = players[e, seat[e]]
@@ -96,10 +95,10 @@ class MatchTable:
         self.keys = np.zeros(n, np.uint64)
         self.players = np.zeros((n, seats), np.int64)  # ids, AGENT for the newest weights
         self.learns = np.zeros((n, seats), np.bool_)
-        self.movers = np.zeros(n, np.int64)  # who is to move, after `find_movers`
+        self.movers = np.zeros(n, np.int64)  # the player to move, after `find_movers`
         self._returns = np.zeros((n, seats), np.float32)
         self._ended = np.zeros(n, np.int64)
-        self._no_draws_yet = np.zeros(n, np.int64)
+        self._zeros = np.zeros(n, np.int64)
         self._result_dtype = result_dtype(seats)
         self._plan: Plan | None = None
 
@@ -108,14 +107,13 @@ class MatchTable:
         if plan is not self._plan:
             self._plan = plan
             self._ids = np.array([opponent.id for opponent in plan.opponents], np.int64)
-            self._edges = np.cumsum(
-                plan.probabilities
-            )  # the upper ends of the players' shares of [0, 1)
+            # the upper ends of the players' shares of [0, 1)
+            self._edges = np.cumsum(plan.probabilities)
         self.number[slots] += 1
         keys = np.empty(len(slots), np.uint64)
         derive_keys(self._base, slots, self.number[slots], keys)
         self.keys[slots] = keys
-        draws = uniforms(keys, self._no_draws_yet[: len(slots)], PLAYERS, self.players.shape[1])
+        draws = uniforms(keys, self._zeros[: len(slots)], PLAYERS, self.players.shape[1])
         _seat(
             slots,
             draws,
@@ -130,14 +128,14 @@ class MatchTable:
         self._game.reset(slots, keys)
 
     def find_movers(self) -> bool:
-        """Note in `movers` who is to move in each slot; whether it is the same player everywhere."""
+        """Fill `movers` with the player to move in each slot; return whether all are the same."""
         return bool(_find_movers(self.players, self._game.seat, self.movers))
 
     def pay(self) -> NDArray[np.int64]:
-        """Add what the last step paid; the slots whose matches it ended, a view that the next call
-        writes on.
+        """Add what the last step paid; return the slots whose matches it ended, a view that the
+        next call overwrites.
 
-        Sums too large for float32 are cut, and the learner will complain of such rewards.
+        Sums too large for float32 are cut; the learner reports such rewards.
         """
         game = self._game
         return self._ended[

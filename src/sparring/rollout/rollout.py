@@ -1,5 +1,5 @@
-"""A worker's body: ticks over many envs until enough matches have finished. A plain object that
-knows nothing of processes.
+"""A worker's body: ticks over many envs until enough matches have finished. A plain object,
+without processes.
 
 One tick asks each acting player once, for all the envs in which it is to move, and then plays one
 ply everywhere.
@@ -26,7 +26,7 @@ from sparring.rollout.assembler import Bootstrap, TransitionAssembler
 from sparring.rollout.matches import LearnFrom, MatchTable
 from sparring.rollout.round import RoundCommand, RoundReport, WeightSource
 
-# the part of stream keys that tells the noise of noisy networks from other draws
+# part of the stream keys of noisy networks' noise
 _NOISE: Final = 0x4E4F_4953_4501
 
 Sink = Callable[[NDArray[Any]], None]
@@ -45,12 +45,12 @@ class RolloutSettings:
     learn_from: LearnFrom
     opponent_epsilon: float
     bfloat16: bool = False  # matrix products of the agent and of snapshots
-    block: int = 1024  # transitions handed on at a time
+    block: int = 1024  # transitions that go to the sink at a time
 
 
 class Rollout:
-    """Plays the agent against its opponents in `num_envs` matches at once and makes transitions of
-    it.
+    """Plays the agent against its opponents in `num_envs` matches at once, and makes transitions
+    of these matches.
     """
 
     def __init__(
@@ -78,15 +78,14 @@ class Rollout:
         )
         self._opponents: dict[int, Opponent] = {}
         self._players: dict[int, Player] = {AGENT: self._agent}
-        self._spare: list[
-            InferencePolicy
-        ] = []  # of snapshots that were forgotten: to make a network takes longer than to fill it
+        # of dropped snapshots: to make a network takes longer than to load its weights
+        self._spare: list[InferencePolicy] = []
         self._place = worker, incarnation
         self._surplus = 0
         self._begun = False
         self._uniforms = np.empty((settings.num_envs, 2))
         self._actions = np.empty(settings.num_envs, np.int64)
-        self._everywhere = np.arange(settings.num_envs, dtype=np.int64)
+        self._all_slots = np.arange(settings.num_envs, dtype=np.int64)
 
     def play_round(self, command: RoundCommand, sink: Sink) -> RoundReport:
         """Play until the quota is reached; completed transitions go to `sink` in blocks, each valid
@@ -97,12 +96,12 @@ class Rollout:
         started = time.perf_counter()
         self._agent.policy.load_vector(self._weights.published(command.weights_version))
         self._agent.epsilon = command.epsilon
-        self._meet(command.plan.opponents)
+        self._add_players(command.plan.opponents)
         noise = np.random.default_rng(
             stream_key(_NOISE, self._settings.seed, *self._place, command.round)
         )
         if not self._begun:
-            self._matches.begin(self._everywhere, command.plan)
+            self._matches.begin(self._all_slots, command.plan)
             self._begun = True
         results: list[NDArray[Any]] = [np.zeros(0, result_dtype(self._game.spec.num_players))]
         finished, ticks = self._surplus, 0
@@ -115,17 +114,17 @@ class Rollout:
                 self._matches.begin(ended, command.plan)
                 finished += len(ended)
             if self._assembler.filled >= self._assembler.block:
-                self._hand_on(sink)
-        self._hand_on(sink)
+                self._flush(sink)
+        self._flush(sink)
         self._surplus = finished - command.episodes
-        in_use = self._forget_idle()
+        in_use = self._drop_idle_players()
         seconds = time.perf_counter() - started
         return RoundReport(
             command.round, np.concatenate(results), in_use, ticks * self._settings.num_envs, seconds
         )
 
     def _tick(self, version: int) -> NDArray[np.int64]:
-        """One ply in every env; the slots whose matches ended."""
+        """Play one ply in every env; return the slots whose matches ended."""
         self._choose_actions()
         self._assembler.decide(self._actions, self._matches.learns, version)
         self._game.step(self._actions)
@@ -133,25 +132,25 @@ class Rollout:
         return self._matches.pay()
 
     def _choose_actions(self) -> None:
-        """Ask each player that is to move somewhere, once for all its slots."""
+        """Ask each player that is to move once, for all its slots."""
         game, movers = self._game, self._matches.movers
         fill_uniforms(self._matches.keys, game.plies, EXPLORATION, self._uniforms)
         if self._matches.find_movers():
             self._actions[:] = self._players[int(movers[0])].act(
-                game, self._everywhere, self._uniforms
+                game, self._all_slots, self._uniforms
             )
             return
         for player_id in np.unique(movers).tolist():
             slots = np.flatnonzero(movers == player_id)
             self._actions[slots] = self._players[player_id].act(game, slots, self._uniforms[slots])
 
-    def _hand_on(self, sink: Sink) -> None:
+    def _flush(self, sink: Sink) -> None:
         if self._assembler.filled:
             sink(self._assembler.rows)
             self._assembler.clear()
 
-    def _meet(self, opponents: Iterable[Opponent]) -> None:
-        """Get to know the players of a plan; a snapshot's weights are copied from its slot once."""
+    def _add_players(self, opponents: Iterable[Opponent]) -> None:
+        """Make the new players of a plan; a snapshot's weights are copied from its slot."""
         for opponent in opponents:
             if opponent.id in self._players:
                 continue
@@ -169,8 +168,8 @@ class Rollout:
                     opponent.name, policy, self._settings.opponent_epsilon
                 )
 
-    def _forget_idle(self) -> frozenset[int]:
-        """Drop the players that no match in progress has; the ids of the snapshots that remain."""
+    def _drop_idle_players(self) -> frozenset[int]:
+        """Drop the players without a match in progress; return the ids of the snapshots left."""
         playing = set(np.unique(self._matches.players).tolist())
         for player_id in [i for i in self._opponents if i not in playing]:
             del self._opponents[player_id]
@@ -180,7 +179,7 @@ class Rollout:
         return frozenset(i for i, opponent in self._opponents.items() if opponent.slot is not None)
 
     def get_state(self) -> dict[str, Any]:
-        """Everything that a Rollout of the same settings and worker needs to go on exactly from
+        """Everything that a Rollout of the same settings and worker needs to continue exactly from
         here, between rounds.
         """
         known = [{"id": o.id, "name": o.name, "slot": o.slot} for o in self._opponents.values()]
@@ -192,9 +191,9 @@ class Rollout:
         return {**state, "opponents": known, "surplus": self._surplus, "begun": self._begun}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` returned; snapshots are read from their slots anew."""
+        """Continue from what `get_state` returned; snapshots are read from their slots again."""
         self._game.set_state(state["game"])
         self._matches.set_state(state["matches"])
         self._assembler.set_state(state["assembler"])
         self._surplus, self._begun = state["surplus"], state["begun"]
-        self._meet(Opponent(**known) for known in state["opponents"])
+        self._add_players(Opponent(**known) for known in state["opponents"])

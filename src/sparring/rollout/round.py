@@ -1,4 +1,4 @@
-"""The words that the main process and a worker's body exchange once a round."""
+"""Messages that the main process and a worker's body exchange once a round."""
 
 from __future__ import annotations
 

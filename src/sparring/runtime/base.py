@@ -26,10 +26,10 @@ def _nothing_to_do() -> None:
 class Batch:
     """Rows and results of some workers' parts of a round, in order of the workers.
 
-    `blocks` are transitions, which may still lie in the workers' rings: `release` gives their room
-    back, and has to be called before the workers are asked for anything else. `results` are
-    finished matches as `result_dtype` rows; `in_use` by worker the snapshots that its matches in
-    progress keep as players.
+    `blocks` are transitions, which may still lie in the workers' rings: `release` frees them there,
+    and has to be called before any other method of the workers. `results` are finished matches as
+    `result_dtype` rows; `in_use` by worker the snapshots that its matches in progress keep as
+    players.
     """
 
     round: int
@@ -93,9 +93,7 @@ class Batch:
 
 
 class Workers(Protocol):
-    """N bodies of a worker, each of which plays the parts of rounds that it is given in their
-    order.
-    """
+    """N bodies of a worker, each of which plays the parts of rounds that it is given, in order."""
 
     weights: WeightStore
     replaced: int  # workers that failed and got a successor
@@ -111,12 +109,13 @@ class Workers(Protocol):
         """
 
     def finish_any(self) -> Batch:
-        """Wait for a part of any worker; of those that are there, the one of the earliest round.
+        """Wait for a part of any worker; of several, take the one of the earliest round.
+
         Raises as above.
         """
 
     def poll(self) -> None:
-        """Take in what workers have ready, without waiting; to be called now and then while a round
+        """Receive what workers have ready, without waiting; to be called now and then while a round
         is in flight.
         """
 

@@ -20,7 +20,7 @@ from sparring.runtime.weights import WeightStore
 
 
 class InlineWorkers:
-    """Plays each started part when it is asked to finish it, with the weights that its command
+    """Bodies that play a started part when it is to be finished, with the weights that its command
     names.
     """
 

@@ -29,13 +29,13 @@ _GUARD: Final = 'put the call that trains under: if __name__ == "__main__":'
 
 
 def found_in_main(policy: PolicySpec) -> str:
-    """Name of the game, else of the network, that lives in the main script; empty if neither does."""
+    """Name of the game, else of the network, that lives in the main script; "" if neither does."""
     names = (policy.game, policy.network.factory)
     return next((name.removeprefix(_MAIN) for name in names if name.startswith(_MAIN)), "")
 
 
 def check_main_module(policy: PolicySpec) -> None:
-    """Raise `ConfigurationError` if workers would need a main script that no new process can run."""
+    """Raise `ConfigurationError` if workers would need a main script that cannot be run again."""
     name, main = found_in_main(policy), sys.modules["__main__"]
     if name and not _can_be_run_again(main):
         where = (
@@ -56,14 +56,12 @@ def check_guard() -> None:
     main script is being run again.
     """
     current = process.current_process()
-    if not getattr(
-        current, "_inheriting", False
-    ):  # set by multiprocessing until the process has what it needs
+    # set by multiprocessing until the process has what it needs
+    if not getattr(current, "_inheriting", False):
         return
     if current.name.startswith(WORKER_NAME):
-        os._exit(
-            UNGUARDED
-        )  # nothing else may be heard of it, whatever the script does with exceptions: the main process tells
+        # Nothing is printed, whatever the script does with exceptions: the main process reports it.
+        os._exit(UNGUARDED)
     raise ConfigurationError(
         "training was started by a process that is itself being started", remedy=_GUARD
     )
@@ -73,8 +71,8 @@ def name_for_others(name: str) -> str:
     """Name, for another program in this directory, of a game of our main script: `pig:Pig` for
     `__main__:Pig` in pig.py.
 
-    The name stays as it is where the script cannot be imported from here, and where it is none of
-    the main script.
+    The name stays as it is where the script cannot be imported from here, and where the main script
+    does not define it.
     """
     main = sys.modules["__main__"]
     if not name.startswith(_MAIN) or not _can_be_run_again(main):
@@ -91,13 +89,16 @@ def name_for_others(name: str) -> str:
 
 def unguarded(policy: PolicySpec) -> ConfigurationError:
     """Error for a worker that ended with `UNGUARDED`."""
-    what = f"{found_in_main(policy)} lives in the main script, so every worker runs the script, and would train again"
+    what = (
+        f"{found_in_main(policy)} lives in the main script, so every worker runs the script, "
+        "and would train again"
+    )
     return ConfigurationError(what, remedy=_GUARD)
 
 
 @contextmanager
 def main_module_hidden(policy: PolicySpec) -> Iterator[None]:
-    """Start a process that does not import the caller's `__main__`, unless it has to."""
+    """Within the block, a new process does not import the caller's `__main__`, unless it has to."""
     main = sys.modules["__main__"]
     if not found_in_main(policy):
         sys.modules["__main__"] = types.ModuleType("__main__")

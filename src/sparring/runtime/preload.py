@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 
 from sparring.games import is_built_in, make
-from sparring.runtime.worker import PRELOAD_GAME  # and with it torch, Numba and the kernels
+from sparring.runtime.worker import PRELOAD_GAME  # imports torch, Numba and the kernels
 
 _game = os.environ.get(PRELOAD_GAME)
-if _game and is_built_in(_game):  # adapters and what users wrote are for the workers to import
+if _game and is_built_in(_game):  # workers import adapters and users' games themselves
     make(_game, 1)

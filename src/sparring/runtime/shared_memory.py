@@ -35,7 +35,8 @@ class SharedBlock:
         except OSError as error:
             os.close(descriptor)
             raise SparringError(
-                f"no shared memory: got {error.strerror}, expected {size / 2**20:.0f} MiB; use fewer workers"
+                f"no shared memory: got {error.strerror}, expected {size / 2**20:.0f} MiB; "
+                "use fewer workers"
             ) from None
         self._adopt(descriptor)
 
@@ -51,30 +52,27 @@ class SharedBlock:
             self._handle = None
 
     def __getstate__(self) -> tuple[int, Any]:
-        return self.size, reduction.DupFd(self._handle) if isinstance(
-            self._handle, int
-        ) else self._handle
+        is_file = isinstance(self._handle, int)
+        return self.size, reduction.DupFd(self._handle) if is_file else self._handle
 
     def __setstate__(self, state: tuple[int, Any]) -> None:
         self.size, handle = state
         self._adopt(handle.detach() if hasattr(handle, "detach") else handle)
 
 
-# The way of transitions from one worker to the main process: a ring in shared memory with one
-# writer and one reader.
-#
-# Rows are counted from the start of the worker. The writer says by a message on its pipe how many
-# it has written in all: when a round is over, or when it has to wait for room. The reader looks at
-# them in place and raises `_consumed`, the only word of the ring that it writes, when it needs them
-# no more. The message orders the writer's stores before the reader's loads.
-
-
 _HEADER_BYTES = 64
-_FULL_NAP = 0.0002  # seconds between two looks at a full ring
+_FULL_NAP = 0.0002  # seconds between two checks of a full ring
 
 
 class Ring:
-    """A view of `Ring.bytes_needed(...)` bytes of shared memory, for either side."""
+    """Transitions on their way from one worker to the main process: a ring in shared memory with
+    one writer and one reader. A view of `Ring.bytes_needed(...)` bytes, for either side.
+
+    Rows are counted from the start of the worker. The writer sends a message on its pipe with the
+    number that it has written in all: when a round is over, or when it has to wait for room. The
+    reader reads them in place and raises `_consumed`, the only word of the ring that it writes,
+    when it no longer needs them. The message orders the writer's stores before the reader's loads.
+    """
 
     def __init__(self, memory: NDArray[np.uint8], dtype: np.dtype[Any], capacity: int) -> None:
         self._consumed = memory[:8].view(np.uint64)
@@ -89,17 +87,17 @@ class Ring:
         return _HEADER_BYTES + capacity * dtype.itemsize
 
     def write(self, rows: NDArray[Any], is_full: Callable[[int], None]) -> None:
-        """Writer: append `rows` [m]; where there is no room, `is_full` gets the number of rows ever
-        written, and there is a wait.
+        """Writer: append `rows` [m]; where the ring is full, call `is_full` with the number of rows
+        ever written, and wait.
         """
         source = rows.view(self._bytes.dtype)
-        told = -1
+        reported = -1
         while len(source):
             room = self._capacity - (self.written - int(self._consumed[0]))
             if room == 0:
-                if told != self.written:
-                    told = self.written
-                    is_full(told)
+                if reported != self.written:
+                    reported = self.written
+                    is_full(reported)
                 time.sleep(_FULL_NAP)
                 continue
             begin = self.written % self._capacity

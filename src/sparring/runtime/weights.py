@@ -1,5 +1,5 @@
-"""Weights on their way out: a few slots for published versions, numbered slots for snapshots, in
-one buffer.
+"""Weights that workers read: a few slots for published versions and numbered slots for snapshots,
+in one buffer.
 
 Version v lies in slot v % num_versions. A part of a round works with the version that its command
 names; a version is published only when no part in flight names the one whose slot it takes, so a
@@ -15,7 +15,7 @@ _ALIGNMENT = 64
 
 
 class WeightStore:
-    """A view of `WeightStore.bytes_needed(...)` bytes; written by the main process alone."""
+    """A view of `WeightStore.bytes_needed(...)` bytes; the main process is the only writer."""
 
     def __init__(
         self, memory: NDArray[np.uint8], size: int, num_snapshots: int, num_versions: int

@@ -1,17 +1,18 @@
 """A worker process: a body, which is a Rollout, that takes commands from a pipe.
 
-    main -> worker   RoundCommand            play a round
-                     "get_state"             answer ("state", tree)
-                     ("set_state", tree)     answer ("restored", None)
-    worker -> main   ("full", written)       the ring is full of rows, so many ever written, and the worker waits for room
-                     ("report", (report, written))   a round is over; rows ever written to the ring
+    main -> worker   RoundCommand                     play a round
+                     "get_state"                      answer ("state", tree)
+                     ("set_state", tree)              answer ("restored", None)
+    worker -> main   ("full", written)                the ring is full; the worker waits for room
+                     ("report", (report, written))    a round is over
                      ("state", tree)
                      ("restored", None)
-                     ("error", exception)    the last message: a successor would meet it again, so the main process raises it
-                     ("failed", (cause, traceback))   the last message: a successor may fare better
+                     ("error", exception)             the last message: the main process raises it,
+                                                      since a successor would meet it again
+                     ("failed", (cause, traceback))   the last message: a successor may succeed
 
-Commands are taken in order. The end of the pipe ends the process, and so does the end of the main
-process, whatever ended it.
+`written` is the number of rows ever written to the ring. Commands are executed in order. The end of
+the pipe ends the process, and so does the end of the main process, whatever ended it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from sparring.rollout.round import RoundCommand, RoundReport
 from sparring.runtime.shared_memory import Ring, SharedBlock
 from sparring.runtime.weights import WeightStore
 
-# in the environment of a fork server: the game that it makes ready for its workers
+# environment variable of a fork server: the game that it prepares for its workers
 PRELOAD_GAME: Final = "SPARRING_PRELOAD_GAME"
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -51,7 +52,7 @@ class WorkerJob:
     """Arguments of a worker process."""
 
     settings: RolloutSettings
-    spec: GameSpec  # that the main process goes by
+    spec: GameSpec  # as the main process has it
     worker: int
     incarnation: int
     weights: SharedBlock
@@ -73,7 +74,7 @@ class Body(Protocol):
     def set_state(self, state: dict[str, Any]) -> None: ...
 
 
-class _MetAgainError(Exception):
+class _PermanentError(Exception):
     """Carries an error that a successor would meet again."""
 
     def __init__(self, error: SparringError) -> None:
@@ -83,10 +84,9 @@ class _MetAgainError(Exception):
 
 def worker_main(pipe: connection.Connection, job: WorkerJob) -> None:
     """The body of the process."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole process group; the main process decides
-    _die_with_parent()
+    # Ctrl-C reaches the whole process group; the main process decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     take_long_slices()
     torch.set_num_threads(1)
     try:
@@ -96,7 +96,7 @@ def worker_main(pipe: connection.Connection, job: WorkerJob) -> None:
     try:
         _serve(pipe, job, body)
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass  # the main process has hung up
+        pass  # the main process has closed the pipe
     except BaseException as error:
         _end(pipe, error)
 
@@ -108,23 +108,24 @@ def _begin(job: WorkerJob) -> Body:
         _check_spec(job, spec_of(job.settings.policy.game))
         return job.body(job.settings, store, worker=job.worker, incarnation=job.incarnation)
     except (ImportError, InputError) as error:
-        remedy = 'define games and networks at the top of a file that a new process can import, or use backend="inline"'
         what = (
-            f"worker {job.worker} cannot make what the main process could make: {error}; {remedy}"
+            f"worker {job.worker} cannot make what the main process could make: {error}; "
+            "define games and networks at the top of a file that a new process can import, "
+            'or use backend="inline"'
         )
-        raise _MetAgainError(ConfigurationError(what)) from error
+        raise _PermanentError(ConfigurationError(what)) from error
 
 
 def _check_spec(job: WorkerJob, ours: GameSpec) -> None:
-    """The game's file may have been edited since the main process imported it. Values are compared
-    as they are written.
+    """Compare the specs' values by their `repr`: the game's file may have been edited since the
+    main process imported it.
     """
     for name in (field.name for field in dataclasses.fields(GameSpec)):
         got, expected = repr(getattr(ours, name)), repr(getattr(job.spec, name))
         if got != expected:
             what = f"the game differs between the main process and worker {job.worker}"
             remedy = "the file was changed since it was imported: start Python anew"
-            raise _MetAgainError(
+            raise _PermanentError(
                 ConfigurationError(
                     what, got=f"{name} {got:.100}", expected=f"{expected:.100}", remedy=remedy
                 )
@@ -132,23 +133,20 @@ def _check_spec(job: WorkerJob, ours: GameSpec) -> None:
 
 
 def _end(pipe: connection.Connection, error: BaseException) -> NoReturn:
-    """Say the last word and end this process."""
-    met_again = (
-        error.error
-        if isinstance(error, _MetAgainError)
-        else error
-        if isinstance(error, GameFault)
-        else None
-    )
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the main process has hung up
-        pipe.send(
-            ("error", met_again) if met_again is not None else ("failed", _description(error))
-        )
+    """Send the last message and end this process."""
+    if isinstance(error, _PermanentError):
+        message: tuple[str, Any] = "error", error.error
+    elif isinstance(error, GameFault):
+        message = "error", error
+    else:
+        message = "failed", _description(error)
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the main process has ended
+        pipe.send(message)
     sys.exit(1)
 
 
 def _description(error: BaseException) -> tuple[str, str]:
-    """In one line what was raised and where, and the whole traceback."""
+    """One line with the exception and its place; and the whole traceback."""
     [*_, line] = traceback.format_exception_only(error)
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{os.path.basename(frame.filename)}, line {frame.lineno}, in {frame.name}"
@@ -167,18 +165,18 @@ def _serve(pipe: connection.Connection, job: WorkerJob, body: Body) -> None:
         elif command == "get_state":
             pipe.send(("state", body.get_state()))
         else:
-            _take_up(body, command[1])
+            _restore(body, command[1])
             pipe.send(("restored", None))
 
 
-def _take_up(body: Body, state: dict[str, Any]) -> None:
+def _restore(body: Body, state: dict[str, Any]) -> None:
     try:
         body.set_state(state)
     except SparringError as error:
-        raise _MetAgainError(error) from error
+        raise _PermanentError(error) from error
 
 
-def _die_with_parent() -> None:
+def end_with_parent() -> None:
     """Linux kills this process with the one that forked it; a thread watches the main process,
     which need not be the same.
     """
@@ -194,22 +192,18 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, name="watch-main-process", daemon=True).start()
 
 
-# How long the system lets a worker play before another one has its turn on the same CPU.
-
-
-_SLICE: Final = 0.02  # seconds; the system's own choice is some 0.003
+_SLICE: Final = 0.02  # seconds; the default of Linux is about 0.003
 _ATTRIBUTES: Final = struct.Struct("=IIQiIQQQ")  # struct sched_attr, its first version
 _SET: Final = {"x86_64": 314, "aarch64": 274}  # numbers of the system call sched_setattr
 _SCHED_OTHER: Final = 0
 
 
 def take_long_slices() -> None:
-    """Ask for long time slices, where Linux can be asked for them (6.12 and newer); elsewhere
-    nothing happens.
+    """Ask for long time slices, where Linux offers them (6.12 and newer); elsewhere do nothing.
 
-    A worker whose turn comes finds its network and matches gone from the caches. With more workers
-    than CPUs, 64 on two, that took a fifth of all the time. What wakes with a shorter slice, the
-    learner above all, still goes first.
+    When a worker gets a CPU back, its network and matches have left the caches. With more workers
+    than CPUs, 64 on two, that took a fifth of all the time. A process with a shorter slice that
+    wakes up, the learner above all, still goes first.
     """
     number = _SET.get(os.uname().machine) if sys.platform == "linux" else None
     if number is not None:
@@ -217,19 +211,17 @@ def take_long_slices() -> None:
         attributes = _ATTRIBUTES.pack(
             _ATTRIBUTES.size, _SCHED_OTHER, 0, nice, 0, int(1e9 * _SLICE), 0, 0
         )
-        ctypes.CDLL(None).syscall(
-            number, 0, attributes, 0
-        )  # where it is refused, all stays as it is
+        ctypes.CDLL(None).syscall(number, 0, attributes, 0)  # may be refused: nothing is lost
 
 
 @contextmanager
-def deaf_to_ctrl_c() -> Iterator[None]:
-    """Start a process that never hears SIGINT: Ctrl-C reaches the whole process group, and the main
-    process decides.
+def sigint_blocked() -> Iterator[None]:
+    """Start a process that never receives SIGINT: Ctrl-C reaches the whole process group, and the
+    main process decides.
 
-    A new process inherits what is blocked, so this holds while it still imports.
+    A new process inherits blocked signals, so this holds while it still imports.
     """
-    # multiprocessing would start it below, and unblock SIGINT for us
+    # multiprocessing would start it below, and unblock SIGINT in this process
     resource_tracker.ensure_running()
     blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

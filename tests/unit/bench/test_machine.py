@@ -58,7 +58,8 @@ def test_how_busy_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_memory_that_a_process_has_for_itself(tmp_path: Path) -> None:
     use = tmp_path / "smaps_rollup"
     use.write_text(
-        "5-7 ---p 0 0 0 [rollup]\nRss: 9000 kB\nShared_Clean: 80 kB\nPrivate_Clean: 4 kB\nPrivate_Dirty: 16 kB\nSwap: 0 kB\n"
+        "5-7 ---p 0 0 0 [rollup]\nRss: 9000 kB\nShared_Clean: 80 kB\n"
+        "Private_Clean: 4 kB\nPrivate_Dirty: 16 kB\nSwap: 0 kB\n"
     )
     assert private_bytes(use) == 20 * 1024
 

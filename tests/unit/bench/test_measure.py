@@ -48,26 +48,26 @@ def test_a_ratio_is_the_median_over_turns_and_not_the_ratio_of_medians() -> None
     one = case([80.0, 40.0, 90.0], "plies/s", limits=[100.0, 50.0, 60.0], floor=0.8)
     assert (one.rate, one.limit, one.spread, one.runs) == (80.0, 60.0, (40.0, 90.0), 3)
     assert one.ratio == 0.8  # of 0.8, 0.8 and 1.5; the medians would say 80 / 60
-    assert one.met
+    assert one.reached
 
 
 def test_where_less_is_better_the_ratio_is_turned_over() -> None:
     one = case([30.0, 20.0, 50.0], "us", limits=40.0, floor=1.0, less_is_better=True)
     assert (one.rate, one.limit, one.ratio) == (30.0, 40.0, 40.0 / 30.0)
-    assert one.met
-    assert not case([41.0], "us", limits=40.0, floor=1.0, less_is_better=True).met
+    assert one.reached
+    assert not case([41.0], "us", limits=40.0, floor=1.0, less_is_better=True).reached
 
 
 def test_a_cost_that_is_lost_in_the_noise_is_within_any_limit() -> None:
     one = case([-1.0, 0.0, 0.5], "us", limits=40.0, floor=1.0, less_is_better=True)
-    assert one.met
+    assert one.reached
     assert json.dumps(one.to_json(), allow_nan=False)
 
 
 def test_a_case_without_a_limit_only_informs() -> None:
     one = case([3.0, 1.0, 2.0], "plies/s")
     assert (one.limit, one.ratio, one.floor) == (None, None, None)
-    assert one.met
+    assert one.reached
 
 
 def test_turns_without_a_partner_are_a_mistake() -> None:
@@ -87,7 +87,8 @@ def test_json() -> None:
         also={"mode": "sync", "wait": 0.1239},
     )
     assert one.to_json() == {
-        "rate": 123457, "limit": 0.0001235, "ratio": 0.9877, "floor": 0.9, "unit": "plies/s", "spread": [1.235, 200000], "runs": 5,
+        "rate": 123457, "limit": 0.0001235, "ratio": 0.9877, "floor": 0.9,
+        "unit": "plies/s", "spread": [1.235, 200000], "runs": 5,
         "also": {"mode": "sync", "wait": 0.1239},
     }  # fmt: skip
     assert set(case([1.0], "s").to_json()) == {

@@ -18,7 +18,7 @@ def test_outside_a_checkout_the_part_is_left_out(
     monkeypatch.setattr(naive, "SCRIPT", tmp_path / "naive.py")
     said: list[str] = []
     assert naive.measure(Settings(note=said.append)) == {}
-    assert "left out" in said[0]
+    assert "skipped" in said[0]
 
 
 def test_both_are_measured_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,4 +87,4 @@ def test_a_script_that_fails_spoils_nothing_else(
     )
     said: list[str] = []
     assert naive.measure(Settings(note=said.append)) == {}
-    assert said == ["naive: left out: naive.py failed: ValueError: no room"]
+    assert said == ["naive: skipped: naive.py failed: ValueError: no room"]

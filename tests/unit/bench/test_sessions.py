@@ -1,4 +1,4 @@
-"""Slices of runs, with a clock that passes only in rounds: what is counted, and what is left out."""
+"""Slices of runs: which rounds are counted. The clock moves only within rounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sparring.bench import sessions
-from sparring.bench.sessions import LiveSession, _Watched
+from sparring.bench.sessions import LiveSession, _TimedWorkers
 
 
 class Run:
@@ -66,7 +66,7 @@ def test_a_slice_is_made_of_whole_rounds_and_leaves_out_those_that_settle(
 
 
 def test_even_the_shortest_slice_has_two_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first of them may have been played while the run stood still."""
+    """The first of them may have been played while the run was paused."""
     run = Run(monkeypatch)
     assert live(run).slice(0.01).plies == 2_000
     assert run.rounds_made == 4
@@ -81,7 +81,7 @@ def test_warming_up_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_replay_is_filled_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 250 ready-made transitions the last copy is cut."""
+    """With copies of 250 transitions, of which the last is cut."""
     lengths: list[int] = []
 
     class Filling:
@@ -99,7 +99,7 @@ def test_the_replay_is_filled_before(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lengths == [250, 250, 100]
 
 
-def test_what_the_learner_waits_for_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_that_the_learner_waits_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(monkeypatch)
 
     class Workers:
@@ -114,7 +114,7 @@ def test_what_the_learner_waits_for_is_timed(monkeypatch: pytest.MonkeyPatch) ->
             return SimpleNamespace(round=9, play_seconds=4.0)
 
     workers: Any = Workers()
-    watched = _Watched(workers)
+    watched = _TimedWorkers(workers)
     assert watched.finish_round().round == 7
     assert (watched.waited, watched.played) == (0.25, 2.0)
     assert watched.finish_any().round == 9

@@ -22,14 +22,15 @@ CASES = {
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0.00"), (4.214, "4.21"), (42.14, "42.1"), (812.4, "812"), (9527.3, "9,527"), (61_100.0, "61.1 k"), (999_949.0, "1000 k"),
-     (1.24e6, "1.24 M"), (1.73e8, "173 M"), (2.5e9, "2.50 G"), (None, "")],
+    [(0.0, "0.00"), (4.214, "4.21"), (42.14, "42.1"), (812.4, "812"), (9527.3, "9,527"),
+     (61_100.0, "61.1 k"), (999_949.0, "1000 k"), (1.24e6, "1.24 M"), (1.73e8, "173 M"),
+     (2.5e9, "2.50 G"), (None, "")],
 )  # fmt: skip
 def test_amounts(value: float | None, text: str) -> None:
     assert show.amount(value) == text
 
 
-def test_a_table_fits_into_80_columns_and_says_what_was_missed(
+def test_a_table_fits_into_80_columns_and_shows_which_floors_were_not_reached(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     show.print_part("workers", CASES)
@@ -52,20 +53,22 @@ def test_a_table_fits_into_80_columns_and_says_what_was_missed(
     assert "ludo_matches: mode async, worker wait 25.7%" in said
 
 
-def test_columns_that_nothing_stands_in_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_columns_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     show.print_part("games", {"connect_four_256": case([5e6, 6e6], "plies/s")})
     assert capsys.readouterr().out.split()[:4] == ["games", "rate", "spread", "unit"]
 
 
-def test_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_last_lines_name_the_floors_that_were_not_reached(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     show.print_floors({"workers": CASES, "games": {"a": Case(1.0, "plies/s", (1.0, 1.0), 1)}}, 61.2)
     assert capsys.readouterr().out.splitlines() == [
-        "2 of 3 floors reached, in 61 s",
-        "  missed: workers cores_two_to_one_bfloat16 (0.823 of 0.9)",
+        "2 of 3 floors (minimum ratios) reached; done in 61 s",
+        "  not reached: workers cores_two_to_one_bfloat16 (0.823 of 0.9)",
     ]
 
 
-def test_progress_is_told_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_shown_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     with show.progress() as say:
         say("actor: mlp")
     assert capsys.readouterr() == ("", "actor: mlp\n")

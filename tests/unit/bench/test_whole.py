@@ -56,7 +56,7 @@ def test_cases_of_a_workload(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cases["ludo_overlap_to_sync"].ratio == pytest.approx(1.6)  # of 1.6, 1.3 and 2.25
     assert cases["ludo_overlap"].also["learner_wait"] == 0.0
     assert cases["ludo_sync"].also["episodes_per_min"] == 1800.0
-    assert (cases["ludo_matches"].limit, cases["ludo_matches"].met) == (20_000.0, False)
+    assert (cases["ludo_matches"].limit, cases["ludo_matches"].reached) == (20_000.0, False)
     assert [name for name, one in cases.items() if one.floor is not None] == [
         "ludo_best",
         "ludo_overlap_to_sync",

@@ -181,7 +181,7 @@ def test_equals_the_reference(case: Case) -> None:
 
 @pytest.mark.parametrize("bootstrap", ["own_turn", "zero_sum"])
 def test_the_random_matches_have_everything_in_them(bootstrap: str) -> None:
-    """The test above would be worth little if, say, no match were ever cut while a decision waits."""
+    """Guards the test above: matches are, for example, cut while a decision waits."""
     case = Case(0, bootstrap, 2, n_steps=3, gamma=0.5, ticks=300)
     rows, matches = play(case)
     assert len(rows) > 100
@@ -234,8 +234,9 @@ class Script(Arrays):
 
 
 def script(
-    plies: list[tuple[int, tuple[float, ...]]], end: str = "terminated", seat_at_the_end: int = 0, *, bootstrap: str, n_steps: int = 1,
-    learns: tuple[bool, ...] | None = None,
+    plies: list[tuple[int, tuple[float, ...]]],
+    end: str = "terminated", seat_at_the_end: int = 0,
+    *, bootstrap: str, n_steps: int = 1, learns: tuple[bool, ...] | None = None,
 ) -> list[tuple[int, float, int, float, int]]:  # fmt: skip
     """(position, R, next position or 0, discount, sign) of every transition, with gamma 1/2."""
     game = Script(plies, end, seat_at_the_end)
@@ -266,22 +267,19 @@ WON = [
 
 
 def test_zero_sum_by_hand() -> None:
-    assert (
-        script(WON, bootstrap="zero_sum")
-        == [
-            (1, 0.0, 2, 0.5, -1),
-            (2, 0.0, 3, 0.5, -1),
-            (3, 0.0, 4, 0.5, -1),
-            (4, 0.0, 5, 0.5, -1),
-            (
-                5,
-                1.0,
-                0,
-                0.0,
-                1,
-            ),  # and none for the loser, whose last one looks at position 5 with the sign of the opponent
-        ]
-    )
+    assert script(WON, bootstrap="zero_sum") == [
+        (1, 0.0, 2, 0.5, -1),
+        (2, 0.0, 3, 0.5, -1),
+        (3, 0.0, 4, 0.5, -1),
+        (4, 0.0, 5, 0.5, -1),
+        (
+            5,
+            1.0,
+            0,
+            0.0,
+            1,
+        ),  # none for the loser: its last one bootstraps from position 5, the opponent's
+    ]
 
 
 def test_own_turn_by_hand() -> None:

@@ -76,7 +76,7 @@ def play(
 
 
 def same(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    """Equal in every field; what lies between the fields is of no meaning and not copied by NumPy."""
+    """Equal in every field; NumPy does not copy the bytes between fields, which mean nothing."""
     return len(one) == len(other) and all(
         np.array_equal(one[name], other[name]) for name in one.dtype.names or ()
     )
@@ -158,7 +158,7 @@ def test_the_surplus_counts_towards_the_next_quota(episodes: int) -> None:
 
 
 def test_a_round_ends_at_the_first_tick_that_fills_its_quota() -> None:
-    """Ten rounds of one match end where one round of ten does: nothing is played beyond the quota."""
+    """Ten rounds of one match end where one round of ten does: no tick is played beyond it."""
     settings = settings_for(num_envs=16)
     many, many_reports = play(
         start(settings), settings, *rounds(10, episodes=1, plan=SELF_PLAY, epsilon=1.0)

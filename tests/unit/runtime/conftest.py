@@ -1,5 +1,5 @@
-"""For tests that start other processes: one fork server with what workers need, no waiting for
-ever, and nobody left behind.
+"""For tests that start other processes: one fork server that has loaded what workers need, a limit
+on the time of each test, and a check that no process is left.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import NoReturn
 
 import pytest
 
-LONGEST = 600  # seconds, of one test: for those that hang, on a busy machine too
+LONGEST = 600  # seconds for one test: only a test that hangs takes so long
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _fork_server_with_our_preload() -> None:
-    """One fork server serves a whole pytest process, and has only what was asked for before its
-    first use.
+    """One fork server serves the whole pytest process; what it preloads is set before its first
+    use.
     """
     os.environ.setdefault("SPARRING_PRELOAD_GAME", "tic_tac_toe")
     multiprocessing.set_forkserver_preload(["sparring.runtime.preload"])
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting_for_ever() -> Iterator[None]:
-    """A worker that was forgotten is a test that fails, not one that hangs."""
+def _time_limit() -> Iterator[None]:
+    """A test that waits for ever fails instead of hanging."""
 
     def too_long(*_: object) -> NoReturn:
         raise TimeoutError(f"this test has taken {LONGEST} s")
@@ -46,7 +46,7 @@ def _no_process_is_left() -> Iterator[None]:
 
 @pytest.fixture
 def notes() -> list[str]:
-    """What workers have to tell the user, where `notify` appends to it."""
+    """Remarks for the user, where `notify` appends to it."""
     return []
 
 
@@ -55,4 +55,4 @@ def tiny_ring(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rings of one block: a worker cannot finish a round before the main process has read nearly
     all of it.
     """
-    monkeypatch.setattr("sparring.runtime.processes._MOST_RING_BYTES", 1_000)
+    monkeypatch.setattr("sparring.runtime.processes._MAX_RING_BYTES", 1_000)

@@ -1,5 +1,5 @@
-"""What workers say when they end by an error: faults of the game and what they cannot import end
-the run, all else is a failure.
+"""Last messages of workers: faults of the game and imports that fail end the run, other errors are
+failures of a worker, which is replaced.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ from sparring.games import GameSpec
 class Nine:
     "As tic-tac-toe on paper, and each match is broken off by an error before its ninth ply."
 
-    spec = GameSpec(num_players=2, num_actions=9, observation_shape=(2, 3, 3), observation_dtype="int8", max_plies=9, zero_sum=True)
+    spec = GameSpec(
+        num_players=2, num_actions=9, observation_shape=(2, 3, 3), observation_dtype="int8",
+        max_plies=9, zero_sum=True,
+    )
 
     def reset(self, rng):
         self.free, self.seat = np.ones(9, bool), 0
@@ -96,14 +99,14 @@ def test_a_game_fault_ends_the_run_as_it_does_inline(
     assert workers.replaced == 0
 
 
-def test_a_fault_is_heard_while_the_learner_is_at_work(nine: PolicySpec) -> None:
+def test_a_fault_is_raised_while_the_learner_is_at_work(nine: PolicySpec) -> None:
     with process_workers(1, policy=nine) as workers:
         start_round(workers, [command(0)])
         with pytest.raises(GameFault):
             poll_for_ever(workers)
 
 
-def test_a_fault_while_a_state_is_taken_up(nine: PolicySpec) -> None:
+def test_a_fault_while_a_state_is_restored(nine: PolicySpec) -> None:
     """The matches of a state are played again, with a game that has changed since."""
     source = Path(sys.path[0]) / "nine.py"
     source.write_text(
@@ -123,8 +126,8 @@ def test_a_fault_while_a_state_is_taken_up(nine: PolicySpec) -> None:
         workers.set_state(state)
 
 
-def test_a_state_that_does_not_fit_is_told_as_inline_tells_it(notes: list[str]) -> None:
-    """Of more matches than there are slots, or met by a player that nobody knows."""
+def test_a_state_that_does_not_fit_is_the_same_error_as_inline(notes: list[str]) -> None:
+    """A state of more matches than there are slots, or with an unknown player."""
     with inline_workers() as inline:
         play(inline, 2)
         state = inline.get_state()
@@ -145,7 +148,7 @@ def test_a_state_that_does_not_fit_is_told_as_inline_tells_it(notes: list[str]) 
     assert notes == [], "no successor is tried"
 
 
-def test_a_successor_takes_up_the_state_that_the_dead_one_did_not(notes: list[str]) -> None:
+def test_a_successor_restores_the_state_that_its_predecessor_did_not(notes: list[str]) -> None:
     with inline_workers() as inline:
         play(inline, 2)
         state = inline.get_state()
@@ -176,7 +179,7 @@ def test_a_file_that_was_edited_since_the_main_process_imported_it(
 
 
 @pytest.mark.parametrize("missing", ["module", "class"])
-def test_what_only_the_main_process_has(
+def test_a_game_that_only_the_main_process_has(
     missing: str, nine: PolicySpec, notes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A module that was made by hand, or a class that was added to one."""
@@ -201,20 +204,21 @@ def test_what_only_the_main_process_has(
     assert notes == []
 
 
-def test_a_failure_tells_its_place(notes: list[str]) -> None:
+def test_the_error_names_the_place_of_a_failure(notes: list[str]) -> None:
     nobody = Plan((Opponent(AGENT, AGENT_NAME), Opponent(5, "nobody")), (0.5, 0.5))
     with process_workers(1, notify=notes.append) as workers, pytest.raises(WorkerError) as caught:
         play(workers, plan=nobody)
     assert len(notes) == 3
     [line] = str(caught.value).splitlines()
     assert line.startswith(
-        "worker 0 failed 3 times without finishing a round; the last time: sparring.errors.ConfigurationError: unknown"
+        "worker 0 failed 3 times without finishing a round; "
+        "the last time: sparring.errors.ConfigurationError: unknown"
     )
     assert ".py, line " in line
     assert line.endswith(")"), "where it was raised"
 
 
-def test_killed_again_and_again(notes: list[str]) -> None:
+def test_the_third_kill_in_a_row_ends_the_run(notes: list[str]) -> None:
     with process_workers(1, notify=notes.append) as workers:
         for failures in range(2):
             process_of(0).kill()
@@ -225,12 +229,13 @@ def test_killed_again_and_again(notes: list[str]) -> None:
             poll_for_ever(workers)
     assert str(caught.value) == (
         "worker 0 failed 3 times without finishing a round; the last time: ended by signal 9; "
-        "the system ends processes so when memory runs out: lower num_workers or num_envs_per_worker"
+        "the system kills processes when memory runs out: "
+        "lower num_workers or num_envs_per_worker"
     )
     assert len(notes) == 3
 
 
-def test_what_a_game_module_does_to_its_process(nine: PolicySpec, notes: list[str]) -> None:
+def test_a_game_module_that_ends_its_process(nine: PolicySpec, notes: list[str]) -> None:
     """An exit in the middle of the import is a failure like any other."""
     spec_of("nine:Nine")  # imports it here
     (Path(sys.path[0]) / "nine.py").write_text("import sys\nsys.exit('not today')\n")

@@ -64,7 +64,10 @@ def test_a_main_module_that_no_worker_can_run(
     monkeypatch.setitem(sys.modules, "__main__", main_module(file, spec))
     with pytest.raises(
         ConfigurationError,
-        match=rf"cannot import {re.escape(found_in_main(policy))}: got {where}, .*; put it in a file",
+        match=(
+            rf"cannot import {re.escape(found_in_main(policy))}: got {where}, .*; "
+            "put it in a file"
+        ),
     ):
         check_main_module(policy)
     check_main_module(ELSEWHERE)
@@ -80,7 +83,7 @@ def test_a_main_module_that_workers_can_run(
         check_main_module(GAME)
 
 
-def test_it_is_hidden_unless_something_lives_there() -> None:
+def test_the_main_module_is_hidden_unless_game_or_network_is_defined_there() -> None:
     main = sys.modules["__main__"]
     with main_module_hidden(ELSEWHERE):
         assert not hasattr(sys.modules["__main__"], "__file__")
@@ -99,12 +102,14 @@ def test_training_within_a_process_that_is_starting(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
     with pytest.raises(
         ConfigurationError,
-        match="by a process that is itself being started; put the call that trains under: if __name__",
+        match=(
+            "by a process that is itself being started; put the call that trains under: if __name__"
+        ),
     ):
         check_guard()
 
 
-def test_the_missing_guard_is_told_in_one_line() -> None:
+def test_a_missing_guard_is_one_line() -> None:
     said = str(unguarded(GAME))
     assert said.startswith("Pig(sides=8) lives in the main script, so every worker runs the script")
     assert said.endswith('put the call that trains under: if __name__ == "__main__":')

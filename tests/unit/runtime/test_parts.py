@@ -1,5 +1,5 @@
-"""Parts of workers that run freely: which comes first, what their rows go through until they are
-released, and who plays them anew.
+"""Parts of workers that run freely: their order, their rows until they are released, and parts of
+workers that die.
 """
 
 from __future__ import annotations
@@ -32,43 +32,43 @@ LONG = 300  # matches: far more transitions than a ring of a few matches holds
 
 
 def finished(workers: ProcessWorkers) -> list[int]:
-    """How many parts of each worker are there to be taken."""
+    """The number of finished parts of each worker."""
     workers.poll()
     return [len(handle.finished) for handle in workers._handles]
 
 
-def taken(workers: Workers, count: int) -> Iterator[Batch]:
-    """So many parts, each released after a look at it."""
+def received(workers: Workers, count: int) -> Iterator[Batch]:
+    """So many parts, each released before the next."""
     for _ in range(count):
         batch = workers.finish_any()
         yield batch
         batch.release()
 
 
-# ---- which comes first
+# Which comes first.
 
 
 @pytest.mark.parametrize("workers_of", [process_workers, inline_workers])
 def test_the_part_of_the_earliest_round_comes_first(workers_of: Any) -> None:
-    """Whoever played it; the workers' second parts are there as well."""
+    """Whichever worker played it; all second parts are ready as well."""
     with workers_of(3) as workers:
         for number, worker in enumerate((2, 0, 1, 1, 2, 0)):
             workers.start(worker, command(number))
         if isinstance(workers, ProcessWorkers):
             wait_until(lambda: finished(workers) == [2, 2, 2])
-        got = [(batch.round, *batch.in_use) for batch in taken(workers, 6)]
+        got = [(batch.round, *batch.in_use) for batch in received(workers, 6)]
     assert got == [(0, 2), (1, 0), (2, 1), (3, 1), (4, 2), (5, 0)]
 
 
-def test_nobody_waits_for_one_that_is_slow() -> None:
+def test_a_slow_worker_does_not_delay_the_others() -> None:
     with process_workers() as workers:
         os.kill(process_of(0).pid, signal.SIGSTOP)
         workers.start(0, command(0))
         for number in (1, 2):
             workers.start(1, command(number))
-        assert [batch.round for batch in taken(workers, 2)] == [1, 2]
+        assert [batch.round for batch in received(workers, 2)] == [1, 2]
         os.kill(process_of(0).pid, signal.SIGCONT)
-        assert [batch.round for batch in taken(workers, 1)] == [0]
+        assert [batch.round for batch in received(workers, 1)] == [0]
 
 
 def test_parts_are_those_of_inline() -> None:
@@ -83,7 +83,7 @@ def test_parts_are_those_of_inline() -> None:
             for number, order in enumerate(orders):
                 both.start(number % 2, order)
         wait_until(lambda: finished(workers) == [2, 2])
-        for batch, wanted in zip(taken(workers, 4), taken(inline, 4), strict=True):
+        for batch, wanted in zip(received(workers, 4), received(inline, 4), strict=True):
             assert_same_batch(batch, wanted)
             assert len(batch.results) > 0
 
@@ -104,39 +104,38 @@ def test_commands_may_name_any_version_that_is_published() -> None:
     assert played == [5, 5, 6, 6], "the last decisions of matches that an earlier part began"
 
 
-def test_a_worker_that_hangs_is_told_of_though_another_is_never_waited_for(
+def test_there_is_a_warning_of_a_hung_worker_while_another_always_has_parts_ready(
     notes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with process_workers(notify=notes.append) as workers:
         for worker in (0, 1):
             workers.start(worker, command(worker))
-        for batch in taken(workers, 2):
+        for batch in received(workers, 2):
             assert batch.results.size
-        monkeypatch.setattr(
-            "sparring.runtime.processes._SILENCE", 0.3
-        )  # only now: to start may take longer
+        # only now: to start may take longer
+        monkeypatch.setattr("sparring.runtime.processes._SILENCE", 0.3)
         os.kill(process_of(0).pid, signal.SIGSTOP)
         workers.start(0, command(2))
         number = 3
         while not notes:
             workers.start(1, command(number))
             wait_until(lambda: finished(workers)[1] == 1)
-            assert [batch.round for batch in taken(workers, 1)] == [number]
+            assert [batch.round for batch in received(workers, 1)] == [number]
             number += 1
         os.kill(process_of(0).pid, signal.SIGCONT)
-        assert [batch.round for batch in taken(workers, 1)] == [2]
+        assert [batch.round for batch in received(workers, 1)] == [2]
     assert notes[0].startswith("worker 0 has sent nothing for 0 s")
 
 
-# ---- rows until they are released
+# Rows until they are released.
 
 
-def test_rows_are_looked_at_in_the_ring_and_their_room_is_given_back(
+def test_rows_are_read_in_the_ring_and_freed_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Twenty parts go through a ring that holds one or two of them, and nothing is ever copied."""
+    """Twenty parts go through a ring that holds one or two of them, and no row is ever copied."""
     monkeypatch.setattr(
-        "sparring.runtime.processes._copies", lambda blocks: pytest.fail("rows were copied")
+        "sparring.runtime.handle.copies", lambda blocks: pytest.fail("rows were copied")
     )
     orders = [command(number) for number in range(20)]
     wanted = expected([0] * 20, orders)
@@ -149,7 +148,7 @@ def test_rows_are_looked_at_in_the_ring_and_their_room_is_given_back(
             )
             assert_part(batch, [wanted[number]])
             batch.release()
-    assert sum(len(rows) for rows, _ in wanted) > 5 * 280, "the ring was gone through several times"
+    assert sum(len(rows) for rows, _ in wanted) > 5 * 280, "the ring was filled several times"
 
 
 def test_a_batch_that_is_kept_needs_no_ring() -> None:
@@ -165,7 +164,7 @@ def test_a_batch_that_is_kept_needs_no_ring() -> None:
             )
             assert int(workers._handles[0].ring._consumed[0]) == sum(
                 batch.transitions for batch in kept
-            ), "their room was given back"
+            ), "they are freed in the ring"
         for batch, part in zip(kept, wanted, strict=True):
             assert_part(batch, [part])
             assert_part(Batch.from_state(batch.get_state()), [part])
@@ -192,12 +191,12 @@ def assert_left_the_ring(workers: ProcessWorkers) -> None:
 
 
 def assert_two(workers: ProcessWorkers, incarnations: Sequence[int], orders: Sequence[Any]) -> None:
-    for batch, part in zip(taken(workers, 2), expected(incarnations, orders), strict=True):
+    for batch, part in zip(received(workers, 2), expected(incarnations, orders), strict=True):
         assert_part(batch, [part])
 
 
 def test_a_finished_part_stays_as_it_is_while_its_worker_fills_the_ring() -> None:
-    """It is not taken before the ring was gone through many times."""
+    """It is received after the ring was filled many times."""
     orders = [command(0, episodes=5), command(1, episodes=LONG)]
     with process_workers(1, episodes=5) as workers:
         start_first(workers, orders[0])
@@ -206,9 +205,9 @@ def test_a_finished_part_stays_as_it_is_while_its_worker_fills_the_ring() -> Non
         assert_two(workers, [0, 0], orders)
 
 
-def test_a_part_that_was_taken_halfway() -> None:
-    """The first leaves the ring; the second lies partly in copies, partly in the ring, whose room
-    it still has.
+def test_a_part_that_lies_partly_in_copies_and_partly_in_the_ring() -> None:
+    """The first part leaves the ring; the second lies partly in copies, partly in the ring, where
+    it is not overwritten.
     """
     orders = [command(0, episodes=5), command(1, episodes=LONG), command(2, episodes=5)]
     wanted = expected([0] * 3, orders)
@@ -217,16 +216,15 @@ def test_a_part_that_was_taken_halfway() -> None:
         workers.start(0, orders[1])
         wait_for_a_full_ring(workers)
         assert_left_the_ring(workers)
-        for batch in taken(workers, 1):
+        for batch in received(workers, 1):
             assert_part(batch, [wanted[0]])
         workers.start(0, orders[2])
         wait_until(lambda: finished(workers) == [2])
-        for batch, part in zip(taken(workers, 2), wanted[1:], strict=True):
+        for batch, part in zip(received(workers, 2), wanted[1:], strict=True):
             assert_part(batch, [part])
 
 
-def test_what_was_taken_out_of_the_ring_outlives_the_next_parts() -> None:
-    """Copies are nobody else's."""
+def test_rows_that_were_copied_out_of_the_ring_outlive_the_next_parts() -> None:
     orders = [command(0, episodes=5), command(1, episodes=LONG)]
     with process_workers(1, episodes=5) as workers:
         start_first(workers, orders[0])
@@ -239,11 +237,11 @@ def test_what_was_taken_out_of_the_ring_outlives_the_next_parts() -> None:
         assert_same_rows(rows_of(first), before)
 
 
-# ---- a worker that dies
+# A worker that dies.
 
 
 def test_a_finished_part_outlives_its_worker_and_the_ring_of_its_successor() -> None:
-    """Its rows lie in the dead one's ring, while the successor goes through its own many times."""
+    """Its rows lie in the ring of the dead worker, while the successor fills its own many times."""
     orders = [command(0, episodes=5), command(1, episodes=LONG)]
     with process_workers(1, episodes=5) as workers:
         start_first(workers, orders[0])
@@ -270,8 +268,8 @@ def test_a_finished_part_that_had_left_the_ring_of_a_worker_that_dies() -> None:
 
 
 def test_a_finished_part_in_the_ring_of_a_worker_that_dies(notes: list[str]) -> None:
-    """It is not played anew; the successor has a ring of its own, and the room of the old one is
-    given back to nobody.
+    """It is not played again; the successor has a ring of its own, and the old one is no longer
+    used.
     """
     orders = [command(number) for number in range(4)]
     with process_workers(1, notify=notes.append) as workers:
@@ -282,14 +280,14 @@ def test_a_finished_part_in_the_ring_of_a_worker_that_dies(notes: list[str]) -> 
         workers.start(0, orders[1])
         for number in range(4):
             assert workers.replaced == 1
-            for batch in taken(workers, 1):
+            for batch in received(workers, 1):
                 assert_part(batch, [parts[number]])
             if number < 2:
                 workers.start(0, orders[number + 2])
 
 
-def test_the_parts_of_a_dead_worker_are_played_anew_by_its_successor(notes: list[str]) -> None:
-    """Both that it had, in their order, and nobody else's."""
+def test_the_parts_of_a_dead_worker_are_played_again_by_its_successor(notes: list[str]) -> None:
+    """Both that it had, in their order, and no others."""
     orders = {0: [command(0), command(2)], 1: [command(1), command(3, plan=SELF)]}
     with process_workers(notify=notes.append) as workers:
         process_of(1).kill()
@@ -297,7 +295,7 @@ def test_the_parts_of_a_dead_worker_are_played_anew_by_its_successor(notes: list
         for number in range(4):
             workers.start(number % 2, orders[number % 2][number // 2])
         parts = {0: expected([0, 0], orders[0], worker=0), 1: expected([1, 1], orders[1], worker=1)}
-        for batch in taken(workers, 4):
+        for batch in received(workers, 4):
             [worker] = batch.in_use
             assert_part(batch, [parts[worker].pop(0)], first=worker)
     assert parts == {0: [], 1: []}

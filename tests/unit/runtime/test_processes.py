@@ -1,5 +1,5 @@
-"""Workers as processes: the same batches as inline, whatever happens to a worker on the way, and
-nothing left behind.
+"""Workers as processes: the same batches as inline, whatever happens to a worker, and no process or
+memory left behind.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ LONG = 1_000  # matches: far more transitions than a tiny ring holds
 START_METHODS = pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
 
 
-# ---- the same as inline
+# The same as inline.
 
 
 @START_METHODS
@@ -68,7 +68,7 @@ def test_batches_and_states_equal_those_of_inline(start_method: str) -> None:
         assert_same_tree(workers.get_state(), inline.get_state())
 
 
-def test_a_state_is_taken_up() -> None:
+def test_a_state_is_restored() -> None:
     rounds = [command(0), command(1)]
     with inline_workers() as inline:
         start_round(inline, [rounds[0]] * 2)
@@ -100,7 +100,7 @@ def test_the_ring_holds_a_whole_round_where_that_is_affordable() -> None:
     assert ring_rows(dataclasses.replace(settings, num_envs=10**6), 10**6) * 80 < 2**27
 
 
-# ---- a worker that dies
+# A worker that dies.
 
 
 def test_killed_while_starting(notes: list[str]) -> None:
@@ -113,19 +113,24 @@ def test_killed_while_starting(notes: list[str]) -> None:
     assert notes == ["worker 1 failed and is replaced: ended by signal 9"]
 
 
-def test_a_worker_that_says_nothing_is_told_of(
+def test_there_is_a_warning_of_a_silent_worker(
     notes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with process_workers(1, notify=notes.append) as workers:
         start_round(workers, [command(0)])
         workers.finish_round()
         assert notes == []
-        monkeypatch.setattr(
-            "sparring.runtime.processes._SILENCE", 0.3
-        )  # only now: to start may take longer
-        os.kill(process_of(0).pid, signal.SIGSTOP)
+        # only now: to start may take longer
+        monkeypatch.setattr("sparring.runtime.processes._SILENCE", 0.3)
+        victim = process_of(0).pid
+        os.kill(victim, signal.SIGSTOP)
         start_round(workers, [command(1)])
-        threading.Timer(1.0, os.kill, (process_of(0).pid, signal.SIGCONT)).start()
+
+        def go_on() -> None:
+            wait_until(lambda: bool(notes))
+            os.kill(victim, signal.SIGCONT)
+
+        threading.Thread(target=go_on, daemon=True).start()
         workers.finish_round()
     assert (
         notes[0] == "worker 0 has sent nothing for 0 s: slow matches, or a step that never returns"
@@ -138,7 +143,7 @@ def test_killed_while_busy(notes: list[str]) -> None:
     with process_workers(1, notify=notes.append) as workers:
         start_round(workers, [order])
         while not workers._handles[0].copied:
-            workers._take_in(timeout=0.1)
+            workers._serve_ready(timeout=0.1)
         process_of(0).kill()
         batch = workers.finish_round()
         assert workers.replaced == 1, "it was killed before it had finished"
@@ -160,7 +165,7 @@ def test_killed_while_the_next_round_is_in_flight(notes: list[str]) -> None:
         assert workers.replaced == 1
 
 
-def test_both_rounds_in_flight_are_played_anew() -> None:
+def test_both_rounds_in_flight_are_played_again() -> None:
     first, second = command(0), command(1, plan=SELF)
     with process_workers(1) as workers:
         process_of(0).kill()
@@ -211,9 +216,8 @@ def test_killed_when_its_state_is_wanted(noticed: bool, notes: list[str]) -> Non
         expected([1], [command(1)], worker=1)[0],
     ]
     assert_part(batch, wanted)
-    with (
-        process_workers() as workers
-    ):  # a successor is taken up as such: its streams are named by the incarnation
+    # A successor is restored as such: the incarnation names its streams.
+    with process_workers() as workers:
         workers.set_state(state)
         start_round(workers, [command(1)] * 2)
         assert_part(workers.finish_round(), wanted)
@@ -228,10 +232,10 @@ def test_failures_count_from_the_last_finished_round(notes: list[str]) -> None:
         assert workers.replaced == 4
 
 
-# ---- a worker that raises
+# A worker that raises.
 
 
-def test_its_traceback_is_shown_and_in_the_end_its_cause(notes: list[str]) -> None:
+def test_the_traceback_of_a_worker_is_shown_and_in_the_end_its_cause(notes: list[str]) -> None:
     nobody = Plan((Opponent(AGENT, AGENT_NAME), Opponent(5, "nobody")), (0.5, 0.5))
     with process_workers(notify=notes.append) as workers:
         start_round(workers, [command(0), command(0, plan=nobody)])
@@ -245,11 +249,12 @@ def test_its_traceback_is_shown_and_in_the_end_its_cause(notes: list[str]) -> No
         assert "unknown opponent: got nobody" in note
     [line] = str(caught.value).splitlines()
     assert line.startswith(
-        "worker 1 failed 3 times without finishing a round; the last time: sparring.errors.ConfigurationError: unknown"
+        "worker 1 failed 3 times without finishing a round; "
+        "the last time: sparring.errors.ConfigurationError: unknown"
     )
 
 
-def test_one_that_cannot_even_start(notes: list[str]) -> None:
+def test_a_worker_that_cannot_start_ends_the_run(notes: list[str]) -> None:
     policy = PolicySpec(POLICY.game, NetworkSpec("nonsense"))
     with process_workers(1, notify=notes.append, policy=policy) as workers:
         start_round(workers, [command(0)])
@@ -258,7 +263,7 @@ def test_one_that_cannot_even_start(notes: list[str]) -> None:
     assert notes == [], "no successor is tried"
 
 
-# ---- leaving
+# Leaving.
 
 
 @pytest.mark.parametrize("doing", ["starting", "idle", "busy", "stopped", "raising"])
@@ -315,7 +320,7 @@ def test_a_start_that_fails_stops_those_that_run(monkeypatch: pytest.MonkeyPatch
     assert not calls[0].is_alive()
 
 
-# ---- the end of the main process
+# The end of the main process.
 
 MAIN = """
 import sys, time
@@ -355,7 +360,7 @@ def test_workers_end_with_a_killed_main_process(start_method: str, doing: str) -
     assert not [name for name in os.listdir("/dev/shm") if "sparring" in name]
 
 
-# ---- starting
+# Starting.
 
 PRELOADED = """
 import multiprocessing, sys
@@ -374,8 +379,8 @@ with process_workers(1):
 WHAT_IS_LOADED = """
 import sys
 def tell(pipe):
-    pipe.send([name for name in sys.modules if name in ("torch", "numba", "sparring.games.connect_four", "sparring.games.tic_tac_toe")
-               or name.startswith("sparring_driver_")])
+    names = "torch", "numba", "sparring.games.connect_four", "sparring.games.tic_tac_toe"
+    pipe.send([n for n in sys.modules if n in names or n.startswith("sparring_driver_")])
 """
 
 
@@ -398,7 +403,7 @@ def test_the_fork_server_has_the_game_loaded(tmp_path: Path) -> None:
     )
 
 
-def test_ctrl_c_never_reaches_a_worker(notes: list[str]) -> None:
+def test_ctrl_c_does_not_end_a_worker(notes: list[str]) -> None:
     with process_workers(1, start_method="spawn", notify=notes.append) as workers:
         os.kill(process_of(0).pid, signal.SIGINT)  # while it still imports
         start_round(workers, [command(0)])
@@ -412,12 +417,12 @@ def test_ctrl_c_never_reaches_a_worker(notes: list[str]) -> None:
     )
 
 
-def test_default_is_what_the_system_has() -> None:
+def test_the_default_start_method_is_forkserver_where_the_system_has_it() -> None:
     assert default_start_method() == "forkserver"
 
 
-def test_plan_with_a_snapshot_was_really_met() -> None:
-    """Guards the fixtures above: all their players take part, so that equal batches mean something."""
+def test_a_plan_with_a_snapshot_is_really_played() -> None:
+    """Guards the tests above: all players of the plan take part."""
     [(rows, report)] = expected([0], [command(0, episodes=60)])
     assert {1, 1_007} <= set(report.results["players"].ravel())
     assert len(rows) > 100

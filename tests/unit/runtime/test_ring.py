@@ -61,7 +61,7 @@ def wait_for(told: list[int], number: int) -> None:
     sizes=st.lists(st.integers(0, 100), max_size=12),
     kept=st.lists(st.integers(0, 40), min_size=1, max_size=5),
 )
-def test_everything_written_is_seen_once_and_in_order(
+def test_all_rows_are_read_once_and_in_order(
     capacity: int, sizes: list[int], kept: list[int]
 ) -> None:
     """Of what is there, the reader keeps some rows where they are each time, as one does who has
@@ -114,7 +114,7 @@ def test_wraps_around_in_two_pieces() -> None:
     assert [len(piece) for piece in reader.rows(5, 7)] == [2], "from the edge"
 
 
-def test_a_full_ring_is_seen_whole_wherever_it_begins() -> None:
+def test_a_full_ring_is_read_completely_wherever_it_begins() -> None:
     for before in range(6):
         writer, reader = ring_pair(5)
         writer.write(rows(0, before), lambda written, free=reader.free: free(written))
@@ -125,7 +125,7 @@ def test_a_full_ring_is_seen_whole_wherever_it_begins() -> None:
         assert_rows(pieces, before, 5)
 
 
-def test_what_is_seen_lies_in_the_ring_until_it_is_freed() -> None:
+def test_rows_stay_in_the_ring_until_they_are_freed() -> None:
     writer, reader = ring_pair(4)
     writer.write(rows(0, 3), never_full)
     [piece] = reader.rows(0, 3)
@@ -135,7 +135,7 @@ def test_what_is_seen_lies_in_the_ring_until_it_is_freed() -> None:
     assert piece[0] == rows(51, 1)[0], "its room was given back"
 
 
-def test_room_that_was_given_back_is_not_taken_again() -> None:
+def test_rows_that_were_freed_stay_free() -> None:
     """A part is freed after one that came later: only its own end counts."""
     writer, reader = ring_pair(4)
     writer.write(rows(0, 4), never_full)
@@ -145,7 +145,7 @@ def test_room_that_was_given_back_is_not_taken_again() -> None:
     assert_rows(reader.rows(4, 8), 4, 4)
 
 
-def test_a_full_ring_is_told_once_and_its_writer_waits() -> None:
+def test_a_full_ring_is_reported_once_and_its_writer_waits() -> None:
     writer, reader = ring_pair(4)
     told: list[int] = []
     thread = threading.Thread(target=writer.write, args=(rows(0, 10), told.append), daemon=True)
@@ -161,7 +161,7 @@ def test_a_full_ring_is_told_once_and_its_writer_waits() -> None:
     assert_rows(reader.rows(8, 10), 8, 2)
 
 
-def test_writer_in_another_thread() -> None:
+def test_a_writer_in_another_thread() -> None:
     writer, reader = ring_pair(7)
     newest = [0]
     total = 5_000

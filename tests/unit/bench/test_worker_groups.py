@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sparring.bench.work import BATCH
-from sparring.bench.workers import ROUND, Crew
+from sparring.bench.workers import ROUND, WorkerGroup
 from sparring.rollout.round import RoundCommand
 
 
@@ -36,22 +36,20 @@ class Workers:
         return SimpleNamespace(plies=1_000, release=lambda: self.released.append(self.finished))
 
 
-def test_a_slice_keeps_the_next_round_on_its_way_and_leaves_none_behind(
+def test_a_slice_keeps_the_next_round_in_flight_and_leaves_none_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     workers = Workers(monkeypatch)
     anything: Any = workers
-    crew = Crew(anything, 3)
-    assert crew.slice(1.0) == 4_000.0
+    group = WorkerGroup(anything, 3)
+    assert group.slice(1.0) == 4_000.0
     assert (workers.finished, workers.most_in_flight, workers.in_flight) == (4 + 1, 2 * 3, [])
-    assert crew.slice(0.1) == 4_000.0
+    assert group.slice(0.1) == 4_000.0
     assert (workers.finished, workers.in_flight) == (5 + 2, [])
     assert workers.released == list(range(1, 8))
-    assert crew.main_shares == pytest.approx([0.1, 0.1])
+    assert group.main_shares == pytest.approx([0.1, 0.1])
 
 
 def test_rounds_are_long() -> None:
-    """A match of Connect Four has 7 plies at least, and 20 or more on average, of which 256 are
-    played a tick.
-    """
+    """A match of Connect Four has on average 20 plies or more; 256 are played a tick."""
     assert ROUND * 20 / BATCH > 50

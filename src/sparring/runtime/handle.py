@@ -1,0 +1,152 @@
+"""The main process's side of one worker: process, pipe, ring, and the commands that it has not
+finished.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import connection
+from typing import Any
+
+from numpy.typing import NDArray
+
+from sparring.errors import GameFault
+from sparring.replay.transitions import join_rows
+from sparring.rollout.round import RoundCommand, RoundReport
+from sparring.runtime.base import Batch
+from sparring.runtime.shared_memory import Ring
+
+
+@dataclass
+class FinishedPart:
+    """One worker's finished part of a round.
+
+    Its rows are those of `copied`, which had to leave the ring, and then those numbered `begin` to
+    `end` in the ring.
+    """
+
+    report: RoundReport
+    copied: list[NDArray[Any]]
+    ring: Ring
+    begin: int
+    end: int
+
+    def blocks(self) -> list[NDArray[Any]]:
+        """All rows in order, those of the ring in place."""
+        return [*self.copied, *self.ring.rows(self.begin, self.end)]
+
+    def leave_ring(self) -> None:
+        """Copy the rows out of the ring, which may then be overwritten."""
+        self.copied += copies(self.ring.rows(self.begin, self.end))
+        self.begin = self.end
+
+
+class WorkerHandle:
+    """One worker as the main process sees it, over all its incarnations."""
+
+    def __init__(self, worker: int) -> None:
+        self.worker = worker
+        self.incarnation = -1
+        self.failures = 0  # in a row, without a finished round in between
+        self.cause = self.traceback = ""  # of its end, where it could still send them
+        self.unfinished: deque[RoundCommand | str | tuple[str, Any]] = deque()
+        self.last_message = 0.0  # time of its last message, or of the last command to it
+        # rows of the first unfinished part that had to leave the ring
+        self.copied: list[NDArray[Any]] = []
+        self.begin = 0  # number of that part's first row that is still in the ring
+        self.finished: deque[FinishedPart] = deque()
+        self.state: dict[str, Any] | None = None
+        self.process: Any = None
+        self.pipe: connection.Connection
+        self.ring: Ring
+
+    def begin_incarnation(self, pipe: connection.Connection, ring: Ring) -> None:
+        """Forget what the predecessor sent for unfinished parts; its finished ones stay."""
+        self.incarnation += 1
+        self.cause = self.traceback = ""
+        self.copied, self.begin = [], 0
+        self.pipe, self.ring = pipe, ring
+
+    def command(self, command: RoundCommand | str | tuple[str, Any]) -> None:
+        """Give the worker something to do after all that it was given before."""
+        self.unfinished.append(command)
+        self._send(command)
+
+    def repeat_unfinished(self) -> None:
+        """Give a new incarnation what its predecessor has not finished."""
+        for command in self.unfinished:
+            self._send(command)
+
+    def _send(self, command: Any) -> None:
+        self.last_message = time.monotonic()  # it had nothing to say before
+        with contextlib.suppress(OSError):  # it has died: its successor gets the command
+            self.pipe.send(command)
+
+    def receive(self) -> None:
+        """Handle all messages that have arrived. Raises an error that a successor would meet
+        again.
+        """
+        try:
+            while self.pipe.poll():
+                self._handle(*self.pipe.recv())
+        except (EOFError, OSError):
+            pass  # the end of the process is noticed by its sentinel
+
+    def _handle(self, kind: str, value: Any) -> None:
+        self.last_message = time.monotonic()
+        if kind == "full":
+            self._empty_ring(value)
+        elif kind == "report":
+            report, written = value
+            self.unfinished.popleft()
+            self.finished.append(FinishedPart(report, self.copied, self.ring, self.begin, written))
+            self.copied, self.begin, self.failures = [], written, 0
+        elif kind == "state":
+            self.unfinished.popleft()
+            self.state = value
+        elif kind == "restored":
+            self.unfinished.popleft()
+        elif kind == "error":
+            if isinstance(value, GameFault):
+                value.add_note(value.record["traceback"])  # which stayed in the worker
+            raise value
+        else:
+            self.cause, self.traceback = value
+
+    def _empty_ring(self, written: int) -> None:
+        """Copy all rows out of the ring, so that the worker can go on."""
+        for part in self.finished:
+            part.leave_ring()
+        self.copied += copies(self.ring.rows(self.begin, written))
+        self.begin = written
+        self.ring.free(written)
+
+    def kill(self) -> None:
+        """End the process, if it has not ended yet."""
+        self.pipe.close()
+        self.process.kill()
+        self.process.join()
+
+
+def next_batch(handles: Sequence[WorkerHandle]) -> Batch:
+    """The next finished part of each of these workers, all of one round."""
+    parts = [handle.finished.popleft() for handle in handles]
+    assert len({part.report.round for part in parts}) == 1, "parts of several rounds"
+
+    def release() -> None:
+        for part in parts:
+            part.ring.free(part.end)
+
+    blocks = [block for part in parts for block in part.blocks()]
+    return Batch.join(
+        [handle.worker for handle in handles], blocks, [part.report for part in parts], release
+    )
+
+
+def copies(blocks: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Copies that do not lie in a ring."""
+    return [join_rows([block]) for block in blocks]
