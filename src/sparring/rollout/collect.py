@@ -1,4 +1,4 @@
-"""One call that plays matches: the worker's body for whoever brings their own processes."""
+"""One call that plays matches: a worker's body for callers with processes of their own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Collected:
     results: NDArray[Any]
 
 
-class _Given:
+class _FixedWeights:
     """The weights of one call: a single version, no snapshots."""
 
     def __init__(self, vector: NDArray[np.float32]) -> None:
@@ -56,8 +56,8 @@ def rollout_worker(
     gamma: float = 0.99,
     n_steps: int = 1,
 ) -> Collected:
-    """Play at least `n_episodes` matches with these weights, all side by side, and return what they
-    taught.
+    """Play at least `n_episodes` matches with these weights, all side by side, and return their
+    transitions and results.
 
     The other seats are drawn from `opponents`, `self` or scripted players, with equal chances.
     Calls of different `worker` or `seed` have random streams of their own. The call can be pickled
@@ -88,7 +88,10 @@ def rollout_worker(
         opponent_epsilon=0.0,
     )
     rollout = Rollout(
-        settings, _Given(InferencePolicy(spec, weights).vector()), worker=worker, incarnation=0
+        settings,
+        _FixedWeights(InferencePolicy(spec, weights).vector()),
+        worker=worker,
+        incarnation=0,
     )
     rows = [np.empty(0, transition_dtype(game))]
     command = RoundCommand(

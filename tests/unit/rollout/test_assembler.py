@@ -353,8 +353,8 @@ def test_a_draw_is_a_draw_for_both() -> None:
 
 
 def test_rewards_between_own_decisions_by_hand() -> None:
-    """What others' plies pay counts in full up to the own next decision; before the first decision
-    it is dropped.
+    """Rewards of others' plies count in full up to the own next decision; before the first decision
+    they are dropped.
     """
     plies = [(0, (1.0, 9.0)), (1, (2.0, 4.0)), (1, (3.0, 5.0)), (0, (4.0, 6.0))]
     assert script(plies, bootstrap="own_turn") == [
