@@ -1,6 +1,4 @@
-"""Games of other libraries keep the contract, as far as random matches show: every check, on few
-matches of each.
-"""
+"""Games of other libraries keep the contract: every check, on a few random matches of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of finding on the batched protocol bites."""
+"""Every kind of finding on the batched protocol is found."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_seats_that_see_alike_are_no_mistake_where_that_is_declared():
     assert check(Alike).passed
 
 
-def test_what_is_left_out_is_counted():
-    """Of 25 kinds, the first level looks for one."""
+def test_checks_that_did_not_run_are_counted():
+    """Of 25 checks, one is in the first level."""
     report = check(declares(num_players=0))
     assert (len(report.checks), report.left) == (1, 24)

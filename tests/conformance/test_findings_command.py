@@ -1,4 +1,4 @@
-"""`sparring check-game`: what people see, and its exit status."""
+"""`sparring check-game`: its output and its exit status."""
 
 from __future__ import annotations
 
@@ -12,20 +12,17 @@ from sparring.cli import main
 def test_a_correct_game(capsys):
     assert main(["check-game", "broken_elsewhere:Talkative"]) == 0
     said = capsys.readouterr().out
-    assert (
-        "broken_elsewhere:Talkative: no findings\n24 kinds of mistake looked for in 256 matches, "
-        in said
-    )
+    assert "broken_elsewhere:Talkative: no findings\n24 checks on 256 matches, " in said
 
 
 def test_findings_are_laid_out_for_people(capsys):
     assert main(["check-game", "broken_matches:ShortMask"]) == 1
     assert capsys.readouterr().out.splitlines() == [
         "broken_matches:ShortMask: 1 finding",
-        "9 kinds of mistake looked for in 16 matches, 0 plies",
-        "15 more to look for once this is fixed",
+        "9 checks on 16 matches, 0 plies",
+        "15 more to run once this is fixed",
         "",
-        "1. mask: the mask has another length",
+        "1. mask: mask() has the wrong length",
         "   got       a mask of bool (5,); actions so far: none",
         "   expected  bool (6,)",
         "   fix       return True or False for each action, legal or not",
@@ -48,18 +45,18 @@ def test_no_line_is_too_wide(name, capsys):
 
 def test_json_is_all_there_is_on_standard_output(capsys):
     assert main(["check-game", "broken_matches:DividesByZero", "--json"]) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert (told["game"], told["passed"], told["matches"]) == (
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["game"], answer["passed"], answer["matches"]) == (
         "broken_matches:DividesByZero",
         False,
         16,
     )
-    [finding] = told["findings"]
+    [finding] = answer["findings"]
     assert finding["check"] == "exceptions"
     assert finding["got"].startswith(
         "ZeroDivisionError: division by zero (broken_matches.py, line "
     )
-    assert len(told["kinds"]) + told["kinds_left"] == 24
+    assert len(answer["kinds"]) + answer["kinds_left"] == 24
 
 
 def test_what_a_game_prints_does_not_spoil_the_json(capsys):
@@ -94,7 +91,7 @@ def test_a_module_that_cannot_be_read_is_a_finding(capsys, tmp_path, monkeypatch
         ("tictactoe", "did you mean 'tic_tac_toe'?"),
     ],
 )
-def test_what_is_no_game_is_bad_input(name, words, capsys):
+def test_a_name_that_is_not_a_game_is_bad_input(name, words, capsys):
     assert main(["check-game", name]) == 2
     said = capsys.readouterr()
     assert said.out == ""

@@ -1,4 +1,4 @@
-"""Every kind of finding on a game in plain Python bites, and says how to fix it."""
+"""Every kind of finding on a game in plain Python is found, and says how to fix it."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ NUM_CHECKS = 23
 NUM_CHECKS_WITH_OUR_WRAPPER = 36
 BROKEN = [*broken_matches.BROKEN, *broken_keepers.BROKEN]
 
-# The mistakes that people make, by what is said of them; one more, that no worker can make the
-# game, is in test_findings_of_workers.py.
+# Mistakes that people make, and the finding on each. One more, that no worker can make the game, is
+# in test_findings_of_workers.py.
 MISTAKES = {
-    "mask of wrong length": "the mask has another length",
-    "no legal move in a live match": "a match that goes on has no legal action",
+    "mask of wrong length": "mask() has the wrong length",
+    "no legal move in a live match": "a match in progress has no legal action",
     "reward after the end": "an ended match pays",
-    "observation not from the mover's view": "an observation is not from the mover's view",
-    "shared mutable observation": "what observe returned changes later",
-    "not reproducible from its keys": "the same keys and actions give another match",
-    "not reproducible from its rng": "the same rng and actions give another match",
+    "observation not from the mover's view": "every seat sees the same observation",
+    "shared mutable observation": "the array that observe returned changes later",
+    "not reproducible from its keys": "the same keys and actions give a different match",
+    "not reproducible from its rng": "the same rng and actions give a different match",
     "never ends": "no match ever ends",
-    "wrong dtype": "an observation is of another type",
-    "wrong shape": "an observation has another shape",
-    "seat out of range": "no such seat",
-    "returns outside the declared range": "a match pays too much or too little",
-    "wrong symmetry": "a symmetry is none",
-    "state that cannot be restored": "set_state does not go back exactly",
+    "wrong dtype": "observe() has the wrong dtype",
+    "wrong shape": "observe() has the wrong shape",
+    "seat out of range": "invalid seat",
+    "returns outside the declared range": "a return is outside the declared range",
+    "wrong symmetry": "spec.symmetries[0] does not map the game onto itself",
+    "state that cannot be restored": "set_state does not restore exactly",
     "an exception in step": "step raises an exception",
     "illegal action accepted": "a masked action is accepted",
-    "matches that share state": "two matches share something",
+    "matches that share state": "two matches share state",
 }
 
 
@@ -73,10 +73,8 @@ def test_a_broken_game_has_this_one_finding(cls, name, what, remedy):
     assert report.left > 0 or name in ("symmetries", "points of view")
 
 
-def test_a_fault_in_one_match_of_many_is_told_like_any_other():
-    """It does not come up in the matches that are played one by one, but in those that are played
-    side by side.
-    """
+def test_a_fault_in_one_match_of_many_is_reported_like_any_other():
+    """It does not occur in the matches that are played one by one, but in those side by side."""
     report = checked(BreaksRarely)
     [finding] = report.findings
     assert (finding.check, finding.what) == ("play", "step raises an exception")

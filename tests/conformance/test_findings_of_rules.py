@@ -1,6 +1,4 @@
-"""Compiled rules are compared with plain Python, and matches that are too long for a check are cut
-short.
-"""
+"""Compiled rules are compared with plain Python, and matches too long for a check are cut off."""
 
 from __future__ import annotations
 
@@ -23,20 +21,20 @@ from sparring.games.python.game import LoopedGame
         (
             "stray_rules",
             "IndexError: index 3 is out of bounds for axis 0 with size 3 (stray_rules.py, line 13)",
-            "line 13: compiled, it",
+            "line 13; compiled code does not notice it",
         ),
         (
             "narrow_rules",
             "(narrow_rules.py, line 13)",
-            "look at narrow_rules.py, line 13: make whole numbers",
+            "see narrow_rules.py, line 13: make whole numbers",
         ),
     ],
 )
-def test_compiled_rules_that_do_something_else_are_found_out(rules, got, remedy):
+def test_compiled_rules_that_differ_from_plain_python_are_found(rules, got, remedy):
     [finding] = check(partial(CompiledGame, rules), matches=32).findings
     assert (finding.check, finding.what) == (
         "plain Python",
-        "compiled rules do something else than plain Python",
+        "compiled rules differ from plain Python",
     )
     assert got in finding.got
     assert remedy in finding.remedy
@@ -71,11 +69,11 @@ class Endless:
 @pytest.mark.parametrize(
     ("name", "limit"), [("_MAX_STEPS", 20), ("_MAX_BYTES", 4 * 20 * (8 + 2 + 1 + 8 + 1 + 1 + 8))]
 )
-def test_long_matches_are_cut_short_and_that_is_said(monkeypatch, name, limit):
+def test_long_matches_are_cut_off_and_the_report_says_so(monkeypatch, name, limit):
     monkeypatch.setattr(conformance, name, limit)
     report = check(partial(LoopedGame, "endless", Endless), matches=4)
-    assert report.passed, str(report)  # nobody knows whether the rules would end a match
-    assert "\nmatches left after 20 plies: longer ones take too much time or memory" in str(report)
+    assert report.passed, str(report)  # the rules might end a longer match
+    assert "\nmatches cut off after 20 plies, to save time and memory" in str(report)
     assert report.plies == 4 * 20
 
 
@@ -87,7 +85,7 @@ def test_matches_of_no_more_than_the_limit_are_played_to_their_end(monkeypatch):
 
 
 class Hungry(Endless):
-    """There is no memory for it in `during`."""
+    """Runs out of memory in the method named `during`."""
 
     during = "step"
 
@@ -109,7 +107,7 @@ class Hungry(Endless):
 
 
 @pytest.mark.parametrize("during", ["__init__", "step", "copy"])
-def test_want_of_memory_is_no_finding(during):
+def test_running_out_of_memory_is_not_a_finding(during):
     game = type("Hungry", (Hungry,), {"during": during})
     with pytest.raises(
         ConfigurationError,

@@ -29,9 +29,9 @@ def test_a_correct_game_is_the_same_elsewhere(name):
 @pytest.mark.parametrize("name", ["OrderOfASet", "DrawnAtImport"])
 def test_another_game_in_another_process(name):
     [finding] = checked(f"broken_elsewhere:{name}").findings
-    assert (finding.check, finding.what) == ("workers", "a worker process plays other matches")
+    assert (finding.check, finding.what) == ("workers", "a worker process plays different matches")
     assert finding.got.startswith("observation [")
-    assert "no order of a set" in finding.remedy
+    assert "the order of a set" in finding.remedy
 
 
 def test_here_alone_it_is_correct():

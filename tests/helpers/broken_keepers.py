@@ -1,5 +1,5 @@
-"""The game of `broken_matches`, which keeps, shares, draws or copies something as it should not.
-`BROKEN` is as there.
+"""The game of `broken_matches` with wrong buffers, shared state, chance or copies; `BROKEN` is as
+there.
 """
 
 from __future__ import annotations
@@ -168,60 +168,75 @@ BROKEN = [
     (
         OneBuffer,
         "given arrays",
-        "what observe returned changes later",
+        "the array that observe returned changes later",
         "return a new array each time",
     ),
     (
         OwnBoard,
         "given arrays",
-        "what observe returned changes later",
+        "the array that observe returned changes later",
         "return a new array each time",
     ),
-    (OwnMask, "given arrays", "what mask returned changes later", "return a new array each time"),
-    (MovesWhenSeen, "reading", "looking at a match changes it", "only read"),
+    (
+        OwnMask,
+        "given arrays",
+        "the array that mask returned changes later",
+        "return a new array each time",
+    ),
+    (MovesWhenSeen, "reading", "mask() or observe() changes the match", "only read"),
     (
         BoardOfTheClass,
         "separate matches",
-        "two matches share something",
-        "make lists and arrays in reset",
+        "two matches share state",
+        "create lists and arrays in reset",
     ),
     (
         ListOfTheClass,
         "separate matches",
-        "two matches share something",
-        "make lists and arrays in reset",
+        "two matches share state",
+        "create lists and arrays in reset",
     ),
     (
         GlobalGenerator,
         "same again",
-        "the same rng and actions give another match",
-        "from the rng that reset is given",
+        "the same rng and actions give a different match",
+        "from the rng that reset receives",
     ),
     (
         NumpysGenerator,
         "same again",
-        "the same rng and actions give another match",
-        "from the rng that reset is given",
+        "the same rng and actions give a different match",
+        "from the rng that reset receives",
     ),
-    (Clock, "same again", "the same rng and actions give another match", "use no clock"),
+    (Clock, "same again", "the same rng and actions give a different match", "use no clock"),
     (
         CountsItsObjects,
         "same again",
-        "the same rng and actions give another match",
-        "from the rng that reset is given",
+        "the same rng and actions give a different match",
+        "from the rng that reset receives",
     ),
-    (BoardOfTheFirstMatch, "reset again", "reset does not begin anew", "in reset, not in __init__"),
-    (ShallowCopy, "copies", "playing a copy changes the match", "copy every list, array"),
-    (EmptyCopy, "copies", "a copy shows another position", "copy.deepcopy"),
-    (HalfACopy, "copies", "a copy cannot be played on", "copy every list, array and generator"),
+    (
+        BoardOfTheFirstMatch,
+        "reset again",
+        "reset does not start a fresh match",
+        "in reset, not in __init__",
+    ),
+    (ShallowCopy, "copies", "playing on a copy changes the original", "copy every list, array"),
+    (EmptyCopy, "copies", "a copy shows a different position", "copy.deepcopy"),
+    (HalfACopy, "copies", "a copy cannot be continued", "copy every list, array and generator"),
     (NoCopy, "copies", "the match cannot be copied", "give the class a method copy()"),
-    (CopySharesDice, "copies", "playing a copy changes the match", "list, array and generator"),
-    (CopyOfNothing, "copies", "copy gives no other match", "return the new match"),
-    (NumberForWords, "words", "action_text gives no words", "return a str from action_text"),
+    (
+        CopySharesDice,
+        "copies",
+        "playing on a copy changes the original",
+        "list, array and generator",
+    ),
+    (CopyOfNothing, "copies", "copy() must return a new match", "return the new match"),
+    (NumberForWords, "words", "action_text must return a str", "return a str from action_text"),
     (
         CannotBePrinted,
         "exceptions",
         "__str__ raises an exception",
-        "look at broken_keepers.py, line ",
+        "see broken_keepers.py, line ",
     ),
 ]

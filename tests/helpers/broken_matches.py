@@ -1,7 +1,6 @@
 """One correct game in plain Python, and the same game with one mistake at a time.
 
-`BROKEN` lists the classes with what finds them: (class, check, what the finding says, words of its
-remedy).
+`BROKEN` lists (class, check that finds it, the finding, words of its remedy).
 """
 
 from __future__ import annotations
@@ -221,41 +220,51 @@ class WrongSymmetry(Strip):
 
 BROKEN = [
     (NoObserve, "methods", "observe is missing", "write def observe(self, seat)"),
-    (StepTakesTwo, "methods", "step takes other parameters", "write def step(self, action)"),
-    (MaskIsNoMethod, "methods", "mask is no method", "write def mask(self)"),
-    (ShortMask, "mask", "the mask has another length", "for each action"),
-    (NumbersForMask, "mask", "the mask is no mask", "True or False for each action"),
-    (Stuck, "legal moves", "a match that goes on has no legal action", "end the match"),
-    (ThirdSeat, "seats", "no such seat", "set self.seat to who decides now"),
-    (NoSeat, "seats", "no such seat", "set self.seat to who decides now"),
+    (StepTakesTwo, "methods", "step takes the wrong parameters", "write def step(self, action)"),
+    (MaskIsNoMethod, "methods", "mask must be a method", "write def mask(self)"),
+    (ShortMask, "mask", "mask() has the wrong length", "for each action"),
+    (
+        NumbersForMask,
+        "mask",
+        "mask() must return num_actions booleans",
+        "True or False for each action",
+    ),
+    (Stuck, "legal moves", "a match in progress has no legal action", "end the match"),
+    (ThirdSeat, "seats", "invalid seat", "set self.seat to who decides now"),
+    (NoSeat, "seats", "invalid seat", "set self.seat to who decides now"),
     (
         FlatObservation,
         "observation",
-        "an observation has another shape",
+        "observe() has the wrong shape",
         "return what the spec declares",
     ),
     (
         HalvesForWholes,
         "observation",
-        "an observation is of another type",
+        "observe() has the wrong dtype",
         "or declare what is returned",
     ),
-    (NoNumbers, "observation", "an observation is not finite", "what a network can be fed"),
-    (FiveValues, "step", "step returns something else", "return rewards, ended"),
-    (NumberForEnded, "step", "step does not say whether the match has ended", "True or False"),
-    (OneReward, "step", "step pays in another form", "what this ply pays"),
-    (RewardIsNaN, "step", "step pays in another form", "what this ply pays"),
-    (DividesByZero, "exceptions", "step raises an exception", "look at broken_matches.py, line "),
-    (Misspells, "exceptions", "observe(0) raises an exception", "look at broken_matches.py, line "),
+    (NoNumbers, "observation", "observe() returns NaN or infinity", "that a network can take"),
+    (FiveValues, "step", "step() must return (rewards, ended)", "return rewards, ended"),
+    (NumberForEnded, "step", "step() must return ended as True or False", "True or False"),
+    (OneReward, "step", "step() returns invalid rewards", "what this ply pays"),
+    (RewardIsNaN, "step", "step() returns invalid rewards", "what this ply pays"),
+    (DividesByZero, "exceptions", "step raises an exception", "see broken_matches.py, line "),
+    (Misspells, "exceptions", "observe(0) raises an exception", "see broken_matches.py, line "),
     (
         SameForAll,
         "points of view",
-        "an observation is not from the mover's view",
-        "show the things of the seat that looks first",
+        "every seat sees the same observation",
+        "put the observing seat's own pieces first",
     ),
     (NeverEnds, "ending by rules", "no match ever ends", "return ended = True"),
-    (PaysTwo, "returns", "a match pays too much or too little", "declare returns as they are"),
-    (PaysTheWinnerOnly, "zero-sum", "rewards do not cancel", "or declare zero_sum=False"),
-    (HiddenDice, "declared chance", "another key gives another match", "declare chance=True"),
-    (WrongSymmetry, "symmetries", "a symmetry is none", "list for each new place the old one"),
+    (PaysTwo, "returns", "a return is outside the declared range", "declare the range of returns"),
+    (PaysTheWinnerOnly, "zero-sum", "rewards do not sum to 0", "or declare zero_sum=False"),
+    (HiddenDice, "declared chance", "the match depends on its key", "declare chance=True"),
+    (
+        WrongSymmetry,
+        "symmetries",
+        "spec.symmetries[0] does not map the game onto itself",
+        "list for each new index the old one",
+    ),
 ]

@@ -50,6 +50,6 @@ class MarksTheIllegal(Race):
 BROKEN = [
     (TakesMovesAfterTheCut, "illegal actions", "an action in a truncated match is accepted"),
     (AlwaysCut, "ending by rules", "no match ever ends"),
-    (PromisesWins, "win or block", "win_or_block promises wins that do not come"),
+    (PromisesWins, "win or block", "win_or_block marks moves that do not win"),
     (MarksTheIllegal, "win or block", "win_or_block does not give the legal moves"),
 ]

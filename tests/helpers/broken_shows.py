@@ -1,5 +1,5 @@
-"""Tic-tac-toe with the batched protocol, broken in what it shows besides its views. `BROKEN` is as
-in `broken_batches`.
+"""Tic-tac-toe with the batched protocol, broken in `observe_as`, texts and `win_or_block`. `BROKEN`
+is as in `broken_batches`.
 """
 
 from __future__ import annotations
@@ -98,14 +98,14 @@ class TriesOnTheMatch(Toe):
 
 BROKEN = [
     (NoText, "protocol", "methods are missing"),
-    (OneView, "points of view", "an observation is not from the mover's view"),
-    (LastView, "points of view", "observe_as shows something after the end"),
-    (OthersView, "points of view", "observe_as shows the mover something else"),
-    (FlatView, "points of view", "observe_as gives another shape or type"),
+    (OneView, "points of view", "every seat sees the same observation"),
+    (LastView, "points of view", "observe_as is not zero after the end"),
+    (OthersView, "points of view", "observe_as differs from observation for the seat to move"),
+    (FlatView, "points of view", "observe_as has the wrong shape or dtype"),
     (MovesToShow, "points of view", "observe_as changes a match"),
-    (Speechless, "words", "text gives no words"),
-    (NumbersForWords, "words", "action_text gives no words"),
-    (PlaysToSpeak, "words", "writing a position changes a match"),
+    (Speechless, "words", "text must return a str"),
+    (NumbersForWords, "words", "action_text must return a str"),
+    (PlaysToSpeak, "words", "text or action_text changes a match"),
     (MarksAll, "win or block", "win_or_block does not give the winning moves"),
     (WinsOnly, "win or block", "win_or_block does not give the blocking moves"),
     (MarksTheFirst, "win or block", "win_or_block does not give the legal moves"),

@@ -1,9 +1,8 @@
-"""Random matches of adapted games, ply by ply beside the library itself, driven as its own
-documentation drives it.
+"""Random matches of adapted games, ply by ply beside the library itself, used as its documentation
+says.
 
-OpenSpiel: a state that is stepped through the same moves and the same outcomes of chance.
-PettingZoo: `agent_iter` and `last`, whose rewards are added up agent by agent until the last agent
-has heard of the end.
+OpenSpiel: a state that takes the same moves and the same outcomes of chance. PettingZoo:
+`agent_iter` and `last`, whose rewards are summed for each agent until the last one is done.
 """
 
 from __future__ import annotations
@@ -74,17 +73,15 @@ def test_matches_are_openspiels(name):
     game, trace = played(f"openspiel:{name}", matches, seed=1)
     original = pyspiel.load_game(name)
     for match in range(matches):
-        nodes = game._matches[
-            match
-        ]._state.full_history()  # with the outcomes of chance, which the game has drawn for itself
+        nodes = game._matches[match]._state.full_history()  # with the outcomes of chance
         follow_openspiel(original, nodes, trace, match)
     if matches == MATCHES and name != "hanabi":  # where random players always score 0
         assert len({tuple(paid(trace, match)) for match in range(matches)}) > 1
 
 
 def follow_pettingzoo(env, seed, trace, match):
-    """Play the trace's actions in PettingZoo's own loop; returns {agent: all that `last` told it of
-    rewards} and whether it was cut.
+    """Play the trace's actions in PettingZoo's own loop; returns {agent: sum of the rewards from
+    `last`} and whether the match was cut.
     """
     env.reset(seed=seed)
     totals, ply = dict.fromkeys(env.possible_agents, 0.0), 0

@@ -58,8 +58,7 @@ def test_random_matches_are_openspiels(name, shape, upwards, seed, fewest, most)
         results += np.sum([frame["rewards"][:, 0] for frame in trace.frames], axis=0).tolist()
         assert not trace.frames[-1]["truncated"].any()
     assert len(lengths) == MATCHES
-    assert (
-        min(lengths) == fewest
-    )  # the seeds reach the shortest and the longest matches, and every result
+    # the seeds reach the shortest and the longest matches, and every result
+    assert min(lengths) == fewest
     assert max(lengths) == most
     assert set(results) == {-1, 0, 1}

@@ -1,30 +1,28 @@
 """Games of OpenSpiel: `openspiel:tic_tac_toe`, `openspiel:go(board_size=5)`, with OpenSpiel's own
 parameters, and our `max_plies`.
 
-How they are read:
+OpenSpielRules of the adapter:
 
 - Chance nodes are sampled here, from the match's own stream, at the start and after each move,
   until a seat decides or the match ends.
-- A seat is paid what its `returns()` grew by since the last decision. `rewards()` will not do: in
-  some games (hanabi) it keeps its value through the chance nodes that follow a move, which would
-  then be paid twice.
-- Observations are the observation tensor, or the information-state tensor where there is no other,
-  in float32. OpenSpiel does not say whether a tensor shows the board as its observer sees it
-  (othello) or alike to all (hex, chess, connect_four), and a tensor of one's own hand or stones
-  need not say who one is (dark_hex). So random matches are played when a game is made, and unless
-  the tensor has an entry that told the seats apart all the time, the observer's seat is appended
-  (`seat_planes.py`). That is always right, and at worst one entry or plane too many. Planes are not
-  swapped: which are mine and which are yours cannot be read off a tensor. Some games can be asked
-  for it: `openspiel:connect_four(egocentric_obs_tensor=True)`,
-  `openspiel:checkers(egocentric=True)`.
+- A seat's reward is the growth of its `returns()` since the last decision. `rewards()` would count
+  twice in some games (hanabi): it keeps its value through the chance nodes after a move.
+- Observations are the observation tensor in float32, or the information-state tensor in games
+  without one. OpenSpiel does not say whether a tensor shows the board from its observer's point of
+  view (othello) or alike to all (hex, chess, connect_four), and a tensor of one's own hand or
+  stones need not contain the seat (dark_hex). So random matches are played when a game is made, and
+  the observer's seat is appended unless some entry always told the seats apart (`seat_planes.py`).
+  That is always correct, and at worst one entry or plane too many. Planes are not swapped: a tensor
+  does not say which planes are whose. Some games have a parameter for it:
+  `openspiel:connect_four(egocentric_obs_tensor=True)`, `openspiel:checkers(egocentric=True)`.
 - `max_plies` is OpenSpiel's own longest match, in decisions, but at most 2000. Its bounds are those
-  of the rules (chess 17,695, cursor_go 72,922), which nobody wants to wait for; random matches of
-  its games with a tensor stayed under 1,100 plies.
-- The range of returns is that of `min_utility` and `max_utility` in games that pay at the end.
-  Where rewards come earlier, what is left to be won in the middle of a match can lie outside that
-  range, and none is declared.
+  of the rules (chess 17,695, cursor_go 72,922); random matches of its games with a tensor stayed
+  under 1,100 plies.
+- The range of returns is that of `min_utility` and `max_utility` in games that pay at the end. If
+  rewards come earlier, the return from the middle of a match can lie outside that range, and none
+  is declared.
 
-Refused: simultaneous moves, mean-field games, games with hidden sources of chance, games without a
+Refused: simultaneous moves, mean-field games, games that sample chance themselves, games without a
 tensor.
 """
 
@@ -45,24 +43,21 @@ from sparring.games.names import GameName, parse
 from sparring.games.python.game import LoopedGame
 from sparring.games.spec import BatchedGame, GameSpec
 
-# What the matches of one OpenSpiel game share: the game itself, its tensors, and the spec that
-# follows from both.
-
-
 pyspiel: Final = imported("pyspiel", "openspiel")
 _observers: Final = imported("open_spiel.python.observation", "openspiel")
 
-_LONGEST: Final = 2000  # plies of a match, where neither the caller nor OpenSpiel wants it shorter
+_TERMINAL: Final = int(pyspiel.PlayerId.TERMINAL)
+_MAX_PLIES: Final = 2000  # of a match, unless the caller or OpenSpiel gives another limit
 _PROBES: Final = 16  # random matches in which the tensors of the seats are compared
-_LONGEST_PROBE: Final = 200  # plies of one of them
+_MAX_PROBE_PLIES: Final = 200
 
 
-class Rules:
-    """One game of OpenSpiel: `game`, what it declares in our words, and its tensors."""
+class OpenSpielRules:
+    """Shared by all matches of one game: OpenSpiel's `game`, its spec, its tensors."""
 
     def __init__(self, name: GameName) -> None:
         arguments = dict(name.arguments)
-        max_plies = take_max_plies(name, arguments, _LONGEST)
+        max_plies = take_max_plies(name, arguments, _MAX_PLIES)
         self.game = _load(name, arguments)
         kind = self.game.get_type()
         _check_kind(name, kind)
@@ -73,9 +68,7 @@ class Rules:
             append = not _compared(self.game, self._observer).name_the_seat()
             self._views = Views(shape, np.dtype(np.float32), self.game.num_players(), append=append)
             self.spec = self._spec(kind, max_plies)
-        except (
-            Exception
-        ) as error:  # its own kind, and what its bindings and NumPy make of odd parameters
+        except Exception as error:  # OpenSpiel's own, and those of its bindings and of NumPy
             raise misfit(
                 name, f"OpenSpiel's error: {' '.join(str(error).split())}", "tensors and limits"
             ) from None
@@ -108,31 +101,29 @@ class Rules:
 
 
 def sampled(chances: Sequence[tuple[int, float]], rng: np.random.Generator) -> int:
-    """One of the outcomes [(outcome, probability)]; one with probability 0 never."""
+    """Sample from [(outcome, probability)]; outcomes of probability 0 are never drawn."""
     left = rng.random()
     for outcome, probability in chances:
         left -= probability
         if left < 0:
             return outcome
-    return max(chances, key=lambda chance: chance[1])[0]  # rounding had the sum stay just below 1
+    return max(chances, key=lambda chance: chance[1])[0]  # the sum was rounded to just below 1
 
 
 def _load(name: GameName, arguments: Mapping[str, Any]) -> Any:
-    """OpenSpiel's game. Names are checked here, since OpenSpiel also prints its errors."""
+    """OpenSpiel's game. Names are checked here because OpenSpiel also prints its errors."""
     parameters = _parameters(name.target, arguments)
     try:
         return pyspiel.load_game(name.target, parameters)
-    except (
-        Exception
-    ) as error:  # mostly SpielError, but also what C++ throws where OpenSpiel does not look
+    except Exception as error:  # mostly SpielError, but also exceptions of C++'s own library
         raise ConfigurationError(
             f"OpenSpiel cannot make {name}", got=" ".join(str(error).split())
         ) from None
 
 
 def _parameters(game: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The `arguments` in the types in which OpenSpiel wants them; `ConfigurationError` where it has
-    no such game or parameter.
+    """The `arguments` in OpenSpiel's types; `ConfigurationError` for an unknown game or
+    parameter.
     """
     known = {kind.short_name: kind for kind in pyspiel.registered_games()}
     if game not in known:
@@ -168,8 +159,8 @@ def _parameter(what: str, value: Any, default: Any) -> Any:
 
 
 def _check_kind(name: GameName, kind: Any) -> None:
-    """Refuse what cannot be played move by move with chance of ours and an observation for each
-    seat.
+    """Refuse games that are not played move by move, with explicit chance and an observation for
+    each seat.
     """
     if kind.dynamics == kind.Dynamics.SIMULTANEOUS:
         remedy = f"try openspiel:turn_based_simultaneous_game(game={name.target})"
@@ -179,16 +170,16 @@ def _check_kind(name: GameName, kind: Any) -> None:
     if kind.chance_mode == kind.ChanceMode.SAMPLED_STOCHASTIC:
         raise misfit(
             name,
-            "chance that the game draws by itself",
-            "chance nodes, so that a match can be played again",
+            "chance that the game samples itself",
+            "chance nodes, so that a match can be replayed",
         )
     if not (kind.provides_observation_tensor or kind.provides_information_state_tensor):
         raise misfit(name, "no observation tensor and no information-state tensor", "one of them")
 
 
 def _tensor(game: Any, kind: Any) -> tuple[Any, list[int]]:
-    """The observer that writes a seat's tensor to its array `tensor` (far faster than lists), and
-    the tensor's shape.
+    """Observer that writes a seat's tensor to its array `tensor` (far faster than lists), and the
+    tensor's shape.
     """
     if kind.provides_observation_tensor:
         return _observers.make_observation(game), game.observation_tensor_shape()
@@ -198,11 +189,11 @@ def _tensor(game: Any, kind: Any) -> tuple[Any, list[int]]:
 
 
 def _compared(game: Any, observer: Any) -> Comparison:
-    """The tensors of all seats at the decisions of random matches, the same ones each time."""
+    """Comparison of all seats' tensors at the decisions of random matches with a fixed seed."""
     rng, comparison = np.random.Generator(np.random.PCG64(0)), Comparison()
     for _ in range(_PROBES if game.num_players() > 1 else 0):
         state, plies = game.new_initial_state(), 0
-        while not state.is_terminal() and plies < _LONGEST_PROBE:
+        while not state.is_terminal() and plies < _MAX_PROBE_PLIES:
             if state.is_chance_node():
                 state.apply_action(sampled(state.chance_outcomes(), rng))
                 continue
@@ -211,7 +202,7 @@ def _compared(game: Any, observer: Any) -> Comparison:
             )
             state.apply_action(int(rng.choice(state.legal_actions())))
             plies += 1
-        if not comparison.name_the_seat():  # nor will it, whatever else is seen
+        if not comparison.name_the_seat():  # more positions cannot change that
             break
     return comparison
 
@@ -222,26 +213,20 @@ def _tensor_of(observer: Any, state: Any, seat: int) -> NDArray[np.float32]:
     return copied
 
 
-_TERMINAL: Final = int(pyspiel.PlayerId.TERMINAL)
-
-
 def make(name: GameName, num_slots: int) -> BatchedGame:
-    """The game of that name; `ConfigurationError` where OpenSpiel has none, or where it does not
-    fit.
-    """
-    rules = Rules(name)
+    """The game of that name; `ConfigurationError` if OpenSpiel has none or it is not supported."""
+    rules = OpenSpielRules(name)
     return LoopedGame(str(name), lambda: OpenSpielMatch(rules), num_slots)
 
 
 class OpenSpielMatch:
     """A `Match` over one state of OpenSpiel."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: OpenSpielRules) -> None:
         self._rules = rules
-        self._nothing = bytes(rules.spec.num_actions)
-        self._legal = bytearray(
-            self._nothing
-        )  # the memory of the mask: single bytes are written faster than single entries
+        self._no_action = bytes(rules.spec.num_actions)
+        # memory of the mask: writing single bytes is faster than writing array entries
+        self._legal = bytearray(self._no_action)
         self._mask = np.frombuffer(self._legal, np.bool_)
         self.spec = rules.spec
         self.seat = 0
@@ -249,13 +234,13 @@ class OpenSpielMatch:
     def reset(self, rng: np.random.Generator) -> None:
         self._rng = rng
         self._state = self._rules.game.new_initial_state()
-        self._go_on()
+        self._sample_chance()
         self._returns: list[float] = self._state.returns()
 
     def mask(self) -> NDArray[np.bool_]:
         """[A], in an array that the next call overwrites."""
         legal = self._legal
-        legal[:] = self._nothing
+        legal[:] = self._no_action
         for action in self._state.legal_actions():
             legal[action] = 1
         return self._mask
@@ -266,7 +251,7 @@ class OpenSpielMatch:
 
     def step(self, action: int) -> tuple[Sequence[float] | None, bool]:
         self._state.apply_action(action)
-        ended = self._go_on()
+        ended = self._sample_chance()
         if not ended and self._rules.pays_at_the_end:
             return None, False
         before, self._returns = self._returns, self._state.returns()
@@ -284,8 +269,8 @@ class OpenSpielMatch:
     def action_text(self, action: int) -> str:
         return str(self._state.action_to_string(self.seat, action))
 
-    def _go_on(self) -> bool:
-        """Sample chance until a seat decides or the match ends; whether it has ended."""
+    def _sample_chance(self) -> bool:
+        """Sample chance until a seat decides or the match ends; return whether it has ended."""
         state = self._state
         while (player := state.current_player()) < 0:
             if player == _TERMINAL:

@@ -1,30 +1,30 @@
 """Games of PettingZoo, of its AEC kind: `pettingzoo:classic/chess-v6`,
 `pettingzoo:classic/go-v5(board_size=9,max_plies=200)`.
 
-Arguments are those of the environment, and ours: `max_plies`, and `chance`, `hidden_information`
-and `zero_sum`, of which PettingZoo says nothing. They are known here for most of `classic/`; of any
-other game the most is assumed (chance, hidden information, not zero-sum), which is always right,
-but rules out `bootstrap="zero_sum"`.
+Arguments are those of the environment, and our own: `max_plies`, and `chance`,
+`hidden_information` and `zero_sum`, which PettingZoo does not declare. They are known here for most
+of `classic/`; for any other game the default is chance, hidden information and not zero-sum, which
+is always correct but rules out `bootstrap="zero_sum"`.
 
-How they are read:
+PettingZooRules of the adapter:
 
 - Seats are numbered as in `possible_agents`.
-- A ply pays each seat what `rewards` holds after that very step. `last()` gives an agent the sum
-  since its own last turn, so that a loser hears of its loss at a step in which it is dead already;
-  nothing here is added up, and the steps of dead agents are no plies.
-- Masks are looked for in `observation["action_mask"]`, then in `infos[agent]["action_mask"]`. No
-  illegal action reaches the environment, whose answer would be -1 for the mover, 0 for all others,
-  and the end.
-- The environment draws its own chance: it is seeded in `reset` by a number from the match's stream,
-  below 2**31 since some take no more.
+- The reward of a ply is what `rewards` holds after that very step. `last()` returns the sum since
+  an agent's own last turn, so a loser sees its loss only in a step in which it is already dead.
+  Here nothing is summed, and the steps of dead agents are not plies.
+- Masks come from `observation["action_mask"]`, else from `infos[agent]["action_mask"]`. No illegal
+  action reaches the environment, which would end the match with -1 for the mover and 0 for all
+  others.
+- The environment draws its own chance. `reset` seeds it with a number from the match's stream,
+  below 2**31 because some environments take no more.
 - Boards of PettingZoo are rows x columns x planes; here planes come first, as in all other games.
-  Floats become float32. Where all seats always see the same, the observer's seat is appended
-  (`seat_planes.py`); in games other than `classic/` unless an observation says whose it is.
+  Floats become float32. If all seats always see the same, the observer's seat is appended
+  (`seat_planes.py`); in games other than `classic/`, also if no entry names the observer.
 - An environment that truncates a match by itself ends it: what comes after counts as 0.
   `max_plies`, 1000 unless given, cuts properly.
 
-Refused: agents that move at the same time, no masks, actions that are not numbered from 0 and alike
-for all agents.
+Refused: agents that move at the same time, environments without masks, action spaces other than one
+`Discrete(n)` from 0 for all agents.
 """
 
 from __future__ import annotations
@@ -46,10 +46,6 @@ from sparring.games.names import GameName
 from sparring.games.python.game import LoopedGame
 from sparring.games.spec import BatchedGame, GameSpec
 
-# What the matches of one PettingZoo game share: how its environments are made and read, and the
-# spec that follows.
-
-
 pettingzoo: Final = imported("pettingzoo", "pettingzoo")
 _wrappers: Final = imported("pettingzoo.utils.wrappers", "pettingzoo")
 _RegistryError: Final = imported(
@@ -57,9 +53,9 @@ _RegistryError: Final = imported(
 ).PettingZooRegistryError
 _Discrete: Final = imported("gymnasium.spaces", "pettingzoo").Discrete
 
-_LONGEST: Final = 1000  # plies of a match, unless the name says otherwise
+_MAX_PLIES: Final = 1000  # of a match, unless the name says otherwise
 _PROBES: Final = 8  # random matches in which the observations of the seats are compared
-_LONGEST_PROBE: Final = 12  # plies of one of them
+_MAX_PROBE_PLIES: Final = 12
 _IDLE_WRAPPERS: Final = (
     _wrappers.OrderEnforcingWrapper,
     _wrappers.AssertOutOfBoundsWrapper,
@@ -69,12 +65,12 @@ _IDLE_WRAPPERS: Final = (
 
 @dataclass(frozen=True)
 class _Facts:
-    """Facts that PettingZoo does not declare of its games."""
+    """Facts that PettingZoo does not declare."""
 
     chance: bool = False
     hidden_information: bool = False
     zero_sum: bool = True
-    max_plies: int = _LONGEST
+    max_plies: int = _MAX_PLIES
     returns: tuple[float, float] | None = None
 
 
@@ -92,10 +88,8 @@ _KNOWN: Final = {
 }
 
 
-class Rules:
-    """One game of PettingZoo: its `agents` in the order of their seats, and what it declares in our
-    words.
-    """
+class PettingZooRules:
+    """Shared by all matches of one game: its `agents` in the order of their seats, and its spec."""
 
     def __init__(self, name: GameName) -> None:
         facts = _facts(name)
@@ -115,7 +109,7 @@ class Rules:
         self._mask_within = _mask_within(name, env)
         shape, self._dtype = self._shape_and_dtype(env)
         compared = self._compared(env)
-        # Those of `classic/` show the observer's own things first; of others it takes a sure sign.
+        # Those of `classic/` show the observer's own pieces first; others must name the seat.
         says_whose = (
             compared.differ() if name.target.startswith("classic/") else compared.name_the_seat()
         )
@@ -134,12 +128,10 @@ class Rules:
         )
 
     def new_env(self) -> Any:
-        """An environment without those outermost wrappers that do nothing as long as all actions
-        are legal and in turn.
-        """
+        """A new environment without the outermost wrappers that only check actions."""
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of what PettingZoo's own code does to Gymnasium
+                warnings.simplefilter("ignore")  # those of PettingZoo's own code
                 env = pettingzoo.make("aec", self._name.target, **self._arguments)
         except Exception as error:
             got = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -149,19 +141,19 @@ class Rules:
         return env
 
     def look(self, env: Any) -> tuple[int, NDArray[Any], NDArray[np.bool_]]:
-        """(who moves, what it observes as the environment shows it, what it may do [A])."""
+        """(seat to move, its observation in the environment's form, its legal actions [A])."""
         agent = env.agent_selection
         seen = env.observe(agent)
         mask = (seen if self._mask_within else env.infos[agent])["action_mask"]
         return self._seats[agent], _array(seen), np.asarray(mask) != 0
 
     def seen_by(self, env: Any, seat: int) -> NDArray[Any]:
-        """Return the observation of that seat as the environment shows it."""
+        """Observation of a seat in the environment's form."""
         return _array(env.observe(self.agents[seat]))
 
     def observation(self, seen: NDArray[Any], seat: int) -> NDArray[Any]:
-        """[*observation_shape] of what the environment has shown to that seat, in an array that the
-        next call for it overwrites.
+        """[*observation_shape] of an observation `seen` by that seat, in an array that the next
+        call for it overwrites.
         """
         np.copyto(
             self._views.own[seat],
@@ -171,8 +163,7 @@ class Rules:
         return self._views.full[seat]
 
     def text(self, env: Any) -> str:
-        """Seat to move, and the environment's own text where it has one, else the mover's
-        observation.
+        """Seat to move, then the environment's own text, or else the mover's observation.
 
         A board of few planes is drawn with the numbers of the planes that are set.
         """
@@ -188,7 +179,7 @@ class Rules:
         )
 
     def _shape_and_dtype(self, env: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        """Of all seats' observations, planes first."""
+        """Shape, planes first, and dtype of all seats' observations."""
         arrays = [self.seen_by(env, seat) for seat in range(len(self.agents))]
         shape, dtype = arrays[0].shape, arrays[0].dtype
         if (
@@ -202,16 +193,15 @@ class Rules:
                 f"observations of {got}",
                 "arrays of numbers, of one shape and type for all agents",
             )
-        return (shape[2], shape[0], shape[1]) if len(shape) == 3 else shape, np.dtype(
-            np.float32
-        ) if dtype.kind == "f" else dtype
+        planes_first = (shape[2], shape[0], shape[1]) if len(shape) == 3 else shape
+        return planes_first, np.dtype(np.float32) if dtype.kind == "f" else dtype
 
     def _compared(self, env: Any) -> Comparison:
-        """Observations of all agents in random matches, the same ones each time."""
+        """Comparison of all agents' observations in random matches with fixed seeds."""
         rng, comparison = np.random.Generator(np.random.PCG64(0)), Comparison()
         for seed in range(_PROBES):
             env.reset(seed=seed)
-            for _ in range(_LONGEST_PROBE):
+            for _ in range(_MAX_PROBE_PLIES):
                 comparison.add(
                     np.stack([self.seen_by(env, seat).ravel() for seat in range(len(self.agents))])
                 )
@@ -222,7 +212,7 @@ class Rules:
 
 
 def _facts(name: GameName) -> _Facts:
-    """Known facts of the game; `ConfigurationError` where PettingZoo has none of that name."""
+    """Known facts of the game; `ConfigurationError` if PettingZoo has none of that name."""
     try:
         found = pettingzoo.spec("aec", name.target)
     except _RegistryError:
@@ -237,8 +227,8 @@ def _facts(name: GameName) -> _Facts:
 
 
 def _num_actions(name: GameName, env: Any) -> int:
-    """Number of actions of each agent; refuses agents that move at the same time, and other kinds
-    of actions.
+    """Number of actions of each agent. Refuses agents that move at the same time and other action
+    spaces.
     """
     if env.metadata.get("is_parallelizable", False):
         raise misfit(name, "agents that move at the same time", "one agent to move at a time")
@@ -269,8 +259,8 @@ def _array(seen: Any) -> NDArray[Any]:
 
 
 def _rendered(env: Any) -> str:
-    """The position in letters; the mode is changed for this once, since some environments draw each
-    step in the mode they are made with.
+    """The position as text. The mode is changed only for this call: some environments render each
+    step in the mode that they were made with.
     """
     mode, env.render_mode = env.render_mode, "ansi"
     try:
@@ -280,8 +270,8 @@ def _rendered(env: Any) -> str:
 
 
 def _claim_of_the_board(env: Any) -> Callable[[], None]:
-    """Function to call before each move: in Go, whose board PettingZoo keeps in a module, that
-    of another size made since goes.
+    """Function to call before each move. In Go it restores the size of the board, which PettingZoo
+    keeps in a module and any other game of Go overwrites.
     """
     inner = env.unwrapped
     if not hasattr(inner, "_overwrite_go_global_variables"):
@@ -296,20 +286,18 @@ def _claim_of_the_board(env: Any) -> Callable[[], None]:
 
 
 def make(name: GameName, num_slots: int) -> BatchedGame:
-    """The game of that name; `ConfigurationError` where PettingZoo has none, or where it does not
-    fit.
-    """
+    """The game of that name; `ConfigurationError` if PettingZoo has none or it is not supported."""
     try:
-        rules = Rules(name)
+        rules = PettingZooRules(name)
     except ConfigurationError:
         raise
-    except Exception as error:  # anything, from an environment that somebody wrote
-        got = f"{type(error).__name__} when it was tried out: {' '.join(str(error).split())}"
+    except Exception as error:  # of any kind: users write environments too
+        got = f"{type(error).__name__} in a trial match: {' '.join(str(error).split())}"
         raise misfit(
             name,
             got,
             "an environment that keeps PettingZoo's contract",
-            "pettingzoo.test.api_test says more",
+            "run pettingzoo.test.api_test on it",
         ) from error
     return LoopedGame(str(name), lambda: PettingZooMatch(rules), num_slots)
 
@@ -317,7 +305,7 @@ def make(name: GameName, num_slots: int) -> BatchedGame:
 class PettingZooMatch:
     """A `Match` over one AEC environment."""
 
-    def __init__(self, rules: Rules, env: Any = None) -> None:
+    def __init__(self, rules: PettingZooRules, env: Any = None) -> None:
         self._rules = rules
         self._env = rules.new_env() if env is None else env
         self._seed = 0
@@ -368,15 +356,13 @@ class PettingZooMatch:
         self._look()
 
     def _look(self) -> None:
-        """Seat to move, its observation and mask; asked once, since environments build it all
-        anew each time.
+        """Read the seat to move, its observation and mask; once, because environments build them
+        anew in each call.
         """
         self.seat, self._seen, self._legal = self._rules.look(self._env)
 
     def _pass_the_dead(self) -> bool:
-        """Take the dead agents' empty steps, which come before the next turn; whether nobody is
-        left.
-        """
+        """Take the empty steps of dead agents before the next turn; return whether none is left."""
         env = self._env
         while env.agents:
             agent = env.agent_selection

@@ -1,4 +1,4 @@
-"""Copies of PettingZoo's environments in the middle of a match, for trying moves out."""
+"""Copies of PettingZoo environments in the middle of a match, to try moves on."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Look = Callable[[Any], tuple[int, Any, Any]]  # of an environment: seat, observa
 
 
 def duplicate(env: Any) -> Any:
-    """An environment that goes on from here by itself.
+    """A copy that continues from here by itself.
 
-    `copy.deepcopy` will not do: it makes most of PettingZoo's environments anew from their
-    arguments (`EzPickle`), with no match in them.
+    `copy.deepcopy` would rebuild most of PettingZoo's environments from their arguments
+    (`EzPickle`), without the match.
     """
     return _duplicated(env, {})
 
 
 def duplicates_well(env: Any, look: Look) -> bool:
-    """Return whether copies see the same, go on alike, and leave `env` alone; tried out from ply to
-    ply of a short match.
+    """Return whether copies are equal, continue alike and leave `env` alone, in each ply of a short
+    match.
     """
     rng = np.random.Generator(np.random.PCG64(0))
     env.reset(seed=0)
@@ -39,9 +39,7 @@ def duplicates_well(env: Any, look: Look) -> bool:
             same_here = _alike(before, look(twin))
             twin.step(action)
             left_alone = _alike(before, look(env))
-        except (
-            Exception
-        ):  # whatever an attribute raises that cannot be copied, or a copy that lacks something
+        except Exception:  # of any kind, from attributes that cannot be copied
             return False
         env.step(action)
         if not (same_here and left_alone and _standing(env) == _standing(twin)):
@@ -62,7 +60,7 @@ def _alike(a: Iterable[Any], b: Iterable[Any]) -> bool:
 def _duplicated(env: Any, memo: dict[int, Any]) -> Any:
     new = object.__new__(type(env))
     memo[id(env)] = new
-    for value in vars(env).values():  # spaces are large and never change: copies share them
+    for value in vars(env).values():  # spaces are large and constant: copies share them
         memo.update(
             (id(space), space)
             for space in (value.values() if isinstance(value, dict) else [value])

@@ -1,9 +1,9 @@
-"""Observations that say whose they are.
+"""The observing seat, appended to observations that do not contain it.
 
-Some libraries show all seats the same board, or show each seat what it holds without saying which
-seat it is. An agent that plays every seat then cannot know for whom to find a move. `Views` appends
-the seat to the first axis of an observation: an entry of a vector, a plane of a board. With two
-players it is one, 0 or 1; with more there is one for each seat, of which the observer's is 1.
+Some libraries show all seats the same board, or show each seat its own cards without its number. An
+agent that plays every seat then cannot know for which seat to move. `Views` appends the seat to the
+first axis of an observation: an entry of a vector, a plane of a board. With two players it is one
+entry, 0 or 1; with more there is one for each seat, of which the observer's is 1.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 
 class Comparison:
-    """Observations of the seats of a game, position by position."""
+    """Statistics of all seats' observations over the positions of a game."""
 
     def __init__(self) -> None:
         self._low: NDArray[Any] | None = None
@@ -25,7 +25,7 @@ class Comparison:
         self._differ: NDArray[np.bool_] | None = None
 
     def add(self, seen: NDArray[Any]) -> None:
-        """`seen` [P, size]: what each seat observes of one position."""
+        """Add one position; `seen` [P, size] holds the observation of each seat."""
         unequal = np.any(seen[:, None] != seen[None, :], axis=2)
         if self._low is None or self._high is None or self._differ is None:
             self._low, self._high, self._differ = seen.copy(), seen.copy(), unequal
@@ -34,15 +34,15 @@ class Comparison:
             self._differ |= unequal
 
     def differ(self) -> bool:
-        """Return whether each two seats have seen something different at least once."""
+        """Return whether every two seats have observed something different at least once."""
         differ = self._differ
         return differ is None or all(differ[a, b] for a, b in combinations(range(len(differ)), 2))
 
     def name_the_seat(self) -> bool:
-        """Return whether for each two seats some entry was always one value for one and always
-        another for the other.
+        """Return whether for every two seats some entry has always had one value for the first and
+        another value for the second.
 
-        Seats that hold different cards differ, and yet need not know who they are.
+        Observations that only differ, such as hands of cards, do not name the seat.
         """
         low, high = self._low, self._high
         if low is None or high is None:
@@ -53,11 +53,11 @@ class Comparison:
 
 
 class Views:
-    """An array for each seat's observation: `full[seat]`, of `shape`, of which `own[seat]` is the
-    part that the library gives.
+    """One array for each seat's observation: `full[seat]`, of `shape`; `own[seat]` is the part that
+    the library fills.
 
-    They are made once and written again for each observation. `shape` is the library's, with the
-    seat added if `append`.
+    The arrays are allocated once and overwritten by each observation. `shape` is the library's,
+    with the seat appended if `append`.
     """
 
     def __init__(
@@ -67,8 +67,7 @@ class Views:
         added = 0 if not append else 1 if num_players == 2 else num_players
         self.shape = (rows + added, *shape[1:])
         self.full: list[NDArray[Any]] = [np.zeros(self.shape, dtype) for _ in range(num_players)]
-        self.own = [
-            view[:rows] for view in self.full
-        ]  # lists, which are quicker to look up in than arrays
+        # lists: indexing them is faster than indexing an array
+        self.own = [view[:rows] for view in self.full]
         for seat, view in enumerate(self.full if append else ()):
             view[rows if added == 1 else rows + seat] = seat if added == 1 else 1

@@ -1,11 +1,11 @@
 """Checks that a game keeps the contract of `BatchedGame`.
 
-Random matches are recorded, and played again in ways that must make no difference. A game in plain
-Python is first checked object by object. The views and methods of the batched protocol are checked
-only where a class offers it itself: for other games they are ours, and our tests check them.
+Random matches are recorded, then replayed in ways that must make no difference. A game in plain
+Python is first checked object by object. Views and methods of the batched protocol are checked only
+where a class offers the protocol itself; our own wrappers are checked by tests.
 
-The checks stand in levels: a mistake found in one level would show again in the later ones, so
-those are left out.
+The checks form levels. Once a level has findings, the later levels do not run: they would find the
+same mistakes again.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from sparring.errors import ConfigurationError, InputError
 __all__ = ["Factory", "Finding", "Report", "check"]
 
 NUM_SLOTS = 32
-_MAX_STEPS = 2500  # plies of a match; longer ones are cut short
-_MAX_BYTES = 2**30  # of all recorded frames; matches are cut short beyond it
+_MAX_STEPS = 2500  # plies; longer matches are cut off
+_MAX_BYTES = 2**30  # of all recorded frames; matches are cut off beyond it
 
 
 def check(
@@ -46,9 +46,9 @@ def check(
 ) -> Report:
     """Check the game that `factory(num_slots)` makes, with at least `matches` random matches.
 
-    With a `name`, the game is also made by it in other processes. `batched` checks the batched
-    protocol of our own wrappers too. Exceptions of the game become findings. Raises `InputError` if
-    there is no such game, or not enough memory for it.
+    With a `name`, other processes make the game by it too. `batched` also checks the batched
+    protocol of our own wrappers, for tests. Exceptions of the game become findings. Raises
+    `InputError` if the game does not exist or memory does not suffice.
     """
     report = Report(name or str(getattr(factory, "__name__", "game")))
     try:
@@ -103,9 +103,9 @@ def _levels(subject: Subject, *, batched: bool) -> tuple[Level, ...]:
 
 
 def _play(subject: Subject) -> Iterator[Finding]:
-    """Record matches for the later checks; only an exception raised here is a finding."""
+    """Record matches for the later checks. Only exceptions are findings."""
     rng = np.random.default_rng(subject.seed)
-    share = _MAX_BYTES // -(-subject.matches // subject.game.num_slots)  # of each trace
+    share = _MAX_BYTES // -(-subject.matches // subject.game.num_slots)  # per trace
     while sum(trace.num_matches for trace in subject.traces) < subject.matches:
         keys = rng.integers(2**64, size=subject.game.num_slots, dtype=np.uint64)
         subject.traces.append(
@@ -127,7 +127,7 @@ def _run(level: Level, subject: Subject, report: Report) -> None:
 
 
 def _findings(name: str, test: Check, subject: Subject) -> Iterator[Finding]:
-    """Findings of one check, the first of each kind."""
+    """Findings of one check; of each kind only the first."""
     seen: set[str] = set()
     try:
         for finding in test(subject):

@@ -1,5 +1,5 @@
 """Checks of the methods of a class that offers the batched protocol itself: recorded matches are
-played again, scattered, interrupted and restored; `win_or_block` is compared with its definition.
+replayed in other slots, interrupted and restored; `win_or_block` is compared with its definition.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sparring.conformance.recordings import (
     Frame,
     Trace,
     difference,
-    going_on,
+    in_progress,
     replay_scattered,
     resume,
     snapshot,
@@ -28,24 +28,24 @@ from sparring.errors import IllegalAction
 from sparring.games.spec import BatchedGame, StateTree
 
 _MAX_TRIALS = 4000  # pairs of actions tried, over all positions
-# in one position, weighted; with more, blocks are not checked: the definition tries all pairs
+# per position, weighted; blocks are not checked beyond it, since the definition tries all pairs
 _MAX_PAIRS = 20_000
-_FEW_MATCHES = 4  # of a game that goes back by playing again, as games in plain Python do
+_FEW_MATCHES = 4  # of a game whose set_state replays matches, as games in plain Python do
 
 
 def independent_slots(subject: Subject) -> Iterator[Finding]:
-    """A match is the same in another slot, beside other matches, and when these begin."""
+    """A match is the same in another slot, beside other matches that start at other times."""
     if found := replay_scattered(subject.fresh(), subject.trace):
         yield Finding(
             "a match depends on its slot or on other slots",
             found,
             AS_RECORDED,
-            "keep nothing that matches share",
+            "share no state between matches",
         )
 
 
 def restarting(subject: Subject) -> Iterator[Finding]:
-    """`reset` begins a match anew, in mid-match and straight after its end, and touches no other
+    """`reset` starts a fresh match, in mid-match and right after the end, and changes no other
     slot.
     """
     game, trace = subject.fresh(), subject.trace
@@ -55,24 +55,24 @@ def restarting(subject: Subject) -> Iterator[Finding]:
     for tick, actions in enumerate(trace.actions):
         game.step(np.where(restarted, -1, actions))
         after = trace.frames[tick + 1]
-        now = ~restarted & (~going_on(after) | (everyone == tick))
+        now = ~restarted & (~in_progress(after) | (everyone == tick))
         game.reset(everyone[now], trace.keys[now])
         restarted |= now
         if found := difference(
             snapshot(game), trace.frames[0], everyone[restarted], everyone[restarted]
         ):
             yield Finding(
-                "reset does not begin anew",
+                "reset does not start a fresh match",
                 f"{found}, after {tick + 1} plies",
                 "a first position",
-                "clear all in reset",
+                "clear everything in reset",
             )
         if found := difference(snapshot(game), after, everyone[~restarted], everyone[~restarted]):
             yield Finding(
                 "reset changes another slot",
                 f"{found}, after {tick + 1} plies",
                 AS_RECORDED,
-                "change the slots that are named",
+                "change only the given slots",
             )
 
 
@@ -90,16 +90,16 @@ def waiting(subject: Subject) -> Iterator[Finding]:
             everyone,
         ):
             yield Finding(
-                "-1 changes a slot",
+                "action -1 changes a slot",
                 found,
-                "all as before, rewards 0",
+                "no change, rewards 0",
                 "skip slots whose action is -1",
             )
             return
         game.step(actions)
     if found := difference(snapshot(game), trace.frames[-1], everyone, everyone):
         yield Finding(
-            "matches that waited go on otherwise",
+            "matches that waited continue differently",
             found,
             AS_RECORDED,
             "skip slots whose action is -1",
@@ -122,10 +122,10 @@ def illegal_actions(subject: Subject) -> Iterator[Finding]:
 
 
 def _illegal_in(frame: Frame, num_actions: int) -> Iterator[tuple[str, int, int]]:
-    """(what, slot, action): in the last slot that allows for it, so that slots before it would be
-    played first.
+    """(what, slot, action), in the last possible slot, so that earlier slots would be played
+    first.
     """
-    masked = np.argwhere(~frame["mask"] & going_on(frame)[:, None])
+    masked = np.argwhere(~frame["mask"] & in_progress(frame)[:, None])
     if len(masked):
         yield "a masked action", int(masked[-1, 0]), int(masked[-1, 1])
     for how in ("terminated", "truncated"):
@@ -137,7 +137,7 @@ def _illegal_in(frame: Frame, num_actions: int) -> Iterator[tuple[str, int, int]
                 int(frame["mask"][ended[-1]].argmax()),
             )
     yield "an action below -1", len(frame["mask"]) - 1, -2
-    yield "an action past the last", len(frame["mask"]) - 1, num_actions
+    yield "an action past num_actions", len(frame["mask"]) - 1, num_actions
 
 
 def _refuses(
@@ -146,12 +146,11 @@ def _refuses(
     before, state = snapshot(game), copy.deepcopy(game.get_state())
     happened, got = _response(game, before, state, actions)
     if happened:
-        expected, remedy = (
+        yield Finding(
+            f"{what} {happened}",
+            f"{got} after {actions[slot]} in slot {slot}",
             "IllegalAction, with nothing changed",
             "check the actions of all slots before the first is played",
-        )
-        yield Finding(
-            f"{what} {happened}", f"{got} after {actions[slot]} in slot {slot}", expected, remedy
         )
         game.set_state(state)
 
@@ -159,25 +158,25 @@ def _refuses(
 def _response(
     game: BatchedGame, before: Frame, state: StateTree, actions: NDArray[np.int64]
 ) -> tuple[str, str]:
-    """(what, got) where the response to illegal `actions` is wrong, else empty."""
+    """(what, got) of a wrong response to illegal `actions`; empty strings if it is right."""
     try:
         game.step(actions)
     except IllegalAction:
         everyone = np.arange(len(actions))
         found = difference(snapshot(game), before, everyone, everyone)
         if not found and not _equal(game.get_state(), state):
-            found = "another get_state()"
+            found = "a different get_state()"
         return ("is refused after something has changed", found) if found else ("", "")
     except Exception as error:
         if is_of_memory(error):
             raise
-        return "raises another error", type(error).__name__
+        return "raises the wrong error", type(error).__name__
     return "is accepted", "no error"
 
 
 def restoring(subject: Subject) -> Iterator[Finding]:
-    """`set_state` goes back exactly, here and in another game, and what `get_state` gave is the
-    caller's own.
+    """`set_state` restores exactly, here and in another game, and a state shares no arrays with
+    the game.
     """
     trace = subject.trace
     for tick in sorted({0, len(trace.actions) // 2, len(trace.actions) - 1}):
@@ -187,23 +186,23 @@ def restoring(subject: Subject) -> Iterator[Finding]:
             game.step(actions)
         state = game.get_state()
         kept = copy.deepcopy(state)
-        yield from _goes_on(game, trace, tick, "get_state disturbs the matches")
+        yield from _resumes(game, trace, tick, "get_state changes the matches")
         game.set_state(state)
-        yield from _goes_on(game, trace, tick, "set_state does not go back exactly")
+        yield from _resumes(game, trace, tick, "set_state does not restore exactly")
         if not _equal(state, kept):
             yield Finding(
-                "a state changes while the game goes on",
+                "a state changes while the game continues",
                 "shared arrays",
                 "copies",
                 "copy in get_state and in set_state",
             )
         other = subject.fresh()
         other.set_state(kept)
-        yield from _goes_on(other, trace, tick, "another game does not go on from a state")
+        yield from _resumes(other, trace, tick, "another game cannot continue from a state")
 
 
-def _goes_on(game: BatchedGame, trace: Trace, tick: int, what: str) -> Iterator[Finding]:
-    remedy = "store and restore all of the match, its chance, rewards and counters"
+def _resumes(game: BatchedGame, trace: Trace, tick: int, what: str) -> Iterator[Finding]:
+    remedy = "store and restore the whole match, with its chance, rewards and counters"
     try:
         found = resume(game, trace, tick)
     except IllegalAction as error:
@@ -217,11 +216,11 @@ def _equal(a: StateTree, b: StateTree) -> bool:
 
 
 def win_or_block(subject: Subject) -> Iterator[Finding]:
-    """It marks what its definition says, and leaves the matches alone. Positions are spread over
-    the recorded matches.
+    """`win_or_block` marks the moves of its definition and changes nothing, in positions from all
+    over the recorded matches.
 
-    With chance only wins can be checked, and only by the stream that the match has: what is marked
-    may, rarely, not win.
+    With chance only wins are checked, and only with the stream of the match: a marked move may,
+    rarely, not win.
     """
     trace, num_actions, weight = (
         subject.trace,
@@ -253,31 +252,27 @@ def win_or_block(subject: Subject) -> Iterator[Finding]:
                 )
         game.step(actions[everyone])
     if won < tried / 2:
-        remedy = (
-            "mark moves that win whatever chance does; where there is none, mark all that are legal"
-        )
+        remedy = "mark moves that win whatever chance does; if there are none, all legal moves"
         yield Finding(
-            "win_or_block promises wins that do not come", f"{won} of {tried}", "nearly all", remedy
+            "win_or_block marks moves that do not win", f"{won} of {tried}", "nearly all", remedy
         )
 
 
 def _weight_of_going_back(subject: Subject) -> int:
-    """Plies that `set_state` plays in each match, on average; 1 where it copies."""
+    """Mean number of plies that `set_state` replays in each match; 1 where it copies."""
     return max(1, len(subject.trace.actions) // 2) if subject.new_match else 1
 
 
 def _claimed(game: BatchedGame, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """[n, A] the legal moves of which `win_or_block` says that they win: in a game with chance it
-    looks for no blocks.
-    """
-    mask = game.mask & going_on(snapshot(game))[:, None]
+    """[n, A] legal moves that are marked as wins: with chance, `win_or_block` marks no blocks."""
+    mask = game.mask & in_progress(snapshot(game))[:, None]
     claimed: NDArray[np.bool_] = marked & mask & (marked != mask).any(axis=1)[:, None]
     return claimed
 
 
 def _unplayable(game: BatchedGame, marked: NDArray[np.bool_], tick: int) -> Iterator[Finding]:
-    """In a game with chance: whatever is marked is legal, and something is."""
-    live = going_on(snapshot(game))
+    """With chance: some moves are marked in each match, and only legal ones."""
+    live = in_progress(snapshot(game))
     wrong = live & (~marked.any(axis=1) | (marked & ~game.mask).any(axis=1))
     if np.any(wrong):
         slot = int(np.flatnonzero(wrong)[0])
@@ -294,10 +289,10 @@ def _compare(
     frame = snapshot(game)
     kinds = {"legal moves": frame["mask"]}
     if not game.spec.hidden_information:
-        wins = winning_moves(game, frame["mask"] & going_on(frame)[:, None])
+        wins = winning_moves(game, frame["mask"] & in_progress(frame)[:, None])
         blocks = blocking_moves(game, wins) if blocks_too else marked & frame["mask"]
         kinds = {"winning moves": wins, "blocking moves": blocks, **kinds}
-    left = going_on(frame)
+    left = in_progress(frame)
     for kind, moves in kinds.items():
         rows = left & moves.any(axis=1)
         left &= ~rows
@@ -314,8 +309,8 @@ def _compare(
 
 
 def winning_moves(game: BatchedGame, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """[n, A] the `candidates` that end the match with a positive reward for the mover; leaves
-    `game` as it was.
+    """[n, A] the `candidates` that end the match with a positive reward for the mover; restores
+    `game`.
     """
     state, seat = game.get_state(), game.seat.copy()
     wins = np.zeros_like(candidates)
@@ -327,11 +322,11 @@ def winning_moves(game: BatchedGame, candidates: NDArray[np.bool_]) -> NDArray[n
 
 
 def blocking_moves(game: BatchedGame, wins: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """[n, A] in matches without `wins`, the legal moves that the next seat would win with after
-    another move; leaves `game` as it was.
+    """[n, A] in matches without `wins`, the legal moves with which the next seat would win after
+    another move; restores `game`.
     """
     before, state = snapshot(game), game.get_state()
-    candidates = before["mask"] & (going_on(before) & ~wins.any(axis=1))[:, None]
+    candidates = before["mask"] & (in_progress(before) & ~wins.any(axis=1))[:, None]
     threats = np.zeros_like(wins)
     for action in np.flatnonzero(candidates.any(axis=0)):
         game.step(np.where(candidates[:, action], action, -1))
@@ -343,18 +338,18 @@ def blocking_moves(game: BatchedGame, wins: NDArray[np.bool_]) -> NDArray[np.boo
 
 
 def _replies(now: Frame, before: Frame, played: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """[n, A] what another seat may answer, and the seat before could have played instead."""
-    answered = played & going_on(now) & (now["seat"] != before["seat"])
+    """[n, A] legal replies of another seat that the seat before could have played as well."""
+    answered = played & in_progress(now) & (now["seat"] != before["seat"])
     replies: NDArray[np.bool_] = now["mask"] & before["mask"] & answered[:, None]
     return replies
 
 
 def _paid(game: BatchedGame, seat: NDArray[np.int64]) -> NDArray[Any]:
-    """[n] what each match's `seat` [n] was paid by the last step."""
+    """[n] reward of each match's `seat` [n] in the last step."""
     return game.rewards[np.arange(len(seat)), seat]
 
 
-# as many levels as `game_checks` has, which run together
+# level i runs together with level i of `game_checks`
 LEVELS: tuple[Level, ...] = (
     view_checks.CHECKS,
     view_checks.KEPT,

@@ -1,4 +1,4 @@
-"""One finding, and the findings on what a game raised."""
+"""Findings, those about exceptions of a game, and the report that people read."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from pathlib import Path
 from sparring.errors import GameFault
 from sparring.games.faults import one_line
 
-_OURS = (str(Path(__file__).parents[1]), "<")  # the package, and what has no file
+_OURS = (str(Path(__file__).parents[1]), "<")  # this package, and code without a file
 _INSTALLED = tuple(sysconfig.get_path(name) for name in ("purelib", "platlib"))
 _PYTHON = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib"))
 _PLACE = re.compile(r"\(([^()]+, line \d+)\)")  # in the message of a fault
-_FILE = re.compile(r'File "(.+?)", line (\d+)')  # in what Numba says, as the next one
+_FILE = re.compile(r'File "(.+?)", line (\d+)')  # in messages of Numba, as the next one
 _PIPELINE = re.compile(r"Failed in nopython mode pipeline \(step: [^)]*\)\s*")
 _SHOWN_ACTIONS = 12
+_WIDTH = 80  # columns of the report
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Finding:
 def of_exception(
     what: str, error: BaseException, actions: Sequence[int] | None = None, check: str = "exceptions"
 ) -> Finding:
-    """Text of an exception, its line, and the `actions` of the match, the last of them the one
+    """Finding on an exception: its text, its line, and the `actions` of the match up to the one
     being played.
     """
     if isinstance(error, GameFault):
@@ -48,7 +49,7 @@ def of_exception(
 
 
 def is_of_memory(error: BaseException) -> bool:
-    """Return whether there was no memory, which says nothing about a game."""
+    """Return whether memory ran out, which says nothing about the game."""
     return isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError)
 
 
@@ -75,33 +76,29 @@ def _raised(
     what: str, error: str, where: str, actions: Sequence[int] | None, check: str
 ) -> Finding:
     got = one_line(error) + (f" ({where})" if where else "") + played(actions)
-    remedy = (
-        f"look at {where}" if where else "make the same calls by hand to see where it comes from"
-    )
+    remedy = f"see {where}" if where else "repeat the same calls by hand to find the cause"
     return Finding(what, got, "no exception", remedy, check)
 
 
 def text_of(error: BaseException) -> str:
-    """`ZeroDivisionError: division by zero`; of what Numba says, what comes before the way that the
-    compiler took.
+    """`ZeroDivisionError: division by zero`; of a message of Numba the part before the trace of its
+    compiler.
     """
     text = f"{type(error).__name__}: {error}"
-    return _PIPELINE.sub("", text.partition("\nDuring:")[0]) if _is_numbas(error) else text
+    return _PIPELINE.sub("", text.partition("\nDuring:")[0]) if _is_from_numba(error) else text
 
 
-def _is_numbas(error: BaseException) -> bool:
+def _is_from_numba(error: BaseException) -> bool:
     return type(error).__module__.startswith("numba.")
 
 
 def place(error: BaseException) -> str:
-    """`pig.py, line 41`: where an exception came from, in a file of the user, else in an installed
-    package, else empty.
-
-    A line of ours or of Python's own helps nobody.
+    """`pig.py, line 41`: the origin of an exception, in a file of the user, else in an installed
+    package, else empty. Lines of this package and of Python itself are skipped.
     """
     if isinstance(error, SyntaxError) and error.filename:
         return f"{Path(error.filename).name}, line {error.lineno}"
-    if _is_numbas(error):
+    if _is_from_numba(error):
         named = _FILE.search(text_of(error))
         return f"{Path(named[1]).name}, line {named[2]}" if named else ""
     frames = [
@@ -117,55 +114,48 @@ def place(error: BaseException) -> str:
 
 
 def played(actions: Sequence[int] | None) -> str:
-    """`; actions so far: 4 0`, the last few of many; empty where no match was played."""
+    """`; actions so far: 4 0`, at most the last few; empty if no match was played."""
     if actions is None:
         return ""
     if len(actions) > _SHOWN_ACTIONS:
-        return f"; {len(actions)} actions so far, the last ones: {' '.join(map(str, actions[-_SHOWN_ACTIONS:]))}"
+        last = " ".join(map(str, actions[-_SHOWN_ACTIONS:]))
+        return f"; {len(actions)} actions so far, the last ones: {last}"
     return f"; actions so far: {' '.join(map(str, actions)) or 'none'}"
-
-
-# What the conformance checks answer, laid out for people.
-
-
-_WIDTH = 80  # columns
 
 
 @dataclass
 class Report:
-    """Result of the checks: what was checked, on how much play, and the findings. Each of the
-    `checks` looks for one kind of mistake.
-    """
+    """Names of the checks that ran, the number of matches and plies, and the findings."""
 
     game: str = ""
     checks: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     matches: int = 0
     plies: int = 0
-    cut_after: int = 0  # plies after which the check left matches that went on
-    left: int = 0  # kinds that were not looked for, because what was found would show in them too
+    cut_after: int = 0  # plies after which unfinished matches were abandoned; 0 if none was
+    left: int = 0  # checks that did not run because they would find the same mistakes again
 
     @property
     def passed(self) -> bool:
         return not self.findings
 
     def __str__(self) -> str:
-        """The verdict, what was done for it, then a paragraph for each finding."""
+        """Verdict, number of checks and matches, then a paragraph for each finding."""
         verdict = (
             f"{self.game}: {len(self.findings) or 'no'} finding{'s' * (len(self.findings) != 1)}"
         )
-        kinds = f"{len(self.checks)} kind{'s' * (len(self.checks) != 1)} of mistake"
-        looked = f"{kinds} looked for in {self.matches} matches, {self.plies} plies"
+        kinds = f"{len(self.checks)} check{'s' * (len(self.checks) != 1)}"
+        done = f"{kinds} on {self.matches} matches, {self.plies} plies"
         cut = (
-            [f"matches left after {self.cut_after} plies: longer ones take too much time or memory"]
+            [f"matches cut off after {self.cut_after} plies, to save time and memory"]
             if self.cut_after
             else []
         )
-        left = [f"{self.left} more to look for once this is fixed"] if self.left else []
+        left = [f"{self.left} more to run once this is fixed"] if self.left else []
         paragraphs = [
             _paragraph(number, finding) for number, finding in enumerate(self.findings, 1)
         ]
-        return "\n\n".join(["\n".join([verdict, looked, *cut, *left]), *paragraphs])
+        return "\n\n".join(["\n".join([verdict, done, *cut, *left]), *paragraphs])
 
 
 def _paragraph(number: int, finding: Finding) -> str:
@@ -175,7 +165,7 @@ def _paragraph(number: int, finding: Finding) -> str:
 
 
 def _hanging(label: str, text: str) -> str:
-    """`text` behind `label`, its later lines indented below its first."""
+    """`text` after `label`, with hanging indentation."""
     return textwrap.fill(
         text,
         _WIDTH,

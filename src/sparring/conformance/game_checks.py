@@ -1,4 +1,4 @@
-"""Checks of every game, whatever offers it the batched protocol: what is declared, paid and shown."""
+"""Checks of every game through the batched protocol: declared facts, rewards, observations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sparring.conformance.recordings import (
     Trace,
     difference,
     frames,
-    going_on,
+    in_progress,
     replay,
     row,
     snapshot,
@@ -25,34 +25,33 @@ from sparring.errors import IllegalAction
 from sparring.games.spec import BatchedGame, Symmetry, mistakes
 
 _TOLERANCE = 1e-5  # of sums of float32 rewards
-_SPOKEN_SLOTS = 2
+_TEXT_SLOTS = 2
 
 
 def declared_facts(subject: Subject) -> Iterator[Finding]:
-    """Facts that make sense by themselves."""
+    """The declared facts are valid."""
     yield from (Finding(*mistake) for mistake in mistakes(subject.spec))
 
 
 def ending_by_rules(subject: Subject) -> Iterator[Finding]:
-    """The rules end some match: what only the ply limit ends is won by nobody. Of matches that the
-    check cut short nobody knows.
-    """
+    """The rules, not only the ply limit, end some match. No finding if matches were cut off."""
     cut_short = any(trace.cut_after for trace in subject.traces)
     if not cut_short and not any(trace.frames[-1]["terminated"].any() for trace in subject.traces):
-        got = f"none of {sum(trace.num_matches for trace in subject.traces)} random matches within max_plies = {subject.spec.max_plies}"
+        total = sum(trace.num_matches for trace in subject.traces)
+        got = f"none of {total} random matches within max_plies = {subject.spec.max_plies}"
         remedy = "return ended = True from step when the match is decided, or raise max_plies"
         yield Finding("no match ever ends", got, "some matches that end by the rules", remedy)
 
 
 def zero_sum(subject: Subject) -> Iterator[Finding]:
-    """Rewards cancel in each step, where the game says that it is zero-sum."""
+    """Rewards sum to 0 in each step of a game with zero_sum=True."""
     for tick, frame in frames(subject.traces):
-        with np.errstate(invalid="ignore"):  # not finite: a finding of its own
+        with np.errstate(invalid="ignore"):  # values that are not finite are another finding
             wrong = np.abs(frame["rewards"].sum(axis=1)) > _TOLERANCE
         if subject.spec.zero_sum and np.any(wrong):
-            remedy = "pay the others the opposite, or declare zero_sum=False"
+            remedy = "pay the other seats the opposite, or declare zero_sum=False"
             yield Finding(
-                "rewards do not cancel",
+                "rewards do not sum to 0",
                 row(frame["rewards"], wrong, tick),
                 "a sum of 0",
                 remedy,
@@ -69,36 +68,38 @@ def declared_returns(subject: Subject) -> Iterator[Finding]:
             paid = np.sum([frame["rewards"] for frame in trace.frames], axis=0)
         if np.any(wrong := (paid < low - _TOLERANCE) | (paid > high + _TOLERANCE)):
             yield Finding(
-                "a match pays too much or too little",
+                "a return is outside the declared range",
                 row(paid, wrong),
                 f"{low} to {high}",
-                "declare returns as they are",
+                "declare the range of returns that the rules give",
             )
 
 
 def reproducible(subject: Subject) -> Iterator[Finding]:
-    """Keys and actions determine a match, whatever the game object has played before."""
+    """Keys and actions determine a match, whatever the game has played before."""
     if found := replay(subject.fresh(), subject.trace, subject.trace.keys):
-        remedy = "draw chance from the match's key only, and clear everything in reset"
-        yield Finding("the same keys and actions give another match", found, AS_RECORDED, remedy)
+        remedy = "draw all chance from the match's key, and clear everything in reset"
+        yield Finding(
+            "the same keys and actions give a different match", found, AS_RECORDED, remedy
+        )
 
 
 def declared_chance(subject: Subject) -> Iterator[Finding]:
-    """Without chance a match follows from its actions, whatever its key."""
+    """Without chance, actions alone determine a match."""
     if not subject.spec.chance and (
         found := replay(subject.fresh(), subject.trace, ~subject.trace.keys)
     ):
         yield Finding(
-            "another key gives another match",
+            "the match depends on its key",
             found,
-            "the same, as chance=False says",
+            "the same match, because chance=False",
             "declare chance=True",
         )
 
 
 def symmetries(subject: Subject) -> Iterator[Finding]:
-    """A relabelled match shows relabelled views. Not with chance: a relabelled match need not draw
-    relabelled chance.
+    """A relabelled match shows relabelled views. Not checked with chance, which need not be
+    relabelled alike.
     """
     if subject.spec.chance:
         return
@@ -110,13 +111,14 @@ def symmetries(subject: Subject) -> Iterator[Finding]:
         except IllegalAction as error:
             found = str(error)
         if found:
-            remedy = "observation and action list for each new place the old one, and the rules must not change"
+            remedy = "list for each new index the old one, in observation and in action"
             yield Finding(
-                "a symmetry is none",
-                f"with symmetry {number}, {found}",
+                f"spec.symmetries[{number}] does not map the game onto itself",
+                found,
                 "the relabelled match",
                 remedy,
             )
+            return
 
 
 def _relabelled(trace: Trace, symmetry: Symmetry) -> Trace:
@@ -139,8 +141,8 @@ def _relabelled_views(frame: Frame, symmetry: Symmetry) -> dict[str, NDArray[Any
 
 
 def points_of_view(subject: Subject) -> Iterator[Finding]:
-    """`observe_as` shows the mover what the mover sees, zeros after the end, and to other seats
-    something else in some position.
+    """`observe_as` gives the mover's own observation, zeros after the end, and for other seats a
+    different one in some position.
     """
     game, trace, num_players = subject.fresh(), subject.trace, subject.spec.num_players
     everyone = np.arange(trace.num_matches)
@@ -150,22 +152,23 @@ def points_of_view(subject: Subject) -> Iterator[Finding]:
         own = np.array(game.observe_as(everyone, frame["seat"]))
         yield from _own_view(own, frame, tick)
         for seat in range(num_players):
-            others = everyone[going_on(frame) & (frame["seat"] != seat)]
+            others = everyone[in_progress(frame) & (frame["seat"] != seat)]
             alike &= np.array_equal(
                 game.observe_as(others, np.full(len(others), seat)), frame["observation"][others]
             )
         if found := difference(snapshot(game), frame, everyone, everyone):
-            yield Finding("observe_as changes a match", found, "no change", "let it only read")
+            yield Finding(
+                "observe_as changes a match", found, "no change", "only read in observe_as"
+            )
             return
         game.step(actions)
     if alike and num_players > 1 and not subject.spec.impartial:
-        expected = "in some position, an observation that shows whose things are whose"
-        remedy = "show the things of the seat that looks first, then those of the others; or declare impartial=True if all do see alike"
         yield Finding(
-            "an observation is not from the mover's view",
-            "the same for all seats, in every position",
-            expected,
-            remedy,
+            "every seat sees the same observation",
+            "no difference between seats in any position",
+            "observations from the point of view of the observing seat",
+            "put the observing seat's own pieces first, then those of the others; or declare "
+            "impartial=True if all seats do see the same",
         )
 
 
@@ -174,65 +177,61 @@ def _own_view(own: NDArray[Any], frame: Frame, tick: int) -> Iterator[Finding]:
     if own.shape != expected.shape or own.dtype != expected.dtype:
         got, form = f"{own.dtype} {own.shape}", f"{expected.dtype} {expected.shape}"
         yield Finding(
-            "observe_as gives another shape or type",
+            "observe_as has the wrong shape or dtype",
             got,
             form,
-            "give what observation shows, a row for each slot asked for",
+            "return the rows of observation, one for each requested slot",
         )
     elif not np.array_equal(own, expected):
         slot = int(np.flatnonzero((own != expected).reshape(len(own), -1).any(axis=1))[0])
         what = (
-            "observe_as shows something after the end"
+            "observe_as is not zero after the end"
             if frame["terminated"][slot]
-            else "observe_as shows the mover something else"
+            else "observe_as differs from observation for the seat to move"
         )
-        remedy = "show a seat that moves what observation shows, and zeros after the end"
+        remedy = "return observation for the seat to move, and zeros after the end"
         yield Finding(
             what,
             f"a difference in slot {slot} after {tick} plies",
-            "what observation shows",
+            "the row of observation",
             remedy,
         )
 
 
 def words(subject: Subject) -> Iterator[Finding]:
-    """Positions and actions can be written for people, and writing changes nothing."""
+    """`text` and `action_text` return text and change nothing."""
     game, trace = subject.fresh(), subject.trace
     everyone = np.arange(trace.num_matches)
     game.reset(everyone, trace.keys)
     for frame, actions in zip(trace.frames, trace.actions, strict=False):
-        for slot in range(min(_SPOKEN_SLOTS, trace.num_matches)):
-            yield from _spoken(game, frame, slot)
+        for slot in range(min(_TEXT_SLOTS, trace.num_matches)):
+            yield from _texts(game, frame, slot)
         if found := difference(snapshot(game), frame, everyone, everyone):
             yield Finding(
-                "writing a position changes a match",
+                "text or action_text changes a match",
                 found,
                 "no change",
-                "let text and action_text only read",
+                "only read in text and action_text",
             )
             return
         game.step(actions)
 
 
-def _spoken(game: BatchedGame, frame: Frame, slot: int) -> Iterator[Finding]:
-    legal = np.flatnonzero(frame["mask"][slot] & going_on(frame)[slot]).tolist()
+def _texts(game: BatchedGame, frame: Frame, slot: int) -> Iterator[Finding]:
+    legal = np.flatnonzero(frame["mask"][slot] & in_progress(frame)[slot]).tolist()
     said: list[tuple[str, object]] = [
         ("text", game.text(slot)),
         *(("action_text", game.action_text(slot, action)) for action in legal),
     ]
     for name, words in said:
         if not isinstance(words, str) or not words or words.endswith("\n"):
-            expected = "a str that is not empty and does not end in a new line"
-            yield Finding(
-                f"{name} gives no words",
-                repr(words)[:60],
-                expected,
-                f"return such a str from {name}",
-            )
+            expected = "a str that is not empty and does not end in a newline"
+            remedy = f"return such a str from {name}"
+            yield Finding(f"{name} must return a str", repr(words)[:60], expected, remedy)
 
 
 FACTS: Level = {"declared facts": declared_facts}
-# as many levels as `batch_checks` has, which run together
+# level i runs together with level i of `batch_checks`
 LEVELS: tuple[Level, ...] = (
     {"ending by rules": ending_by_rules, "zero-sum": zero_sum, "returns": declared_returns},
     {"reproducible": reproducible},

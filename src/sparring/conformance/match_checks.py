@@ -1,5 +1,5 @@
-"""Checks of a class in plain Python, `Match`: its methods, then what they return while matches are
-played.
+"""Checks of a class in plain Python, `Match`: its methods, their results while matches are played,
+and state that is kept or shared where it should not be.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sparring.conformance.findings import Finding
 from sparring.conformance.subject import Level, Subject
-from sparring.conformance.watched_match import Broken, Guarded, Line
+from sparring.conformance.watched_match import Broken, Line, WatchedMatch
 from sparring.errors import nearest
 
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
@@ -27,10 +27,12 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = {
 _OPTIONAL: Mapping[str, tuple[str, ...]] = {"copy": (), "action_text": ("action",)}
 _MAX_LINES = 16
 _MAX_PLIES = 4000  # over all lines
+_COPIED_LINES = 4
+_AS_RECORDED = "the recorded match"
 
 
 def methods(subject: Subject) -> Iterator[Finding]:
-    """The class has every method, with the parameters that it will be called with."""
+    """The class has every method, with the right parameters."""
     assert subject.new_match is not None
     match = subject.new_match()
     for name, parameters in {**_REQUIRED, **_OPTIONAL}.items():
@@ -42,10 +44,13 @@ def methods(subject: Subject) -> Iterator[Finding]:
             )
             yield Finding(f"{name} is missing", "nothing", form, near or remedy)
         elif method is not None and not callable(method):
-            yield Finding(f"{name} is no method", type(method).__name__, form, remedy)
+            yield Finding(f"{name} must be a method", type(method).__name__, form, remedy)
         elif method is not None and not _takes(method, parameters):
             yield Finding(
-                f"{name} takes other parameters", f"{name}{inspect.signature(method)}", form, remedy
+                f"{name} takes the wrong parameters",
+                f"{name}{inspect.signature(method)}",
+                form,
+                remedy,
             )
 
 
@@ -54,15 +59,13 @@ def _takes(method: Callable[..., object], parameters: tuple[str, ...]) -> bool:
         inspect.signature(method).bind(*parameters)
     except TypeError:
         return False
-    except ValueError:  # written in C, and without a signature
+    except ValueError:  # written in C, without a signature
         return True
     return True
 
 
 def _played(check: str, subject: Subject) -> Iterator[Finding]:
-    """Findings of this name while matches were played; the first of these checks plays
-    them.
-    """
+    """Findings of this `check` while matches were played; the first such check plays them."""
     if not subject.lines:
         subject.broken = list(_play_lines(subject))
     yield from (finding for finding in subject.broken if finding.check == check)
@@ -80,17 +83,15 @@ def _play_lines(subject: Subject) -> Iterator[Finding]:
         subject.lines.append(line)
         match = subject.new_match()
         try:
-            _play(Guarded(match, subject.spec), line, rng)
+            _play(WatchedMatch(match, subject.spec), line, rng)
         except Broken as broken:
-            # A match that goes wrong because another has left something behind is told as such.
+            # State left behind by another match is reported as that.
             left_behind = len(subject.lines) > 1 and repr(class_attributes(match)) != common
             yield shared(match, str(broken)) if left_behind else broken.finding
 
 
-def _play(match: Guarded, line: Line, rng: np.random.Generator) -> None:
-    """Random legal actions, to the end of the match or to the ply limit; all that shows is written
-    down in `line`.
-    """
+def _play(match: WatchedMatch, line: Line, rng: np.random.Generator) -> None:
+    """Play random legal actions to the end of the match or the ply limit, recorded in `line`."""
     match.reset(line.key)
     ended = False
     while not ended and len(line.actions) < min(match.spec.max_plies, _MAX_PLIES):
@@ -116,29 +117,19 @@ METHODS: Level = {"methods": methods}
 PLAYING: Level = {name: partial(_played, name) for name in _WHILE_PLAYING}
 
 
-# Checks of what a class in plain Python keeps: nothing that its methods gave away, that matches
-# share, or that outlives a match.
-
-
-_COPIED_LINES = 4
-_AS_RECORDED = "the match that was recorded"
-
-
 def given_arrays(subject: Subject) -> Iterator[Finding]:
-    """Arrays returned by `observe` and `mask` are the caller's: they stay as it was, whatever is
-    called later.
-    """
+    """Later calls do not change the arrays that `observe` and `mask` have returned."""
     for line in subject.lines:
-        match = _begun(subject, line)
+        match = _started(subject, line)
         for ply, action in enumerate(line.actions):
             kept = [_asked(match, seat) for seat in (*range(subject.spec.num_players), None)]
-            yield from _changed(kept, f"as others look, after {ply} plies")
+            yield from _changed(kept, f"when another seat is observed, after {ply} plies")
             match.step(action)
-            yield from _changed(kept, f"as ply {ply + 1} is played")
+            yield from _changed(kept, f"when ply {ply + 1} is played")
 
 
-def _asked(match: Guarded, seat: int | None) -> tuple[str, Any, NDArray[Any]]:
-    """(name, what was returned, a copy of it) of `observe(seat)`, or of `mask()` for None."""
+def _asked(match: WatchedMatch, seat: int | None) -> tuple[str, Any, NDArray[Any]]:
+    """(name, returned object, copy of it) of `observe(seat)`, or of `mask()` for None."""
     returned = match.observe(seat) if seat is not None else match.match.mask()
     return ("mask" if seat is None else f"observe({seat})"), returned, np.array(returned)
 
@@ -146,32 +137,28 @@ def _asked(match: Guarded, seat: int | None) -> tuple[str, Any, NDArray[Any]]:
 def _changed(kept: list[tuple[str, Any, NDArray[Any]]], when: str) -> Iterator[Finding]:
     for name, returned, as_it_was in kept:
         if not np.array_equal(returned, as_it_was):
-            what, expected = (
-                f"what {name.partition('(')[0]} returned changes later",
-                "values that stay as they were",
-            )
             yield Finding(
-                what,
+                f"the array that {name.partition('(')[0]} returned changes later",
                 f"{name} changes {when}",
-                expected,
+                "values that stay the same",
                 "return a new array each time, by np.array(...) or .copy()",
             )
 
 
 def reading(subject: Subject) -> Iterator[Finding]:
-    """`mask` and `observe` change nothing: asked again, in another order, they answer the same."""
+    """`mask` and `observe` change nothing: called again, in another order, they return the same."""
     for line in subject.lines:
-        match = _begun(subject, line)
+        match = _started(subject, line)
         for ply, action in enumerate(line.actions):
             before = match.position()
             if found := match.position(reversed(range(subject.spec.num_players))).difference(
                 before
             ):
-                remedy = "let mask and observe only read; what changes, changes in step"
+                remedy = "only read in mask and observe; change the match in step"
                 yield Finding(
-                    "looking at a match changes it",
+                    "mask() or observe() changes the match",
                     f"{found}, after {ply} plies",
-                    "the same answers again",
+                    "the same results again",
                     remedy,
                 )
                 return
@@ -179,19 +166,22 @@ def reading(subject: Subject) -> Iterator[Finding]:
 
 
 def same_again(subject: Subject) -> Iterator[Finding]:
-    """The same rng and actions give the same match, played by another object."""
+    """The same rng and actions give the same match when another object plays it."""
     drawn_before, common = _global_generators(), ""
     for line in subject.lines:
-        match = _begun(subject, line)
+        match = _started(subject, line)
         common = common or repr(class_attributes(match.match))
-        if found := going_on(match, line):
+        if found := _replay(match, line):
             moved = [
                 name for name, state in _global_generators().items() if state != drawn_before[name]
             ]
             cause = f"; the generator of {' and '.join(moved)} was used" if moved else ""
-            remedy = "draw all chance from the rng that reset is given, kept as self.rng; use no clock and no order of a set"
+            remedy = (
+                "draw all chance from the rng that reset receives (self.rng = rng); use no clock "
+                "and no order of a set"
+            )
             other = Finding(
-                "the same rng and actions give another match",
+                "the same rng and actions give a different match",
                 f"{found}{cause}",
                 _AS_RECORDED,
                 remedy,
@@ -212,24 +202,24 @@ def _global_generators() -> dict[str, str]:
 
 
 def separate_matches(subject: Subject) -> Iterator[Finding]:
-    """Two objects share nothing: one waits while another is played, and then goes on as recorded."""
+    """Two objects share nothing: one waits while another plays, then continues as recorded."""
     waiting, other = subject.lines[0], subject.lines[-1]
-    match, middle = _begun(subject, waiting), len(waiting.actions) // 2
-    found = going_on(match, waiting, 0, middle)
-    found = found or going_on(_begun(subject, other), other) or going_on(match, waiting, middle)
+    match, middle = _started(subject, waiting), len(waiting.actions) // 2
+    found = _replay(match, waiting, 0, middle)
+    found = found or _replay(_started(subject, other), other) or _replay(match, waiting, middle)
     if found:
         yield shared(match.match, found)
 
 
 def shared(match: object, found: str) -> Finding:
-    """The finding on matches that share something, perhaps lists on the class."""
+    """Finding on matches that share state, perhaps lists on the class."""
     names = ", ".join(
         f"{name} ({type(value).__name__})" for name, value in class_attributes(match).items()
     )
     where = f"; on the class: {names}" if names else ""
-    remedy = "make lists and arrays in reset, as self.board = [...], not on the class or the module"
+    remedy = "create lists and arrays in reset (self.board = [...]), not on the class or module"
     return Finding(
-        "two matches share something",
+        "two matches share state",
         f"{found}{where}",
         "matches that share nothing",
         remedy,
@@ -251,47 +241,45 @@ def class_attributes(match: object) -> dict[str, Any]:
 
 
 def reset_again(subject: Subject) -> Iterator[Finding]:
-    """An object begins anew, whatever it has played before."""
-    match = _begun(subject, subject.lines[0])
-    going_on(match, subject.lines[0])
+    """`reset` starts a fresh match, whatever the object has played before."""
+    match = _started(subject, subject.lines[0])
+    _replay(match, subject.lines[0])
     for line in subject.lines[1:]:
         try:
             match.reset(line.key)
         except Broken as broken:
             found = str(broken)
         else:
-            found = going_on(match, line)
+            found = _replay(match, line)
         if found:
             yield Finding(
-                "reset does not begin anew",
+                "reset does not start a fresh match",
                 found,
                 _AS_RECORDED,
-                "set up all that a match changes in reset, not in __init__",
+                "initialize everything that a match changes in reset, not in __init__",
             )
             return
 
 
 def copies(subject: Subject) -> Iterator[Finding]:
-    """A copy shows what its original shows and goes on by itself, and the original goes on as if
-    there were none.
-    """
+    """A copy shows the same position, continues by itself, and leaves the original alone."""
     rng = np.random.default_rng(subject.seed)
     for line in subject.lines[:_COPIED_LINES] if _is_copied(subject) else ():
         for ply in sorted({0, len(line.actions) // 2, len(line.actions) - 1}):
-            match = _begun(subject, line)
-            going_on(match, line, 0, ply)
+            match = _started(subject, line)
+            _replay(match, line, 0, ply)
             other = match.copied()
             if found := other.position().difference(line.positions[ply]):
-                yield _no_copy("a copy shows another position", found)
+                yield _no_copy("a copy shows a different position", found)
             elif found := _played_out(other, rng):
-                yield _no_copy("a copy cannot be played on", found)
-            elif found := going_on(match, line, ply):
-                yield _no_copy("playing a copy changes the match", found)
+                yield _no_copy("a copy cannot be continued", found)
+            elif found := _replay(match, line, ply):
+                yield _no_copy("playing on a copy changes the original", found)
 
 
 def _is_copied(subject: Subject) -> bool:
-    """Return whether anything is going to copy matches: `win_or_block` does in games without
-    chance, others only if there is a method for it.
+    """Return whether matches will be copied: `win_or_block` does so in games without chance, all
+    else only if the class has `copy`.
     """
     return not subject.spec.chance or (
         subject.new_match is not None and hasattr(subject.new_match(), "copy")
@@ -299,14 +287,17 @@ def _is_copied(subject: Subject) -> bool:
 
 
 def _no_copy(what: str, found: str) -> Finding:
-    remedy = "copy every list, array and generator in copy(), or leave copy() out: then copy.deepcopy is used"
-    return Finding(what, found, "a match in the same position that goes on by itself", remedy)
+    remedy = (
+        "copy every list, array and generator in copy(), or remove copy(): then copy.deepcopy is "
+        "used"
+    )
+    return Finding(what, found, "an independent match in the same position", remedy)
 
 
 def words(subject: Subject) -> Iterator[Finding]:
-    """The position and the actions can be written for people, where the class does so."""
+    """`__str__` and `action_text`, where the class has them, return text."""
     for line in subject.lines[:_COPIED_LINES]:
-        match = _begun(subject, line)
+        match = _started(subject, line)
         action_text = getattr(match.match, "action_text", None)
         for ply, action in enumerate(line.actions):
             match.words("__str__", match.match.__str__)
@@ -317,17 +308,17 @@ def words(subject: Subject) -> Iterator[Finding]:
     yield from ()
 
 
-def _begun(subject: Subject, line: Line) -> Guarded:
-    """A new object at the beginning of the match that `line` tells of."""
+def _started(subject: Subject, line: Line) -> WatchedMatch:
+    """A new object at the start of the recorded match."""
     assert subject.new_match is not None
-    match = Guarded(subject.new_match(), subject.spec)
+    match = WatchedMatch(subject.new_match(), subject.spec)
     match.reset(line.key)
     return match
 
 
-def going_on(match: Guarded, line: Line, start: int = 0, stop: int | None = None) -> str:
-    """Play the plies from `start` to `stop`, or to the end; the first difference from what was
-    recorded, or empty.
+def _replay(match: WatchedMatch, line: Line, start: int = 0, stop: int | None = None) -> str:
+    """Replay the plies from `start` to `stop` (default: the end); the first difference from the
+    record, or an empty string.
     """
     stop = len(line.actions) if stop is None else stop
     try:
@@ -336,13 +327,13 @@ def going_on(match: Guarded, line: Line, start: int = 0, stop: int | None = None
                 return f"{found}, after {ply} plies"
             _, ended = match.step(line.actions[ply])
             if ended != (ply + 1 == len(line.positions)):
-                return f"the match {'ends' if ended else 'goes on'} at ply {ply + 1}"
+                return f"the match {'ends' if ended else 'does not end'} at ply {ply + 1}"
     except Broken as broken:
         return str(broken)
     return ""
 
 
-def _played_out(match: Guarded, rng: np.random.Generator) -> str:
+def _played_out(match: WatchedMatch, rng: np.random.Generator) -> str:
     try:
         ended = False
         while not ended and len(match.actions) < match.spec.max_plies:

@@ -1,8 +1,8 @@
-"""The check that a worker process, which makes the game by its name, plays the same matches.
+"""Check that a worker process, which makes the game by its name, plays the same matches.
 
-A recorded match is played again by other interpreters, which see what a spawned worker sees: the
-same `sys.path` and directory, modules imported anew, another order of sets. What the two say to
-each other are two files in a folder of their own.
+Other interpreters replay recorded matches. They are like a spawned worker: the same `sys.path` and
+directory, modules imported anew, another order of sets. Both sides exchange two files in a
+temporary folder.
 """
 
 from __future__ import annotations
@@ -23,18 +23,21 @@ from sparring.conformance.recordings import VIEWS, Trace, replay
 from sparring.conformance.subject import Level, Subject
 from sparring.games.faults import one_line
 
-_HASH_SEEDS = (
-    "1",
-    "2",
-)  # of the order of sets of str; one of the two, at least, is not the order here
+_HASH_SEEDS = ("1", "2")  # order of sets of str; at least one of the two differs from ours
 _MATCHES = 8
 _TIMEOUT = 300  # seconds
-_IMPORTABLE = "put the class at the top of a module that can be imported from here, and let it need nothing that was set up before"
-_MAIN = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from sparring.conformance import other_process; other_process.answer()"
+_IMPORTABLE = (
+    "put the class at the top of a module that can be imported from here, and rely on nothing that "
+    "was set up before"
+)
+_MAIN = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
+    "from sparring.conformance import other_process; other_process.answer()"
+)
 
 
 def workers(subject: Subject) -> Iterator[Finding]:
-    """The game can be made in another process by its name, and its matches are the same there."""
+    """Another process can make the game by its name and plays the same matches."""
     if subject.name is None:
         return
     with tempfile.TemporaryDirectory(prefix="sparring-check-") as folder:
@@ -65,7 +68,7 @@ def _asked(folder: Path, hash_seed: str) -> Iterator[Finding]:
             what,
             f"no answer in {_TIMEOUT} s",
             expected,
-            "do nothing but define things when the module is imported",
+            "only define things when the module is imported",
         )
         return
     answer = folder / "answer.json"
@@ -73,15 +76,20 @@ def _asked(folder: Path, hash_seed: str) -> Iterator[Finding]:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         yield Finding(what, one_line(last), expected, _IMPORTABLE)
         return
-    told = json.loads(answer.read_text(encoding="utf-8"))
+    answered = json.loads(answer.read_text(encoding="utf-8"))
     answer.unlink()
-    if told["no memory"]:
-        raise MemoryError(told["error"])
-    if told["error"]:
-        yield Finding(what, one_line(told["error"]), expected, _IMPORTABLE)
-    elif told["difference"]:
-        remedy = "depend on no order of a set, no hash, no clock, no global generator, and on nothing drawn when the module is imported"
-        yield Finding("a worker process plays other matches", told["difference"], expected, remedy)
+    if answered["no memory"]:
+        raise MemoryError(answered["error"])
+    if answered["error"]:
+        yield Finding(what, one_line(answered["error"]), expected, _IMPORTABLE)
+    elif answered["difference"]:
+        yield Finding(
+            "a worker process plays different matches",
+            answered["difference"],
+            expected,
+            "do not depend on the order of a set, a hash, a clock, a global generator, or numbers "
+            "drawn when the module is imported",
+        )
 
 
 def _write_task(folder: Path, name: str, trace: Trace) -> None:
@@ -94,11 +102,11 @@ def _write_task(folder: Path, name: str, trace: Trace) -> None:
 
 
 def answer() -> None:
-    """In the other interpreter: play the trace in the folder that is the last argument, and write
-    down what comes of it.
+    """In the other interpreter: replay the trace in the folder named by the last argument, and
+    write the result there.
     """
     folder = Path(sys.argv[-1])
-    told: dict[str, Any] = {"error": None, "no memory": False, "difference": None}
+    result: dict[str, Any] = {"error": None, "no memory": False, "difference": None}
     with np.load(folder / "trace.npz", allow_pickle=False) as task:
         stored = dict(task)
     frames = [{view: stored[view][tick] for view in VIEWS} for tick in range(len(stored["seat"]))]
@@ -106,12 +114,14 @@ def answer() -> None:
     try:
         from sparring.games import make
 
-        told["difference"] = replay(make(str(stored["name"]), trace.num_matches), trace, trace.keys)
+        result["difference"] = replay(
+            make(str(stored["name"]), trace.num_matches), trace, trace.keys
+        )
     except Exception as error:
         where = place(error)
-        told["error"] = text_of(error) + (f" ({where})" if where else "")
-        told["no memory"] = is_of_memory(error)
-    (folder / "answer.json").write_text(json.dumps(told), encoding="utf-8")
+        result["error"] = text_of(error) + (f" ({where})" if where else "")
+        result["no memory"] = is_of_memory(error)
+    (folder / "answer.json").write_text(json.dumps(result), encoding="utf-8")
 
 
 CHECKS: Level = {"workers": workers}

@@ -1,4 +1,4 @@
-"""Matches recorded view by view, to be compared with the same matches played again."""
+"""Recorded matches, and comparisons with the same matches replayed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sparring.games.spec import BatchedGame
 
 VIEWS = ("seat", "observation", "mask", "rewards", "terminated", "truncated", "plies")
 Frame = dict[str, NDArray[Any]]
-AS_RECORDED = "the views that were recorded"
+AS_RECORDED = "the recorded views"
 
 
 @dataclass
 class Trace:
-    """n matches that began together: frame t is what the views showed after t steps, `actions[t]`
-    [n] what was played on it.
+    """n matches that started together: frame t holds the views after t steps, `actions[t]` [n] the
+    actions played then.
     """
 
     keys: NDArray[np.uint64]
@@ -36,9 +36,9 @@ class Trace:
 
     @property
     def cut_after(self) -> int:
-        """Plies after which matches that went on were left; 0 if all ended."""
+        """Plies after which unfinished matches were abandoned; 0 if all ended."""
         last = self.frames[-1]
-        return int(last["plies"][going_on(last)].max(initial=0))
+        return int(last["plies"][in_progress(last)].max(initial=0))
 
 
 def frames(traces: Iterable[Trace]) -> Iterator[tuple[int, Frame]]:
@@ -52,15 +52,15 @@ def snapshot(game: BatchedGame) -> Frame:
     return {name: np.array(getattr(game, name)) for name in VIEWS}
 
 
-def going_on(frame: Frame) -> NDArray[np.bool_]:
+def in_progress(frame: Frame) -> NDArray[np.bool_]:
     """[n] matches that take actions."""
     live: NDArray[np.bool_] = ~(frame["terminated"] | frame["truncated"])
     return live
 
 
 def random_actions(frame: Frame, rng: np.random.Generator) -> NDArray[np.int64]:
-    """[n] a legal action for each match that goes on, -1 for the others."""
-    mask = frame["mask"] & going_on(frame)[:, None]
+    """[n] a legal action for each match in progress, -1 for the others."""
+    mask = frame["mask"] & in_progress(frame)[:, None]
     scores = np.where(mask, rng.random(mask.shape), -1.0)
     return np.where(mask.any(axis=1), scores.argmax(axis=1), -1)
 
@@ -73,26 +73,26 @@ def record(
     max_steps: int | None = None,
     max_bytes: int | None = None,
 ) -> Trace:
-    """Random matches in all slots of `game`, until all have ended, or can go no further, or last
-    longer than they may.
+    """Random matches in all slots of `game`, until all have ended or have no legal action.
 
-    They are left before that after `max_steps`, or where another frame would not fit into
-    `max_bytes`.
+    They are cut off one step past `max_plies`, after `max_steps`, or where another frame would
+    exceed `max_bytes`.
     """
     trace = Trace(keys)
     game.reset(np.arange(game.num_slots), keys)
     trace.frames.append(snapshot(game))
-    most = game.spec.max_plies + 1 if max_steps is None else min(max_steps, game.spec.max_plies + 1)
+    limit = game.spec.max_plies + 1
+    if max_steps is not None:
+        limit = min(limit, max_steps)
     if max_bytes is not None:
-        most = min(most, max(1, max_bytes // sum(view.nbytes for view in trace.frames[0].values())))
-    while len(trace.actions) < most:
+        bytes_of_frame = sum(view.nbytes for view in trace.frames[0].values())
+        limit = min(limit, max(1, max_bytes // bytes_of_frame))
+    while len(trace.actions) < limit:
         actions = random_actions(trace.frames[-1], rng)
         game.step(actions)
         trace.actions.append(actions)
         trace.frames.append(snapshot(game))
-        if np.all(
-            actions < 0
-        ):  # one step more than needed, to see that ended matches stay as they are
+        if np.all(actions < 0):  # after one step too many: ended matches must not change
             break
     return trace
 
@@ -100,18 +100,17 @@ def record(
 def difference(
     got: Frame, expected: Frame, slots: NDArray[Any], matches: NDArray[Any]
 ) -> str | None:
-    """One line on the first view whose rows `slots` of `got` are not the rows `matches` of
-    `expected`; None if all are equal.
+    """The first view whose rows `slots` of `got` differ from the rows `matches` of `expected`, in
+    words; None if all are equal.
     """
     for name in VIEWS:
         mine, theirs = got[name][slots], expected[name][matches]
-        differ = (mine != theirs) & ~(
-            (mine != mine) & (theirs != theirs)
-        )  # two NaN count as equal here
+        both_nan = (mine != mine) & (theirs != theirs)
+        differ = (mine != theirs) & ~both_nan
         if np.any(differ):
             at = int(np.argwhere(differ)[0, 0])
             shown, recorded = _short(mine[at]), _short(theirs[at])
-            return f"{name} {shown} in slot {slots[at]} where {recorded} was recorded"
+            return f"{name} {shown} in slot {slots[at]}, recorded was {recorded}"
     return None
 
 
@@ -121,8 +120,8 @@ def _short(values: Any) -> str:
 
 
 def resume(game: BatchedGame, trace: Trace, start: int) -> str | None:
-    """Play on from frame `start`, in which `game` stands, to the end; the first difference from the
-    trace, if any.
+    """Replay from frame `start`, in which `game` stands, to the end; the first difference from the
+    trace, or None.
     """
     everyone = np.arange(trace.num_matches)
     for tick, frame in enumerate(trace.frames[start:], start):
@@ -134,14 +133,14 @@ def resume(game: BatchedGame, trace: Trace, start: int) -> str | None:
 
 
 def replay(game: BatchedGame, trace: Trace, keys: NDArray[np.uint64]) -> str | None:
-    """Play the trace again from its start, with these keys; the first difference, if any."""
+    """Replay the trace from its start with these keys; the first difference, or None."""
     game.reset(np.arange(trace.num_matches), keys)
     return resume(game, trace, 0)
 
 
 def replay_scattered(game: BatchedGame, trace: Trace) -> str | None:
-    """Play two matches of three again, in other slots and not all from the same tick; the first
-    difference, if any.
+    """Replay two matches of three, in other slots and from different ticks; the first difference,
+    or None.
     """
     n = trace.num_matches
     matches = np.flatnonzero(np.arange(n) % 3 != 1)
@@ -160,11 +159,11 @@ def replay_scattered(game: BatchedGame, trace: Trace) -> str | None:
 
 
 def place(wrong: NDArray[np.bool_], tick: int | None = None) -> str:
-    """The slot of the first of the `wrong` [n] or [n, ...], and the ply."""
+    """Slot of the first True in `wrong` [n] or [n, ...], and the ply."""
     slot = int(np.argwhere(wrong)[0, 0])
     return f"slot {slot}" if tick is None else f"slot {slot} after {tick} plies"
 
 
 def row(values: NDArray[Any], wrong: NDArray[np.bool_], tick: int | None = None) -> str:
-    """The first row of `values` that is `wrong`, and its place."""
+    """First row of `values` that is `wrong`, with slot and ply."""
     return f"{values[np.argwhere(wrong)[0, 0]].tolist()} in {place(wrong, tick)}"

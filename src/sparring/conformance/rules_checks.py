@@ -1,6 +1,4 @@
-"""The check that compiled rules do what they do in plain Python, which looks where compiled code
-does not: at the bounds of arrays.
-"""
+"""Comparison of compiled rules with the same rules in plain Python, which checks array bounds."""
 
 from __future__ import annotations
 
@@ -18,24 +16,22 @@ from sparring.games.compiled.game import CompiledGame
 
 _MATCHES = 8
 _STEPS = 250
-_UNNOTICED = (IndexError, OverflowError, NameError)  # what compiled code goes on after
-_WHAT = "compiled rules do something else than plain Python"
-# of floats: plain Python rounds float32 after each operation, compiled code where it stores them
+_UNNOTICED = (IndexError, OverflowError, NameError)  # compiled code continues after these
+_WHAT = "compiled rules differ from plain Python"
+# Plain Python rounds float32 after each operation, compiled code when it stores them.
 _TOLERANCE = 1e-3
-_SHOWN_BY = {
-    "mask": "legal",
-    "observation": "observe",
-}  # the rules function behind a view; else play
+# The rules function behind a view; play for all others.
+_SHOWN_BY = {"mask": "legal", "observation": "observe"}
 
 
 def is_compiled(subject: Subject) -> bool:
-    """Return whether the game is what its rules say and nothing else."""
+    """Return whether the game is compiled rules, unchanged."""
     return type(subject.game) is CompiledGame
 
 
 def plain_python(subject: Subject) -> Iterator[Finding]:
-    """The rules play in plain Python first, where a mistake harms nothing; then compiled, the same
-    matches.
+    """Compiled rules play like plain Python. Plain Python plays first: a mistake harms nothing
+    there.
     """
     game = subject.game
     assert isinstance(game, CompiledGame)
@@ -45,15 +41,14 @@ def plain_python(subject: Subject) -> Iterator[Finding]:
     )
     keys = rng.integers(2**64, size=plain.num_slots, dtype=np.uint64)
     try:
-        with np.errstate(
-            over="ignore", under="ignore", invalid="ignore"
-        ):  # compiled code tells nothing of these
+        # compiled code does not report these
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             trace = record(plain, keys, rng, max_steps=_STEPS)
     except GameFault as fault:
         finding = of_exception("", fault, check="plain Python")
         if isinstance(fault.__cause__, _UNNOTICED):
             finding = dataclasses.replace(
-                finding, what=_WHAT, remedy=f"{finding.remedy}: compiled, it goes unnoticed"
+                finding, what=_WHAT, remedy=f"{finding.remedy}; compiled code does not notice it"
             )
         yield finding
         return
@@ -63,7 +58,10 @@ def plain_python(subject: Subject) -> Iterator[Finding]:
         if found := difference(_rounded(snapshot(again), frame), frame, everyone, everyone):
             view = found.partition(" ")[0]
             place = _place(game, view)
-            remedy = f"look at {place}: make whole numbers with int(...) before calculating, and give each variable one type"
+            remedy = (
+                f"see {place}: make whole numbers with int(...) before calculating, and give each "
+                "variable one type"
+            )
             yield Finding(
                 _WHAT,
                 f"{found} in plain Python, after {tick} plies ({place})",
@@ -76,7 +74,7 @@ def plain_python(subject: Subject) -> Iterator[Finding]:
 
 
 def _rounded(frame: Frame, to: Frame) -> Frame:
-    """`frame` with the numbers of `to` wherever they are nearly the same."""
+    """`frame` with the numbers of `to` where both are nearly equal."""
     rounded = dict(frame)
     for name, view in frame.items():
         if view.dtype.kind == "f":

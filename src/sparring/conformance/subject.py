@@ -1,4 +1,4 @@
-"""The game that the conformance checks receive, and its recorded matches."""
+"""Argument of all checks: the game and its recorded matches."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Factory = Callable[[int], BatchedGame]
 class Subject:
     """The game under test, and its recorded matches.
 
-    All traces are from the one object `game`, so that the last has predecessors. A game in plain
-    Python has `new_match`, and lines: matches played without the batched protocol, each by an
-    object of its own.
+    The one object `game` played all traces, so the last trace followed earlier matches. A game in
+    plain Python also has `new_match` and `lines`: matches played without the batched protocol, each
+    by its own object.
     """
 
     factory: Factory
     game: BatchedGame
     seed: int
     matches: int
-    name: str | None = None  # other processes make the game by it
+    name: str | None = None  # by which other processes make the game
     lines: list[Line] = field(default_factory=list)
     broken: list[Finding] = field(default_factory=list)  # findings while they were played
     traces: list[Trace] = field(default_factory=list)
@@ -39,12 +39,12 @@ class Subject:
 
     @property
     def new_match(self) -> Callable[[], Match] | None:
-        """Maker of the objects of a game in plain Python."""
+        """Function that makes a `Match`, if the game is in plain Python."""
         return getattr(self.game, "new_match", None)
 
     @property
     def offers_batches(self) -> bool:
-        """Return whether the batched protocol is the user's own and not that of our wrappers."""
+        """Return whether the user wrote the batched protocol, not one of our wrappers."""
         return type(self.game) not in (CompiledGame, LoopedGame)
 
     @property
@@ -52,7 +52,7 @@ class Subject:
         return self.traces[-1]
 
     def fresh(self) -> BatchedGame:
-        """Another game, with as many slots, in which nothing was played yet."""
+        """Return a new game with as many slots."""
         return self.factory(self.game.num_slots)
 
 

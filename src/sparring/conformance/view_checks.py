@@ -1,5 +1,5 @@
-"""Checks of the views of a class that offers the batched protocol itself: their form, and what must
-hold in every position.
+"""Checks of the views of a class that offers the batched protocol itself: shapes, dtypes, and
+invariants of every position.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sparring.conformance.recordings import (
     Frame,
     difference,
     frames,
-    going_on,
+    in_progress,
     place,
     replay,
     row,
@@ -37,7 +37,7 @@ _METHODS = (
 
 
 def protocol(subject: Subject) -> Iterator[Finding]:
-    """The game has all methods of `BatchedGame`."""
+    """The game has every method of `BatchedGame`."""
     missing = [name for name in _METHODS if not callable(getattr(subject.game, name, None))]
     if missing:
         others = {name for name in dir(subject.game) if not name.startswith("_")} - {
@@ -45,36 +45,36 @@ def protocol(subject: Subject) -> Iterator[Finding]:
             *_METHODS,
         }
         near = [
-            f"is {other} meant to be {name}?"
+            f"rename {other} to {name}?"
             for name in missing
             for other in difflib.get_close_matches(name, others, 1, 0.7)
         ]
-        remedy = "; ".join(["write them as BatchedGame in sparring.games says", *near])
+        remedy = "; ".join(["see BatchedGame in sparring.games", *near])
         yield Finding(
             "methods are missing",
-            f"none called {', '.join(missing)}",
-            "all of the batched protocol",
+            f"no {', '.join(missing)}",
+            "every method of the batched protocol",
             remedy,
         )
 
 
 def shapes(subject: Subject) -> Iterator[Finding]:
-    """Shapes and types of the views, which must be arrays that can be kept."""
+    """The views are arrays of the declared shapes and dtypes, owned by this game."""
     wrong = False
     for name, (shape, dtype) in _expected_shapes(subject.spec, subject.game.num_slots).items():
         view, expected = getattr(subject.game, name, None), f"{dtype} {shape}"
         if not isinstance(view, np.ndarray):
             wrong, got = True, "nothing" if view is None else type(view).__name__
             yield Finding(
-                f"{name} is no array",
+                f"{name} must be an array",
                 got,
                 expected,
-                "allocate the views once, when the game is made",
+                "allocate the views once, in the constructor",
             )
         elif view.shape != shape or view.dtype != dtype:
             wrong = True
             yield Finding(
-                f"{name} has another shape or type",
+                f"{name} has the wrong shape or dtype",
                 f"{view.dtype} {view.shape}",
                 expected,
                 "allocate it as declared",
@@ -84,7 +84,7 @@ def shapes(subject: Subject) -> Iterator[Finding]:
             "two games share their arrays",
             "shared memory",
             "arrays of their own",
-            "make a new game whenever asked for one",
+            "return a new game each time one is made",
         )
 
 
@@ -107,7 +107,7 @@ def _expected_shapes(spec: GameSpec, n: int) -> dict[str, tuple[tuple[int, ...],
 
 
 def views_in_place(subject: Subject) -> Iterator[Finding]:
-    """The views are the same arrays for ever: others keep them."""
+    """The views are the same array objects for the life of the game."""
     game, trace = subject.fresh(), subject.trace
     kept = {name: getattr(game, name) for name in VIEWS}
     replay(game, trace, trace.keys)
@@ -115,7 +115,7 @@ def views_in_place(subject: Subject) -> Iterator[Finding]:
     for name, view in kept.items():
         if getattr(game, name) is not view:
             yield Finding(
-                f"{name} is replaced by another array",
+                f"{name} is replaced by a new array",
                 "a new array",
                 "the same, overwritten",
                 f"assign to {name}[...]",
@@ -123,13 +123,13 @@ def views_in_place(subject: Subject) -> Iterator[Finding]:
 
 
 def beginning(subject: Subject) -> Iterator[Finding]:
-    """A match begins with nothing played, nothing paid and not ended."""
+    """A match starts with no plies, no rewards and not ended."""
     for trace in subject.traces:
         first = trace.frames[0]
         for name in ("plies", "rewards", "terminated", "truncated"):
             if np.any(first[name]):
                 yield Finding(
-                    f"a new match has {name}",
+                    f"a new match starts with nonzero {name}",
                     row(first[name], first[name] != 0),
                     "zeros",
                     "clear them in reset",
@@ -137,7 +137,7 @@ def beginning(subject: Subject) -> Iterator[Finding]:
 
 
 def seats(subject: Subject) -> Iterator[Finding]:
-    """`seat` names a player, in ended matches too."""
+    """`seat` is valid, also in ended matches."""
     for tick, frame in frames(subject.traces):
         wrong = (frame["seat"] < 0) | (frame["seat"] >= subject.spec.num_players)
         if np.any(wrong):
@@ -146,18 +146,18 @@ def seats(subject: Subject) -> Iterator[Finding]:
                 f"0 to {subject.spec.num_players - 1}",
             )
             yield Finding(
-                "no such seat", got, expected, "number the seats from 0, in ended matches too"
+                "invalid seat", got, expected, "number the seats from 0, also in ended matches"
             )
 
 
 def legal_moves(subject: Subject) -> Iterator[Finding]:
-    """Whoever has to decide can, also in the position at which a match is cut."""
+    """Some action is legal until the match is terminated, also where it is truncated."""
     for tick, frame in frames(subject.traces):
         stuck = ~frame["terminated"] & ~frame["mask"].any(axis=1)
         if np.any(stuck):
-            remedy = "end the match, or offer an action that passes"
+            remedy = "end the match, or add an action that passes"
             yield Finding(
-                "a match that goes on has no legal action",
+                "a match in progress has no legal action",
                 f"none in {place(stuck, tick)}",
                 "at least one",
                 remedy,
@@ -165,11 +165,11 @@ def legal_moves(subject: Subject) -> Iterator[Finding]:
 
 
 def endings(subject: Subject) -> Iterator[Finding]:
-    """Ended matches stay as they ended, and show no position once they are terminated."""
+    """Ended matches do not change, and terminated ones have zero masks and observations."""
     for tick, frame in frames(subject.traces):
         over = frame["terminated"]
         if np.any(both := over & frame["truncated"]):
-            remedy = "truncate only what the rules have not ended"
+            remedy = "truncate only matches that the rules have not ended"
             yield Finding(
                 "a match is terminated and truncated", place(both, tick), "one of them", remedy
             )
@@ -191,7 +191,7 @@ def endings(subject: Subject) -> Iterator[Finding]:
 
 
 def _changes_after_the_end(before: Frame, after: Frame, tick: int) -> Iterator[Finding]:
-    ended = ~going_on(before)
+    ended = ~in_progress(before)
     if np.any(paid := after["rewards"].any(axis=1) & ended):
         yield Finding(
             "an ended match pays",
@@ -207,13 +207,13 @@ def _changes_after_the_end(before: Frame, after: Frame, tick: int) -> Iterator[F
             yield Finding(
                 "an ended match changes",
                 found,
-                "the views of its end",
-                "leave it alone until it is reset",
+                "the views at its end",
+                "change nothing until it is reset",
             )
 
 
 def lengths(subject: Subject) -> Iterator[Finding]:
-    """`plies` counts what was played, and no match goes on past `max_plies`."""
+    """`plies` counts actions, and matches end by `max_plies` and are not truncated earlier."""
     limit = subject.spec.max_plies
     for trace in subject.traces:
         played = np.zeros(trace.num_matches, np.int64)
@@ -221,33 +221,36 @@ def lengths(subject: Subject) -> Iterator[Finding]:
             if np.any(wrong := frame["plies"] != played):
                 expected = row(played, wrong, tick)
                 yield Finding(
-                    "plies is wrong",
+                    "plies does not count the actions",
                     row(frame["plies"], wrong, tick),
                     expected,
                     "count one for each action",
                 )
-            if np.any(late := going_on(frame) & (played >= limit)):
-                remedy = "truncate it there, or raise max_plies"
+            if np.any(late := in_progress(frame) & (played >= limit)):
+                remedy = "truncate it at max_plies, or raise max_plies"
                 yield Finding(
-                    "a match lasts too long",
-                    f"{place(late, tick)} going on",
+                    "a match exceeds max_plies",
+                    f"{place(late, tick)} not ended",
                     f"an end by ply {limit}",
                     remedy,
                 )
             if np.any(early := frame["truncated"] & (played < limit)):
-                remedy = "declare max_plies as it is applied"
+                remedy = "declare the max_plies that the game applies"
                 yield Finding(
-                    "a match is cut early", row(played, early, tick), f"{limit} plies", remedy
+                    "a match is truncated before max_plies",
+                    row(played, early, tick),
+                    f"{limit} plies",
+                    remedy,
                 )
             played += (trace.actions[tick] >= 0) if tick < len(trace.actions) else 0
 
 
 def finite_rewards(subject: Subject) -> Iterator[Finding]:
-    """Rewards are numbers."""
+    """Rewards are finite."""
     for tick, frame in frames(subject.traces):
         if np.any(wrong := ~np.isfinite(frame["rewards"])):
             got = row(frame["rewards"], wrong, tick)
-            yield Finding("a reward is not finite", got, "a number", "pay what can be added up")
+            yield Finding("a reward is not finite", got, "a finite number", "return finite rewards")
 
 
 FORM: Level = {"protocol": protocol, "shapes": shapes}

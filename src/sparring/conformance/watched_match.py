@@ -1,6 +1,4 @@
-"""A `Match` whose every call is watched: what it raises and returns wrongly becomes a finding, and
-what it returns is kept.
-"""
+"""A `Match` whose calls are checked: exceptions and invalid values become findings."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ from sparring.games.spec import GameSpec, Match
 
 
 class Broken(Exception):
-    """The match cannot be played on; `finding` says why."""
+    """The match cannot continue; `finding` says why."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(f"{finding.what}: {finding.got}")
@@ -35,21 +33,21 @@ class Broken(Exception):
 
 @dataclass
 class Position:
-    """Position of a match as shown; `views` [P, *observation_shape], one row for each seat."""
+    """One observed position; `views` [P, *observation_shape] has a row for each seat."""
 
     seat: int
     mask: NDArray[np.bool_]
     views: NDArray[Any]
 
     def difference(self, recorded: Position) -> str:
-        """Return the name of what differs from the record; empty if nothing does."""
+        """Return the first difference from the record in words, or an empty string."""
         if self.seat != recorded.seat:
-            return f"seat {self.seat} to move where seat {recorded.seat} was"
+            return f"seat {self.seat} to move instead of seat {recorded.seat}"
         if not np.array_equal(self.mask, recorded.mask):
-            return f"the legal actions {_legal(self.mask)} where {_legal(recorded.mask)} were"
+            return f"legal actions {_legal(self.mask)} instead of {_legal(recorded.mask)}"
         for seat, (mine, theirs) in enumerate(zip(self.views, recorded.views, strict=True)):
             if not np.array_equal(mine, theirs):
-                return f"another view of seat {seat}"
+                return f"a different observation of seat {seat}"
         return ""
 
 
@@ -60,8 +58,8 @@ def _legal(mask: NDArray[np.bool_]) -> str:
 
 @dataclass
 class Line:
-    """One match played: position t is what showed before `actions[t]`; one more at the end if it
-    was left while it went on.
+    """One recorded match: position t was observed before `actions[t]`; a match that was cut has one
+    position more.
     """
 
     key: int
@@ -69,9 +67,9 @@ class Line:
     actions: list[int] = field(default_factory=list)
 
 
-class Guarded:
-    """One match of a game in plain Python. Every method raises `Broken` where the match's own
-    breaks the contract of `Match`.
+class WatchedMatch:
+    """One match of a game in plain Python. Methods raise `Broken` if it breaks the contract of
+    `Match`.
     """
 
     def __init__(self, match: Match, spec: GameSpec) -> None:
@@ -83,7 +81,7 @@ class Guarded:
         self._call("reset", self.match.reset, np.random.Generator(np.random.PCG64(key)))
 
     def position(self, order: Iterable[int] | None = None) -> Position:
-        """Everything that shows, copied; the seats are asked in this `order`."""
+        """Copy of everything observable; `observe` is called for the seats in this `order`."""
         mover, mask = self.seat(), self.mask()
         views = {
             seat: self.checked(self.observe(seat)) for seat in order or range(self.spec.num_players)
@@ -92,18 +90,22 @@ class Guarded:
 
     def seat(self) -> int:
         seat = self._call("seat", getattr, self.match, "seat", None)
-        return int(self._take("seats", "no such seat", as_seat, seat, self.spec.num_players))
+        return int(self._convert("seats", "invalid seat", as_seat, seat, self.spec.num_players))
 
     def mask(self) -> NDArray[np.bool_]:
         """[A], a copy."""
         returned, shape = self._call("mask", self.match.mask), (self.spec.num_actions,)
-        what = "the mask is no mask" if _shape(returned) == shape else "the mask has another length"
-        mask: NDArray[np.bool_] = self._take("mask", what, as_mask, returned, shape).copy()
+        what = (
+            "mask() must return num_actions booleans"
+            if _shape(returned) == shape
+            else "mask() has the wrong length"
+        )
+        mask: NDArray[np.bool_] = self._convert("mask", what, as_mask, returned, shape).copy()
         if not mask.any():
-            remedy = "end the match in the step before, or offer an action that passes"
+            remedy = "end the match in the step before, or add an action that passes"
             raise self._broken(
                 "legal moves",
-                "a match that goes on has no legal action",
+                "a match in progress has no legal action",
                 "an empty mask",
                 "at least one",
                 remedy,
@@ -111,25 +113,25 @@ class Guarded:
         return mask
 
     def observe(self, seat: int) -> Any:
-        """The very object that `observe` returned."""
+        """Return the object that the match's own `observe` returned."""
         return self._call(f"observe({seat})", self.match.observe, seat)
 
     def checked(self, observation: Any) -> NDArray[Any]:
-        """[*observation_shape], a copy of what `observe` returned, in the declared type."""
+        """[*observation_shape], a copy of a returned `observation` in the declared dtype."""
         shape, dtype = tuple(self.spec.observation_shape), np.dtype(self.spec.observation_dtype)
         what = (
-            "an observation is of another type"
+            "observe() has the wrong dtype"
             if _shape(observation) == shape
-            else "an observation has another shape"
+            else "observe() has the wrong shape"
         )
-        seen: NDArray[Any] = self._take(
+        seen: NDArray[Any] = self._convert(
             "observation", what, as_observation, observation, dtype, shape
         ).copy()
         if dtype.kind == "f" and not np.all(np.isfinite(seen)):
-            remedy = "show what a network can be fed"
+            remedy = "return numbers that a network can take as input"
             raise self._broken(
                 "observation",
-                "an observation is not finite",
+                "observe() returns NaN or infinity",
                 "NaN or infinity",
                 "finite numbers",
                 remedy,
@@ -140,52 +142,54 @@ class Guarded:
         """(rewards [P] or None, whether the match has ended)."""
         self.actions.append(action)
         returned = self._call("step", self.match.step, action)
-        rewards, ended = self._take("step", "step returns something else", as_outcome, returned)
+        rewards, ended = self._convert(
+            "step", "step() must return (rewards, ended)", as_outcome, returned
+        )
         if rewards is not None:
-            self._take(
-                "step", "step pays in another form", as_rewards, rewards, self.spec.num_players
+            self._convert(
+                "step", "step() returns invalid rewards", as_rewards, rewards, self.spec.num_players
             )
-        return rewards, self._take(
-            "step", "step does not say whether the match has ended", as_flag, ended
+        return rewards, self._convert(
+            "step", "step() must return ended as True or False", as_flag, ended
         )
 
-    def copied(self) -> Guarded:
-        """A copy of the match, made as people made it, or else by `copy.deepcopy`."""
+    def copied(self) -> WatchedMatch:
+        """A copy of the match, made by its own `copy()` if it has one, else by `copy.deepcopy`."""
         own, what = getattr(self.match, "copy", None), "the match cannot be copied"
         match = (
             self._call("copy", own)
             if own is not None
-            else self._take("copies", what, deep_copy, self.match)
+            else self._convert("copies", what, deep_copy, self.match)
         )
         if match is None or match is self.match:
             got = "None" if match is None else "the match itself"
             raise self._broken(
                 "copies",
-                "copy gives no other match",
+                "copy() must return a new match",
                 got,
                 "a new match",
                 "return the new match from copy()",
             )
-        other = Guarded(match, self.spec)
+        other = WatchedMatch(match, self.spec)
         other.actions = [*self.actions]
         return other
 
     def words(self, name: str, function: Callable[..., Any], *arguments: int) -> None:
-        """Call what makes words for people."""
+        """Call a function that must return text for people."""
         returned = self._call(name, function, *arguments)
         if not isinstance(returned, str):
             raise self._broken(
                 "words",
-                f"{name} gives no words",
+                f"{name} must return a str",
                 type(returned).__name__,
                 "str",
                 f"return a str from {name}",
             )
 
-    def _take(self, check: str, what: str, taken: Callable[..., Any], *arguments: Any) -> Any:
+    def _convert(self, check: str, what: str, convert: Callable[..., Any], *arguments: Any) -> Any:
         """Convert a returned value as `LoopedGame` does."""
         try:
-            return taken(*arguments)
+            return convert(*arguments)
         except BrokenContractError as error:
             raise Broken(of_contract(what, str(error), error.remedy, self.actions, check)) from None
 

@@ -1,4 +1,4 @@
-"""How OpenSpiel's games are read: chance, rewards, tensors, limits; and which are refused."""
+"""OpenSpiel's games: chance, rewards, tensors, limits, and the games that are refused."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sparring.games import make, spec_of
 
 pyspiel = pytest.importorskip("pyspiel")
 
-from sparring.adapters.openspiel import OpenSpielMatch, Rules, sampled  # noqa: E402
+from sparring.adapters.openspiel import OpenSpielMatch, OpenSpielRules, sampled  # noqa: E402
 from sparring.games.names import parse  # noqa: E402
 
 
 def match_of(name, seed=0):
-    match = OpenSpielMatch(Rules(parse(f"openspiel:{name}")))
+    match = OpenSpielMatch(OpenSpielRules(parse(f"openspiel:{name}")))
     match.reset(np.random.default_rng(seed))
     return match
 
@@ -107,7 +107,7 @@ def test_tensors_alike_for_all_seats_get_the_seat():
     [
         ("kuhn_poker", (7,)),  # two entries name the player
         ("kuhn_poker(players=3)", (10,)),
-        ("backgammon", (201,)),  # what is mine and yours is told, but not which way I move
+        ("backgammon", (201,)),  # shows whose checkers are whose, but not the direction of play
         (
             "dark_hex(board_size=3)",
             (82,),
@@ -216,10 +216,11 @@ def test_words():
         ),
         (
             "matrix_pd",
-            "got simultaneous moves, expected one seat to move at a time; try openspiel:turn_based_simultaneous_game",
+            "got simultaneous moves, expected one seat to move at a time; "
+            "try openspiel:turn_based_simultaneous_game",
         ),
         ("mfg_garnet", "got a mean-field game"),
-        ("tarok", "got chance that the game draws by itself"),
+        ("tarok", "got chance that the game samples itself"),
         ("cribbage", "got no observation tensor and no information-state tensor"),
         ("crossword", "got OpenSpiel's error: ObservationTensorShape unimplemented."),
         (
@@ -230,7 +231,7 @@ def test_words():
         ("go(board_size=large)", "board_size of go: got large, expected a value like 19"),
         (
             "go(max_plies=0)",
-            "max_plies of openspiel:go: got 0, expected a whole number, at least 1",
+            "max_plies of openspiel:go: got 0, expected an integer, at least 1",
         ),
         ("kuhn_poker(players=20)", "OpenSpiel cannot make openspiel:kuhn_poker(players=20)"),
         ("turn_based_simultaneous_game(game=gofspiel)", "did you mean 'goofspiel'?"),

@@ -1,6 +1,4 @@
-"""How PettingZoo's games are read: rewards, dead agents, masks, seeds, copies; and which are
-refused.
-"""
+"""PettingZoo's games: rewards, dead agents, masks, seeds, copies, and those that are refused."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ pettingzoo = pytest.importorskip("pettingzoo")
 
 import user_environments  # noqa: E402 -- not before the library is known to be there
 
-from sparring.adapters.pettingzoo import PettingZooMatch, Rules  # noqa: E402
+from sparring.adapters.pettingzoo import PettingZooMatch, PettingZooRules  # noqa: E402
 from sparring.games.names import parse  # noqa: E402
 
 TAKE, STAY, LEAVE = range(3)
@@ -38,7 +36,7 @@ for kind in (
 
 
 def match_of(name, seed=0):
-    match = PettingZooMatch(Rules(parse(f"pettingzoo:{name}")))
+    match = PettingZooMatch(PettingZooRules(parse(f"pettingzoo:{name}")))
     match.reset(np.random.default_rng(seed))
     return match
 
@@ -73,7 +71,7 @@ def test_each_ply_pays_what_it_earned_and_the_dead_take_no_plies():
     assert game.plies[0] == 8
 
 
-def test_that_is_what_the_agents_hear_of_in_all():
+def test_rewards_sum_to_those_that_last_reports():
     env = pettingzoo.make("aec", "own/leavers-v0")
     env.reset(seed=0)
     actions, totals, heard_when_dead = (
@@ -318,17 +316,18 @@ def test_observations_that_become_finer_are_a_fault():
         ),
         ("own/continuous-v0", "got actions in Box(0.0, 1.0, (2,), float32), expected Discrete(n)"),
         ("own/unequal-v0", "got observations of float64 (5,) and float64 (6,)"),
-        ("own/broken-v0", "got KeyError when it was tried out: 'no such field'"),
+        ("own/broken-v0", "got KeyError in a trial match: 'no such field'"),
         (
             "classic/conect_four-v3",
-            "PettingZoo has no such game: got 'classic/conect_four-v3'; did you mean 'classic/connect_four-v3'?",
+            "PettingZoo has no such game: got 'classic/conect_four-v3'; "
+            "did you mean 'classic/connect_four-v3'?",
         ),
         ("classic/chess-v5", "did you mean 'classic/chess-v6'?"),
         ("atari/pong-v3", "pip install 'pettingzoo[atari]'"),
         ("classic/go-v5(boardsize=5)", "unexpected keyword argument 'boardsize'"),
         (
             "classic/go-v5(max_plies=none)",
-            "max_plies of pettingzoo:classic/go-v5: got none, expected a whole number, at least 1",
+            "max_plies of pettingzoo:classic/go-v5: got none, expected an integer, at least 1",
         ),
         (
             "classic/go-v5(chance=2)",

@@ -1,4 +1,4 @@
-"""When observations say whose they are, and how the seat is added where they do not."""
+"""Detection of observations that name their seat, and the seat appended to others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def compared(*positions):
             True,
             False,
         ),  # hands of cards, either of which can be either's
-        ([[[0, 5], [0, 6]], [[0, 5], [0, 7]]], True, False),  # seat 1 was told by no fixed entry
+        ([[[0, 5], [0, 6]], [[0, 5], [0, 7]]], True, False),  # no entry is fixed for seat 1
         ([[[0, 0], [0, 0]], [[1, 2], [2, 1]]], True, False),  # mine and yours; alike at the start
         ([[[1, 0], [0, 1], [0, 1]]], False, False),  # seats 1 and 2 of three see the same
         ([[[1, 0], [0, 1], [0, 0]]], True, True),
