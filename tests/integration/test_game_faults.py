@@ -129,19 +129,19 @@ def fault(folder: Path, number: int = 1) -> dict[str, Any]:
             "reset",
             RAISE,
             "reset",
-            "raised LookupError in reset (counting.py, line 18): the count is lost",
+            "raised LookupError in reset (counting.py, line 19): the count is lost",
         ),
         (
             "step",
             RAISE,
             "step",
-            "raised LookupError in step (counting.py, line 33): the count is lost",
+            "raised LookupError in step (counting.py, line 34): the count is lost",
         ),
         (
             "observe",
             "seen[0] = np.nan",
             "observe",
-            "breaks the contract of games in observe (counting.py, line 23): got NaN or infinity",
+            "breaks the contract of games in observe (counting.py, line 24): got NaN or infinity",
         ),
     ],
 )
