@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from sparring.opponents.scripted import scripted_names, scripted_player
 from sparring.replay.transitions import join_rows, transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand
+
+_MAX_ENVS: Final = 256
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,12 @@ def rollout_worker(
     gamma: float = 0.99,
     n_steps: int = 1,
 ) -> Collected:
-    """Play at least `n_episodes` matches with these weights, all side by side, and return their
+    """Play `n_episodes` matches with these weights, up to 256 side by side, and return their
     transitions and results.
 
-    The other seats are drawn from `opponents`, `self` or scripted players, with equal chances.
+    Every match is played from its start to its end, so that the results are a fair sample of
+    matches, long and short ones; matches cut at the game's ply limit are marked `truncated`. The
+    other seats are drawn from `opponents`, `self` or scripted players, with equal chances.
     Calls of different `worker` or `seed` have random streams of their own. The call can be pickled
     into any process pool. Raises `ConfigurationError` for an unknown opponent, a number out of its
     range, or weights that are not of this network.
@@ -79,7 +83,7 @@ def rollout_worker(
     game = spec.game_spec
     settings = RolloutSettings(
         policy=spec,
-        num_envs=n_episodes,
+        num_envs=min(n_episodes, _MAX_ENVS),
         seed=seed,
         bootstrap="zero_sum" if game.allows_zero_sum_bootstrap else "own_turn",
         n_steps=n_steps,
@@ -101,7 +105,7 @@ def rollout_worker(
         Plan(_players(opponents, spec.game), (1 / len(opponents),) * len(opponents)),
         n_episodes,
     )
-    report = rollout.play_round(command, lambda block: rows.append(join_rows([block])))
+    report = rollout.play_whole_matches(command, lambda block: rows.append(join_rows([block])))
     return Collected(join_rows(rows), report.results)
 
 

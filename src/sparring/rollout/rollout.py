@@ -26,6 +26,7 @@ from sparring.rollout.assembler import Bootstrap, TransitionAssembler
 from sparring.rollout.matches import LearnFrom, MatchTable
 from sparring.rollout.round import RoundCommand, RoundReport, WeightSource
 
+_IDLE: Final = -1  # the action that leaves a slot as it is
 # part of the stream keys of noisy networks' noise
 _NOISE: Final = 0x4E4F_4953_4501
 
@@ -86,6 +87,7 @@ class Rollout:
         self._uniforms = np.empty((settings.num_envs, 2))
         self._actions = np.empty(settings.num_envs, np.int64)
         self._all_slots = np.arange(settings.num_envs, dtype=np.int64)
+        self._playing = self._all_slots  # slots that are not idle
 
     def play_round(self, command: RoundCommand, sink: Sink) -> RoundReport:
         """Play until the quota is reached; completed transitions go to `sink` in blocks, each valid
@@ -94,12 +96,7 @@ class Rollout:
         Matches beyond the quota count towards the next round's.
         """
         started = time.perf_counter()
-        self._agent.policy.load_vector(self._weights.published(command.weights_version))
-        self._agent.epsilon = command.epsilon
-        self._add_players(command.plan.opponents)
-        noise = np.random.default_rng(
-            stream_key(_NOISE, self._settings.seed, *self._place, command.round)
-        )
+        noise = self._prepare(command)
         if not self._begun:
             self._matches.begin(self._all_slots, command.plan)
             self._begun = True
@@ -123,6 +120,50 @@ class Rollout:
             command.round, np.concatenate(results), in_use, ticks * self._settings.num_envs, seconds
         )
 
+    def play_whole_matches(self, command: RoundCommand, sink: Sink) -> RoundReport:
+        """Play exactly `command.episodes` matches from their start to their end, in a new `Rollout`.
+
+        Matches are counted when they start, not when they end: of matches that start together,
+        those that end first are shorter than the others.
+        """
+        started = time.perf_counter()
+        noise = self._prepare(command)
+        self._playing = self._all_slots[: command.episodes]
+        self._actions[command.episodes :] = _IDLE
+        self._matches.begin(self._playing, command.plan)
+        begun, plies = len(self._playing), 0
+        results: list[NDArray[Any]] = []
+        while len(self._playing):
+            self._agent.policy.draw_noise(noise)
+            plies += len(self._playing)
+            ended = np.intersect1d(self._tick(command.weights_version), self._playing)
+            if len(ended):
+                results.append(self._matches.results(ended))
+                again, idle = np.split(ended, [command.episodes - begun])
+                self._matches.begin(again, command.plan)
+                begun += len(again)
+                self._playing = np.setdiff1d(self._playing, idle)
+                self._actions[idle] = _IDLE
+            if self._assembler.filled >= self._assembler.block:
+                self._flush(sink)
+        self._flush(sink)
+        return RoundReport(
+            command.round,
+            np.concatenate(results),
+            frozenset(),
+            plies,
+            time.perf_counter() - started,
+        )
+
+    def _prepare(self, command: RoundCommand) -> np.random.Generator:
+        """Load the weights and players of a round; return the generator of its noise."""
+        self._agent.policy.load_vector(self._weights.published(command.weights_version))
+        self._agent.epsilon = command.epsilon
+        self._add_players(command.plan.opponents)
+        return np.random.default_rng(
+            stream_key(_NOISE, self._settings.seed, *self._place, command.round)
+        )
+
     def _tick(self, version: int) -> NDArray[np.int64]:
         """Play one ply in every env; return the slots whose matches ended."""
         self._choose_actions()
@@ -135,13 +176,14 @@ class Rollout:
         """Ask each player that is to move once, for all its slots."""
         game, movers = self._game, self._matches.movers
         fill_uniforms(self._matches.keys, game.plies, EXPLORATION, self._uniforms)
-        if self._matches.find_movers():
+        if self._matches.find_movers() and len(self._playing) == game.num_slots:
             self._actions[:] = self._players[int(movers[0])].act(
                 game, self._all_slots, self._uniforms
             )
             return
+        movers = movers[self._playing]
         for player_id in np.unique(movers).tolist():
-            slots = np.flatnonzero(movers == player_id)
+            slots = self._playing[movers == player_id]
             self._actions[slots] = self._players[player_id].act(game, slots, self._uniforms[slots])
 
     def _flush(self, sink: Sink) -> None:

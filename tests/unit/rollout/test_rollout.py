@@ -388,7 +388,7 @@ def test_rollout_worker_plays_as_it_was_told() -> None:
         gamma=0.5,
         n_steps=2,
     )
-    assert len(collected.results) >= 50
+    assert len(collected.results) == 50
     assert set(collected.results["players"].ravel().tolist()) == {0, 1, 2}
     assert set(collected.transitions["discount"].tolist()) == {0.0, 0.25}
     np.testing.assert_array_equal(
@@ -397,13 +397,37 @@ def test_rollout_worker_plays_as_it_was_told() -> None:
     )
 
 
+# The 255,168 games of tic-tac-toe by their lengths: a random player ends a game of k plies with
+# probability 1 / (9 * 8 * ... * (10 - k)).
+TIC_TAC_TOES = {5: 1_440, 6: 5_328, 7: 47_952, 8: 72_576, 9: 127_872}
+MEAN_PLIES = sum(k * count / math.perm(9, k) for k, count in TIC_TAC_TOES.items())  # 7.626
+
+
+@pytest.mark.parametrize("n_episodes", [1, 3, 16, 300])
+def test_rollout_worker_returns_a_fair_sample_of_whole_matches(n_episodes: int) -> None:
+    """Matches that end early are not more likely to be among the results, and there is a row for
+    every ply of the results.
+    """
+    spec = PolicySpec("tic_tac_toe", NETWORK)
+    weights = InferencePolicy(spec).get_weights()
+    plies: list[int] = []
+    for seed in range(max(4, 1_200 // n_episodes)):
+        collected = rollout_worker(spec, weights, n_episodes=n_episodes, epsilon=1.0, seed=seed)
+        assert len(collected.results) == n_episodes
+        assert len(collected.transitions) == collected.results["plies"].sum()
+        assert (collected.transitions["discount"] == 0).sum() == n_episodes
+        plies += collected.results["plies"].tolist()
+    error = np.std(plies) / math.sqrt(len(plies))
+    assert abs(np.mean(plies) - MEAN_PLIES) < 4 * error
+
+
 def test_rollout_worker_is_a_function_of_its_arguments() -> None:
     spec = PolicySpec("connect_four", NETWORK)
     weights = InferencePolicy(spec).get_weights()
     first = rollout_worker(spec, weights)
     again = rollout_worker(spec, weights)
     assert same(first.transitions, again.transitions)
-    assert len(first.results) >= 4
+    assert len(first.results) == 4
     assert (first.results["players"] == AGENT).all()
     assert set(first.transitions["sign"].tolist()) == {1, -1}  # zero_sum, where the game allows it
     for other in (rollout_worker(spec, weights, worker=1), rollout_worker(spec, weights, seed=1)):
