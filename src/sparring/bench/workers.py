@@ -36,7 +36,7 @@ from sparring.opponents.records import result_dtype
 from sparring.replay.transitions import transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings, Sink
 from sparring.rollout.round import RoundCommand, RoundReport, WeightSource
-from sparring.runtime import Batch, ProcessWorkers, default_start_method
+from sparring.runtime import Batch, ProcessWorkers, allow_open_files, default_start_method
 from sparring.training.assembly import Parts
 
 _FLOORS: Final = {"float32": 1.9, "bfloat16": 1.7}  # two workers beside one, on two cores or more
@@ -249,6 +249,7 @@ def open_group(
     policy: PolicySpec, count: int, precision: str, *, body: Any = Rollout
 ) -> Iterator[WorkerGroup]:
     """So many workers of 256 envs, with the network's initial weights."""
+    allow_open_files(count)
     vector = weights_in_place(policy).published(0)
     workers = ProcessWorkers(
         rollout_settings(policy, precision=precision),

@@ -2,6 +2,7 @@
 
 from sparring.runtime.base import Batch, Workers
 from sparring.runtime.inline import InlineWorkers, torch_threads
+from sparring.runtime.limits import allow_open_files
 from sparring.runtime.main_module import check_guard, check_main_module, name_for_others
 from sparring.runtime.processes import ProcessWorkers, default_start_method, shared_bytes
 
@@ -10,6 +11,7 @@ __all__ = [
     "InlineWorkers",
     "ProcessWorkers",
     "Workers",
+    "allow_open_files",
     "check_guard",
     "check_main_module",
     "default_start_method",

@@ -54,12 +54,13 @@ from multiprocessing import connection
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-from sparring.errors import WorkerError
+from sparring.errors import ConfigurationError, WorkerError
 from sparring.replay.transitions import transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand
 from sparring.runtime.base import Batch, Notify
 from sparring.runtime.handle import WorkerHandle, next_batch
+from sparring.runtime.limits import short_temporary_directory
 from sparring.runtime.main_module import (
     UNGUARDED,
     WORKER_NAME,
@@ -146,19 +147,32 @@ class ProcessWorkers:
         self._last_poll = 0.0
 
     def __enter__(self) -> Self:
-        if self._context.get_start_method() == "forkserver":
-            self._context.set_forkserver_preload(_PRELOAD)
-            # read by the fork server, should it start now
-            os.environ[PRELOAD_GAME] = self._settings.policy.game
         try:
-            for handle in self._handles:
-                self._start(handle)
+            self._start_all()
+        except (OSError, EOFError) as error:  # EOFError: the fork server has ended
+            self.__exit__(None, None, None)
+            reason = getattr(error, "strerror", None) or str(error) or "the fork server ended"
+            raise ConfigurationError(
+                "worker processes cannot be started",
+                got=reason,
+                remedy='lower num_workers, or use backend="inline"',
+            ) from error
         except BaseException:
             self.__exit__(None, None, None)
             raise
+        return self
+
+    def _start_all(self) -> None:
+        if self._context.get_start_method() == "forkserver":
+            self._context.set_forkserver_preload(_PRELOAD)
+        # read by the fork server, should it start now
+        os.environ[PRELOAD_GAME] = self._settings.policy.game
+        try:
+            with short_temporary_directory():
+                for handle in self._handles:
+                    self._start(handle)
         finally:
             os.environ.pop(PRELOAD_GAME, None)
-        return self
 
     def __exit__(
         self,
@@ -295,10 +309,12 @@ class ProcessWorkers:
         name = f"{WORKER_NAME}{handle.worker}.{handle.incarnation}"
         make = self._context.Process  # type: ignore[attr-defined]
         handle.process = make(target=worker_main, args=(theirs, job), name=name, daemon=True)
-        with main_module_hidden(self._settings.policy), sigint_blocked():
-            handle.process.start()
-        theirs.close()
-        ring.close()
+        try:
+            with main_module_hidden(self._settings.policy), sigint_blocked():
+                handle.process.start()
+        finally:
+            theirs.close()
+            ring.close()
 
 
 def _describe_status(status: int) -> str:

@@ -38,6 +38,7 @@ from sparring.runtime import (
     InlineWorkers,
     ProcessWorkers,
     Workers,
+    allow_open_files,
     check_main_module,
     default_start_method,
     shared_bytes,
@@ -142,6 +143,7 @@ def assemble(config: TrainConfig, game: GameSpec) -> Parts:
     policy = policy_of(config, game)
     if config.backend == "processes":
         check_main_module(policy)
+        allow_open_files(config.num_workers)
     learner = Learner(
         policy, learner_settings(config, game), device=torch.device(config.device), seed=config.seed
     )

@@ -314,8 +314,12 @@ def test_a_start_that_fails_stops_those_that_run(monkeypatch: pytest.MonkeyPatch
         start(process)
 
     monkeypatch.setattr(context.Process, "start", failing)
-    with pytest.raises(BlockingIOError, match="no more processes"), process_workers(3):
+    with pytest.raises(ConfigurationError) as caught, process_workers(3):
         raise AssertionError("not reached")
+    assert str(caught.value) == (
+        "worker processes cannot be started: got no more processes; "
+        'lower num_workers, or use backend="inline"'
+    )
     assert len(calls) == 2
     assert not calls[0].is_alive()
 
