@@ -15,7 +15,6 @@ several writers, because each locks the temporary file.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sparring.errors import FileFormatError
+from sparring.storage.locks import lock
 
 MANIFEST = "manifest.json"
 _TEMPORARY = ".sparring-tmp"
@@ -146,7 +146,7 @@ def _locked(path: Path) -> Iterator[BinaryIO]:
     """Open (or create) and lock a file that another process may rename or delete meanwhile."""
     while True:
         with open(path, "ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file, wait=True)
             try:
                 ours = os.path.samestat(os.stat(path), os.fstat(file.fileno()))
             except FileNotFoundError:

@@ -10,7 +10,6 @@ runs/<name>/                claimed by mkdir, so that any number of processes ca
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import logging
 import os
@@ -25,6 +24,7 @@ from sparring.errors import ConfigurationError, FileFormatError, InputError, nea
 from sparring.storage import checkpoint
 from sparring.storage.atomic import is_complete, recover, remove_directory, sync_directory
 from sparring.storage.checkpoint import StateTree
+from sparring.storage.locks import lock, require_locks, unlock
 
 FAULTS = "faults"
 KEPT_CHECKPOINTS = 2
@@ -61,6 +61,7 @@ class RunDirectory:
 
         ConfigurationError if the name is taken or invalid.
         """
+        require_locks()
         runs_root = Path(runs_root)
         if name is not None:
             _check_name(name)
@@ -148,9 +149,7 @@ class RunDirectory:
     def close(self) -> None:
         """Release the lock. May be called again."""
         if self._lock is not None:
-            # Closing is not enough: a forked child with a copy of the descriptor would keep the
-            # lock.
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
+            unlock(self._lock)
             self._lock.close()
             self._lock = None
 
@@ -286,7 +285,7 @@ def _lock(path: Path) -> BinaryIO:
     except OSError as error:
         raise InputError(f"the run {run!r} cannot be locked: {error.strerror}") from None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(file, wait=False)
     except BlockingIOError:
         with file:
             file.seek(0)
