@@ -11,11 +11,6 @@ from typing import Final
 
 from sparring.errors import ConfigurationError
 
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
-
 _FILES_A_WORKER: Final = 3  # pipe, sentinel, and the end of the pipe that is the worker's sentinel
 _FILES_BESIDE: Final = 48  # of the fork server, libraries, logs and checkpoints
 _SOCKET_PATH: Final = 103  # bytes of the longest path of a socket on macOS; 107 on Linux
@@ -28,7 +23,9 @@ def allow_open_files(num_workers: int) -> None:
 
     Raises `ConfigurationError` where the system does not allow it.
     """
-    if resource is None:
+    try:
+        import resource
+    except ImportError:  # Windows
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     beside = _open_files() + _FILES_BESIDE
