@@ -60,7 +60,7 @@ def matches_begun(path: Path) -> list[int]:
 
 
 def predicts_legal_move(path: Path) -> bool:
-    """Return whether the agent in this file moves legally where the first three columns are full."""
+    """Return whether the agent in this file moves legally where three columns are full."""
     game = make("connect_four", 1)
     game.reset(np.array([0]), np.array([0], np.uint64))
     for column in (0, 1, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 2, 2, 2, 2, 2, 2):

@@ -166,8 +166,8 @@ def configuration(preset: str, seed: int, changes: Mapping[str, Any]) -> TrainCo
 
 
 def trained_with(config: TrainConfig) -> dict[str, Any]:
-    """Everything that a training depends on but its length: settings that differ from their defaults, so
-    that new ones do not count.
+    """Everything that a training depends on but its length: settings that differ from their
+    defaults, so that new ones do not count.
     """
     values = config.model_dump(
         mode="json", exclude_defaults=True, exclude={"n_episodes", "name", "runs_dir", *QUIET}

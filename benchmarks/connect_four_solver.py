@@ -350,8 +350,8 @@ class Settings:
     player.
     """
     perfect_from: int = 8
-    """Number of stones from which on the perfect opponent plays moves with the best outcome only; 0:
-    always, which takes hours.
+    """Number of stones from which on the perfect opponent plays only moves with the best outcome;
+    0: always, which takes hours.
     """
     matches: int = 12
     """From each seat."""

@@ -1,8 +1,8 @@
 """Sparring as a side: the command `sparring train`, as people use it, in a process that is stopped
 by signal between its turns.
 
-Plies and updates of a turn are read from the run's `metrics.jsonl`, between the first report after the
-warm-up and the last one of the turn, so that neither its start nor its pauses count.
+Plies and updates of a turn are read from the run's `metrics.jsonl`, between the first report after
+the warm-up and the last one of the turn, so that neither its start nor its pauses count.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The race of `race_rules` with the batched protocol, broken where chance or the ply limit matter."""
+"""The race of `race_rules` with the batched protocol, broken where chance or the limit matter."""
 
 from __future__ import annotations
 

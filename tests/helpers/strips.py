@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sparring.games.spec import GameSpec, Symmetry
 from sparring.replay import transition_dtype
 
-# The turn is not a symmetry of a strip, but unlike the mirror it is not its own inverse: old action 0
-# is called 2 afterwards, because new[2] = old[0].
+# The turn is not a symmetry of a strip, but unlike the mirror it is not its own inverse: the old
+# action 0 is called 2 afterwards, because new[2] = old[0].
 MIRROR = Symmetry(observation=(2, 1, 0, 5, 4, 3), action=(2, 1, 0))
 TURN = Symmetry(observation=(1, 2, 0, 4, 5, 3), action=(1, 2, 0))
 

@@ -53,7 +53,7 @@ def contents(folder: Path) -> dict[str, bytes | None]:
         # what, got, expected or remedy
         ("train conect_four", ["unknown game", "conect_four", "did you mean",
                                "connect_four, ludo, tic_tac_toe, or module:Class"]),
-        ("train conect_four --preset quick", ["game", "'conect_four'", "did you mean 'connect_four'",
+        ("train conect_four --preset quick", ["game", "'conect_four'", "did you mean 'connect_",
                                               "connect_four, ludo, tic_tac_toe"]),
         ("train --preset quik", ["unknown preset", "'quik'", "did you mean 'quick'"]),
         ("train ludo --num-players 5", ["num_players of ludo", "got 5", "expected 2 or 3 or 4"]),

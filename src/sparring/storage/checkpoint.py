@@ -53,11 +53,11 @@ Description = str | list[Any] | dict[str, Any]
 
 
 def save(path: Path, tree: Mapping[str, Any]) -> None:
-    """Save a tree as the directory `path`, whole or not at all; TypeError with the pointer of a leaf
-    that cannot be stored exactly.
+    """Save a tree as the directory `path`, whole or not at all.
 
-    Arrays are written from where they lie; only those that are not contiguous are copied. Padding
-    inside a structured array is set to zero in place, so that equal trees give equal files.
+    TypeError with the pointer of a leaf that cannot be stored exactly. Arrays are written from
+    where they lie; only those that are not contiguous are copied. Padding inside a structured array
+    is set to zero in place, so that equal trees give equal files.
     """
     arrays: dict[str, Array] = {}
     opaque: dict[str, Any] = {}

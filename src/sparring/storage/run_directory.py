@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class RunDirectory:
-    """A run directory whose lock this process holds until `close` or the end of the `with` block."""
+    """A run directory, locked by this process until `close` or the end of the `with` block."""
 
     def __init__(self, path: Path) -> None:
         """Lock an existing run directory; use `create` or `open`."""
