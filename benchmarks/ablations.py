@@ -167,8 +167,8 @@ def evaluated(result: TrainResult) -> dict[str, Any]:
     rows: solved.Rows
     for rows in ("even", "odd"):
         positions = solved.load_positions(POSITIONS, rows)
-        shares[rows] = solved.judge(
-            player, positions, solved.lay_out(positions), seed=JUDGE_SEED
+        shares[rows] = solved.play_positions(
+            player, positions, solved.set_up_positions(positions), seed=JUDGE_SEED
         ).matters.as_dict()
     return {**shares, **evaluate(player, GAME, OPPONENTS, matches=MATCHES, seed=JUDGE_SEED)}
 

@@ -12,8 +12,8 @@ from sparring.dqn.policy import InferencePolicy
 from sparring.games import BatchedGame, make
 from sparring.opponents.players import Player
 from sparring.opponents.scripted import RandomPlayer
-from sparring.play.commands import Choices, Conversation
-from sparring.play.match import Sitting
+from sparring.play.commands import Conversation, OpponentChoices
+from sparring.play.match import PlaySession
 
 CARDS = "cards_match:Cards"
 
@@ -29,31 +29,33 @@ class FirstPlayer:
         return game.mask[slots].argmax(axis=1)
 
 
-def judge(game: str = "tic_tac_toe") -> InferencePolicy:
+def untrained(game: str = "tic_tac_toe") -> InferencePolicy:
     return InferencePolicy(PolicySpec(game, NetworkSpec("mlp", {"net_arch": [8]})))
 
 
-def sitting(
+def session(
     game: str = "tic_tac_toe", *, seat: int = 0, seed: int = 0, opponent: Player | None = None
-) -> Sitting:
-    """A sitting whose first match has begun; against `FirstPlayer` unless told otherwise."""
-    made = Sitting(make(game, 1), judge(game), opponent or FirstPlayer(), seat=seat, seed=seed)
+) -> PlaySession:
+    """A session whose first match has begun; against `FirstPlayer` unless told otherwise."""
+    made = PlaySession(
+        make(game, 1), untrained(game), opponent or FirstPlayer(), seat=seat, seed=seed
+    )
     made.begin()
     return made
 
 
 def conversation(
     game: str = "tic_tac_toe", *, show_values: bool = False, seat: int = 0
-) -> tuple[Conversation, Sitting]:
+) -> tuple[Conversation, PlaySession]:
     """A conversation that has begun, against the random player."""
-    policy = judge(game)
-    table = Sitting(make(game, 1), policy, RandomPlayer(), seat=seat, seed=0)
-    talk = Conversation(table, Choices(policy, None), show_values=show_values)
+    policy = untrained(game)
+    table = PlaySession(make(game, 1), policy, RandomPlayer(), seat=seat, seed=0)
+    talk = Conversation(table, OpponentChoices(policy, None), show_values=show_values)
     talk.begin()
     return talk, table
 
 
-def board(table: Sitting) -> list[list[int]]:
+def board(table: PlaySession) -> list[list[int]]:
     """Of tic-tac-toe: 1 and 2 are the marks of seats 0 and 1."""
     cells: list[list[int]] = table.game.get_state()["states"][0]["board"].tolist()
     return cells

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,141 @@ AGENT = "tic_tac_toe.safetensors"
 NOISE = "noise.safetensors"
 CUT = "cut.safetensors"
 FAULT = "faults/1.json"
+NOTHING = "(nothing)"
+
+
+# A command line, and below it what the error has to contain: what, got, expected or remedy.
+CASES = f"""
+train conect_four
+    unknown game | conect_four | connect_four, ludo, tic_tac_toe, or module:Class | did you mean
+train conect_four --preset quick
+    game | 'conect_four' | connect_four, ludo, tic_tac_toe | did you mean 'connect_four'
+train --preset quik
+    unknown preset | 'quik' | did you mean 'quick'
+train ludo --num-players 5
+    num_players of ludo | got 5 | expected 2 or 3 or 4
+train connect_four --num-players 3
+    num_players | got 3 | expected 2 | leave it out
+train ludo(4)
+    the arguments of a game | 'ludo(4)' | name=value
+train no_such_module:Game
+    no such module | 'no_such_module' | current directory
+train json:Game
+    json has no such game | 'Game'
+train compiled:json
+    json is no game | SPEC | play
+train chess:
+    no name of a game | 'chess:' | see sparring games
+train connect_four --opponents self=1 ludo:greedy=1
+    unknown opponent | ludo:greedy | random, one_ply
+train --num-workers 0
+    num_workers | got 0 | at least 1
+train --batch-size 300 --buffer-size 200 --learning-starts 100
+    batch_size | got 300 | at most 200 | raise buffer_size
+train --learning-rate nan
+    learning_rate | got nan | a finite number
+train --learning-rate inf
+    learning_rate | got inf | a finite number
+train --learning-rate -0.001
+    learning_rate | got -0.001 | more than 0
+train --gamma nan
+    gamma | got nan | a finite number
+train --exploration-final-eps -0.1
+    exploration_final_eps | got -0.1 | at least 0
+train --n-episodes -5
+    n_episodes | got -5 | at least 1
+train --n-episodes many
+    n_episodes | got 'many' | a whole number
+train --device cuda:99
+    device | cuda:99
+train --buffer-size 100000000000000
+    not enough memory | got | GiB of replay | expected at most | lower buffer_size
+train --max-snapshots 1000000000
+    not enough memory | GiB for workers and snapshots | max_snapshots
+train --device gpu
+    device | got 'gpu' | auto, cpu, cuda
+train --num-worker 3
+    unknown option | --num-worker | did you mean '--num-workers'
+train --seed 1 --seed 2
+    more than once | --seed
+train --name ../elsewhere
+    name | '../elsewhere' | letters, digits
+train --opponents selv=1
+    unknown opponent | selv | did you mean 'self'
+train --opponents snapshot=1
+    unknown opponent | snapshot | did you mean 'snapshots'
+train --opponents self=0 random=0
+    shares of opponents | a positive total
+train --opponents self=-1
+    opponents.self | got -1 | at least 0
+train --config {CONFIG}
+    unknown setting in {CONFIG} | 'learning_rat' | did you mean 'learning_rate'
+train --config absent.toml
+    absent.toml | No such file
+train --name connect_four-1
+    connect_four-1 | already | resume
+evaluate {AGENT} --game connect_four
+    {AGENT} | another game | tic_tac_toe | connect_four
+evaluate {NOISE}
+    {NOISE} | damaged
+evaluate {CUT}
+    {CUT} | damaged
+evaluate {AGENT} --opponent rndom
+    unknown opponent | rndom | did you mean 'random'
+evaluate {AGENT} --matches 0
+    matches | got 0 | at least 1
+evaluate {AGENT} --opening-plies -1
+    opening_plies | got -1 | at least 0
+evaluate {AGENT} --matches x
+    --matches | got 'x' | a whole number
+evaluate {AGENT} --opponnent random
+    unknown option | did you mean '--opponent'
+evaluate connect_four-2
+    no such agent | 'connect_four-2' | did you mean 'connect_four-1'
+evaluate connect_four-1
+    no agent | connect_four-1
+evaluate
+    missing argument AGENT (agent file or run name)
+resume connect_four-2
+    no run | connect_four-2 | connect_four-1
+resume connect_four-1 --batch-size 3
+    unknown option | --batch-size
+resume
+    missing argument RUN
+plot connect_four-2
+    no run | connect_four-2 | did you mean 'connect_four-1'
+plot connect_four-1
+    no metrics | metrics.jsonl | No such file | train first
+plot connect_four-1 --ot x
+    unknown option | --ot | did you mean '--out'
+plot
+    missing argument RUN
+replay absent.json
+    absent.json cannot be read | No such file
+replay {NOISE}
+    {NOISE} is no record of a game fault | no JSON | faults
+replay {FAULT}
+    {FAULT} | does not come with Sparring | got pig:Pig | sparring replay {FAULT} --game pig:Pig
+replay {FAULT} --game pig:Pig
+    no such module | 'pig'
+replay {FAULT} --gaem pig:Pig
+    unknown option | did you mean '--game'
+replay
+    missing argument FILE
+check-game tictactoe
+    unknown game | tictactoe | did you mean
+trian connect_four
+    unknown command | 'trian' | did you mean 'train'
+{NOTHING}
+    no command | train, resume, evaluate, tournament, play, plot, replay,
+"""
+
+
+def cases() -> Iterator[tuple[str, list[str]]]:
+    """Command lines of `CASES` with the words of their errors."""
+    for case in re.split(r"\n(?! )", CASES.strip()):
+        command, _, words = case.partition("\n")
+        yield command, [word.strip() for word in words.split("|")]
 
 
 @pytest.fixture
@@ -47,92 +184,12 @@ def contents(folder: Path) -> dict[str, bytes | None]:
     return {str(path): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
-@pytest.mark.parametrize(
-    ("command", "words"),
-    [
-        # what, got, expected or remedy
-        ("train conect_four", ["unknown game", "conect_four", "did you mean",
-                               "connect_four, ludo, tic_tac_toe, or module:Class"]),
-        ("train conect_four --preset quick", ["game", "'conect_four'", "did you mean 'connect_",
-                                              "connect_four, ludo, tic_tac_toe"]),
-        ("train --preset quik", ["unknown preset", "'quik'", "did you mean 'quick'"]),
-        ("train ludo --num-players 5", ["num_players of ludo", "got 5", "expected 2 or 3 or 4"]),
-        ("train connect_four --num-players 3", ["num_players", "got 3", "expected 2",
-                                                "leave it out"]),
-        ("train ludo(4)", ["the arguments of a game", "'ludo(4)'", "name=value"]),
-        ("train no_such_module:Game", ["no such module", "'no_such_module'", "current directory"]),
-        ("train json:Game", ["json has no such game", "'Game'"]),
-        ("train compiled:json", ["json is no game", "SPEC", "play"]),
-        ("train chess:", ["no name of a game", "'chess:'", "see sparring games"]),
-        ("train connect_four --opponents self=1 ludo:greedy=1",
-         ["unknown opponent", "ludo:greedy", "random, one_ply"]),
-        ("train --num-workers 0", ["num_workers", "got 0", "at least 1"]),
-        ("train --batch-size 300 --buffer-size 200 --learning-starts 100",
-         ["batch_size", "got 300", "at most 200", "raise buffer_size"]),
-        ("train --learning-rate nan", ["learning_rate", "got nan", "a finite number"]),
-        ("train --learning-rate inf", ["learning_rate", "got inf", "a finite number"]),
-        ("train --learning-rate -0.001", ["learning_rate", "got -0.001", "more than 0"]),
-        ("train --gamma nan", ["gamma", "got nan", "a finite number"]),
-        ("train --exploration-final-eps -0.1", ["exploration_final_eps", "got -0.1", "at least 0"]),
-        ("train --n-episodes -5", ["n_episodes", "got -5", "at least 1"]),
-        ("train --n-episodes many", ["n_episodes", "got 'many'", "a whole number"]),
-        ("train --device cuda:99", ["device", "cuda:99"]),
-        ("train --buffer-size 100000000000000",
-         ["not enough memory", "got", "GiB of replay", "expected at most", "lower buffer_size"]),
-        ("train --max-snapshots 1000000000",
-         ["not enough memory", "GiB for workers and snapshots", "max_snapshots"]),
-        ("train --device gpu", ["device", "got 'gpu'", "auto, cpu, cuda"]),
-        ("train --num-worker 3", ["unknown option", "--num-worker",
-                                  "did you mean '--num-workers'"]),
-        ("train --seed 1 --seed 2", ["more than once", "--seed"]),
-        ("train --name ../elsewhere", ["name", "'../elsewhere'", "letters, digits"]),
-        ("train --opponents selv=1", ["unknown opponent", "selv", "did you mean 'self'"]),
-        ("train --opponents snapshot=1", ["unknown opponent", "snapshot",
-                                          "did you mean 'snapshots'"]),
-        ("train --opponents self=0 random=0", ["shares of opponents", "a positive total"]),
-        ("train --opponents self=-1", ["opponents.self", "got -1", "at least 0"]),
-        (f"train --config {CONFIG}", [f"unknown setting in {CONFIG}", "'learning_rat'",
-                                      "did you mean 'learning_rate'"]),
-        ("train --config absent.toml", ["absent.toml", "No such file"]),
-        ("train --name connect_four-1", ["connect_four-1", "already", "resume"]),
-        (f"evaluate {AGENT} --game connect_four", [AGENT, "another game", "tic_tac_toe",
-                                                   "connect_four"]),
-        (f"evaluate {NOISE}", [NOISE, "damaged"]),
-        (f"evaluate {CUT}", [CUT, "damaged"]),
-        (f"evaluate {AGENT} --opponent rndom", ["unknown opponent", "rndom",
-                                                "did you mean 'random'"]),
-        (f"evaluate {AGENT} --matches 0", ["matches", "got 0", "at least 1"]),
-        (f"evaluate {AGENT} --opening-plies -1", ["opening_plies", "got -1", "at least 0"]),
-        (f"evaluate {AGENT} --matches x", ["--matches", "got 'x'", "a whole number"]),
-        (f"evaluate {AGENT} --opponnent random", ["unknown option", "did you mean '--opponent'"]),
-        ("evaluate connect_four-2", ["no such agent", "'connect_four-2'",
-                                     "did you mean 'connect_four-1'"]),
-        ("evaluate connect_four-1", ["no agent", "connect_four-1"]),
-        ("evaluate", ["missing argument AGENT (agent file or run name)"]),
-        ("resume connect_four-2", ["no run", "connect_four-2", "connect_four-1"]),
-        ("resume connect_four-1 --batch-size 3", ["unknown option", "--batch-size"]),
-        ("resume", ["missing argument RUN"]),
-        ("plot connect_four-2", ["no run", "connect_four-2", "did you mean 'connect_four-1'"]),
-        ("plot connect_four-1", ["no metrics", "metrics.jsonl", "No such file", "train first"]),
-        ("plot connect_four-1 --ot x", ["unknown option", "--ot", "did you mean '--out'"]),
-        ("plot", ["missing argument RUN"]),
-        ("replay absent.json", ["absent.json cannot be read", "No such file"]),
-        (f"replay {NOISE}", [f"{NOISE} is no record of a game fault", "no JSON", "faults"]),
-        (f"replay {FAULT}", [FAULT, "does not come with Sparring", "got pig:Pig",
-                             f"sparring replay {FAULT} --game pig:Pig"]),
-        (f"replay {FAULT} --game pig:Pig", ["no such module", "'pig'"]),
-        (f"replay {FAULT} --gaem pig:Pig", ["unknown option", "did you mean '--game'"]),
-        ("replay", ["missing argument FILE"]),
-        ("check-game tictactoe", ["unknown game", "tictactoe", "did you mean"]),
-        ("trian connect_four", ["unknown command", "'trian'", "did you mean 'train'"]),
-        ("", ["no command", "train, resume, evaluate, tournament, play, plot, replay,"]),
-    ],
-)  # fmt: skip
-def test_one_line_exit_2_and_nothing_written(
+@pytest.mark.parametrize(("command", "words"), cases())
+def test_bad_input_is_one_line_with_exit_status_2_and_writes_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str], command: str, words: list[str]
 ) -> None:
     before = contents(folder)
-    status = main(command.split())
+    status = main([] if command == NOTHING else command.split())
     said = capsys.readouterr()
     assert status == 2, said.err
     assert said.out == ""

@@ -1,5 +1,5 @@
-"""Every command and every Python block of README and docs, run in order in an empty directory;
-only lengths and hardware are cut down.
+"""Every command and every Python block of README and docs, run in order in an empty directory, with
+shorter runs and less hardware.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def fences(page: str) -> Iterator[tuple[str, str, str]]:
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    for line in text.splitlines():
+    for line in text.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
         if words and not line.startswith(NOT_TYPED):
             assert words[0] == "sparring", line
@@ -78,7 +78,7 @@ def type_in(arguments: list[str], folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
-def test_everything_that_a_page_says(page: str, tmp_path: Path) -> None:
+def test_every_command_and_python_block_of_a_page_works(page: str, tmp_path: Path) -> None:
     for language, text, before in fences(page):
         if language == "python":
             code = text.replace("n_episodes=100_000", "n_episodes=100").replace(
@@ -91,6 +91,12 @@ def test_everything_that_a_page_says(page: str, tmp_path: Path) -> None:
         elif not language:
             for words in commands(text):
                 type_in([*COMMAND, *words], tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_blocks_fit_into_80_columns(page: str) -> None:
+    for _, text, _ in fences(page):
+        assert max(map(len, text.splitlines())) <= 80, text
 
 
 def test_the_pages_are_found() -> None:

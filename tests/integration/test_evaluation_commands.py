@@ -1,4 +1,4 @@
-"""`evaluate --positions` and `tournament` as people call them: figures, tables of 80 columns, bad
+"""`evaluate --positions` and `tournament` from the command line: figures, tables of 80 columns, bad
 input.
 """
 
@@ -44,10 +44,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def said(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     assert main(list(argv)) == 0
-    printed = capsys.readouterr()
-    assert printed.err == ""
-    assert max(map(len, printed.out.splitlines())) <= 80 or argv[-1] == "--json"
-    return printed.out
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert max(map(len, captured.out.splitlines())) <= 80 or argv[-1] == "--json"
+    return captured.out
 
 
 def figures(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:
@@ -61,13 +61,13 @@ def test_positions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = figures(capsys, *command)
     assert found.keys() == {"agent", "positions"}
     assert list(found["positions"]) == ["agent", *BESIDE]
-    for shares in found["positions"].values():
-        assert shares.keys() == {"all", "matters", "by_stones"}
-        assert shares["all"].keys() >= {"n", "value_preserving", "exact", "interval95"}
-        assert shares["all"]["n"] == 100
-        low, high = shares["all"]["interval95"]
-        assert 0 <= low < shares["all"]["value_preserving"] < high <= 1
-        assert sum(split["all"]["n"] for split in shares["by_stones"].values()) == 100
+    for results in found["positions"].values():
+        assert results.keys() == {"all", "matters", "by_stones"}
+        assert results["all"].keys() >= {"n", "value_preserving", "exact", "interval95"}
+        assert results["all"]["n"] == 100
+        low, high = results["all"]["interval95"]
+        assert 0 <= low < results["all"]["value_preserving"] < high <= 1
+        assert sum(split["all"]["n"] for split in results["by_stones"].values()) == 100
     one_ply, minimax = (
         found["positions"]["one_ply"]["matters"],
         found["positions"]["minimax:4"]["matters"],
@@ -84,7 +84,7 @@ def test_positions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_positions_for_people_and_matches_too(
+def test_positions_as_tables_and_matches_too(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = (
@@ -97,7 +97,7 @@ def test_positions_for_people_and_matches_too(
         "--opponent",
         "minimax:2",
     )
-    printed = said(capsys, *command, "--matches", "20")
+    text = said(capsys, *command, "--matches", "20")
     for words in (
         "against",
         "100 solved positions",
@@ -106,17 +106,17 @@ def test_positions_for_people_and_matches_too(
         "0-11",
         "minimax:2",
     ):
-        assert words in printed
-    assert "…" not in printed
-    assert "one_ply" not in printed
-    found = figures(capsys, *command)["positions"]
-    assert list(found) == ["agent", "random", "minimax:2"]
+        assert words in text
+    assert "…" not in text
+    assert "one_ply" not in text
+    results = figures(capsys, *command)["positions"]
+    assert list(results) == ["agent", "random", "minimax:2"]
     report.print_evaluation(
-        {"positions": {"mcts:100000": found["agent"]}}
+        {"positions": {"mcts:100000": results["agent"]}}
     )  # as long as names can be
-    printed = capsys.readouterr().out
-    assert "…" not in printed
-    assert max(map(len, printed.splitlines())) <= 80
+    text = capsys.readouterr().out
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_searching_opponents_in_matches(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,8 +154,12 @@ def test_a_tournament_of_agents(folder: Path, capsys: pytest.CaptureFixture[str]
         (player["rating"] for player in found["players"]), reverse=True
     )
     assert found["players"][names.index("random")] | {"score": 0} == {
-        "name": "random", "rating": 0.0, "interval95": [0.0, 0.0], "settled": True, "score": 0,
-    }  # fmt: skip
+        "name": "random",
+        "rating": 0.0,
+        "interval95": [0.0, 0.0],
+        "settled": True,
+        "score": 0,
+    }
     payoff = found["payoff"]
     assert payoff["names"] == names
     for i in range(4):
@@ -168,16 +172,16 @@ def test_a_tournament_of_agents(folder: Path, capsys: pytest.CaptureFixture[str]
                 <= payoff["interval95"][i][j][1]
             )
     assert figures(capsys, *command) == found
-    printed = said(capsys, *command)
-    for words in ("player", "rating", "connect_four, 22 matches a pair", "   1   -"):
-        assert words in printed
+    text = said(capsys, *command)
+    for words in ("player", "rating", "connect_four, 22 matches per pair", "   1   -"):
+        assert words in text
 
 
 def test_four_seats(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    printed = said(
+    text = said(
         capsys, "tournament", "ludo.safetensors", "--opponent", "ludo:racer", "--matches", "8"
     )
-    assert "Rows have one seat, columns the other 3; equals score 0.25." in printed
+    assert "The row's player has one seat, the column's the other 3; equals score 0.25." in text
 
 
 def test_long_names_and_many_players_stay_within_80_columns(
@@ -186,12 +190,12 @@ def test_long_names_and_many_players_stay_within_80_columns(
     agents = [f"{'an-agent-with-a-long-name-' * 3}{i}.safetensors" for i in range(19)]
     for agent in agents:
         DQNAgent(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [4]}))).save(agent)
-    assert "Score of the row against the column" in said(
+    assert "Score of the row's player against the column's" in said(
         capsys, "tournament", *agents[:18], "--opponent", "random", "--matches", "2"
     )
-    printed = said(capsys, "tournament", *agents, "--opponent", "random", "--matches", "2")
-    assert "The scores of 20 players do not fit here" in printed
-    assert all(f"…t-with-a-long-name-{i} " in printed for i in range(10))
+    text = said(capsys, "tournament", *agents, "--opponent", "random", "--matches", "2")
+    assert "The scores of 20 players do not fit here" in text
+    assert all(f"…t-with-a-long-name-{i} " in text for i in range(10))
 
 
 @pytest.mark.slow
@@ -264,7 +268,7 @@ def test_snapshots_of_a_run_and_a_picture(folder: Path, capsys: pytest.CaptureFi
         ),
         (
             "tournament four.safetensors --picture absent/who.png",
-            ["--picture", "got absent/who.png", "a folder that is there"],
+            ["--picture", "got absent/who.png", "an existing folder"],
         ),
     ],
 )
@@ -273,9 +277,9 @@ def test_bad_input(
 ) -> None:
     before = sorted(folder.rglob("*"))
     assert main(command.split()) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    [line] = printed.err.splitlines()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    [line] = captured.err.splitlines()
     for word in ("sparring: ", *words):
         assert word in line
     assert sorted(folder.rglob("*")) == before

@@ -168,14 +168,14 @@ def test_one_line_one_file_and_the_match_again(
     status, shown = sparring(*again)
     assert status == 1, shown
     assert shown.count("say one") + shown.count("say two") == len(kept["actions"])
-    assert f"It goes wrong again: game counting:Count {said}" in shown
+    assert f"The game fails again: game counting:Count {said}" in shown
     if how == RAISE:
         assert "LookupError: the count is lost" in shown
         assert f'File "{module}"' in shown, "the traceback as it is now"
     fix(module)
     status, shown = sparring(*again, "--json")
     assert status == 0, shown
-    assert "The match now plays through" in shown
+    assert "The match now plays to its end" in shown
     assert json.loads(shown.splitlines()[-1])["again"] is False
 
 

@@ -1,4 +1,4 @@
-"""`sparring play` as people call it: lines on standard input, and a terminal."""
+"""`sparring play` with lines on standard input, and a terminal."""
 
 from __future__ import annotations
 
@@ -30,8 +30,12 @@ class Pile:
     """Take one or two of five; who takes the last one wins."""
 
     spec = GameSpec(
-        num_players=2, num_actions=2, observation_shape=(1,), observation_dtype="int8",
-        max_plies=5, zero_sum=True,
+        num_players=2,
+        num_actions=2,
+        observation_shape=(1,),
+        observation_dtype="int8",
+        max_plies=5,
+        zero_sum=True,
     )
 
     def reset(self, rng):
@@ -99,7 +103,7 @@ def test_a_whole_match_by_piped_lines(game: str, tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(
-        f"{game} against random, seed 7; help lists what you can type.\nYou have seat 0 ("
+        f"{game} against random, seed 7; type help for the commands.\nYou have seat 0 ("
     )
     assert "your move: 77\n77 is not a legal move here (legal: 0" in done.stdout.replace(
         " (Enter: 0)", ""
@@ -115,7 +119,9 @@ def test_a_whole_match_by_piped_lines(game: str, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1].startswith("Your score against random: ")
 
 
-def test_a_game_of_ones_own_by_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_game_of_ones_own_by_its_action_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "pile_game.py").write_text(PILE)
     monkeypatch.syspath_prepend(tmp_path)
     path = str(agent("pile_game:Pile", tmp_path / "pile.safetensors"))
@@ -130,7 +136,7 @@ def test_a_game_of_ones_own_by_its_text(tmp_path: Path, monkeypatch: pytest.Monk
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "\n5 on the pile\n  0  take one\n  1  take two\n" in done.stdout
-    assert "not understood: got 'take three', expected a move (0-1)" in done.stdout
+    assert "not understood: got 'take three', expected a move (legal: 0-1)" in done.stdout
     assert re.search(r"\nagent plays take (one|two)\n\n[12] on the pile\n", done.stdout)
     refused = play([path], tmp_path)
     assert refused.returncode == 2
@@ -145,9 +151,15 @@ def test_a_snapshot_of_a_run_that_is_training(tmp_path: Path) -> None:
         policy = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}))
         layout = FlatWeights(build_network(policy))
         pool = OpponentManager(
-            {"snapshots": 1.0}, game="tic_tac_toe", slots=np.zeros((4, layout.size), np.float32),
-            layout=layout, snapshot_interval=1, max_snapshots=2, max_opponents_per_worker=2, seed=0,
-        )  # fmt: skip
+            {"snapshots": 1.0},
+            game="tic_tac_toe",
+            slots=np.zeros((4, layout.size), np.float32),
+            layout=layout,
+            snapshot_interval=1,
+            max_snapshots=2,
+            max_opponents_per_worker=2,
+            seed=0,
+        )
         for number in (1, 2, 3):
             pool.maybe_snapshot(number, np.zeros(layout.size, np.float32))
         run.save_checkpoint(1, {"opponents": pool.get_state()})
@@ -175,11 +187,15 @@ class Terminal:
         inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
         self.process = subprocess.Popen(
             [*COMMAND, "play", str(path), "--seed", "1"],
-            stdin=its, stdout=its, stderr=its, cwd=path.parent, start_new_session=True,
+            stdin=its,
+            stdout=its,
+            stderr=its,
+            cwd=path.parent,
+            start_new_session=True,
             env={**inherited, "TERM": "xterm-256color", **environment},
             # its controlling terminal, from which Ctrl-C comes
             preexec_fn=lambda: os.close(os.open(os.ttyname(its), os.O_RDWR)),
-        )  # fmt: skip
+        )
         os.close(its)
 
     def read_until(self, words: str) -> str:

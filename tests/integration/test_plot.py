@@ -23,7 +23,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(trial(tmp_path_factory.mktemp("runs"), name="short", backend="inline")).run
 
 
-def test_all_pictures_of_a_run_that_somebody_has_locked(
+def test_all_pictures_of_a_run_that_another_process_has_locked(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
@@ -62,9 +62,7 @@ def test_all_pictures_of_a_run_that_somebody_has_locked(
     assert after == {path: data for path, data in before.items() if path.name != "lock"}
 
 
-def test_what_is_missing_is_said_in_a_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_parts_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A run that has just begun: one report, and no agent."""
     young = tmp_path / "young"
     (young / "checkpoints").mkdir(parents=True)
@@ -91,7 +89,7 @@ def test_no_matplotlib(run: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("sparring: pictures need a library that is not here")
+    assert done.stderr.startswith("sparring: plotting needs matplotlib")
     assert "pip install 'sparring[plot]'" in done.stderr
     assert not (run / "plots").exists()
 

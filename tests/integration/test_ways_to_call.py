@@ -109,7 +109,7 @@ def test_train_dqn_is_called_from(way: str, calls: tuple[Path, dict[str, tuple[i
     assert "failed" not in said
 
 
-def test_a_notebook_is_served_with_plain_lines(
+def test_a_notebook_gets_plain_lines(
     calls: tuple[Path, dict[str, tuple[int, str]]],
 ) -> None:
     assert "\x1b" not in calls[1]["a notebook"][1]

@@ -1,8 +1,8 @@
 """The `sparring` command: exit statuses and streams.
 
 Exit status: 0 done; 2 bad usage or configuration, one line on standard error and nothing written;
-130 stopped by Ctrl-C; 1 anything else. torch and the games are imported by the commands that need
-them, so that help and errors appear at once.
+130 stopped by Ctrl-C; 1 anything else, also output that nothing reads. torch and the games are
+imported by the commands that need them, so that help and errors appear at once.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from sparring.cli.streams import drop_broken_output, open_closed_streams
 from sparring.errors import SparringError
 
 __all__ = ["main"]
@@ -19,13 +20,16 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status; `argv` defaults to that of this process."""
+    open_closed_streams()
     _import_from_current_directory()
     try:
         status = _answer(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        return _output_closed()
+        if not drop_broken_output():
+            traceback.print_exc()
+        return 1
 
 
 def _import_from_current_directory() -> None:
@@ -38,7 +42,7 @@ def _import_from_current_directory() -> None:
 
 
 def _answer(argv: list[str]) -> int:
-    """Exit status of the command; errors are printed in the way that suits each kind."""
+    """Exit status of the command. Errors of ours are one line, others a traceback."""
     try:
         from sparring.cli.commands import run
 
@@ -56,15 +60,3 @@ def _answer(argv: list[str]) -> int:
     except Exception:
         traceback.print_exc()
         return 1
-
-
-def _output_closed() -> int:
-    """Exit status 1, without a message if our standard output was closed, as by `| head -1`."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # the interpreter flushes once more when it exits
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    else:
-        traceback.print_exc()
-    return 1

@@ -24,10 +24,13 @@ from sparring.cli.train_options import JSON
 from sparring.errors import InputError
 
 _AGENT: Final = Argument("agent", "AGENT", "Agent file or run name.")
+_RUNS_DIR: Final = Option(
+    "runs_dir", "Directory that holds all runs.", "DIR", default="runs", absent="runs"
+)
 _LOADING: Final = (
     Option("game", "The agent's game; naming module:Class allows importing it.", "NAME"),
     Option("network", "The agent's network, if it is your own: module:factory.", "NAME"),
-    Option("runs_dir", "Directory that holds all runs.", "DIR", default="runs", absent="runs"),
+    _RUNS_DIR,
 )
 _SEED: Final = Option(
     "seed", "Random seed: same seed, same matches.", "INT", whole_number, default="0", absent=0
@@ -66,8 +69,8 @@ EVALUATE: Final = Form(
             _SEED,
             Option(
                 "positions",
-                "File of solved Connect Four positions: how often does the agent keep the win or "
-                "draw? Matches are then played only with --matches.",
+                "File of solved Connect Four positions: shares of moves that keep the win or draw. "
+                "Matches are then played only with --matches.",
                 "FILE",
             ),
             Option(
@@ -90,7 +93,7 @@ def evaluate(argv: Sequence[str], prog: str) -> int:
     """Answer `sparring evaluate`."""
     given = parse_all(EVALUATE, argv, prog=prog)
     if given.positions is None and given.rows != "all":
-        raise InputError("--rows", got=given.rows, expected="--positions FILE with it")
+        raise InputError("--rows", got=given.rows, expected="--positions FILE as well")
     from sparring.cli.agents import find_agent
 
     found = find_agent(given.agent, given.runs_dir, game=given.game, network=given.network)
@@ -125,7 +128,7 @@ def evaluate(argv: Sequence[str], prog: str) -> int:
 
 
 TOURNAMENT: Final = Form(
-    "Round robin of agents and scripted players from the same openings, with Elo ratings.",
+    "Round robin of agents and scripted players from the same openings, with ratings in Elo.",
     [Argument("agents", "AGENT", "Agent files or run names.", many=True)],
     {
         "options": [
@@ -167,7 +170,7 @@ def tournament(argv: Sequence[str], prog: str) -> int:
     ]
     from sparring.cli.tournament import compete
 
-    with progress_on_stderr(given.json):  # a game may print
+    with progress_on_stderr(given.json):  # games may print
         figures = compete(
             found,
             given.opponent,
@@ -190,7 +193,7 @@ PLAY: Final = Form(
         "options": [
             Option(
                 "opponent",
-                "Who plays the other seats: agent, snapshot:N of its run, or a scripted player.",
+                "Player of the other seats: agent, snapshot:N of its run, or a scripted player.",
                 "NAME",
                 default="agent",
                 absent="agent",
@@ -236,12 +239,12 @@ def play(argv: Sequence[str], prog: str) -> int:
 
 
 PLOT: Final = Form(
-    "Plot a run: learning curves, win rates, ratings and the payoff matrix.",
+    "Plot a run: learning curves, win rates, and a payoff matrix with ratings.",
     [Argument("run", "RUN", "Run name or run directory; it may still be training.")],
     {
         "options": [
-            Option("out", "Directory for the PNG files; default: plots in the run's.", "DIR"),
-            Option("runs_dir", "Directory that holds all runs.", "DIR", absent="runs"),
+            Option("out", "Directory for the PNG files; default: plots/ in the run.", "DIR"),
+            _RUNS_DIR,
             JSON,
         ]
     },

@@ -16,11 +16,11 @@ _FILES: Final = ("best.safetensors", "last.safetensors")
 
 @dataclass(frozen=True)
 class FoundAgent:
-    """An agent file, and whose code may run to play it: the game and the network, where they do not
-    come with Sparring.
+    """An agent file, with the game and the network that may be imported to play it, where they do
+    not come with Sparring.
 
-    A file by itself causes nothing to be imported. A run does, as `resume` does: its configuration
-    says what it was trained on.
+    A file by itself never causes an import. A run does, as in `resume`: its configuration names
+    its game and network.
     """
 
     path: Path
@@ -34,7 +34,7 @@ def find_agent(
     """The agent that `agent` names: a file, or the best, else the last agent of a run given by name
     or directory.
 
-    `game` and `network` as the caller named them go before what the run says.
+    `game` and `network` override the run's own.
     """
     path = Path(agent)
     if path.is_file():
@@ -42,11 +42,11 @@ def find_agent(
     run = path if os.sep in agent else Path(runs_dir) / agent
     for name in _FILES:
         if (run / name).is_file():
-            told_game, told_network = _own_code(run)
-            return FoundAgent(run / name, game or told_game, network or told_network)
+            run_game, run_network = _own_code(run)
+            return FoundAgent(run / name, game or run_game, network or run_network)
     if run.is_dir():
         raise InputError(
-            f"there is no agent in {run} yet",
+            f"no agent in {run} yet",
             expected=" or ".join(_FILES),
             remedy="train first, or wait for a checkpoint",
         )
@@ -57,14 +57,12 @@ def find_agent(
     )
     expected = f"an agent file, or a run in {run.parent}"
     raise InputError(
-        "there is no such agent", got=repr(agent), expected=expected, remedy=nearest(run.name, runs)
+        "no such agent", got=repr(agent), expected=expected, remedy=nearest(run.name, runs)
     )
 
 
 def _own_code(run: Path) -> tuple[str | None, str | None]:
-    """The game of a run, and its network if that is one of the user's own, by its configuration;
-    None where it does not say.
-    """
+    """The game in the configuration of a run, and its network if that is a user's own."""
     try:
         config = read_toml(run / "config.toml")
     except FileFormatError:

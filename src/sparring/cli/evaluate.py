@@ -11,7 +11,7 @@ from sparring import games
 from sparring.cli.agents import FoundAgent
 from sparring.dqn.agent import DQNAgent
 from sparring.errors import InputError
-from sparring.evaluation import KeptGames, evaluate, exhaustive_losses
+from sparring.evaluation import GameCache, evaluate, exhaustive_losses
 from sparring.evaluation import solved_positions as solved
 from sparring.opponents.players import NetworkPlayer
 from sparring.opponents.scripted import baseline_opponents, scripted_player
@@ -27,7 +27,7 @@ POSITION_OPPONENTS: Final = (
 
 
 def load_agent(found: FoundAgent) -> DQNAgent:
-    """The agent, ready to play."""
+    """Load the agent."""
     return DQNAgent.load(found.path, game=found.game, network=found.network)
 
 
@@ -39,16 +39,16 @@ def evaluate_matches(
     seed: int,
     opening_plies: int | None = None,
 ) -> dict[str, Any]:
-    """`{"opponents": {NAME: {"matches", "wins", ..., "score", "interval95", "seats"}}}` of the
-    greedy agent.
+    """Results of the greedy agent: `{"opponents": {NAME: {"matches", "wins", ..., "score",
+    "interval95", "seats"}}}`.
 
-    Without `opponents` it meets the baseline opponents of its game.
+    Without `opponents` it plays the baseline opponents of its game.
     """
     agent = load_agent(found)
     player, game = NetworkPlayer("agent", agent.policy()), agent.spec.game
     return evaluate(
         player,
-        KeptGames(agent.game),
+        GameCache(agent.game),
         opponents or baseline_opponents(game),
         matches=matches,
         seed=seed,
@@ -57,9 +57,7 @@ def evaluate_matches(
 
 
 def search_losses(found_agent: FoundAgent) -> dict[str, Any]:
-    """Every line of play against the greedy agent: how many there are, and how they end, by its
-    seat.
-    """
+    """Numbers of all lines of play against the greedy agent, by their end and the agent's seat."""
     agent = load_agent(found_agent)
     found = exhaustive_losses(
         partial(games.make, agent.spec.game), NetworkPlayer("agent", agent.policy())
@@ -78,7 +76,7 @@ def evaluate_positions(
     {"n", ...}, "by_stones": {...}}}`.
 
     Without `others` those of `POSITION_OPPONENTS`. The figures of `random` are exact expectations;
-    those of others that break ties at random are of one draw, which `seed` gives.
+    other players that break ties at random draw once, from `seed`.
     """
     agent = load_agent(found)
     if agent.spec.game != solved.GAME:
@@ -89,15 +87,12 @@ def evaluate_positions(
         )
     players = [scripted_player(name, solved.GAME) for name in others or POSITION_OPPONENTS]
     positions = solved.load_positions(file, rows)
-    game = solved.lay_out(positions)
-    judged = {
-        "agent": solved.judge(NetworkPlayer("agent", agent.policy()), positions, game, seed=seed)
-    }
-    for player in players:
-        is_random = player.name == "random"
-        judged[player.name] = (
-            solved.judge_random(positions)
-            if is_random
-            else solved.judge(player, positions, game, seed=seed)
+    game = solved.set_up_positions(positions)
+    results = {}
+    for player in (NetworkPlayer("agent", agent.policy()), *players):
+        results[player.name] = (
+            solved.expected_of_random(positions)
+            if player.name == "random"
+            else solved.play_positions(player, positions, game, seed=seed)
         )
-    return {name: judgement.as_dict() for name, judgement in judged.items()}
+    return {name: result.as_dict() for name, result in results.items()}

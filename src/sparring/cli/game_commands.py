@@ -42,7 +42,7 @@ def check_game(argv: Sequence[str], prog: str) -> int:
     from sparring import conformance
     from sparring.games import make
 
-    with progress_on_stderr(given.json):  # a game may print
+    with progress_on_stderr(given.json):  # games may print
         found = conformance.check(partial(make, given.game), given.game)
     if given.json:
         findings = [dataclasses.asdict(finding) for finding in found.findings]

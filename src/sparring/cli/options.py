@@ -1,7 +1,7 @@
-"""Arguments and options of commands: what they are, and how a command line is read.
+"""Arguments and options of commands, and the parser of command lines.
 
-A command is described by a `Form`. `parse` returns the values that a command line names; mistakes
-are errors of one line. `cli/help.py` prints a form.
+A `Form` describes a command. `parse` returns the values that a command line names; mistakes are
+errors of one line. `cli/help.py` prints a form.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Form:
-    """The description of a command: a summary for people, its arguments, its options by group."""
+    """The description of a command: a summary, its arguments, its options by group."""
 
     summary: str
     arguments: Sequence[Argument]
@@ -86,7 +86,7 @@ def parse(form: Form, argv: Sequence[str], *, prog: str) -> dict[str, Any]:
 
 
 def parse_all(form: Form, argv: Sequence[str], *, prog: str) -> SimpleNamespace:
-    """The values of all arguments and options: those of `parse`, else what stands for absent."""
+    """The values of all arguments and options: those of `parse`, else `Option.absent`."""
     absent = {option.name: option.absent for option in form.options}
     return SimpleNamespace(**{**absent, **parse(form, argv, prog=prog)})
 
@@ -206,7 +206,7 @@ def _as_phrase(sentence: str) -> str:
 
 
 def number(text: str) -> int | float | None:
-    """A number as people write it: 100000, 1e5, 100k, 2M; whole ones as int. None for other text."""
+    """A number such as 100000, 1e5, 100k or 2M; a whole one as int. None for other text."""
     digits, factor = text, 1
     if text[-1:].lower() in _FACTORS:
         digits, factor = text[:-1], _FACTORS[text[-1].lower()]

@@ -1,4 +1,4 @@
-"""`sparring play`: a person against the agent in a file, in the terminal."""
+"""`sparring play`: a person against the agent of a file, in the terminal."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import secrets
 from sparring import games
 from sparring.cli.agents import FoundAgent
 from sparring.cli.evaluate import load_agent
-from sparring.play.commands import Choices, Conversation
-from sparring.play.match import Sitting
+from sparring.play.commands import Conversation, OpponentChoices
+from sparring.play.match import PlaySession
 from sparring.play.terminal import converse
 
 
@@ -18,12 +18,12 @@ def play(
     """Play until the person leaves. Without a seed, other dice each time."""
     agent = load_agent(found)
     policy, folder = agent.policy(), found.path.parent
-    choices = Choices(policy, folder if (folder / "checkpoints").is_dir() else None)
-    sitting = Sitting(
+    choices = OpponentChoices(policy, folder if (folder / "checkpoints").is_dir() else None)
+    session = PlaySession(
         games.make(agent.spec.game, 1),
         policy,
         choices.player(opponent),
         seat=seat,
         seed=secrets.randbelow(1_000_000) if seed is None else seed,
     )
-    converse(Conversation(sitting, choices, show_values=show_values))
+    converse(Conversation(session, choices, show_values=show_values))

@@ -1,4 +1,4 @@
-"""Playing the match again with which a game went wrong, from the file that a run wrote of it."""
+"""`sparring replay`: a match in which a game failed, played again from its fault file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from sparring.games.faults import Position, is_of_trial, play_again, read_fault
 
 
 def replay(path: Path, game: str | None) -> dict[str, Any]:
-    """Print the match of a fault file as it goes now; what became of it, as the JSON object of
-    `sparring replay`.
+    """Play the match of a fault file and print it; return the JSON object of `sparring replay`.
 
     `game` is the game to play, by default the one that the file names. Raises `InputError` for a
-    file or game that is not there, and `GameError` where the moves do not fit the game.
+    missing file or game, and `GameError` where the moves do not fit the game.
     """
     record = read_fault(path)
     batch = make(_game_of(path, record, game), 1)
@@ -33,25 +32,25 @@ def replay(path: Path, game: str | None) -> dict[str, Any]:
     }
     fault = _play(batch, record)
     if fault is None:
-        print("\nThe match now plays through: the game does not go wrong here any more.")
+        print("\nThe match now plays to its end: the game no longer fails here.")
         return {**figures, "again": False, "cause": None}
     same = all(fault.record[part] == record[part] for part in ("during", "cause"))
     print(f"\n{fault.record['traceback'].rstrip() or fault.record['cause']}")
-    print(f"\nIt goes wrong {'again' if same else 'in another way'}: {fault}")
+    print(f"\nThe game fails {'again' if same else 'in another way'}: {fault}")
     return {**figures, "again": True, "cause": fault.record["cause"]}
 
 
 def _game_of(path: Path, record: Mapping[str, Any], given: str | None) -> str:
-    """No file makes us import what somebody wrote: such a game is named by whoever plays it."""
+    """The game to play. A file never causes an import: the caller names a game of a user."""
     if given is not None:
         return given
     name = str(record["game"])
     if not is_built_in(name):
         remedy = f"sparring replay {shlex.quote(str(path))} --game {shlex.quote(name)}"
         raise InputError(
-            f"{path} is of a game that does not come with Sparring",
+            f"{path} needs a game that does not come with Sparring",
             got=name,
-            remedy=f"say that its code may run: {remedy}",
+            remedy=f"allow importing it: {remedy}",
         )
     return name
 
@@ -75,9 +74,7 @@ def _on_a_copy(record: Mapping[str, Any]) -> str:
 
 
 def _play(game: BatchedGame, record: Mapping[str, Any]) -> GameFault | None:
-    """Print every move, and the last position that the game could show; the fault, if it shows
-    again.
-    """
+    """Print every move and the last position that the game could show; return the fault, if any."""
     last: Position | None = None
     fault = None
     try:
@@ -87,12 +84,11 @@ def _play(game: BatchedGame, record: Mapping[str, Any]) -> GameFault | None:
     except GameFault as error:
         fault = error
     if last is not None:
-        where = (
-            "before the last move"
-            if last.action is not None
-            else "the end"
-            if not is_of_trial(record)
-            else "where moves are tried"
-        )
-        print(f"\n{where}:\n{last.text}")
+        print(f"\n{_where(last, record)}:\n{last.text}")
     return fault
+
+
+def _where(last: Position, record: Mapping[str, Any]) -> str:
+    if last.action is not None:
+        return "before the last move"
+    return "where moves are tried" if is_of_trial(record) else "the end"

@@ -1,4 +1,4 @@
-"""Output of the commands for people, 80 columns wide, and figures of a training run for JSON."""
+"""Output of the commands as text, 80 columns wide, and figures of a training run for JSON."""
 
 from __future__ import annotations
 
@@ -19,12 +19,18 @@ if TYPE_CHECKING:
     from sparring.training import TrainResult
 
 _STRENGTH_MATCHES = 200
-_MOST_COLUMNS = 19  # four letters each, of 80
+_MAX_PLAYERS = 19  # in the payoff table: four characters each
+# Columns of solved positions: among which, the share, its interval.
+_POSITION_SHARES = {
+    "keeps the value": ("all", "value_preserving", "interval95"),
+    "where it matters": ("matters", "value_preserving", "interval95"),
+    "exactly best": ("all", "exact", "exact_interval95"),
+}
 
 
 def command(name: str = "sparring") -> str:
-    """Command to type for a program of our environment: its path, where the environment is not
-    activated and we were called by path too.
+    """The command to type for a program of our environment: its name, or its path where the
+    environment is not activated and `sparring` was itself called by path.
     """
     called = Path(sys.argv[0])
     return name if called.name != "sparring" or shutil.which(name) else str(called.with_name(name))
@@ -49,106 +55,82 @@ def print_training(result: TrainResult) -> None:
     """Print the result of a run, the strength of its agent, and what to type next."""
     from sparring.cli.evaluate import evaluate_matches
 
-    _say(f"{result.episodes:,} matches, {result.plies:,} plies, {result.updates:,} updates")
-    _say(
-        f"this session: {result.seconds:,.0f} s, {result.plies_per_s:,.0f} plies/s and {result.episodes_per_min:,.0f} matches/min"
+    _line(f"{result.episodes:,} matches, {result.plies:,} plies, {result.updates:,} updates")
+    _line(
+        f"this session: {result.seconds:,.0f} s, {result.plies_per_s:,.0f} plies/s, "
+        f"{result.episodes_per_min:,.0f} matches/min"
     )
     found = find_agent(f"{result.run}/", "")
-    _say(f"agent  {found.path}")
-    _say(f"last.safetensors sha256 {result.sha256}")
+    _line(f"agent: {found.path}")
+    _line(f"last.safetensors sha256 {result.sha256}")
     if result.interrupted:
         return
     print_evaluation(
         {"agent": str(found.path), **evaluate_matches(found, (), matches=_STRENGTH_MATCHES, seed=0)}
     )
-    _say("What next:")
-    _say(f"  {command()} play {result.run}")
-    _say(f"  {command()} evaluate {result.run} --matches 1000")
-    _say(f"  {command()} resume {result.run} --n-episodes {2 * result.episodes}")
-    _say(f"  {command('tensorboard')} --logdir {result.run.parent}")
+    _line("What next:")
+    _line(f"  {command()} play {result.run}")
+    _line(f"  {command()} evaluate {result.run} --matches 1000")
+    _line(f"  {command()} resume {result.run} --n-episodes {2 * result.episodes}")
+    _line(f"  {command('tensorboard')} --logdir {result.run.parent}")
 
 
 def print_evaluation(figures: Mapping[str, Any]) -> None:
-    """The result of `evaluate`: a table of matches, and what an exhaustive search found."""
+    """Print the result of `evaluate`: matches, solved positions, exhaustive search."""
     if "opponents" in figures:
         _print(_score_table(figures["opponents"]))
     if "positions" in figures:
         _print_positions(figures["positions"])
     if "exhaustive" in figures:
-        found = figures["exhaustive"]
-        _say(
-            f"{found['losses']:,} losses in {found['lines']:,} lines of play, which are all that an opponent can choose"
-        )
-        for seat, lines in enumerate(found["seats"]):
-            _say(
-                f"  seat {seat}: {lines['wins']:,} wins, {lines['draws']:,} draws, {lines['losses']:,} losses"
-            )
+        _print_exhaustive(figures["exhaustive"])
 
 
 def _score_table(opponents: Mapping[str, Mapping[str, Any]]) -> Table:
-    two = all(
-        len(result["seats"]) <= 2 for result in opponents.values()
-    )  # the scores of more seats would not fit in a line
-    table = _table(
-        "against",
-        "matches",
-        "wins",
-        "draws",
-        "losses",
-        "score",
-        "95 % interval",
-        *(["by seat"] if two else []),
-    )
+    """A row per opponent. Scores by seat fit into a line for two seats only."""
+    seats = max(len(result["seats"]) for result in opponents.values())
+    columns = ["matches", "wins", "draws", "losses", "score", "95 % interval"]
+    table = _table("against", *columns, *(["by seat"] if seats <= 2 else []))
     for name, result in opponents.items():
         low, high = result["interval95"]
         counts = (f"{result[key]:,}" for key in ("matches", "wins", "draws", "losses"))
-        seats = [" ".join(f"{score:.3f}" for score in result["seats"])] if two else []
-        table.add_row(name, *counts, f"{result['score']:.3f}", f"{low:.3f} - {high:.3f}", *seats)
-    if not two:
-        table.caption = f"score: share of first places; {1 / len(result['seats']):.3f} if all are equally strong"
+        by_seat = [" ".join(f"{score:.3f}" for score in result["seats"])] if seats <= 2 else []
+        table.add_row(name, *counts, f"{result['score']:.3f}", f"{low:.3f} - {high:.3f}", *by_seat)
+    if seats > 2:
+        table.caption = f"score: share of first places; {1 / seats:.3f} between equals"
     return table
 
 
+def _print_exhaustive(found: Mapping[str, Any]) -> None:
+    _line(f"{found['losses']:,} losses in {found['lines']:,} lines of play (all that exist)")
+    for seat, lines in enumerate(found["seats"]):
+        counts = ", ".join(f"{lines[key]:,} {key}" for key in ("wins", "draws", "losses"))
+        _line(f"  seat {seat}: {counts}")
+
+
 def _print_positions(players: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print results of players on solved positions: three shares over all, then each share by
-    number of stones.
+    """Print results of players on solved positions: three shares over all positions, then each
+    share by number of stones.
     """
     first = next(iter(players.values()))
-    _say(
-        f"{first['all']['n']:,} solved positions; in {first['matters']['n']:,} it matters: the legal moves differ in outcome"
+    _line(
+        f"{first['all']['n']:,} solved positions; in {first['matters']['n']:,} of them the legal "
+        "moves differ in outcome"
     )
-    _say("Shares of moves that keep win, draw or loss, and of those exactly best (95 %):")
-    table = _table("player", "keeps the value", "where it matters", "exactly best")
-    for name, judged in players.items():
-        every, matters = judged["all"], judged["matters"]
-        figures = (
-            (every, "value_preserving", "interval95"),
-            (matters, "value_preserving", "interval95"),
-            (every, "exact", "exact_interval95"),
+    _line("Shares of moves (95 % interval):")
+    table = _table("player", *_POSITION_SHARES)
+    for name, results in players.items():
+        cells = (
+            _share_and_interval(results[among][share], results[among][interval])
+            for among, share, interval in _POSITION_SHARES.values()
         )
-        table.add_row(
-            name,
-            *(
-                _share_and_interval(shares[share], shares[interval])
-                for shares, share, interval in figures
-            ),
-        )
+        table.add_row(name, *cells)
     _print(table)
-    for title, among, share, interval in (
-        (
-            "Keeps the value, by number of stones ± half the 95 % interval:",
-            "all",
-            "value_preserving",
-            "interval95",
-        ),
-        ("The same where it matters:", "matters", "value_preserving", "interval95"),
-        ("Exactly best:", "all", "exact", "exact_interval95"),
-    ):
-        _say(title)
+    for title, (among, share, interval) in _POSITION_SHARES.items():
+        _line(f"{title}, by number of stones (± half the 95 % interval):")
         table = _table("player", *first["by_stones"])
-        for name, judged in players.items():
-            cells = (split[among] for split in judged["by_stones"].values())
-            table.add_row(name, *(_share_and_doubt(cell[share], cell[interval]) for cell in cells))
+        for name, results in players.items():
+            splits = (split[among] for split in results["by_stones"].values())
+            table.add_row(name, *(_share_and_half(cell[share], cell[interval]) for cell in splits))
         _print(table)
 
 
@@ -156,17 +138,16 @@ def _share_and_interval(share: float | None, interval: Sequence[float]) -> str:
     return "-" if share is None else f"{share:.3f} ({interval[0]:.3f}-{interval[1]:.3f})"
 
 
-def _share_and_doubt(share: float | None, interval: Sequence[float]) -> str:
-    doubt = f"{(interval[1] - interval[0]) / 2:.3f}".removeprefix(
-        "0"
-    )  # a half at most; the letter is what five columns can spare
-    return "-" if share is None else f"{share:.3f} ±{doubt}"
+def _share_and_half(share: float | None, interval: Sequence[float]) -> str:
+    """The half is at most 0.5; without its 0 five columns fit."""
+    half = f"{(interval[1] - interval[0]) / 2:.3f}".removeprefix("0")
+    return "-" if share is None else f"{share:.3f} ±{half}"
 
 
 def print_tournament(figures: Mapping[str, Any]) -> None:
-    """The table of ratings, and who scored how much against whom."""
+    """Print the ratings and the payoff matrix."""
     payoff = figures["payoff"]
-    table = _table("", "player", "rating", "95 %", "score")
+    table = _table("", "player", "rating", "95 % interval", "score")
     table.columns[1].justify = "left"
     for place, player in enumerate(figures["players"], 1):
         low, high = player["interval95"]
@@ -180,41 +161,42 @@ def print_tournament(figures: Mapping[str, Any]) -> None:
             f"{player['score']:.3f}",
         )
     _print(table)
-    _say(
-        f"{figures['game']}, {figures['matches']:,} matches a pair; ratings are Elo, random has 0."
+    _line(
+        f"{figures['game']}, {figures['matches']:,} matches per pair; ratings in Elo, random = 0."
     )
     if not all(player["settled"] for player in figures["players"]):
-        _say("* never won or never lost a point, itself or its like: the rating is held by")
-        _say("  one virtual match with each opponent, and says no more than 'at least' that far.")
+        _line("* a bound only: results do not connect this player with random both ways (it, or a")
+        _line("  group that it belongs to, won or lost every point)")
     if payoff["seats"] > 2:
-        _say(
-            f"Rows have one seat, columns the other {payoff['seats'] - 1}; equals score {1 / payoff['seats']:.2f}."
+        _line(
+            f"The row's player has one seat, the column's the other {payoff['seats'] - 1}; "
+            f"equals score {1 / payoff['seats']:.2f}."
         )
     _print_payoff(payoff["scores"])
 
 
 def _print_payoff(scores: Sequence[Sequence[float | None]]) -> None:
-    """Per cent, in a row for each player and a column for each that it met, by their places."""
-    if len(scores) > _MOST_COLUMNS:
-        _say(f"The scores of {len(scores)} players do not fit here: see --json and --picture.")
+    """Print scores in per cent; rows and columns are the players' places in the ranking."""
+    if len(scores) > _MAX_PLAYERS:
+        _line(f"The scores of {len(scores)} players do not fit here: see --json and --picture.")
         return
-    _say("Score of the row against the column, in per cent, by place:")
-    _say("    " + "".join(f"{place:4d}" for place in range(1, len(scores) + 1)))
+    _line("Score of the row's player against the column's, in per cent, by place:")
+    _line("    " + "".join(f"{place:4d}" for place in range(1, len(scores) + 1)))
     for place, row in enumerate(scores, 1):
-        _say(
-            f"{place:4d}"
-            + "".join("   -" if score is None else f"{100 * score:4.0f}" for score in row)
-        )
+        cells = ("   -" if score is None else f"{100 * score:4.0f}" for score in row)
+        _line(f"{place:4d}{''.join(cells)}")
 
 
-def _abbreviated(name: str, most: int) -> str:
-    """The name with its middle left out where it is longer than `most`: the ends tell names apart."""
-    tail = most // 2
-    return name if len(name) <= most else f"{name[: most - tail - 1]}…{name[-tail:]}"
+def _abbreviated(name: str, limit: int) -> str:
+    """The name, at most `limit` characters of it: the middle is left out, as ends tell names
+    apart.
+    """
+    tail = limit // 2
+    return name if len(name) <= limit else f"{name[: limit - tail - 1]}…{name[-tail:]}"
 
 
 def print_games(games: Iterable[tuple[GameSpec, Sequence[int]]]) -> None:
-    """The table of `sparring games`: what each declares, and how many may play it."""
+    """Print the table of `sparring games`: the spec of each game and its numbers of players."""
     table = _table("game", "players", "actions", "observation", "chance", "ply limit")
     for spec, players in games:
         observation = f"{spec.observation_dtype} {' x '.join(map(str, spec.observation_shape))}"
@@ -228,12 +210,12 @@ def print_games(games: Iterable[tuple[GameSpec, Sequence[int]]]) -> None:
             str(spec.max_plies),
         )
     _print(table)
-    _say("Others by name: openspiel:backgammon, pettingzoo:classic/chess-v6, and your own:")
-    _say("module:Class or compiled:module. `sparring check-game NAME` checks one.")
+    _line("Other games by name: openspiel:backgammon, pettingzoo:classic/chess-v6; your own:")
+    _line("module:Class or compiled:module. `sparring check-game NAME` checks a game.")
 
 
 def _table(first: str, *others: str) -> Table:
-    """Names on the left, figures on the right."""
+    """An empty table: names on the left, figures on the right."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column(first, no_wrap=True)
     for name in others:
@@ -245,5 +227,5 @@ def _print(table: Table) -> None:
     Console(width=80).print(table)
 
 
-def _say(text: str) -> None:
+def _line(text: str) -> None:
     Console(soft_wrap=True).print(text, markup=False, highlight=False, emoji=False)

@@ -1,6 +1,4 @@
-"""`sparring tournament`: who takes part, what they are called, and what came of it as plain
-figures.
-"""
+"""`sparring tournament`: entrants, their names, and the results as plain figures."""
 
 from __future__ import annotations
 
@@ -18,13 +16,13 @@ from sparring.cli.agents import FoundAgent
 from sparring.cli.evaluate import load_agent
 from sparring.dqn.agent import DQNAgent
 from sparring.errors import InputError
-from sparring.evaluation.matches import usual_plies
+from sparring.evaluation.matches import default_opening_plies
 from sparring.evaluation.tournament import Tournament, play_tournament, standings
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.scripted import baseline_opponents, scripted_player
-from sparring.play.commands import Choices
+from sparring.play.commands import OpponentChoices
 
-ZERO: Final = "random"  # whose rating is 0; it always takes part
+ZERO: Final = "random"  # always takes part; its rating is 0
 _OF_RUNS: Final = ("best.safetensors", "last.safetensors")
 
 
@@ -53,26 +51,28 @@ def compete(
         for name in (ZERO, *(opponents or baseline_opponents(game)))
     }
     players |= _entrants(agents, snapshots=snapshots)
-    plies = usual_plies(spec)
+    plies = default_opening_plies(spec)
     played = play_tournament(
         partial(games.make, game), players, matches=matches, seed=seed, opening_plies=plies
     )
-    table = standings(played, ZERO)
-    figures = {
+    ratings = played.ratings(ZERO)
+    if picture is not None:
+        from sparring.cli.plot import draw_payoff
+
+        draw_payoff(picture, played, ratings, f"Tournament of {game}")
+    table = standings(played, ratings)
+    return {
         "game": game,
         "agents": {name: str(where.path) for name, (where, _) in agents.items()},
         "matches": played.matches,
         "players": table,
         "payoff": _payoff(played, [row["name"] for row in table]),
     }
-    if picture is not None:
-        _draw(picture, played, figures)
-    return figures
 
 
 def _load(found: Sequence[FoundAgent]) -> dict[str, tuple[FoundAgent, DQNAgent]]:
-    """The agents by unique names; raises `InputError` for one that was given twice, and unless all
-    play the same game.
+    """The agents by unique names; raises `InputError` for an agent given twice, and for agents of
+    different games.
     """
     names = entrant_names([where.path for where in found])
     agents = {name: (where, load_agent(where)) for name, where in zip(names, found, strict=True)}
@@ -84,14 +84,14 @@ def _load(found: Sequence[FoundAgent]) -> dict[str, tuple[FoundAgent, DQNAgent]]
 
 
 def entrant_names(paths: Sequence[Path]) -> list[str]:
-    """Short unique names: of a run's agent the run's, else the file's; the path where two would be
-    the same, or a scripted player's.
+    """Short unique names: the run's for the agent of a run, else the file's; the path where that
+    is not unique or the name of a scripted player.
     """
     real = [path.resolve() for path in paths]
     for path, times in Counter(real).items():
         if times > 1:
             raise InputError(
-                "an agent is given more than once", got=str(path), expected="each agent once"
+                "agent given more than once", got=str(path), expected="each agent once"
             )
     short = [path.parent.name if path.name in _OF_RUNS else path.stem for path in real]
     return [
@@ -111,66 +111,41 @@ def _is_scripted(name: str) -> bool:
 def _entrants(
     agents: Mapping[str, tuple[FoundAgent, DQNAgent]], *, snapshots: bool
 ) -> dict[str, Player]:
-    """The agents, and if wanted the snapshots of their runs' newest checkpoints behind each."""
+    """The agents, and with `snapshots` also the snapshots in the newest checkpoint of each run."""
     players: dict[str, Player] = {}
-    folders: set[Path] = set()
+    runs: set[Path] = set()  # the best and the last agent of a run share its snapshots
     for name, (where, agent) in agents.items():
-        policy, folder = agent.policy(), where.path.resolve().parent
+        policy, run = agent.policy(), where.path.resolve().parent
         players[name] = NetworkPlayer(name, policy)
-        if (
-            snapshots and (folder / "checkpoints").is_dir() and folder not in folders
-        ):  # a run's best and last share its snapshots
-            folders.add(folder)
-            players |= {
-                f"{name}/{player.name}": player for player in Choices(policy, folder).snapshots()
-            }
-    if snapshots and not folders:
+        if snapshots and (run / "checkpoints").is_dir() and run not in runs:
+            runs.add(run)
+            stored = OpponentChoices(policy, run).snapshots()
+            players |= {f"{name}/{player.name}": player for player in stored}
+    if snapshots and not runs:
         got = ", ".join(str(where.path) for where, _ in agents.values())
-        raise InputError(
-            "--snapshots", got=got, expected="an agent of a run with a checkpoint, which has them"
-        )
+        raise InputError("--snapshots", got=got, expected="an agent of a run with a checkpoint")
     return players
 
 
 def _payoff(played: Tournament, order: Sequence[str]) -> dict[str, Any]:
-    """The scores of the players of rows against those of columns in that order, None on the
-    diagonal.
-    """
+    """Scores of the players of rows against those of columns, in `order`; None on the diagonal."""
     index = [played.names.index(name) for name in order]
-    scores, bounds = (
-        played.scores()[np.ix_(index, index)],
-        played.intervals95()[np.ix_(index, index)],
-    )
+    cells = np.ix_(index, index)
+    scores, bounds = played.scores()[cells].tolist(), played.intervals95()[cells].tolist()
     return {
         "names": list(order),
         "seats": played.seats,
-        "scores": [
-            [None if math.isnan(score) else score for score in row] for row in scores.tolist()
-        ],
-        "interval95": [
-            [None if math.isnan(pair[0]) else pair for pair in row] for row in bounds.tolist()
-        ],
+        "scores": [[None if math.isnan(score) else score for score in row] for row in scores],
+        "interval95": [[None if math.isnan(pair[0]) else pair for pair in row] for row in bounds],
     }
 
 
 def _check_picture(picture: Path) -> None:
-    """Before anything is played: that a picture can be drawn, and has somewhere to go."""
+    """Check, before anything is played, that the picture can be drawn and has a folder."""
     if picture.suffix != ".png" or not picture.parent.is_dir():
         raise InputError(
             "--picture",
             got=str(picture),
-            expected="a file that ends in .png, in a folder that is there",
+            expected="a file that ends in .png, in an existing folder",
         )
-    import sparring.plot.style  # noqa: F401  tells in one line that matplotlib is not here
-
-
-def _draw(picture: Path, played: Tournament, figures: Mapping[str, Any]) -> None:
-    from sparring.plot.payoff import save_payoff
-
-    names = figures["payoff"]["names"]
-    index = [played.names.index(name) for name in names]
-    save_payoff(
-        picture, names, played.scores()[np.ix_(index, index)], [row["rating"] for row in figures["players"]],
-        title=f"Tournament of {figures['game']}", fair=1.0 / played.seats,
-        note=f"score of the row in {played.matches} matches against the column, %",
-    )  # fmt: skip
+    import sparring.plot.style  # noqa: F401  an error of one line where matplotlib is missing

@@ -41,7 +41,7 @@ JSON: Final = switch("json", "Print one JSON object; progress goes to standard e
 
 
 @dataclass(frozen=True)
-class TrainOrder:
+class TrainArguments:
     """A parsed `sparring train` command line."""
 
     config: TrainConfig
@@ -49,7 +49,7 @@ class TrainOrder:
 
 
 @dataclass(frozen=True)
-class ResumeOrder:
+class ResumeArguments:
     """A parsed `sparring resume` command line; `overrides` are unchecked, as the saved run is not
     read yet.
     """
@@ -60,7 +60,7 @@ class ResumeOrder:
     json: bool
 
 
-def parse_train(argv: Sequence[str], *, prog: str) -> TrainOrder:
+def parse_train(argv: Sequence[str], *, prog: str) -> TrainArguments:
     """Parse and check `argv`; its `--help` shows the values of presets and files as defaults."""
     wanted = [token for token in argv if not help_wanted([token])]
     named = parse(train_form(), wanted, prog=prog)
@@ -76,15 +76,15 @@ def parse_train(argv: Sequence[str], *, prog: str) -> TrainOrder:
         form = _train_form({**TrainConfig().model_dump(), **merge(sources)})
         print(command_help(form, prog, everything="--help-all" in argv))
         raise SystemExit(0)
-    return TrainOrder(validate(sources), json)
+    return TrainArguments(validate(sources), json)
 
 
-def parse_resume(argv: Sequence[str], *, prog: str) -> ResumeOrder:
+def parse_resume(argv: Sequence[str], *, prog: str) -> ResumeArguments:
     """Parse `argv`; only settings that it names become overrides."""
     named = parse(resume_form(), argv, prog=prog)
     run, json = named.pop("run"), named.pop("json", False)
     runs_dir = named.pop("runs_dir", TrainConfig.model_fields["runs_dir"].default)
-    return ResumeOrder(run, runs_dir, named, json)
+    return ResumeArguments(run, runs_dir, named, json)
 
 
 def _nested(named: Mapping[str, Any]) -> dict[str, Any]:

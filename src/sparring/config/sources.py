@@ -129,12 +129,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise FileFormatError(
-            "cannot read the configuration file",
-            got=str(path),
-            expected="a TOML file",
-            remedy=str(reason),
-        ) from None
+        raise FileFormatError(f"{path} cannot be read: {reason}") from None
     return _parse(text, str(path))
 
 

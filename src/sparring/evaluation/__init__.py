@@ -1,5 +1,5 @@
-"""Judging players: batched matches with varied openings, scores with intervals, exhaustive search
-of small games.
+"""Evaluation of players: batched matches with varied openings, scores with intervals, exhaustive
+search of small games.
 """
 
 from __future__ import annotations
@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from sparring.evaluation.exhaustive import ExhaustiveResult, SeatLines, exhaustive_losses
-from sparring.evaluation.matches import KeptGames, PlayedMatches, play_matches, usual_plies
+from sparring.evaluation.matches import (
+    GameCache,
+    PlayedMatches,
+    default_opening_plies,
+    play_matches,
+)
 from sparring.evaluation.score import Score, score_matches
 from sparring.games import spec_of
 from sparring.opponents.players import Player
@@ -16,7 +21,7 @@ from sparring.opponents.scripted import scripted_player
 
 __all__ = [
     "ExhaustiveResult",
-    "KeptGames",
+    "GameCache",
     "PlayedMatches",
     "Score",
     "SeatLines",
@@ -29,28 +34,27 @@ __all__ = [
 
 def evaluate(
     agent_player: Player,
-    game: str | KeptGames,
+    game: str | GameCache,
     opponents: Sequence[str],
     *,
     matches: int,
     seed: int,
     opening_plies: int | None = None,
 ) -> dict[str, Any]:
-    """`agent_player` against each of the scripted `opponents`: `{"opponents": {NAME: {"matches",
-    "wins", …, "score", …}}}`.
+    """Results of `agent_player` against each of the scripted `opponents`: `{"opponents": {NAME:
+    {"matches", "wins", ..., "score", ...}}}`.
 
-    An opponent takes all seats but the agent's. All opponents are met from the same openings of
-    `opening_plies` random plies (None: `matches.usual_plies`), so that their figures compare.
+    An opponent takes all seats but the agent's. All opponents play from the same openings of
+    `opening_plies` random plies (None: `matches.default_opening_plies`), so that their results can
+    be compared.
     """
-    kept = KeptGames(spec_of(game)) if isinstance(game, str) else game
-    spec = kept.spec
-    players_by_name = {
-        name: scripted_player(name, spec.name) for name in opponents
-    }  # all of them first: a misspelt name costs no match
-    plies = usual_plies(spec) if opening_plies is None else opening_plies
+    cache = GameCache(spec_of(game)) if isinstance(game, str) else game
+    spec = cache.spec
+    by_name = {name: scripted_player(name, spec.name) for name in opponents}  # before any match
+    plies = default_opening_plies(spec) if opening_plies is None else opening_plies
     scores = {}
-    for name, opponent in players_by_name.items():
+    for name, opponent in by_name.items():
         players = [agent_player, *[opponent] * (spec.num_players - 1)]
-        table = play_matches(kept, players, matches=matches, seed=seed, opening_plies=plies)
+        table = play_matches(cache, players, matches=matches, seed=seed, opening_plies=plies)
         scores[name] = score_matches(table).as_dict()
     return {"opponents": scores}

@@ -1,5 +1,9 @@
-"""Batched matches of some players against one another, with varied openings and every seat played
-equally often.
+"""Batched matches between players, with varied openings and every seat played equally often.
+
+Matches begin with some uniformly random legal plies, because deterministic players know few ways
+to begin. An opening is nothing but a key and a number of plies. The key decides the game's own
+chance and the random plies, so the same opening can be played again in any slot, for any
+arrangement of the players, without storing a move.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from sparring.games.rng import EXPLORATION, OPENING, derive_keys, stream_key, un
 from sparring.games.spec import BatchedGame, GameSpec
 from sparring.opponents.players import Player
 
+TRIES: Final = 8  # of an opening at full length
 # Parts of stream keys that keep evaluation apart from training, and openings apart from the
 # players' draws.
 _OPENINGS: Final = 0x4556_414C_0001
@@ -28,21 +33,19 @@ class PlayedMatches:
     """Results of m matches of P players; rows P*k .. P*k+P-1 are the rotations of opening k.
 
     In rotation r, player p has seat (p + r) % P. The columns of `returns` are players, not seats:
-    column 0 is the one under test.
+    column 0 is the one under test. Openings count in `returns` and `plies`.
     """
 
     opening: NDArray[np.int64]  # [m]
     seat: NDArray[np.int64]  # [m] of player 0
-    returns: NDArray[
-        np.float64
-    ]  # [m, P] sum of each player's rewards over the match, opening included
-    plies: NDArray[np.int64]  # [m] opening included
+    returns: NDArray[np.float64]  # [m, P] sum of each player's rewards
+    plies: NDArray[np.int64]  # [m]
     truncated: NDArray[np.bool_]  # [m] cut at the ply limit
 
 
-class KeptGames:
-    """Makes the games of one spec, and keeps them by their numbers of slots: matches that follow
-    one another build a user's class for each slot once.
+class GameCache:
+    """Games of one spec by their number of slots, each made once: constructors of users may be
+    slow.
     """
 
     def __init__(self, spec: GameSpec) -> None:
@@ -66,11 +69,11 @@ def play_matches(
 ) -> PlayedMatches:
     """Play `players` (one for each seat, the one under test first) against one another.
 
-    Each opening (`opening_plies` random legal plies, see `usual_plies`, and the game's own chance)
-    is played once in each rotation of the players over the seats. `matches` is therefore rounded up
-    to a multiple of P. Everything follows from `seed`; `num_slots` decides only how many matches
-    are played at a time, as long as a player's answer in one slot does not depend on the other
-    slots.
+    Each opening (`opening_plies` random legal plies, see `default_opening_plies`, and the game's
+    own chance) is played once in each rotation of the players over the seats. `matches` is
+    therefore rounded up to a multiple of P. The results are a function of `seed`; `num_slots`, the
+    number of matches played at a time, makes no difference as long as a player's answer in one slot
+    does not depend on the other slots.
     """
     _check("matches", matches, least=1)
     _check("opening_plies", opening_plies, least=0)
@@ -90,23 +93,22 @@ def play_matches(
     return table.result
 
 
-def ask(
+def choose_actions(
     player: Player, game: BatchedGame, slots: NDArray[np.int64], draws: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """The player's actions [m] in `slots`; raises `IllegalAction` for -1, with which the game would
-    leave a slot as it is for ever.
+    """The player's actions [m] in `slots`; raises `IllegalAction` for -1, which would leave a slot
+    idle for ever.
     """
     actions = player.act(game, slots, draws)
     if (actions < 0).any():
-        raise IllegalAction(
-            f"player {player.name!r} chose action {actions.min()}, expected 0 to {game.spec.num_actions - 1}"
-        )
+        expected = f"expected 0 to {game.spec.num_actions - 1}"
+        raise IllegalAction(f"player {player.name!r} chose action {actions.min()}, {expected}")
     return actions
 
 
 class _Table:
-    """The slots of a game, the matches scheduled on them, and the results so far. n slots, m
-    matches, P players.
+    """The n slots of a game, the m matches of P players scheduled on them, and the results so
+    far.
     """
 
     def __init__(
@@ -115,13 +117,12 @@ class _Table:
         P, m = len(players), len(openings) * len(players)
         self._game, self._openings = game, openings
         distinct = {id(player): player for player in players}
-        self._players = list(distinct.values())
-        # [P] which of the distinct players each entry is: one that has several seats is asked once
-        # a tick.
+        self._players = list(distinct.values())  # a player with several seats acts once per tick
+        # [P] index of each entry among the distinct players
         self._entry = np.array([list(distinct).index(id(player)) for player in players])
         self._num_matches = m
         self._begun = 0
-        self._match = np.full(game.num_slots, -1)  # [n] which match a slot plays; -1: idle
+        self._match = np.full(game.num_slots, -1)  # [n] number of a slot's match; -1: idle
         rotation = np.tile(np.arange(P), len(openings))
         self._keys = np.empty(m, dtype=np.uint64)
         derive_keys(np.uint64(base), np.repeat(np.arange(len(openings)), P), rotation, self._keys)
@@ -161,9 +162,7 @@ class _Table:
         self._game.reset(slots, self._openings.keys[self.result.opening[self._match[slots]]])
 
     def _choose(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
-        """[n] actions: random ones in openings, else those of the players whose turn it is; -1 in
-        idle slots.
-        """
+        """[n] actions: random in openings, else of the player to move; -1 in idle slots."""
         game, actions = self._game, np.full(self._game.num_slots, -1, dtype=np.int64)
         match = self._match[slots]
         opening = self.result.opening[match]
@@ -177,11 +176,11 @@ class _Table:
             mine = slots[acting == index]
             if len(mine):
                 draws = uniforms(self._keys[self._match[mine]], game.plies[mine], EXPLORATION, 2)
-                actions[mine] = ask(player, game, mine, draws)
+                actions[mine] = choose_actions(player, game, mine, draws)
         return actions
 
     def _pay(self, slots: NDArray[np.int64]) -> None:
-        """Add what the last step paid, by seat, to the returns, by player."""
+        """Add the rewards of the last step, by seat, to the returns, by player."""
         P = len(self._entry)
         match = self._match[slots]
         seats = (np.arange(P) + self.result.seat[match][:, None]) % P
@@ -191,17 +190,6 @@ class _Table:
 def _check(name: str, value: int, *, least: int) -> None:
     if value < least:
         raise InputError(f"{name} is too small", got=value, expected=f"at least {least}")
-
-
-# Openings: matches are begun with some uniformly random legal plies, because deterministic players
-# know few ways to begin.
-#
-# An opening is nothing but a key and a number of plies. The key decides the game's own chance and
-# the random plies, so the same opening can be laid out again in any slot, for any arrangement of
-# the players, without storing a move.
-
-
-TRIES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -217,9 +205,9 @@ class Openings:
         return len(self.keys)
 
 
-def usual_plies(spec: GameSpec) -> int:
-    """The random plies with which judged matches begin: 4, fewer in a short game, which they would
-    decide: an eighth of its ply limit.
+def default_opening_plies(spec: GameSpec) -> int:
+    """Random plies at the start of evaluation matches: 4, but at most an eighth of the ply limit,
+    as they would decide a short game.
     """
     return min(4, spec.max_plies // 8)
 
@@ -227,8 +215,8 @@ def usual_plies(spec: GameSpec) -> int:
 def opening_actions(
     game: BatchedGame, slots: NDArray[np.int64], keys: NDArray[np.uint64]
 ) -> NDArray[np.int64]:
-    """[m] uniformly random legal actions in `slots`; they follow from the openings' `keys` [m] and
-    the plies played so far.
+    """[m] uniformly random legal actions in `slots`, a function of the openings' `keys` [m] and the
+    plies played so far.
     """
     legal = np.cumsum(game.mask[slots], axis=1)
     draws = uniforms(keys, game.plies[slots], OPENING, 1)
@@ -238,12 +226,11 @@ def opening_actions(
 
 
 def draw_openings(game: BatchedGame, count: int, *, plies: int, base: int) -> Openings:
-    """`count` openings of `plies` plies that leave the match open; all follow from the 64-bit key
+    """`count` openings of `plies` plies that leave the match open, a function of the 64-bit key
     `base`.
 
-    Opening k at attempt a has its key from (base, k, a). One that ends the match is drawn anew,
-    `TRIES` times at full length and then once at each shorter one; with no plies at all every match
-    is still open, so this ends.
+    Opening k at attempt a has its key from (base, k, a). An opening that ends the match is drawn
+    again, `TRIES` times at full length and then once at each shorter one, down to no plies at all.
     """
     keys = np.empty(count, dtype=np.uint64)
     lengths = np.empty(count, dtype=np.int64)
@@ -262,7 +249,7 @@ def draw_openings(game: BatchedGame, count: int, *, plies: int, base: int) -> Op
 
 
 def _ended(game: BatchedGame, keys: NDArray[np.uint64], plies: int) -> NDArray[np.bool_]:
-    """[K] whether the match is over after `plies` random plies from each of `keys` [K]."""
+    """[K] the openings, by `keys` [K], whose match is over after `plies` random plies."""
     ended = np.empty(len(keys), dtype=np.bool_)
     for start in range(0, len(keys), game.num_slots):
         block = keys[start : start + game.num_slots]

@@ -21,8 +21,8 @@ DRAW_TOLERANCE: Final = 1e-6
 
 @dataclass(frozen=True)
 class Score:
-    """The results of player 0: a win is a return above everybody else's, a draw one that shares the
-    best with another.
+    """The results of player 0: a win is a return above all others, a draw shares the highest return
+    with another player.
 
     `score` is the mean share of the first place: 1 for a win, 1/k where k players share it, 0 for a
     loss. For two players that is (wins + draws / 2) / matches. `seats` has the score in each seat.
@@ -78,10 +78,9 @@ def bootstrap_interval(clusters: NDArray[np.float64]) -> tuple[float, float]:
 
     Whole openings are resampled, because matches from one opening resemble one another (Efron and
     Tibshirani, "An Introduction to the Bootstrap", 1993). If all K openings gave the same value v,
-    resampling knows no doubt. Then the interval is the exact binomial (Clopper-Pearson) bound
-    instead: up to a part d = 1 - 0.025**(1/K) of all openings may be of another kind and worth
-    anything from 0 to 1, hence [v - v d, v + (1 - v) d]; for 1,000 wins from 500 openings [0.9926,
-    1].
+    resampling gives no width. Then the interval is the exact binomial (Clopper-Pearson) bound
+    instead: a share of up to d = 1 - 0.025**(1/K) of all openings may have any other value from 0
+    to 1, hence [v - v d, v + (1 - v) d]; for 1,000 wins from 500 openings [0.9926, 1].
     """
     K = len(clusters)
     values, counts = np.unique(clusters, return_counts=True)
@@ -89,8 +88,8 @@ def bootstrap_interval(clusters: NDArray[np.float64]) -> tuple[float, float]:
         unseen = 1.0 - _TAIL ** (1.0 / K)
         value = float(values[0])
         return value - value * unseen, value + (1.0 - value) * unseen
-    # Drawing K openings with replacement and counting how often each value comes is one multinomial
-    # draw: memory does not grow with K.
+    # The counts of each value among K openings drawn with replacement are one multinomial draw:
+    # memory does not grow with K.
     drawn = np.random.default_rng(_SEED).multinomial(K, counts / K, size=RESAMPLES)
     low, high = np.quantile(drawn @ values / K, (_TAIL, 1.0 - _TAIL))
     return float(low), float(high)
@@ -99,7 +98,7 @@ def bootstrap_interval(clusters: NDArray[np.float64]) -> tuple[float, float]:
 def wilson_interval(share: float | None, n: int) -> tuple[float, float]:
     """Return the 95 % Wilson interval of a share of n independent trials; [0, 1] for no trials.
 
-    It holds all p from which the share is less than 1.96 standard errors of p away.
+    It contains all p that are within 1.96 of their own standard errors from the share.
     """
     if share is None or n == 0:
         return 0.0, 1.0

@@ -1,5 +1,5 @@
-"""Solved Connect Four positions: how often a player's move keeps what the position is worth, and
-how often it is exactly best.
+"""Solved Connect Four positions: shares of a player's moves that keep the value of the position,
+and that are exactly best.
 
 The file has a line of names and then one position a line (`tests/data/connect_four/README.md`):
 `moves`, columns 1 to 7 in the order played; `stones`, their number; `s1` to `s7`, the exact score
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from sparring import games
 from sparring.errors import FileFormatError
-from sparring.evaluation.matches import ask
+from sparring.evaluation.matches import choose_actions
 from sparring.evaluation.score import wilson_interval
 from sparring.games.rng import EXPLORATION, derive_keys, stream_key, uniforms
 from sparring.games.spec import BatchedGame
@@ -34,9 +34,7 @@ Rows = Literal["all", "odd", "even"]
 
 _COLUMNS: Final = 7
 _NAMES: Final = ("moves", "stones", *(f"s{column}" for column in range(1, _COLUMNS + 1)), "best")
-_DRAWS: Final = (
-    0x4556_414C_0003  # a part of stream keys: keeps the draws for ties apart from those of matches
-)
+_DRAWS: Final = 0x4556_414C_0003  # part of a stream key: the draws for ties are not of matches
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class SolvedPositions:
 
     path: Path
     rows: NDArray[np.int64]  # [n]
-    moves: NDArray[np.int64]  # [n, longest] actions from the empty board; -1 behind the last
+    moves: NDArray[np.int64]  # [n, longest] actions from the empty board; -1 after the last
     stones: NDArray[np.int64]  # [n]
     legal: NDArray[np.bool_]  # [n, 7]
     scores: NDArray[np.int64]  # [n, 7] for the side to move; 0 where it is not legal
@@ -60,8 +58,8 @@ class SolvedPositions:
 
     @property
     def keeping(self) -> NDArray[np.bool_]:
-        """[n, 7] the moves with which a won position stays won and a drawn one drawn; all moves of
-        a lost one.
+        """[n, 7] the moves that keep a won position won and a drawn one drawn; all moves of a lost
+        one.
         """
         signs = np.sign(self.scores)
         best = np.where(self.legal, signs, -2).max(axis=1, keepdims=True)
@@ -70,19 +68,19 @@ class SolvedPositions:
 
     @property
     def matters(self) -> NDArray[np.bool_]:
-        """[n] whether the legal moves differ in outcome."""
+        """[n] the positions whose legal moves differ in outcome."""
         matters: NDArray[np.bool_] = (self.keeping != self.legal).any(axis=1)
         return matters
 
 
 @dataclass(frozen=True)
 class Shares:
-    """Of n positions, the shares in which the move keeps the value, and in which it is exactly
-    best; None of no positions.
+    """Shares of n positions in which the move keeps the value, and in which it is exactly best;
+    None for n = 0.
 
     The intervals are Wilson's ("Probable inference, the law of succession, and statistical
     inference", 1927, section 2), as if positions were independent draws. For expected shares
-    (`judge_random`) they are wider than need be.
+    (`expected_of_random`) they are wider than necessary.
     """
 
     n: int
@@ -103,8 +101,8 @@ class Shares:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """The shares over all positions, over those where it matters, and both by number of stones."""
+class PositionResults:
+    """Shares over all positions, over those where the move matters, and by number of stones."""
 
     all: Shares
     matters: Shares
@@ -123,7 +121,7 @@ def load_positions(path: Path, rows: Rows = "all") -> SolvedPositions:
     """The positions of a file, or those in its odd or even rows; raises `FileFormatError` naming
     the first row that is wrong.
 
-    What only the rules can tell is checked by `lay_out`.
+    `set_up_positions` checks what needs the rules.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -137,7 +135,8 @@ def load_positions(path: Path, rows: Rows = "all") -> SolvedPositions:
                 )
             read = [_Row.read(path, number, line) for number, line in enumerate(reader, 1)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FileFormatError(f"{path} cannot be read", got=str(error).partition("\n")[0]) from None
+        reason = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
+        raise FileFormatError(f"{path} cannot be read: {reason}") from None
     wanted = {"all": read, "odd": read[0::2], "even": read[1::2]}[rows]
     if not wanted:
         raise FileFormatError(
@@ -166,7 +165,7 @@ class _Row:
 
     @classmethod
     def read(cls, path: Path, number: int, line: Mapping[str, str | None]) -> _Row:
-        """One line of the file; the rules are not asked yet."""
+        """One line of the file, checked without the rules."""
         where = f"row {number} of {path}"
         text = line["moves"] or ""
         if set(text) - set("1234567"):
@@ -199,11 +198,11 @@ def _score(where: str, name: str, text: str | None) -> int | None:
     return int(text)
 
 
-def lay_out(positions: SolvedPositions) -> BatchedGame:
-    """A game with position i in slot i, by playing its moves.
+def set_up_positions(positions: SolvedPositions) -> BatchedGame:
+    """A game with position i in slot i, after its moves.
 
-    Raises `FileFormatError` for a move that the rules do not allow, for a match that is over, and
-    for scores of other columns than those that can be played.
+    Raises `FileFormatError` for an illegal move, for a match that is over, and for scores of other
+    columns than the playable ones.
     """
     n, longest = positions.moves.shape
     game = games.make(GAME, n)
@@ -235,7 +234,7 @@ def lay_out(positions: SolvedPositions) -> BatchedGame:
 def _refuse(
     positions: SolvedPositions, game: BatchedGame, wrong: NDArray[np.bool_], ply: int
 ) -> None:
-    """Tell the first row that is wrong at that ply."""
+    """Raise `FileFormatError` for the first row that is wrong at that ply."""
     for i in np.flatnonzero(wrong)[:1]:
         where = f"row {positions.rows[i]} of {positions.path}"
         if game.terminated[i]:
@@ -251,35 +250,39 @@ def _refuse(
         )
 
 
-def judge(player: Player, positions: SolvedPositions, game: BatchedGame, *, seed: int) -> Judgement:
-    """Results of `player` on the positions, which `lay_out` laid out in `game`.
+def play_positions(
+    player: Player, positions: SolvedPositions, game: BatchedGame, *, seed: int
+) -> PositionResults:
+    """Results of `player` on the positions; `game` is that of `set_up_positions`.
 
-    Its random numbers follow from the seed and the row alone, so a position is played alike
-    whatever others are judged with it.
+    Its random numbers are a function of the seed and the row alone, so the other positions make no
+    difference.
     """
     keys = np.empty(len(positions.rows), dtype=np.uint64)
     derive_keys(
         np.uint64(stream_key(_DRAWS, seed)), positions.rows, np.zeros_like(positions.rows), keys
     )
     slots = np.arange(len(positions.rows))
-    actions = ask(
+    actions = choose_actions(
         player, game, slots, uniforms(keys, np.zeros_like(positions.rows), EXPLORATION, 2)
     )
-    return _judgement(positions, positions.keeping[slots, actions], positions.exact[slots, actions])
+    return _results_from(
+        positions, positions.keeping[slots, actions], positions.exact[slots, actions]
+    )
 
 
-def judge_random(positions: SolvedPositions) -> Judgement:
-    """Results of uniformly random legal moves: exact expectations, nothing is drawn."""
+def expected_of_random(positions: SolvedPositions) -> PositionResults:
+    """Expected results of uniformly random legal moves, without any draw."""
     moves = positions.legal.sum(axis=1)
-    return _judgement(
+    return _results_from(
         positions, positions.keeping.sum(axis=1) / moves, positions.exact.sum(axis=1) / moves
     )
 
 
-def _judgement(positions: SolvedPositions, kept: NDArray[Any], exact: NDArray[Any]) -> Judgement:
-    """The shares, from whether (or how probably) each move keeps the value [n] and is exactly best
-    [n].
-    """
+def _results_from(
+    positions: SolvedPositions, kept: NDArray[Any], exact: NDArray[Any]
+) -> PositionResults:
+    """Results from the probabilities [n] that the moves keep the value and are exactly best."""
 
     def shares(chosen: NDArray[np.bool_]) -> Shares:
         n = int(chosen.sum())
@@ -290,10 +293,10 @@ def _judgement(positions: SolvedPositions, kept: NDArray[Any], exact: NDArray[An
         )
 
     matters, stones = positions.matters, positions.stones
-    bins = {f"{least}-{most}": (least <= stones) & (stones <= most) for least, most in BY_STONES}
+    bins = {f"{low}-{high}": (low <= stones) & (stones <= high) for low, high in BY_STONES}
     split = {
         label: (shares(among), shares(among & matters))
         for label, among in bins.items()
         if among.any()
     }
-    return Judgement(shares(np.ones_like(matters)), shares(matters), split)
+    return PositionResults(shares(np.ones_like(matters)), shares(matters), split)

@@ -1,8 +1,20 @@
-"""Round robins: everybody against everybody from the same openings, a table of scores, and ratings
-that explain it.
+"""Round robins from common openings, their table of scores, and Bradley-Terry ratings.
 
-In a game of more than two players a match has two of them all the same: the one of the row in one
-seat, the one of the column in all others; both ways are played.
+In a game of more than two seats a match is still between two players: the one of the row has one
+seat, the one of the column all others; both ways are played.
+
+Ratings are maximum-likelihood estimates in the model of Bradley and Terry, on the Elo scale. A row
+player in one seat plays a column player in all m other seats of a match. Strengths are e**r, and
+the share of the first place that the row player i is expected to take from the column player j is
+
+    p_ij = e**r_i / (e**r_i + m e**r_j),
+
+for two players (m = 1) the model of Bradley and Terry ("Rank analysis of incomplete block
+designs", 1952), for more the choice of one among m + 1 seats by Luce ("Individual Choice
+Behavior", 1959): equals take 1/(m+1). A draw counts as its share of the first place, for two
+players half a win and half a loss, a case that the model itself does not have. Rating differences
+are 400 log10(e) times those of r, so that for two players a score p is a difference of
+400 log10(p / (1 - p)).
 """
 
 from __future__ import annotations
@@ -23,12 +35,16 @@ from sparring.games.spec import BatchedGame
 from sparring.opponents.players import Player
 
 RESAMPLES: Final = 1000
+ELO: Final = 400.0 / math.log(10.0)
+VIRTUAL_MATCHES: Final = 1.0
 _SEED: Final = 20_240_301  # any fixed number: intervals are a function of the table
+_MAX_STEPS: Final = 200
+_TOLERANCE: Final = 1e-10
 
 
 @dataclass(frozen=True)
 class Ratings:
-    """In Elo, the player at 0 being 0; `settled` as the function of that name has it."""
+    """Ratings in Elo; one chosen player has 0. See the function `settled`."""
 
     values: NDArray[np.float64]  # [K]
     interval95: NDArray[np.float64]  # [K, 2]
@@ -39,22 +55,22 @@ class Ratings:
 class Tournament:
     """Results of a round robin of K players in a game of P seats, from E openings that each
     pairing played in P rotations.
+
+    `shares` [K, K, E] are the row player's mean shares of the first place, NaN on the diagonal.
     """
 
     names: tuple[str, ...]
     seats: int
-    shares: NDArray[
-        np.float64
-    ]  # [K, K, E] the row player's mean share of the first place; NaN on the diagonal
+    shares: NDArray[np.float64]
 
     @property
     def matches(self) -> int:
-        """Of each pairing."""
+        """Number of matches of each pairing."""
         openings: int = self.shares.shape[2]
         return openings * self.seats
 
     def scores(self) -> NDArray[np.float64]:
-        """[K, K] the score of the row player against the column player, NaN on the diagonal."""
+        """[K, K] score of the row player against the column player, NaN on the diagonal."""
         scores: NDArray[np.float64] = self.shares.mean(axis=2)
         return scores
 
@@ -96,7 +112,7 @@ class Tournament:
         shares = np.nan_to_num(self.shares)
         played = np.ones(shares.shape[:2]) - np.eye(len(self.names))
         if self.seats == 2:
-            played = np.triu(played)  # the other half tells the same matches from the other side
+            played = np.triu(played)  # the other half has the same matches
         wins = self.seats * np.tensordot(weights, shares, axes=(1, 2)) * played
         matches = self.seats * weights.sum(axis=1)[:, None, None] * played
         return wins, matches - wins
@@ -110,28 +126,28 @@ def play_tournament(
     seed: int,
     opening_plies: int,
 ) -> Tournament:
-    """Let all of `players`, by name, meet one another in `matches` matches each, rounded up to
-    whole openings (`play_matches`).
+    """Play `matches` matches of each pairing of `players`, rounded up to whole openings
+    (`play_matches`).
     """
     names = tuple(players)
     if len(names) < 2:
         raise InputError(
             "a tournament needs opponents",
-            got=", ".join(names) or "nobody",
+            got=", ".join(names) or "no player",
             expected="at least two players",
         )
     seats = make_game(1).spec.num_players
-    met: dict[tuple[int, int], NDArray[np.float64]] = {}
+    results: dict[tuple[int, int], NDArray[np.float64]] = {}
     for row, column in _pairings(len(names), seats):
-        at_table = [players[names[row]], *[players[names[column]]] * (seats - 1)]
+        pair = [players[names[row]], *[players[names[column]]] * (seats - 1)]
         table = play_matches(
-            make_game, at_table, matches=matches, seed=seed, opening_plies=opening_plies
+            make_game, pair, matches=matches, seed=seed, opening_plies=opening_plies
         )
-        met[row, column] = np.bincount(
+        results[row, column] = np.bincount(
             table.opening, weights=first_place_shares(table.returns)
         ) / np.bincount(table.opening)
-    shares = np.full((len(names), len(names), len(next(iter(met.values())))), np.nan)
-    for (row, column), by_opening in met.items():
+    shares = np.full((len(names), len(names), len(next(iter(results.values())))), np.nan)
+    for (row, column), by_opening in results.items():
         shares[row, column] = by_opening
         if seats == 2:
             shares[column, row] = 1.0 - by_opening
@@ -139,23 +155,23 @@ def play_tournament(
 
 
 def _pairings(players: int, seats: int) -> Iterator[tuple[int, int]]:
-    """With two seats the pairs, else both ways of each: one against many is another match than many
-    against one.
+    """The pairs; with more than two seats both ways, as one against many differs from many against
+    one.
     """
     yield from combinations(range(players), 2) if seats == 2 else permutations(range(players), 2)
 
 
-def strongest_first(tournament: Tournament, zero: str) -> NDArray[np.intp]:
+def strongest_first(tournament: Tournament, ratings: Ratings) -> NDArray[np.intp]:
     """Return the players' indices [K] by rating, equals by mean score, strongest first."""
     means = np.nanmean(tournament.scores(), axis=1)
-    return np.lexsort((-means, -tournament.ratings(zero).values))
+    return np.lexsort((-means, -ratings.values))
 
 
-def standings(tournament: Tournament, zero: str) -> list[dict[str, Any]]:
+def standings(tournament: Tournament, ratings: Ratings) -> list[dict[str, Any]]:
     """Name, rating with its interval, and mean score against all others, of every player; the
     strongest first.
     """
-    ratings, means = tournament.ratings(zero), np.nanmean(tournament.scores(), axis=1)
+    means = np.nanmean(tournament.scores(), axis=1)
     return [
         {
             "name": tournament.names[i],
@@ -164,31 +180,8 @@ def standings(tournament: Tournament, zero: str) -> list[dict[str, Any]]:
             "settled": bool(ratings.settled[i]),
             "score": float(means[i]),
         }
-        for i in strongest_first(tournament, zero)
+        for i in strongest_first(tournament, ratings)
     ]
-
-
-# Ratings of players from who beat whom: maximum likelihood in the model of Bradley and Terry, on
-# the scale of Elo.
-#
-# A row player in one seat meets a column player in all m other seats of a match. Strengths are
-# e**r, and the share of the first place that the row player i is expected to take from the column
-# player j is
-#
-#     p_ij = e**r_i / (e**r_i + m e**r_j),
-#
-# for two players (m = 1) the model of Bradley and Terry ("Rank analysis of incomplete block
-# designs", 1952), for more the choice of one among m + 1 seats by Luce ("Individual Choice
-# Behavior", 1959): equals take 1/(m+1). A draw counts as its share of the first place, for two
-# players half a win and half a loss, which the model itself does not know. Rating differences are
-# 400 log10(e) times those of r, so that for two players a score p is a difference of 400 log10(p /
-# (1 - p)).
-
-
-ELO: Final = 400.0 / math.log(10.0)
-VIRTUAL_MATCHES: Final = 1.0
-_STEPS: Final = 200
-_CLOSE: Final = 1e-10
 
 
 def bradley_terry_ratings(
@@ -199,35 +192,31 @@ def bradley_terry_ratings(
     others: int = 1,
     virtual_matches: float = VIRTUAL_MATCHES,
 ) -> NDArray[np.float64]:
-    """[..., K] the ratings in Elo under which the results are likeliest; that of player `zero` is
-    0.
+    """[..., K] maximum-likelihood ratings in Elo; that of player `zero` is 0.
 
     `wins[..., i, j]` are the shares of the first place that row player i took from column player j
-    in their matches, `losses[..., i, j]` the rest, each match told once; leading dimensions are
+    in their matches, `losses[..., i, j]` the rest, each match counted once; leading dimensions are
     separate tables. `others` is m.
 
-    The prior is weak: two players who met are taken to have played `virtual_matches` more, with the
-    result expected of equals. Without it players who never lost a point would be infinitely strong;
-    with it 100 wins of 100 matches are 400 log10(100.5 / 0.5) = 921. With `virtual_matches` 0, each
-    player must have taken points from and lost points to each other, if only through a chain of
-    players.
+    The prior is weak: each pair that played counts `virtual_matches` more, with the result expected
+    of equals. Without it players who never lost a point would be infinitely strong; with it 100
+    wins of 100 matches are 400 log10(100.5 / 0.5) = 921. With `virtual_matches` 0, each player must
+    have taken points from and lost points to each other, if only through a chain of players.
     """
     equal = 1.0 / (1.0 + others)
-    met = (wins + losses) > 0.0
-    wins, losses = (
-        wins + virtual_matches * equal * met,
-        losses + virtual_matches * (1.0 - equal) * met,
-    )
+    played = (wins + losses) > 0.0
+    wins = wins + virtual_matches * equal * played
+    losses = losses + virtual_matches * (1.0 - equal) * played
     r = np.zeros(wins.shape[:-1])
-    for _ in range(_STEPS):
+    for _ in range(_MAX_STEPS):
         step = _newton_step(r, wins, losses, zero, math.log(others))
-        # Logistic terms change their curvature by at most e**d where differences of r change by d;
-        # of the points that this promises, the best is ln(1 + d) / d of Newton's step: it never
-        # overshoots, and near the end it is the whole (Sun and Tran-Dinh, "Generalized
+        # The curvature of logistic terms changes by at most e**d where differences of r change by
+        # d. Under this bound the best share of Newton's step is ln(1 + d) / d: it never
+        # overshoots, and it tends to 1 near the end (Sun and Tran-Dinh, "Generalized
         # self-concordant functions", 2019, equation 47 with their nu = 2).
         d = np.ptp(step, axis=-1, keepdims=True)
         r += step * np.where(d > 0.0, np.log1p(d) / np.where(d > 0.0, d, 1.0), 1.0)
-        if np.abs(step).max() < _CLOSE:
+        if np.abs(step).max() < _TOLERANCE:
             break
     return ELO * r
 
@@ -239,7 +228,7 @@ def _newton_step(
     zero: int,
     handicap: float,
 ) -> NDArray[np.float64]:
-    """[..., K] how far Newton's method would move r, with r of player `zero` kept where it is."""
+    """[..., K] Newton's step of r, with r of player `zero` fixed."""
     matches = wins + losses
     p = 1.0 / (1.0 + np.exp(r[..., None, :] - r[..., :, None] + handicap))
     surplus = wins - matches * p  # what the row player took beyond what was expected
@@ -257,15 +246,14 @@ def _newton_step(
 def settled(
     wins: NDArray[np.float64], losses: NDArray[np.float64], *, zero: int
 ) -> NDArray[np.bool_]:
-    """[K] whose distance from player `zero` the results settle, without the prior.
+    """[K] players whose distance from player `zero` follows from the results without the prior.
 
-    They do if each of the two took points from the other, if only through a chain of players (Ford,
+    It does if each of the two took points from the other, if only through a chain of players (Ford,
     "Solution of a ranking problem from binary comparisons", 1957). `wins` and `losses` are [K, K]
     as for `bradley_terry_ratings`.
     """
-    took = ((wins + losses.T) > 0.0) | np.eye(
-        len(wins), dtype=np.bool_
-    )  # [i, j] i took points from j
+    took = (wins + losses.T) > 0.0  # [i, j] i took points from j
+    took |= np.eye(len(wins), dtype=np.bool_)
     for _ in range(max(1, len(wins).bit_length())):  # chains twice as long each time
         took = (took.astype(np.int64) @ took.astype(np.int64)) > 0
     both: NDArray[np.bool_] = took[:, zero] & took[zero, :]

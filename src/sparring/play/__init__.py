@@ -1,3 +1,1 @@
-"""A person plays against an agent: the sitting, the people that may sit opposite, the words that
-are typed, the terminal.
-"""
+"""A person plays against an agent in the terminal."""

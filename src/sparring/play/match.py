@@ -1,8 +1,7 @@
-"""One sitting: a person plays match after match against a player, which has all the other seats.
+"""A person plays match after match against a player, which has all the other seats.
 
-A `Sitting` knows no terminal. Its methods change what is on the table, its attributes tell it, and
-everything follows from the seed and from what the person did: the same moves are answered by the
-same moves and the same dice, after a take-back too.
+A `PlaySession` knows no terminal. Its state is a function of the seed and of the person's actions:
+the same moves get the same answers and the same dice, after a take-back too.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import InputError
-from sparring.evaluation.matches import ask
+from sparring.evaluation.matches import choose_actions
 from sparring.evaluation.score import DRAW_TOLERANCE
 from sparring.games.rng import EXPLORATION, stream_key, uniforms
 from sparring.games.spec import BatchedGame, StateTree
@@ -26,10 +25,10 @@ _PLAY: Final = 0x504C_4159  # keeps these matches apart from those of training a
 
 @dataclass(frozen=True)
 class Ply:
-    """One decision of the match; `value` is what the judge expected of it for its seat."""
+    """One decision of the match; `value` is the agent's Q-value of it, for its seat."""
 
     seat: int
-    by: str | None  # name of the player, None for the person
+    by: str | None  # name of the player; None: the person
     action: int
     text: str
     value: float
@@ -46,7 +45,7 @@ class Result:
 
 @dataclass(frozen=True)
 class _Decision:
-    """The table as it was when the person had to decide."""
+    """The state in which the person had to decide."""
 
     state: StateTree
     returns: NDArray[np.float64]
@@ -54,22 +53,22 @@ class _Decision:
     seat: int
 
 
-class Sitting:
-    """`game` has one slot. `judge` gives the values, whoever plays; `opponent` has every seat but
-    the person's, and may be replaced.
+class PlaySession:
+    """`game` has one slot. `agent` gives the Q-values, for the moves of all players. `opponent` has
+    every seat but the person's, and may be replaced.
     """
 
     def __init__(
-        self, game: BatchedGame, judge: InferencePolicy, opponent: Player, *, seat: int, seed: int
+        self, game: BatchedGame, agent: InferencePolicy, opponent: Player, *, seat: int, seed: int
     ) -> None:
         self.game = game
         self.opponent = opponent
         self.seat = check_seat(seat, game.spec.num_players)
         self.seed = seed
         self.plies: list[Ply] = []  # of the current match
-        self.returns = np.zeros(game.spec.num_players)  # [P] what each seat was paid in this match
+        self.returns = np.zeros(game.spec.num_players)  # [P] rewards of this match so far
         self.results: list[Result] = []  # of all finished matches
-        self._judge = judge
+        self._agent = agent
         self._decisions: list[_Decision] = []
         self._matches = 0
         self._key = np.zeros(1, np.uint64)
@@ -84,7 +83,7 @@ class Sitting:
         return [] if self.over else np.flatnonzero(self.game.mask[0]).tolist()
 
     def begin(self) -> None:
-        """Begin the next match; one that is not finished is dropped and counts for nobody."""
+        """Begin the next match; an unfinished one is discarded and not counted."""
         self._matches += 1
         self._key[0] = stream_key(_PLAY, self.seed, self._matches)
         self.game.reset(np.zeros(1, np.int64), self._key)
@@ -93,8 +92,8 @@ class Sitting:
         self._play_others()
 
     def play(self, action: int) -> None:
-        """Play a legal action of the person's, and the others' until it is the person's turn again
-        or the match is over.
+        """Play a legal action of the person, then the opponent's moves up to the person's next turn
+        or the end.
         """
         self._decisions.append(
             _Decision(self.game.get_state(), self.returns.copy(), len(self.plies), self.seat)
@@ -103,18 +102,16 @@ class Sitting:
         self._play_others()
 
     def take_back(self, decisions: int = 1) -> None:
-        """Go back to where the person decided so many decisions ago, in the seat that the person
-        had there.
+        """Return to the state before that many of the person's decisions, with the person's seat of
+        then.
 
-        A finished match no longer counts then. Raises `InputError` where there were not so many.
+        A finished match is no longer counted. Raises `InputError` if there were fewer decisions.
         """
+        if not self._decisions:
+            raise InputError("nothing to take back: you have not moved in this match")
         if not 1 <= decisions <= len(self._decisions):
-            there_are = (
-                f"at most {len(self._decisions)}"
-                if self._decisions
-                else "none, as you have not moved in this match"
-            )
-            raise InputError("moves to take back", got=decisions, expected=there_are)
+            expected = f"1 to {len(self._decisions)}"
+            raise InputError("moves to take back", got=decisions, expected=expected)
         if self.over:
             self.results.pop()
         decision = self._decisions[-decisions]
@@ -122,18 +119,16 @@ class Sitting:
         self.game.set_state(decision.state)
         self.returns[:], self.seat = decision.returns, decision.seat
 
-    def sit(self, seat: int) -> None:
-        """Give the person another seat; in a match that goes on, the others play until the turn
-        comes to it.
+    def change_seat(self, seat: int) -> None:
+        """Give the person another seat; in an unfinished match the opponent then plays up to its
+        turn.
         """
         self.seat = check_seat(seat, self.game.spec.num_players)
         self._play_others()
 
     def values(self) -> NDArray[np.float32]:
-        """[A] what the judge expects that each action brings the seat to move; without meaning
-        where an action is not legal.
-        """
-        values: NDArray[np.float32] = self._judge.q_values(self.game.observation)[0]
+        """[A] the agent's Q-values for the seat to move; meaningless for illegal actions."""
+        values: NDArray[np.float32] = self._agent.q_values(self.game.observation)[0]
         return values
 
     def best(self) -> int:
@@ -141,14 +136,14 @@ class Sitting:
         return int(np.where(self.game.mask[0], self.values(), -np.inf).argmax())
 
     def winners(self) -> list[int]:
-        """The seats that were paid most in this match."""
+        """The seats with the highest return of this match."""
         return np.flatnonzero(self.returns >= self.returns.max() - DRAW_TOLERANCE).tolist()
 
     def _play_others(self) -> None:
         while not self.over and self.game.seat[0] != self.seat:
             draws = uniforms(self._key, self.game.plies, EXPLORATION, 2)
             self._step(
-                int(ask(self.opponent, self.game, np.zeros(1, np.int64), draws)[0]),
+                int(choose_actions(self.opponent, self.game, np.zeros(1, np.int64), draws)[0]),
                 self.opponent.name,
             )
 
@@ -173,7 +168,7 @@ class Sitting:
 
 
 def check_seat(seat: int, num_players: int) -> int:
-    """The seat, if there is such a one; raises `InputError`."""
+    """The seat; raises `InputError` if it does not exist."""
     if not 0 <= seat < num_players:
         raise InputError("seat", got=seat, expected=f"0 to {num_players - 1}")
     return seat

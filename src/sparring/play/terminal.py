@@ -1,5 +1,5 @@
-"""The terminal at which a person plays: lines in, lines out. Colours only on a terminal, and not
-where NO_COLOR is set.
+"""The terminal of `sparring play`: lines in, lines out. Colours only on a terminal, and not if
+NO_COLOR is set.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rich.text import Text
 
 from sparring.play.commands import Conversation, Part
 
-# What is coloured on the boards of some games, which can be read without: patterns and styles.
+# Patterns and their colours on the boards of some games; the boards are readable without.
 _COLOURS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "connect_four": ((r"X", "bold red"), (r"O", "bold yellow")),
     "tic_tac_toe": ((r"X", "bold red"), (r"O", "bold blue")),
@@ -27,18 +27,16 @@ _COLOURS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
                 "ABCD", ("bold red", "bold green", "bold yellow", "bold blue"), strict=True
             )
         ),
-        (
-            r"(?<!seat )(?<=[│\[\] ])[0-3]{1,4}(?=[A-D]| *[│\[\]])",
-            "reverse",
-        ),  # the tokens of the seat to move
+        # the tokens of the seat to move
+        (r"(?<!seat )(?<=[│\[\] ])[0-3]{1,4}(?=[A-D]| *[│\[\]])", "reverse"),
     ),
 }
 
 
 def converse(conversation: Conversation) -> None:
-    """Talk on standard input and output until the person leaves or the input ends.
+    """Read and answer lines until the person leaves or the input ends.
 
-    Ctrl-C raises `KeyboardInterrupt` after the last words.
+    Ctrl-C raises `KeyboardInterrupt` after the results are printed.
     """
     screen = _Screen(_COLOURS.get(conversation.game, ()))
     try:
@@ -52,23 +50,22 @@ def converse(conversation: Conversation) -> None:
 
 
 class _Screen:
-    """Standard input and output. What is not typed at a terminal is repeated after the prompt, so
-    that the output can be read alone.
+    """Standard input and output. Input that is not typed at a terminal is repeated after the
+    prompt, so that the output can be read alone.
     """
 
     def __init__(self, colours: Sequence[tuple[str, str]]) -> None:
         for stream in (sys.stdin, sys.stdout):
             if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(
-                    errors="replace"
-                )  # bytes that are no text, and terminals that cannot draw the board
+                # invalid bytes of input; terminals without the characters of the board
+                stream.reconfigure(errors="replace")
         self._console = Console(soft_wrap=True, highlight=False, emoji=False, markup=False)
         self._coloured = self._console.color_system is not None and not self._console.no_color
         self._colours = colours
         self._typed = sys.stdin.isatty()
         if self._typed:
             with contextlib.suppress(ImportError):
-                import readline  # noqa: F401  # input() then lets the person edit the line and go back to earlier ones
+                import readline  # noqa: F401  # lets input() edit lines and recall earlier ones
 
     def show(self, parts: Iterable[Part]) -> None:
         for part in parts:
@@ -77,7 +74,7 @@ class _Screen:
             self._console.print(self._painted(part) if self._coloured else part.text)
 
     def read(self, prompt: str) -> str | None:
-        """The next line without its end; None where the input has ended."""
+        """The next line; None at the end of the input."""
         if self._typed:
             try:
                 return input(prompt)
@@ -85,12 +82,8 @@ class _Screen:
                 self._console.print()
                 return None
         line = sys.stdin.readline()
-        self._console.print(
-            (
-                prompt
-                + "".join(letter if letter.isprintable() else "?" for letter in line.rstrip())
-            ).rstrip()
-        )
+        shown = "".join(letter if letter.isprintable() else "?" for letter in line.rstrip())
+        self._console.print(f"{prompt}{shown}".rstrip())
         return line or None
 
     def _painted(self, part: Part) -> Text:

@@ -1,6 +1,4 @@
-"""Pictures of runs and tournaments, as PNG files. Only the command line imports this room, when it
-needs it.
-"""
+"""Pictures of runs and tournaments, as PNG files. Only commands that draw import this room."""
 
 from __future__ import annotations
 
@@ -8,9 +6,5 @@ from sparring.errors import InputError
 
 try:
     import matplotlib as _matplotlib  # noqa: F401
-except ModuleNotFoundError as error:
-    raise InputError(
-        "pictures need a library that is not here",
-        got=str(error),
-        remedy="pip install 'sparring[plot]'",
-    ) from None
+except ModuleNotFoundError:
+    raise InputError("plotting needs matplotlib: pip install 'sparring[plot]'") from None

@@ -1,4 +1,4 @@
-"""Pictures of lines: learning, opponents, rating; and runs compared with one another."""
+"""Learning curves, and win rates by opponent."""
 
 from __future__ import annotations
 
@@ -22,22 +22,21 @@ LEARNING: Final[Mapping[str, str]] = {
     "Learning rate": "train/learning_rate",
     "Exploration (epsilon)": "rollout/exploration_rate",
 }
-_SET_BY_US: Final = (
-    "train/learning_rate",
-    "rollout/exploration_rate",
-)  # schedules have no noise to smooth
+_SCHEDULES: Final = ("train/learning_rate", "rollout/exploration_rate")  # no noise to smooth
 _SIGNED: Final = "train/q_mean"
-_MOST_PANELS: Final = 12
-_MOST_MARKS: Final = 20  # on a line
-_WIDE_RANGE: Final = (
-    30.0  # between the 2 % and 98 % quantiles: beyond it a logarithmic axis shows more
-)
+_MAX_PANELS: Final = 12
+_MAX_MARKS: Final = 20  # on a line
+_WIDE_RANGE: Final = 30.0  # ratio of the 98 % to the 2 % quantile that needs a logarithmic axis
+_DRAWS_LOOK: Final[Mapping[str, Any]] = {
+    "linestyle": "--",
+    "marker": "s",
+    "markersize": 4.5,
+    "linewidth": 1.6,
+}
 
 
 def save_learning(path: Path, run: str, metrics: Metrics) -> None:
-    """Picture of learning: loss, mean Q-value, TD error, gradient norm, learning rate and
-    exploration over plies.
-    """
+    """Draw loss, mean Q-value, TD error, gradient norm, learning rate and epsilon over plies."""
     done = (("matches", "rollout/episodes"), ("updates", "train/n_updates"))
     note = ", ".join(
         f"{count:,.0f} {what}" for what, tag in done if (count := metrics.last(tag)) is not None
@@ -47,64 +46,53 @@ def save_learning(path: Path, run: str, metrics: Metrics) -> None:
         _key("each report", style.BLUE, alpha=style.FAINT, linewidth=1.2),
     ]
     with style.picture(path, 14.0, 7.4, f"{run}: learning", note, keys) as figure:
-        for tag, axes in zip(
-            LEARNING.values(), style.panels(figure, list(LEARNING), 3, metrics.plies), strict=True
-        ):
-            series = metrics.series(tag)
-            if tag in _SET_BY_US:
-                _line(axes, series, style.BLUE)
-            else:
-                _noisy(axes, series, style.BLUE)
-            if tag == _SIGNED:
-                axes.axhline(0.0, color=style.GREY, linewidth=0.8)
-            elif _is_wide(series) and tag not in _SET_BY_US:
-                axes.set_yscale("log")
-            else:
-                axes.set_ylim(bottom=0.0)
-            if not len(series):
-                axes.text(
-                    0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color=style.GREY
-                )
+        panels = style.panels(figure, list(LEARNING), 3, metrics.plies)
+        for tag, axes in zip(LEARNING.values(), panels, strict=True):
+            _draw_metric(axes, tag, metrics.series(tag))
+
+
+def _draw_metric(axes: Axes, tag: str, series: Series) -> None:
+    if tag in _SCHEDULES:
+        _line(axes, series, style.BLUE)
+    else:
+        _noisy(axes, series, style.BLUE)
+    if tag == _SIGNED:
+        axes.axhline(0.0, color=style.GREY, linewidth=0.8)
+    elif _is_wide(series) and tag not in _SCHEDULES:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0.0)
+    if not len(series):
+        axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color=style.GREY)
 
 
 def save_opponents(path: Path, run: str, metrics: Metrics) -> None:
-    """Picture of win rates over plies, one panel for each opponent: greedy in evaluation, and
-    exploring in training.
-    """
+    """Draw win rates over plies, a panel per opponent: of evaluation (greedy) and of training."""
     names = metrics.opponents()
-    shown = names[:_MOST_PANELS]
+    shown = names[:_MAX_PANELS]
     columns = 2 if len(shown) in (2, 4) else min(3, len(shown))
     draws = {
         name: series for name in shown if (series := metrics.series(EVAL_DRAWS + name)).values.any()
     }
     rows = -(-len(shown) // columns)
-    note = "at the right of a name: the share won when the agent was last evaluated"
-    note += (
-        f"; {len(names) - len(shown)} more opponents are not shown"
-        if len(names) > len(shown)
-        else ""
-    )
-    drawn = [_key("drawn, greedy", style.ORANGE, linestyle="--", marker="s")] if draws else []
-    keys = [_key("won, greedy", style.BLUE, marker="o"), *drawn, _key("won, exploring", style.SKY)]
-    with style.picture(
-        path, 2.0 + 4.0 * max(2, columns), 0.6 + 3.3 * rows, f"{run}: matches won", note, keys
-    ) as figure:
-        for name, axes in zip(
-            shown, style.panels(figure, shown, columns, metrics.plies, share_y=True), strict=True
-        ):
+    note = "top right of a panel: win rate at the last evaluation"
+    if len(names) > len(shown):
+        note += f"; {len(names) - len(shown)} more opponents are not shown"
+    drawn = [_key("draws, evaluation", style.ORANGE, **_DRAWS_LOOK)] if draws else []
+    keys = [
+        _key("wins, evaluation (greedy)", style.BLUE, marker="o"),
+        *drawn,
+        _key("wins, training (exploring)", style.SKY),
+    ]
+    size = 2.0 + 4.0 * max(2, columns), 0.6 + 3.3 * rows
+    with style.picture(path, *size, f"{run}: win rates", note, keys) as figure:
+        panels = style.panels(figure, shown, columns, metrics.plies, share_y=True)
+        for name, axes in zip(shown, panels, strict=True):
             _noisy(axes, metrics.series(ROLLOUT_WINS + name), style.SKY)
             if name in draws:
-                _line(
-                    axes,
-                    draws[name],
-                    style.ORANGE,
-                    linestyle="--",
-                    marker="s",
-                    markersize=4.5,
-                    linewidth=1.6,
-                )
+                _line(axes, draws[name], style.ORANGE, **_DRAWS_LOOK)
             _line(axes, metrics.series(EVAL_WINS + name), style.BLUE, marker="o", markersize=6)
-            _say_last(axes, metrics.last(EVAL_WINS + name), style.BLUE)
+            _label_last(axes, metrics.last(EVAL_WINS + name), style.BLUE)
         first = figure.axes[0]
         first.set_ylim(-0.02, 1.02)
         first.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
@@ -117,22 +105,22 @@ def _noisy(axes: Axes, series: Series, colour: str) -> None:
 
 
 def _line(axes: Axes, series: Series, colour: str, **look: Any) -> None:
-    if len(series) == 1:  # a line of one point is not to be seen
+    if len(series) == 1:  # a line of one point would be invisible
         look.setdefault("marker", "o")
-    look.setdefault("markevery", max(1, len(series) // _MOST_MARKS))
+    look.setdefault("markevery", max(1, len(series) // _MAX_MARKS))
     axes.plot(series.plies, series.values, color=colour, **look)
 
 
 def _is_wide(series: Series) -> bool:
-    """Return whether the values are positive and range over more than a linear axis shows well."""
+    """Return whether the values are positive and need a logarithmic axis."""
     if not len(series) or series.values.min() <= 0.0:
         return False
     low, high = np.quantile(series.values, (0.02, 0.98))
     return bool(high > _WIDE_RANGE * low)
 
 
-def _say_last(axes: Axes, share: float | None, colour: str) -> None:
-    """The newest share, at the right end of the panel's title."""
+def _label_last(axes: Axes, share: float | None, colour: str) -> None:
+    """Write the newest share at the right end of the panel's title."""
     if share is not None:
         axes.set_title(f"{100 * share:.0f} %", loc="right", color=colour)
 

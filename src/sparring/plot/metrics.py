@@ -17,13 +17,13 @@ from sparring.errors import FileFormatError, InputError
 EVAL_WINS: Final = "eval/win_rate/"
 EVAL_DRAWS: Final = "eval/draw_rate/"
 ROLLOUT_WINS: Final = "rollout/win_rate/"
-_WINDOWS: Final = 25  # into which a series is divided for smoothing
-_LEAST_SMOOTHED: Final = 10  # values, below which smoothing would leave nothing
+_WINDOWS: Final = 25  # smoothing windows in a series
+_MIN_SMOOTHED: Final = 10  # values; a shorter series is not smoothed
 
 
 @dataclass(frozen=True)
 class Series:
-    """The values of one tag; reports that lack it have no entry."""
+    """The values of one tag, in the reports that have it."""
 
     plies: NDArray[np.float64]  # [n] increasing
     values: NDArray[np.float64]  # [n]
@@ -32,12 +32,12 @@ class Series:
         return len(self.plies)
 
     def smoothed(self) -> Series:
-        """Each value becomes the mean of a window around it: a 25th of the series, three values at
-        least; at the ends, what is there of it.
+        """The series with each value replaced by the mean of a window around it: a 25th of the
+        series, at least three values, fewer at the ends.
 
-        A series of less than 10 values stays as it is.
+        A series of less than 10 values is returned as it is.
         """
-        if len(self) < _LEAST_SMOOTHED:
+        if len(self) < _MIN_SMOOTHED:
             return self
         reach = max(1, len(self) // (2 * _WINDOWS))
         index = np.arange(len(self))
@@ -47,8 +47,8 @@ class Series:
 
 
 class Metrics:
-    """The reports of a run, in order of plies. A report has its place on the x-axis under `plies`,
-    and its values by tag.
+    """The reports of a run, in order of plies. A report has `plies`, its place on the x-axis, and
+    values by tag.
     """
 
     def __init__(self, reports: Sequence[Mapping[str, float]]) -> None:
@@ -70,8 +70,8 @@ class Metrics:
         return next((report[tag] for report in reversed(self._reports) if tag in report), None)
 
     def opponents(self) -> list[str]:
-        """Everyone the agent met: those with greedy results first, then itself, then snapshots, the
-        newest first.
+        """The names of all opponents: first those with greedy results, then self, then others, then
+        snapshots, the newest first.
         """
         tags = dict.fromkeys(tag for report in self._reports for tag in report)
         greedy = [tag.removeprefix(EVAL_WINS) for tag in tags if tag.startswith(EVAL_WINS)]
@@ -80,22 +80,22 @@ class Metrics:
 
 
 def read_metrics(path: Path) -> Metrics:
-    """The reports in a `metrics.jsonl`. A last line that a running process has not finished is left
-    out.
+    """The reports in a `metrics.jsonl`, without a last line that a running process has not
+    finished.
 
-    `InputError` if there is no report yet, `FileFormatError` if a line is no report.
+    Raises `InputError` if there is no report yet, `FileFormatError` for an invalid line.
     """
     try:
         lines = path.read_bytes().split(b"\n")[:-1]
     except OSError as error:
         raise InputError(
-            f"there are no metrics in {path.parent}",
-            got=f"{path.name}: {error.strerror}",
+            f"no metrics in {path.parent}",
+            got=f"{error.strerror} ({path.name})",
             remedy="train first",
         ) from None
     if not lines:
         raise InputError(
-            f"there are no metrics in {path.parent} yet",
+            f"no metrics in {path.parent} yet",
             got=f"no report in {path.name}",
             remedy="wait for the first one",
         )
@@ -111,7 +111,7 @@ def _report(line: bytes, where: str) -> dict[str, float]:
         report = None
     if not isinstance(report, dict) or "plies" not in report:
         raise FileFormatError(
-            f"{where} is no report", expected="a JSON object with plies and values by tag"
+            f"{where}: invalid report", expected="a JSON object with plies and values by tag"
         )
     for tag, value in report.items():
         if (
@@ -124,10 +124,10 @@ def _report(line: bytes, where: str) -> dict[str, float]:
 
 
 def _without_replayed(reports: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
-    """Only what led to the newest report.
+    """The reports that led to the newest one.
 
-    A run that was killed goes on from its last checkpoint: reports of plies that come again are
-    replaced by the later ones. Of reports at the very same ply, tags of both count.
+    A run that was killed resumes from its last checkpoint: the later report replaces one of plies
+    that are played again. Two reports at the same ply are merged.
     """
     kept: list[dict[str, float]] = []
     for report in reports:

@@ -1,4 +1,4 @@
-"""The payoff matrix: who scores how much against whom, as a heat map."""
+"""The payoff matrix, scores of all players against one another, as a heat map."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from sparring.plot import style
 
-_MOST_NUMBERED: Final = 20  # players, up to whom the cells have room for numbers
-# Diverging, red to blue, which every kind of colour vision tells apart; without the darkest ends,
-# on which numbers are hard to read.
+_MAX_NUMBERED: Final = 20  # players; cells of a larger matrix have no space for numbers
+# Diverging, red to blue, distinct for every kind of colour vision; without the darkest ends, on
+# which numbers are hard to read.
 _COLOURS: Final = LinearSegmentedColormap.from_list(
     "payoff", colormaps["RdBu"](np.linspace(0.1, 0.9, 256))
 )
-_NOBODY: Final = "#D0D0D0"  # where a player would meet itself
+_DIAGONAL: Final = "#D0D0D0"
 
 
 def save_payoff(
@@ -36,18 +36,18 @@ def save_payoff(
     note: str = "score of the row against the column, %",
     fair: float = 0.5,
 ) -> None:
-    """Draw `scores` [K, K]: the score (0 to 1) of the player of a row against the player of a
-    column, NaN on the diagonal.
+    """Draw `scores` [K, K]: the score (0 to 1) of the row's player against the column's, NaN on the
+    diagonal.
 
-    `ratings` [K], if there are any, stand beside the rows. `fair` is the score between equals: 1/P
-    in a game of P players.
+    `ratings` [K] in Elo, if given, are drawn beside the rows. `fair` is the score between equals:
+    1/P in a game of P players.
     """
     K = len(names)
     if scores.shape != (K, K) or (ratings is not None and len(ratings) != K):
         raise ValueError(
             f"{K} names need scores of shape {(K, K)} and as many ratings: got {scores.shape}"
         )
-    cell = 0.62 if K <= _MOST_NUMBERED else max(0.2, 12.4 / K)
+    cell = 0.62 if K <= _MAX_NUMBERED else max(0.2, 12.4 / K)
     side, longest = K * cell, max(style.text_width(name) for name in names)
     left, bottom = style.MARGIN + longest + 0.1, style.MARGIN + 0.6 * longest + 0.2
     beside = 0.0 if ratings is None else 2.1
@@ -60,7 +60,7 @@ def save_payoff(
         axes = style.inches(figure, left, bottom, side, side)
         image = _draw_cells(axes, scores, fair)
         _name_sides(axes, names)
-        if K <= _MOST_NUMBERED:
+        if K <= _MAX_NUMBERED:
             _number_cells(axes, image, scores)
         if ratings is not None:
             _draw_ratings(
@@ -70,7 +70,7 @@ def save_payoff(
 
 
 def _draw_cells(axes: Axes, scores: NDArray[np.float64], fair: float) -> AxesImage:
-    axes.set_facecolor(_NOBODY)
+    axes.set_facecolor(_DIAGONAL)
     image = axes.imshow(
         scores,
         cmap=_COLOURS,
@@ -126,7 +126,7 @@ def _draw_ratings(axes: Axes, ratings: Sequence[float]) -> None:
         axes.annotate(
             f"{rating:.0f}", (rating, row), xytext=(9, 0), textcoords="offset points", va="center"
         )
-    axes.text(0.0, -0.02, "rating", fontweight="bold", va="top", transform=axes.transAxes)
+    axes.text(0.0, -0.02, "rating (Elo)", fontweight="bold", va="top", transform=axes.transAxes)
     axes.axis("off")
 
 

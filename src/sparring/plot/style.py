@@ -1,8 +1,8 @@
-"""The look of all pictures: sizes, colours, titles, labels; and how a picture gets onto the disk.
+"""The look of all pictures (sizes, colours, titles, labels) and their files.
 
-Letters are large enough to be read when a picture is shown at half its size. The colours are those
-of Okabe and Ito ("Color Universal Design", 2008), which people with any kind of colour vision tell
-apart. Nothing here touches pyplot, so no window system is asked for.
+Text is large enough to be read when a picture is shown at half its size. The colours are those of
+Okabe and Ito ("Color Universal Design", 2008), distinct for any kind of colour vision. Without
+pyplot no window system is needed.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def picture(
     """A figure of `width` x `height` inches under a header with title, note and `keys` to the
     lines, each in a row of its own.
 
-    Axes of a grid are laid out by themselves below the header. Written to `path` when the block
-    ends, whole or not at all; InputError if it cannot be written.
+    Axes of a grid are placed automatically below the header. The file is written to `path` when the
+    block ends, whole or not at all; raises InputError if that fails.
     """
     header = HEADER + (_KEYS if keys else 0.0)
     total = height + header
@@ -97,17 +97,16 @@ def picture(
     try:
         write_file(path, data.getvalue())
     except OSError as error:
+        reason = error.strerror or str(error)
         raise InputError(
-            f"{path} cannot be written",
-            got=error.strerror or str(error),
-            remedy="choose another folder with --out",
+            f"{path} cannot be written: {reason}", remedy="choose another folder with --out"
         ) from None
 
 
 def panels(
     figure: Figure, names: Sequence[str], columns: int, plies: float, *, share_y: bool = False
 ) -> list[Axes]:
-    """One titled panel for each name over the first `plies` plies, row by row, `columns` in a row."""
+    """A titled panel for each name over the first `plies` plies, row by row, `columns` per row."""
     rows = -(-len(names) // columns)
     grid = figure.add_gridspec(rows, columns)
     made: list[Axes] = []
@@ -127,7 +126,7 @@ def panels(
 
 
 def over_plies(axes: Axes, plies: float, *, label: bool = True) -> None:
-    """The x-axis counts plies from the start of the run: 500k, 2M."""
+    """Let the x-axis count plies from the start of the run: 500k, 2M."""
     axes.set_xlim(0.0, 1.02 * max(1.0, plies))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
@@ -136,7 +135,7 @@ def over_plies(axes: Axes, plies: float, *, label: bool = True) -> None:
 
 
 def inches(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Axes at a place that is given in inches from the lower left corner."""
+    """Axes at a place in inches from the lower left corner."""
     whole_width, whole_height = figure.get_size_inches()
     return figure.add_axes(
         (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
@@ -144,5 +143,5 @@ def inches(figure: Figure, left: float, bottom: float, width: float, height: flo
 
 
 def text_width(text: str) -> float:
-    """Inches that a line of text takes at most, or a little more."""
+    """An upper bound of the width of a line of text, in inches."""
     return 0.66 * TEXT * len(text) / 72

@@ -20,8 +20,8 @@ from sparring.dqn.agent import DQNAgent
 from sparring.dqn.learner import LearnStats
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
-from sparring.evaluation import KeptGames, evaluate, play_matches
-from sparring.evaluation.matches import usual_plies
+from sparring.evaluation import GameCache, evaluate, play_matches
+from sparring.evaluation.matches import default_opening_plies
 from sparring.evaluation.score import DRAW_TOLERANCE
 from sparring.games.rng import stream_key
 from sparring.opponents.players import NetworkPlayer, Player
@@ -58,7 +58,7 @@ class Evaluator:
         self._opponents = opponents
         self._best_path = best_path
         self._warn = warn
-        self._games = KeptGames(parts.rollout.policy.game_spec)
+        self._games = GameCache(parts.rollout.policy.game_spec)
         self._duels = Duels(parts.rollout.policy, config.seed, self._games)
         self._seed = stream_key(config.seed, _BASELINES)
         self._alarms = Alarms(self._games.spec.returns)
@@ -175,10 +175,10 @@ class Duels:
     seed and a key.
     """
 
-    def __init__(self, policy: PolicySpec, seed: int, games: KeptGames | None = None) -> None:
+    def __init__(self, policy: PolicySpec, seed: int, games: GameCache | None = None) -> None:
         self._policy = policy
         self._seed = seed
-        self._games = games or KeptGames(policy.game_spec)
+        self._games = games or GameCache(policy.game_spec)
 
     def player(self, name: str, vector: NDArray[np.float32]) -> Player:
         """Return a greedy player with these flat weights."""
@@ -198,7 +198,7 @@ class Duels:
             [one, *[other] * (spec.num_players - 1)],
             matches=matches,
             seed=stream_key(self._seed, *key),
-            opening_plies=usual_plies(spec),
+            opening_plies=default_opening_plies(spec),
         )
         margins = table.returns[:, :1] - table.returns[:, 1:]
         wins, losses = int((margins > DRAW_TOLERANCE).sum()), int((margins < -DRAW_TOLERANCE).sum())

@@ -20,7 +20,7 @@ def a_run(folder: Path, *files: str, **settings: object) -> Path:
     return run
 
 
-def test_a_run_says_whose_code_it_was_trained_on(tmp_path: Path) -> None:
+def test_a_run_names_its_game_and_network(tmp_path: Path) -> None:
     run = a_run(
         tmp_path,
         "best.safetensors",
@@ -38,14 +38,14 @@ def test_a_run_says_whose_code_it_was_trained_on(tmp_path: Path) -> None:
     assert find_agent("some-1", str(tmp_path), network="nets:deep").network == "nets:deep"
 
 
-def test_a_file_by_itself_causes_nothing_to_be_imported(tmp_path: Path) -> None:
+def test_a_file_by_itself_never_causes_an_import(tmp_path: Path) -> None:
     run = a_run(tmp_path, "last.safetensors", game="pig:Pig")
     file = str(run / "last.safetensors")
     assert find_agent(file, "runs") == FoundAgent(Path(file))
     assert find_agent(file, "runs", game="pig:Pig") == FoundAgent(Path(file), "pig:Pig")
 
 
-def test_networks_that_come_with_sparring_need_no_word(tmp_path: Path) -> None:
+def test_networks_that_come_with_sparring_need_no_permission(tmp_path: Path) -> None:
     run = a_run(
         tmp_path, "last.safetensors", game="ludo(num_players=3)", policy_kwargs={"network": "mlp"}
     )
@@ -56,7 +56,7 @@ def test_networks_that_come_with_sparring_need_no_word(tmp_path: Path) -> None:
     assert find_agent("some-1", str(tmp_path)) == FoundAgent(run / "last.safetensors")
 
 
-def test_settings_of_another_type_say_nothing(tmp_path: Path) -> None:
+def test_settings_of_another_type_are_ignored(tmp_path: Path) -> None:
     run = a_run(tmp_path, "last.safetensors")
     found = FoundAgent(run / "last.safetensors")
     for line in (

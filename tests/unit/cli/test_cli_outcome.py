@@ -60,12 +60,19 @@ def test_json_is_all_there_is_on_standard_output(
     said = capsys.readouterr()
     assert said.err == "progress\n"
     assert json.loads(said.out) == {
-        "run": str(result.run), "agent": str(result.agent), "updates": 10, "plies": 900, "episodes": 100, "seconds": 2.0,
-        "episodes_per_min": 3000.0, "plies_per_s": 450.0, "sha256": "ab" * 32,
-    }  # fmt: skip
+        "run": str(result.run),
+        "agent": str(result.agent),
+        "updates": 10,
+        "plies": 900,
+        "episodes": 100,
+        "seconds": 2.0,
+        "episodes_per_min": 3000.0,
+        "plies_per_s": 450.0,
+        "sha256": "ab" * 32,
+    }
 
 
-def test_people_are_told_how_strong_it_is_and_what_to_type_next(
+def test_training_ends_with_the_strength_of_the_agent_and_the_next_commands(
     result: TrainResult, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", "tic_tac_toe"]) == 0
@@ -115,7 +122,7 @@ def test_errors_that_are_one_line(
     assert capsys.readouterr().err == said
 
 
-def test_a_game_that_goes_wrong_in_the_closing_table(
+def test_a_game_that_fails_in_the_closing_matches_is_saved(
     result: TrainResult, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = {
@@ -127,22 +134,20 @@ def test_a_game_that_goes_wrong_in_the_closing_table(
         "traceback": "",
     }
 
-    def judge(*_: Any, **__: Any) -> Any:
+    def fail(*_: Any, **__: Any) -> Any:
         raise GameFault("game pig:Pig raised KeyError", record)
 
-    monkeypatch.setattr("sparring.cli.evaluate.evaluate_matches", judge)
+    monkeypatch.setattr("sparring.cli.evaluate.evaluate_matches", fail)
     assert main(["train", "tic_tac_toe"]) == 1
     [line] = capsys.readouterr().err.splitlines()
     path = result.run / "faults" / "1.json"
-    assert (
-        line
-        == f"sparring: game pig:Pig raised KeyError; the match is saved: sparring replay {path} --game pig:Pig"
-    )
+    again = f"sparring replay {path} --game pig:Pig"
+    assert line == f"sparring: game pig:Pig raised KeyError; the match is saved: {again}"
     assert read_fault(path)["actions"] == [0]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), BrokenPipeError("a pipe of our own")])
-def test_what_nobody_expected_shows_where(
+def test_an_unexpected_error_shows_its_traceback(
     error: BaseException,
     result: TrainResult,
     monkeypatch: pytest.MonkeyPatch,

@@ -22,7 +22,14 @@ print("imported")
 class Nim:
     "Take 1 or 2 of 5; taking the last of an odd number of matches goes wrong."
 
-    spec = GameSpec(num_players=2, num_actions=2, observation_shape=(6,), observation_dtype="int8", max_plies=5, zero_sum=True)
+    spec = GameSpec(
+        num_players=2,
+        num_actions=2,
+        observation_shape=(6,),
+        observation_dtype="int8",
+        max_plies=5,
+        zero_sum=True,
+    )
 
     def reset(self, rng):
         self.left, self.seat = 5, 0
@@ -51,7 +58,7 @@ KEY = 77
 
 @pytest.fixture
 def nim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file of a game of its user's, in a module `nim` that nobody has imported yet."""
+    """The file of a game of its user's, in a module `nim` that is not imported yet."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "nim", raising=False)
@@ -79,7 +86,7 @@ def saved(
     return str(save_fault(Path("faults"), GameFault("it went wrong", record)))
 
 
-def test_a_match_that_goes_wrong_again(nim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_match_that_fails_again(nim: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", saved("nim:Nim", [1, 1, 0]), "--game", "nim:Nim"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[:11] == [
@@ -99,24 +106,22 @@ def test_a_match_that_goes_wrong_again(nim: Path, capsys: pytest.CaptureFixture[
     assert "as it was then" not in lines, "the traceback is that of now"
     assert lines[-3] == "OverflowError: one too many"
     assert lines[-1].startswith(
-        "It goes wrong again: game nim:Nim raised OverflowError in step (nim.py, line "
+        "The game fails again: game nim:Nim raised OverflowError in step (nim.py, line "
     )
 
 
-def test_a_match_that_plays_through(nim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_match_that_no_longer_fails(nim: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", saved("nim:Nim", [1, 0, 1]), "--game", "nim:Nim"]) == 0
     said = capsys.readouterr().out
     assert "\nthe end:\n\n" in said, "nothing is left on the table"
-    assert said.endswith("The match now plays through: the game does not go wrong here any more.\n")
+    assert said.endswith("The match now plays to its end: the game no longer fails here.\n")
 
 
-def test_a_match_that_goes_wrong_in_another_way(
-    nim: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_match_that_fails_in_another_way(nim: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         main(["replay", saved("nim:Nim", [1, 1, 0], cause="KeyError: 0"), "--game", "nim:Nim"]) == 1
     )
-    assert "\nIt goes wrong in another way: game nim:Nim" in capsys.readouterr().out
+    assert "\nThe game fails in another way: game nim:Nim" in capsys.readouterr().out
 
 
 def test_a_fault_before_the_first_move(nim: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,7 +152,7 @@ def test_moves_that_were_tried_are_tried_again(
         "then   OverflowError: one too many in step, while action 0 was tried on a copy\n" in said
     )
     assert "ply 1  seat 1  take two\n\nwhere moves are tried:\n|\n" in said
-    assert "It goes wrong again: game nim:Nim raised OverflowError in step" in said
+    assert "The game fails again: game nim:Nim raised OverflowError in step" in said
     nim.write_text(NIM.replace("self.left == 1", "False"))
     sys.modules.pop("nim")
     assert main(["replay", path, "--game", "nim:Nim"]) == 0
@@ -160,7 +165,7 @@ def test_another_game_is_named(nim: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize("name", ["nim:Nim", "compiled:nim", "openspiel:tic_tac_toe"])
-def test_no_file_has_code_imported(
+def test_a_file_never_causes_an_import(
     name: str, nim: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {*sys.modules}

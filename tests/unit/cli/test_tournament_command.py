@@ -1,4 +1,4 @@
-"""What the players of a tournament are called."""
+"""Names of the players of a tournament."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_names_that_would_be_the_same_are_paths() -> None:
     assert entrant_names(paths) == [*map(str, paths[:4]), "y"]
 
 
-def test_no_agent_is_called_as_a_scripted_player() -> None:
+def test_no_agent_has_the_name_of_a_scripted_player() -> None:
     assert entrant_names([Path("a/random.safetensors"), Path("runs/one_ply/best.safetensors")]) == [
         "a/random.safetensors",
         "runs/one_ply/best.safetensors",

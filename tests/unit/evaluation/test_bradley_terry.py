@@ -60,7 +60,7 @@ def test_two_players(p: float) -> None:
     )
 
 
-def test_the_virtual_match_bounds_who_never_loses() -> None:
+def test_the_virtual_match_bounds_a_player_that_never_loses() -> None:
     wins, losses = table(2, {(0, 1): (0.0, 100.0)})
     assert bradley_terry_ratings(wins, losses, zero=0) == pytest.approx(
         [0, 400 * math.log10(100.5 / 0.5)]
@@ -83,7 +83,7 @@ def test_equals_of_four_are_first_in_a_quarter() -> None:
 
 
 def test_a_chain_adds_up() -> None:
-    """0 and 2 never met: 10/11 and 10/11 are 800 points."""
+    """0 and 2 never played: 10/11 and 10/11 are 800 points."""
     wins, losses = table(3, {(2, 1): (10.0, 1.0), (1, 0): (10.0, 1.0)})
     assert bradley_terry_ratings(wins, losses, zero=0, virtual_matches=0) == pytest.approx(
         [0, 400, 800]

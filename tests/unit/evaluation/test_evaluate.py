@@ -20,7 +20,7 @@ TIC_TAC_TOE = partial(games.make, "tic_tac_toe")
 def test_random_against_random_in_tic_tac_toe(opening_plies):
     # All 9! orders counted: the first player wins 0.5849, the second 0.2881, 0.1270 are drawn.
     # 20,000 matches: standard deviations up to 0.0035; within four of them. Random opening plies
-    # change nothing, as nobody wins within four plies.
+    # change nothing, as no player wins within four plies.
     players = [scripted_player("random"), scripted_player("random")]
     table = play_matches(
         TIC_TAC_TOE, players, matches=20_000, seed=1, opening_plies=opening_plies, num_slots=1024

@@ -136,7 +136,7 @@ class AlwaysFirst:
         return game.mask[slots].argmax(axis=1)
 
 
-def test_chance_and_crowds_are_refused():
+def test_games_of_chance_or_more_than_two_players_are_refused():
     with pytest.raises(
         InputError,
         match=r"got toy \(2 players, with chance\), expected a game of two players without chance",

@@ -25,7 +25,7 @@ def test_a_player_that_always_wins_does():
     assert (turned.wins, turned.losses, turned.score) == (0, 40, 0.0)
 
 
-def test_whoever_moves_first_wins():
+def test_the_first_mover_wins():
     table = play_matches(ToyGame, [Always(WIN), Always(WIN)], matches=40, seed=0, opening_plies=0)
     np.testing.assert_array_equal(table.returns[:, 0] > 0, table.seat == 0)
     assert score_matches(table).seats == (1.0, 0.0)

@@ -64,7 +64,7 @@ def test_three_players():
     assert score.seats == pytest.approx((1, 0, 1 / 3))
 
 
-def test_what_is_printed_is_json():
+def test_a_score_is_printed_as_json():
     printed = json.loads(json.dumps(score_matches(table([[WON, LOST], [WON, DRAWN]])).as_dict()))
     assert printed.keys() == {"matches", "wins", "draws", "losses", "score", "interval95", "seats"}
     assert printed["matches"] == 4

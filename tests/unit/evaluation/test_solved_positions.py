@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from sparring.errors import FileFormatError
 from sparring.evaluation.score import wilson_interval
 from sparring.evaluation.solved_positions import (
-    judge,
-    judge_random,
-    lay_out,
+    expected_of_random,
     load_positions,
+    play_positions,
+    set_up_positions,
 )
 from sparring.games import BatchedGame
 
@@ -50,7 +50,7 @@ class Script:
         return self._actions[slots]
 
 
-def test_what_moves_are_worth(tmp_path: Path) -> None:
+def test_values_of_moves(tmp_path: Path) -> None:
     positions = load_positions(write(tmp_path, WINS, LOSES, SOONER))
     assert positions.stones.tolist() == [2, 13, 4]
     assert positions.matters.tolist() == [True, False, True]
@@ -67,11 +67,11 @@ def test_shares_of_a_player(tmp_path: Path) -> None:
     the soonest.
     """
     positions = load_positions(write(tmp_path, WINS, LOSES, SOONER))
-    judged = judge(Script(4, 1, 2), positions, lay_out(positions), seed=0)
-    assert (judged.all.n, judged.all.value_preserving, judged.all.exact) == (3, 2 / 3, 0.0)
-    assert (judged.matters.n, judged.matters.value_preserving) == (2, 0.5)
-    few, more = judged.by_stones["0-11"], judged.by_stones["12-17"]
-    assert list(judged.by_stones) == ["0-11", "12-17"]
+    results = play_positions(Script(4, 1, 2), positions, set_up_positions(positions), seed=0)
+    assert (results.all.n, results.all.value_preserving, results.all.exact) == (3, 2 / 3, 0.0)
+    assert (results.matters.n, results.matters.value_preserving) == (2, 0.5)
+    few, more = results.by_stones["0-11"], results.by_stones["12-17"]
+    assert list(results.by_stones) == ["0-11", "12-17"]
     assert (few[0].n, few[0].value_preserving, few[1].n) == (2, 0.5, 2)
     assert (more[0].n, more[0].value_preserving, more[1].n, more[1].value_preserving) == (
         1,
@@ -79,19 +79,19 @@ def test_shares_of_a_player(tmp_path: Path) -> None:
         0,
         None,
     )
-    best = judge(Script(5, 2, 1), positions, lay_out(positions), seed=0)
+    best = play_positions(Script(5, 2, 1), positions, set_up_positions(positions), seed=0)
     assert (best.all.value_preserving, best.all.exact, best.matters.exact) == (1.0, 1.0, 1.0)
 
 
 def test_random_by_expectation(tmp_path: Path) -> None:
-    judged = judge_random(load_positions(write(tmp_path, WINS, LOSES, SOONER)))
-    assert judged.all.value_preserving == pytest.approx((1 / 7 + 1 + 2 / 7) / 3)
-    assert judged.matters.value_preserving == pytest.approx((1 / 7 + 2 / 7) / 2)
-    assert judged.all.exact == pytest.approx((1 / 7 + 2 / 6 + 1 / 7) / 3)
+    results = expected_of_random(load_positions(write(tmp_path, WINS, LOSES, SOONER)))
+    assert results.all.value_preserving == pytest.approx((1 / 7 + 1 + 2 / 7) / 3)
+    assert results.matters.value_preserving == pytest.approx((1 / 7 + 2 / 7) / 2)
+    assert results.all.exact == pytest.approx((1 / 7 + 2 / 6 + 1 / 7) / 3)
 
 
 def test_json(tmp_path: Path) -> None:
-    figures = judge_random(load_positions(write(tmp_path, LOSES))).as_dict()
+    figures = expected_of_random(load_positions(write(tmp_path, LOSES))).as_dict()
     assert figures.keys() == {"all", "matters", "by_stones"}
     assert figures["all"]["interval95"] == list(wilson_interval(1.0, 1))
     assert figures["matters"] == {
@@ -104,8 +104,8 @@ def test_json(tmp_path: Path) -> None:
     assert figures["by_stones"] == {"12-17": {"all": figures["all"], "matters": figures["matters"]}}
 
 
-def test_positions_are_laid_out_by_playing_their_moves(tmp_path: Path) -> None:
-    game = lay_out(load_positions(write(tmp_path, WINS, LOSES, SOONER)))
+def test_positions_are_set_up_by_playing_their_moves(tmp_path: Path) -> None:
+    game = set_up_positions(load_positions(write(tmp_path, WINS, LOSES, SOONER)))
     assert game.plies.tolist() == [2, 13, 4]
     assert game.seat.tolist() == [0, 1, 0]
     mine, theirs = game.observation[2]
@@ -119,7 +119,7 @@ def test_rows_of_one_kind_are_played_as_among_all(tmp_path: Path) -> None:
     for rows, numbers in (("all", [1, 2, 3]), ("odd", [1, 3]), ("even", [2])):
         positions = load_positions(path, rows)  # type: ignore[arg-type]
         assert positions.rows.tolist() == numbers
-        judge(player := Script(5, 2, 1), positions, lay_out(positions), seed=4)
+        play_positions(player := Script(5, 2, 1), positions, set_up_positions(positions), seed=4)
         drawn[rows] = player.uniforms
     assert np.array_equal(drawn["odd"], drawn["all"][[0, 2]])
     assert np.array_equal(drawn["even"], drawn["all"][[1]])
@@ -165,7 +165,7 @@ def test_rows_of_one_kind_are_played_as_among_all(tmp_path: Path) -> None:
 def test_bad_rows(lines: list[str], words: list[str], tmp_path: Path) -> None:
     path = write(tmp_path, *lines)
     with pytest.raises(FileFormatError) as error:
-        lay_out(load_positions(path))
+        set_up_positions(load_positions(path))
     for word in (str(path), *words):
         assert word in str(error.value)
 
@@ -177,7 +177,7 @@ def test_bad_files(tmp_path: Path) -> None:
         load_positions(write(tmp_path, header=HEADER.replace("s7,", "")))
     with pytest.raises(FileFormatError, match="has no column moves: got an empty file"):
         load_positions(write(tmp_path, header=""))
-    with pytest.raises(FileFormatError, match=r"cannot be read: got .*No such file"):
+    with pytest.raises(FileFormatError, match=r"cannot be read: No such file"):
         load_positions(tmp_path / "absent.csv")
     (tmp_path / "noise.csv").write_bytes(bytes(range(128, 256)))
     with pytest.raises(FileFormatError, match="cannot be read"):

@@ -24,7 +24,7 @@ def table_of(names, shares):
     return Tournament(tuple(names), 2, full)
 
 
-def test_who_always_wins_and_who_never_does():
+def test_a_player_that_always_wins_and_one_that_never_does():
     players = {"wins": Always(WIN), "passes": Always(PASS), "too": Always(PASS)}
     played = play_tournament(ToyGame, players, matches=20, seed=0, opening_plies=0)
     assert (played.names, played.matches) == (("wins", "passes", "too"), 20)
@@ -87,8 +87,8 @@ def test_ratings_of_two_with_the_virtual_match():
 
 
 def test_openings_are_drawn_with_all_that_was_played_from_them():
-    """Where b does to c, opening by opening, what a does, the two are equal in each resample; by
-    itself a's rating is far from sure.
+    """a and b have equal results against c, opening by opening, so they are equal in each resample,
+    while c's rating has a wide interval.
     """
     alike = [1.0, 0.0, 1.0, 0.5, 1.0, 0.0, 0.5, 0.5]
     rated = table_of(["a", "b", "c"], {(0, 1): [0.5] * 8, (0, 2): alike, (1, 2): alike}).ratings(
@@ -102,16 +102,16 @@ def test_standings():
     played = table_of(
         ["random", "strong", "weak"], {(0, 1): [0.25, 0.0], (0, 2): [1.0, 1.0], (1, 2): [1.0, 1.0]}
     )
-    table = standings(played, "random")
+    table = standings(played, played.ratings("random"))
     assert [row["name"] for row in table] == ["strong", "random", "weak"]
     assert [row["score"] for row in table] == [0.9375, 0.5625, 0.0]
     assert [row["settled"] for row in table] == [True, True, False]
     assert table[1]["rating"] == 0.0
     assert table[0]["interval95"][0] < table[0]["rating"] < table[0]["interval95"][1]
-    assert table == standings(played, "random")
+    assert table == standings(played, played.ratings("random"))
 
 
-def test_nobody_to_meet():
+def test_a_tournament_needs_two_players():
     with pytest.raises(
         InputError, match=r"needs opponents: got one, expected at least two players"
     ):

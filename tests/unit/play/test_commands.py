@@ -24,7 +24,8 @@ def said(parts: Sequence[Part]) -> str:
         ("9", "9 is not a legal move here (legal: 0-2, 5-8)"),
         (
             "-1",
-            "not understood: got '-1', expected a move (0-2, 5-8) or a command; help lists the commands",
+            "not understood: got '-1', expected a move (legal: 0-2, 5-8) or a command; "
+            "type help for the commands",
         ),
         (
             "999999999999",
@@ -40,11 +41,12 @@ def said(parts: Sequence[Part]) -> str:
         ("3 5", "not understood: got '3 5', expected a move"),
         (
             "valeus",
-            "not understood: got 'valeus', expected a move (0-2, 5-8) or a command; did you mean 'values'?",
+            "not understood: got 'valeus', expected a move (legal: 0-2, 5-8) or a command; "
+            "did you mean 'values'?",
         ),
         ("values yes", "values: got 'yes', expected nothing, on or off"),
-        ("back 2", "moves to take back: got 2, expected at most 1"),
-        ("back 0", "moves to take back: got 0, expected at most 1"),
+        ("back 2", "moves to take back: got 2, expected 1 to 1"),
+        ("back 0", "moves to take back: got 0, expected 1 to 1"),
         ("back two", "back: got 'two', expected nothing or a whole number"),
         ("swap 2", "seat: got 2, expected 0 to 1"),
         ("swap -1", "swap: got '-1', expected nothing or a whole number"),
@@ -54,11 +56,11 @@ def said(parts: Sequence[Part]) -> str:
         ),
         (
             "opponent snapshot:3",
-            "snapshots are kept by runs, and this agent is not in the directory of one",
+            "only agents in a run directory have snapshots",
         ),
-        ("new match", "new takes no argument: got 'match', expected new"),
+        ("new match", "new takes no argument: got 'match'"),
         ("quit now", "quit takes no argument"),
-        ("yes", "not understood: got 'yes'"),  # nobody has asked
+        ("yes", "not understood: got 'yes'"),  # no match is over
         ("\x00\x1b[2J", "not understood: got '\\x00\\x1b[2J'"),
     ],
 )
@@ -75,7 +77,7 @@ def test_wrong_input_is_one_line_and_changes_nothing(line: str, words: str) -> N
     assert (table.plies, table.seat, table.opponent.name, talk.left) == (plies, 0, "random", False)
 
 
-def test_a_move_is_played_and_the_answer_told() -> None:
+def test_a_move_is_played_and_the_answer_shown() -> None:
     talk, table = conversation()
     lines, position, moves = talk.answer("  4 ")
     assert board(table)[1][1] == 1
@@ -97,8 +99,8 @@ def test_the_end_says_who_won_and_the_score_and_offers_another_match() -> None:
     talk, table, parts = finish()
     outcome = table.results[0].outcome
     counts = ", ".join(f"{int(outcome == name)} {name}" for name in ("won", "drawn", "lost"))
-    told = {"won": "You win (+1).", "drawn": "Draw.", "lost": "random wins (you: -1)."}[outcome]
-    assert parts[-1].text == f"{told}\nYour score against random: {counts}"
+    text = {"won": "You win (+1).", "drawn": "Draw.", "lost": "random wins (you: -1)."}[outcome]
+    assert parts[-1].text == f"{text}\nYour score against random: {counts}"
     assert talk.prompt == "another match? (yes, no, or a command) "
     assert talk.farewell()[0].text == f"Your score against random: {counts}"
 
@@ -121,11 +123,11 @@ def test_no_other_match(line: str) -> None:
 def test_what_needs_a_turn_says_so_after_the_end(line: str) -> None:
     talk, _, _ = finish()
     [part] = talk.answer(line)
-    assert part == Part("wrong", "the match is over: expected new for another, or back")
+    assert part == Part("wrong", "the match is over; type new for another, or back")
     assert not talk.left
 
 
-def test_a_number_after_the_end_is_no_move() -> None:
+def test_a_number_after_the_end_is_not_a_move() -> None:
     talk, table, _ = finish()
     [part] = talk.answer("3")
     assert (part.kind, len(table.results)) == ("wrong", 1)
@@ -187,10 +189,14 @@ def test_swapping_after_the_end_is_for_the_next_match() -> None:
 
 def test_another_opponent_and_a_score_for_each() -> None:
     talk, table, _ = finish()
-    assert (
-        said(talk.answer("opponent"))
-        == "You play against random. Available:\n  agent\n  random\n  one_ply\n  minimax:D\n  mcts:N"
-    )
+    assert said(talk.answer("opponent")).splitlines() == [
+        "You play against random. Available:",
+        "  agent",
+        "  random",
+        "  one_ply",
+        "  minimax:D",
+        "  mcts:N",
+    ]
     assert said(talk.answer("opponent one_ply")) == "Your opponent is now one_ply."
     talk.answer("new")
     while not table.over:
@@ -218,7 +224,7 @@ def test_an_empty_line_shows_the_board_and_plays_where_there_is_no_choice() -> N
     assert (table.plies[0].by, table.plies[0].text) == (None, "token 0: yard -> 1")
 
 
-def test_a_game_with_words_takes_them_and_says_them() -> None:
+def test_a_game_with_action_texts_accepts_and_shows_them() -> None:
     talk, table = conversation(CARDS)
     assert talk.answer("moves")[0].text == "  0  keep\n  1  draw"
     assert re.search(r"[*] [01]  [+-]\d\.\d{3}  (keep|draw)", said(talk.answer("values")))
@@ -236,17 +242,17 @@ def test_hidden_cards_are_shown_to_their_seat_only_until_the_match_is_over() -> 
     assert re.findall(r"\d+", shown.partition("\n")[2].partition("\n")[0]) == [str(cards[1]), "1"]
     assert not any(re.search(rf"\b{cards[seat]}\b", shown.partition("\n")[2]) for seat in (0, 2))
     again = said(talk.answer("back")), said(talk.answer("values on"))
-    assert again[0].startswith("moves to take back")
+    assert again[0].startswith("nothing to take back")
     end = said(talk.answer("keep"))
-    assert "plays" in end.splitlines()[0]  # it is over, and everything may be told
+    assert "plays" in end.splitlines()[0]  # it is over, and everything may be shown
     assert " ".join(f"card {card}" for card in cards) in end or table.plies[2].action == 1
 
 
-def test_what_others_decide_is_not_told_where_it_is_hidden() -> None:
+def test_hidden_decisions_of_others_are_not_shown() -> None:
     talk, _ = conversation(CARDS, seat=1)
-    told = said(talk._told(0))
-    assert "seat 0 (random) has decided" in told
-    assert "plays" not in told
+    text = said(talk._changes(0))
+    assert "seat 0 (random) has decided" in text
+    assert "plays" not in text
     assert said(talk.answer("1")).splitlines()[0].startswith("seat 2 (random) plays ")
 
 
@@ -274,4 +280,4 @@ def test_many_moves_are_not_all_named_in_a_message(monkeypatch: pytest.MonkeyPat
     talk, table = conversation()
     monkeypatch.setattr(type(table), "legal", property(lambda self: list(range(100, 150, 2))))
     [part] = talk.answer("7")
-    assert part.text == "7 is not a legal move here (legal: moves lists them all)"
+    assert part.text == "7 is not a legal move here (type moves for the list)"

@@ -2,19 +2,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tables import CARDS, FirstPlayer, board, judge, sitting
+from tables import CARDS, FirstPlayer, board, session, untrained
 
 from sparring.errors import InputError
 from sparring.opponents.scripted import RandomPlayer
-from sparring.play.match import Result, Sitting
+from sparring.play.match import PlaySession, Result
 
 
-def made(table: Sitting) -> list[tuple[int, str | None, int]]:
+def made(table: PlaySession) -> list[tuple[int, str | None, int]]:
     return [(ply.seat, ply.by, ply.action) for ply in table.plies]
 
 
 def test_a_move_is_answered() -> None:
-    table = sitting()
+    table = session()
     assert (table.legal, table.plies) == ([*range(9)], [])
     table.play(4)
     assert made(table) == [(0, None, 4), (1, "first", 0)]
@@ -23,12 +23,12 @@ def test_a_move_is_answered() -> None:
 
 
 def test_in_another_seat_the_opponent_begins() -> None:
-    table = sitting(seat=1)
+    table = session(seat=1)
     assert made(table) == [(0, "first", 0)]
 
 
 def test_the_end_is_counted_for_the_person() -> None:
-    table = sitting()  # the opponent takes 0 and 1 and then has to lose to the column 2, 5, 8
+    table = session()  # the opponent takes 0 and 1 and then has to lose to the column 2, 5, 8
     for action in (2, 5, 8):
         table.play(action)
     assert table.over
@@ -43,7 +43,7 @@ def test_the_end_is_counted_for_the_person() -> None:
 
 
 def test_a_draw() -> None:
-    table = sitting()
+    table = session()
     for action in (4, 2, 3, 7, 8):  # the opponent answers 0, 1, 5 and 6
         table.play(action)
     assert board(table) == [[2, 2, 1], [1, 1, 2], [2, 1, 1]]
@@ -52,7 +52,7 @@ def test_a_draw() -> None:
 
 
 def test_take_back_goes_to_the_persons_own_decision() -> None:
-    table = sitting()
+    table = session()
     table.play(4)
     table.play(8)
     table.take_back()
@@ -66,7 +66,7 @@ def test_take_back_goes_to_the_persons_own_decision() -> None:
 
 
 def test_take_back_of_several_decisions_at_once_and_of_a_finished_match() -> None:
-    table = sitting()
+    table = session()
     for action in (2, 5, 8):
         table.play(action)
     table.take_back(2)
@@ -80,33 +80,33 @@ def test_take_back_of_several_decisions_at_once_and_of_a_finished_match() -> Non
 
 @pytest.mark.parametrize("decisions", [2, 0, -1])
 def test_no_more_can_be_taken_back_than_was_played(decisions: int) -> None:
-    table = sitting(seat=1)
+    table = session(seat=1)
     table.play(8)
     before = made(table)
-    with pytest.raises(InputError, match=f"got {decisions}, expected at most 1"):
+    with pytest.raises(InputError, match=f"got {decisions}, expected 1 to 1"):
         table.take_back(decisions)
     assert made(table) == before
     table.take_back()
-    with pytest.raises(InputError, match="got 1, expected none, as you have not moved"):
+    with pytest.raises(InputError, match="nothing to take back: you have not moved"):
         table.take_back()
 
 
 def test_seats_are_changed_in_the_middle_and_taken_back_too() -> None:
-    table = sitting()
+    table = session()
     table.play(4)
-    table.sit(1)
+    table.change_seat(1)
     assert made(table) == [(0, None, 4), (1, "first", 0), (0, "first", 1)]
     table.play(8)
     assert made(table)[3:] == [(1, None, 8), (0, "first", 2)]
     table.take_back(2)
     assert (table.seat, made(table)) == (0, [])
     with pytest.raises(InputError, match="seat: got 2, expected 0 to 1"):
-        table.sit(2)
+        table.change_seat(2)
     assert table.seat == 0
 
 
-def test_a_match_that_is_not_finished_counts_for_nobody() -> None:
-    table = sitting()
+def test_an_unfinished_match_is_not_counted() -> None:
+    table = session()
     table.play(4)
     table.begin()
     assert (made(table), table.results) == ([], [])
@@ -114,10 +114,10 @@ def test_a_match_that_is_not_finished_counts_for_nobody() -> None:
         table.take_back()
 
 
-def test_values_are_the_judges_whoever_plays() -> None:
-    table = sitting()
+def test_values_are_the_agents_for_moves_of_all_players() -> None:
+    table = session()
     table.play(4)
-    values = judge().q_values(table.game.observation)[0]
+    values = untrained().q_values(table.game.observation)[0]
     assert table.values().tolist() == values.tolist()
     assert table.best() == max(table.legal, key=lambda action: values[action])
     expected = float(values[7])
@@ -126,19 +126,19 @@ def test_values_are_the_judges_whoever_plays() -> None:
 
 
 def test_the_best_move_is_legal_even_where_an_illegal_one_has_a_higher_value() -> None:
-    table = sitting()
-    policy = judge()
+    table = session()
+    policy = untrained()
     weights = policy.get_weights()
     bias = [name for name in weights if name.endswith("bias")][-1]
     weights[bias] = np.arange(9, 0, -1, dtype=np.float32) * 100  # the lower the number, the better
-    table._judge.set_weights(weights)
+    table._agent.set_weights(weights)
     assert table.best() == 0
     table.play(0)
     assert table.best() == 2  # 0 and 1 are taken
 
 
-def test_the_same_seed_and_moves_are_answered_alike_after_a_take_back_too() -> None:
-    first, second = (sitting("ludo", seed=3, opponent=RandomPlayer()) for _ in range(2))
+def test_the_same_seed_and_moves_get_the_same_answers_after_a_take_back_too() -> None:
+    first, second = (session("ludo", seed=3, opponent=RandomPlayer()) for _ in range(2))
     for _ in range(6):
         first.play(first.legal[0])
     first.take_back(4)
@@ -150,9 +150,9 @@ def test_the_same_seed_and_moves_are_answered_alike_after_a_take_back_too() -> N
     assert np.array_equal(first.game.get_state()["states"], second.game.get_state()["states"])
 
 
-def test_each_match_and_each_seed_has_chance_of_its_own() -> None:
+def test_chance_differs_by_match_and_seed() -> None:
     cards = []
-    for table in (sitting(CARDS), sitting(CARDS, seed=1)):
+    for table in (session(CARDS), session(CARDS, seed=1)):
         for _ in range(2):
             table.begin()
             cards.append(table.game.text(0))
@@ -160,7 +160,7 @@ def test_each_match_and_each_seed_has_chance_of_its_own() -> None:
 
 
 def test_more_than_two_seats() -> None:
-    table = sitting(CARDS, seat=1, seed=4)
+    table = session(CARDS, seat=1, seed=4)
     assert made(table) == [(0, "first", 0)]
     cards = [int(word) for word in table.game.text(0).split() if word.isdecimal()]
     table.play(0)
@@ -172,7 +172,7 @@ def test_more_than_two_seats() -> None:
 
 
 def test_the_opponent_can_be_replaced() -> None:
-    table = sitting(opponent=RandomPlayer())
+    table = session(opponent=RandomPlayer())
     table.play(4)
     table.opponent = FirstPlayer()
     table.play(table.legal[-1])

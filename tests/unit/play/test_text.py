@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tables import CARDS, FirstPlayer, conversation, judge, sitting
+from tables import CARDS, FirstPlayer, conversation, session, untrained
 
 from sparring.games import BatchedGame, GameSpec
 from sparring.opponents.scripted import RandomPlayer
 from sparring.play import text
-from sparring.play.match import Result, Sitting
+from sparring.play.match import PlaySession, Result
 
 
 @pytest.mark.parametrize(
@@ -19,15 +19,15 @@ def test_ranges(actions: list[int], shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("game", "seat", "told"),
+    ("game", "seat", "expected"),
     [
         ("tic_tac_toe", 1, "You have seat 1 (O), first has seat 0 (X)."),
         ("ludo(num_players=4)", 1, "You have seat 1 (B), first has seats 0 (A), 2 (C) and 3 (D)."),
         (CARDS, 2, "You have seat 2, first has seats 0 and 1."),
     ],
 )
-def test_who_has_which_seat(game: str, seat: int, told: str) -> None:
-    assert text.places(sitting(game, seat=seat)) == told
+def test_seats_of_both_sides(game: str, seat: int, expected: str) -> None:
+    assert text.places(session(game, seat=seat)) == expected
 
 
 def test_an_observation_in_numbers() -> None:
@@ -40,20 +40,25 @@ def test_an_observation_in_numbers() -> None:
 
 
 class Seats:
-    """What a sitting needs of a game whose match is over."""
+    """The parts that a session needs of a game whose match is over."""
 
     num_slots = 1
 
     def __init__(self, players: int, truncated: bool) -> None:
         self.spec = GameSpec(
-            name="seats", num_players=players, num_actions=2, observation_shape=(1,), observation_dtype="int8", max_plies=9
-        )  # fmt: skip
+            name="seats",
+            num_players=players,
+            num_actions=2,
+            observation_shape=(1,),
+            observation_dtype="int8",
+            max_plies=9,
+        )
         self.truncated = np.array([truncated])
         self.terminated = ~self.truncated
 
 
 @pytest.mark.parametrize(
-    ("returns", "seat", "outcome", "truncated", "told"),
+    ("returns", "seat", "outcome", "truncated", "expected"),
     [
         ([1, -1], 0, "won", False, "You win (+1)."),
         ([1, -1], 1, "lost", False, "first wins (you: -1)."),
@@ -89,19 +94,19 @@ class Seats:
     ],
 )
 def test_how_a_match_ended(
-    returns: list[float], seat: int, outcome: str, truncated: bool, told: str
+    returns: list[float], seat: int, outcome: str, truncated: bool, expected: str
 ) -> None:
     game: BatchedGame = Seats(len(returns), truncated)
-    table = Sitting(game, judge(), FirstPlayer(), seat=seat, seed=0)
+    table = PlaySession(game, untrained(), FirstPlayer(), seat=seat, seed=0)
     table.returns[:] = returns
     assert table._outcome() == outcome
     table.results.append(Result("first", seat, outcome))
     table.seat, table.opponent = 0, RandomPlayer()  # chosen since for the next match
-    assert text.end(table)[0] == told
+    assert text.end(table)[0] == expected
 
 
 def test_the_score_by_opponent() -> None:
-    table = sitting()
+    table = session()
     assert text.score(table) == ["No match is finished yet."]
     table.results += [
         Result("a", 0, "won"),

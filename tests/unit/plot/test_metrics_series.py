@@ -1,4 +1,4 @@
-"""What is read from `metrics.jsonl`, by hand-computed examples."""
+"""Series from `metrics.jsonl`, by hand-computed examples."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ def test_a_line_that_is_being_written_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("no json", r"metrics\.jsonl, line 2 is no report: expected a JSON object"),
-        ("[1]", r"line 2 is no report"),
-        ('{"loss": 1.0}', r"line 2 is no report"),
+        ("no json", r"metrics\.jsonl, line 2: invalid report: expected a JSON object"),
+        ("[1]", r"line 2: invalid report"),
+        ('{"loss": 1.0}', r"line 2: invalid report"),
         ('{"plies": 9, "loss": NaN}', r"line 2: loss: got nan, expected a finite number"),
         ('{"plies": 9, "loss": "low"}', r"line 2: loss: got 'low', expected a finite number"),
         ('{"plies": true}', r"line 2: plies: got True, expected a finite number"),
@@ -118,7 +118,9 @@ def test_damaged_lines(tmp_path: Path, line: str, words: str) -> None:
 
 
 def test_no_metrics(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no metrics in .*metrics\.jsonl: No such file"):
+    with pytest.raises(
+        InputError, match=r"no metrics in .*: got No such file or directory \(metrics\.jsonl\)"
+    ):
         read_metrics(tmp_path / "metrics.jsonl")
     (tmp_path / "metrics.jsonl").write_text('{"plies"')
     with pytest.raises(InputError, match=r"no metrics in .* yet: got no report in metrics\.jsonl"):

@@ -1,4 +1,4 @@
-"""What is drawn is what the metrics and the matches say; and pictures get onto the disk."""
+"""Pictures show the metrics and the results of matches, and are written to disk."""
 
 from __future__ import annotations
 
@@ -118,9 +118,9 @@ def test_opponents(tmp_path: Path, figures: list[Figure]) -> None:
     assert lines(random, style.SKY)[0] == [(100, 0.5), (200, 0.7), (300, 0.9)]
     assert (lines(self_play, style.BLUE), lines(self_play, style.SKY)[0]) == ([[]], [(100, 0.4)])
     assert [text.get_text() for text in figures[0].legends[0].get_texts()] == [
-        "won, greedy",
-        "drawn, greedy",
-        "won, exploring",
+        "wins, evaluation (greedy)",
+        "draws, evaluation",
+        "wins, training (exploring)",
     ]
 
 
@@ -163,8 +163,8 @@ def test_of_many_opponents_some_are_left_out_and_draws_are_shown_only_if_there_a
     ]
     assert "8 more opponents are not shown" in figures[0].texts[1].get_text()
     assert [text.get_text() for text in figures[0].legends[0].get_texts()] == [
-        "won, greedy",
-        "won, exploring",
+        "wins, evaluation (greedy)",
+        "wins, training (exploring)",
     ]
 
 
@@ -186,7 +186,7 @@ def test_payoff(tmp_path: Path, figures: list[Figure]) -> None:
     assert (
         cells.get_ylim() == ratings.get_ylim() == (2.5, -0.5)
     )  # a rating stands at the height of its row
-    assert [text.get_text() for text in ratings.texts] == ["0", "210", "300", "rating"]
+    assert [text.get_text() for text in ratings.texts] == ["0", "210", "300", "rating (Elo)"]
 
 
 def test_equals_are_white_whatever_the_number_of_players(
@@ -221,6 +221,6 @@ def test_equal_data_equal_bytes_and_a_folder_that_cannot_be_written(tmp_path: Pa
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     with pytest.raises(
         InputError,
-        match=r"one\.png/learning\.png cannot be written: got .*; choose another folder with --out",
+        match=r"one\.png/learning\.png cannot be written: .*; choose another folder with --out",
     ):
         save_learning(tmp_path / "one.png" / "learning.png", "my-run", metrics)
