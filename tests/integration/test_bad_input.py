@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -150,11 +149,10 @@ trian connect_four
 """
 
 
-def cases() -> Iterator[tuple[str, list[str]]]:
+def cases() -> list[tuple[str, list[str]]]:
     """Command lines of `CASES` with the words of their errors."""
-    for case in re.split(r"\n(?! )", CASES.strip()):
-        command, _, words = case.partition("\n")
-        yield command, [word.strip() for word in words.split("|")]
+    parts = [case.partition("\n") for case in re.split(r"\n(?! )", CASES.strip())]
+    return [(command, [word.strip() for word in words.split("|")]) for command, _, words in parts]
 
 
 @pytest.fixture

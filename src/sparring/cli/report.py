@@ -210,7 +210,7 @@ def print_games(games: Iterable[tuple[GameSpec, Sequence[int]]]) -> None:
             str(spec.max_plies),
         )
     _print(table)
-    _line("Other games by name: openspiel:backgammon, pettingzoo:classic/chess-v6; your own:")
+    _line("Others by name: openspiel:backgammon, pettingzoo:classic/chess-v6; your own:")
     _line("module:Class or compiled:module. `sparring check-game NAME` checks a game.")
 
 

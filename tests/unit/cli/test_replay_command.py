@@ -20,7 +20,7 @@ from sparring.games import GameSpec
 print("imported")
 
 class Nim:
-    "Take 1 or 2 of 5; taking the last of an odd number of matches goes wrong."
+    "Take 1 or 2 of 5; taking the last of an odd number of matches fails."
 
     spec = GameSpec(
         num_players=2,
@@ -144,7 +144,7 @@ def test_moves_that_do_not_fit(
 def test_moves_that_were_tried_are_tried_again(
     nim: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One match is left of an odd number: taking it is tried, and goes wrong."""
+    """One match is left of an odd number: taking it is tried, and fails."""
     path = saved("nim:Nim", [1, 1], tried=[0])
     assert main(["replay", path, "--game", "nim:Nim"]) == 1
     said = capsys.readouterr().out
@@ -156,7 +156,7 @@ def test_moves_that_were_tried_are_tried_again(
     nim.write_text(NIM.replace("self.left == 1", "False"))
     sys.modules.pop("nim")
     assert main(["replay", path, "--game", "nim:Nim"]) == 0
-    assert "does not go wrong here any more" in capsys.readouterr().out
+    assert "the game no longer fails here" in capsys.readouterr().out
 
 
 def test_another_game_is_named(nim: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,7 +171,7 @@ def test_a_file_never_causes_an_import(
     before = {*sys.modules}
     assert main(["replay", saved(name, [1])]) == 2
     said = capsys.readouterr()
-    assert f"say that its code may run: sparring replay faults/1.json --game {name}" in said.err
+    assert f"allow importing it: sparring replay faults/1.json --game {name}" in said.err
     assert "imported" not in said.out
     assert not {"nim", "pyspiel"} & (sys.modules.keys() - before)
 

@@ -29,7 +29,7 @@ def said(parts: Sequence[Part]) -> str:
         ),
         (
             "999999999999",
-            "not understood: got '999999999999', expected a move (0-2, 5-8) or a command",
+            "not understood: got '999999999999', expected a move (legal: 0-2, 5-8) or a command",
         ),
         (
             "opponent " + "9" * 5000,

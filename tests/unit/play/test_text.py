@@ -130,7 +130,7 @@ def test_of_many_moves_the_best_values_are_shown(monkeypatch: pytest.MonkeyPatch
     assert lines[1:] == [
         f"{'*' if action == best[0] else ' '} {action}  {values[action]:+.3f}" for action in best
     ]
-    assert text.moves(table, at_most=3) == [
+    assert text.moves(table, limit=3) == [
         "You have 9 moves; type moves to list them, values for their Q-values."
     ]
     assert text.moves(table) == ["Your moves: 0-8"]
