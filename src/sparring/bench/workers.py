@@ -35,7 +35,7 @@ from sparring.dqn.networks import PolicySpec
 from sparring.opponents.records import result_dtype
 from sparring.replay.transitions import transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings, Sink
-from sparring.rollout.round import RoundCommand, RoundReport, WeightSource
+from sparring.rollout.round import Between, RoundCommand, RoundReport, WeightSource, to_the_end
 from sparring.runtime import Batch, ProcessWorkers, allow_open_files, default_start_method
 from sparring.training.assembly import Parts
 
@@ -305,7 +305,9 @@ class PacedStandIn(_Stateless):
         self._rows = np.zeros(settings.block, transition_dtype(spec))
         self._num_players = spec.num_players
 
-    def play_round(self, command: RoundCommand, sink: Sink) -> RoundReport:
+    def play_round(
+        self, command: RoundCommand, sink: Sink, between: Between = to_the_end
+    ) -> RoundReport:
         settings, begun = self._settings, time.perf_counter()
         due, sent = begun, 0
         while sent < settings.plies:
@@ -334,7 +336,9 @@ class BarePasses(_Stateless):
         )
         self._nothing = np.zeros(0, result_dtype(spec.num_players))
 
-    def play_round(self, command: RoundCommand, sink: Sink) -> RoundReport:
+    def play_round(
+        self, command: RoundCommand, sink: Sink, between: Between = to_the_end
+    ) -> RoundReport:
         begun = time.perf_counter()
         plies = sum(self._pass() for _ in range(_PASSES))
         return RoundReport(

@@ -2,13 +2,15 @@
 
 from sparring.rollout.collect import Collected, rollout_worker
 from sparring.rollout.rollout import Rollout, RolloutSettings
-from sparring.rollout.round import RoundCommand, RoundReport
+from sparring.rollout.round import Between, RoundCommand, RoundReport, to_the_end
 
 __all__ = [
+    "Between",
     "Collected",
     "Rollout",
     "RolloutSettings",
     "RoundCommand",
     "RoundReport",
     "rollout_worker",
+    "to_the_end",
 ]

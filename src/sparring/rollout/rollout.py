@@ -24,7 +24,13 @@ from sparring.opponents.records import result_dtype
 from sparring.opponents.scripted import scripted_player
 from sparring.rollout.assembler import Bootstrap, TransitionAssembler
 from sparring.rollout.matches import LearnFrom, MatchTable
-from sparring.rollout.round import RoundCommand, RoundReport, WeightSource
+from sparring.rollout.round import (
+    Between,
+    RoundCommand,
+    RoundReport,
+    WeightSource,
+    to_the_end,
+)
 
 _IDLE: Final = -1  # the action that leaves a slot as it is
 # part of the stream keys of noisy networks' noise
@@ -89,11 +95,14 @@ class Rollout:
         self._all_slots = np.arange(settings.num_envs, dtype=np.int64)
         self._playing = self._all_slots  # slots that are not idle
 
-    def play_round(self, command: RoundCommand, sink: Sink) -> RoundReport:
-        """Play until the quota is reached; completed transitions go to `sink` in blocks, each valid
-        only during that call.
+    def play_round(
+        self, command: RoundCommand, sink: Sink, between: Between = to_the_end
+    ) -> RoundReport:
+        """Play until the quota is reached or `between` ends the round; completed transitions go to
+        `sink` in blocks, each valid only during that call.
 
-        Matches beyond the quota count towards the next round's.
+        Matches beyond the quota count towards the next round's. Matches in progress are continued
+        in the next round.
         """
         started = time.perf_counter()
         noise = self._prepare(command)
@@ -102,7 +111,7 @@ class Rollout:
             self._begun = True
         results: list[NDArray[Any]] = [np.zeros(0, result_dtype(self._game.spec.num_players))]
         finished, ticks = self._surplus, 0
-        while finished < command.episodes:
+        while finished < command.episodes and not between():
             self._agent.policy.draw_noise(noise)
             ended = self._tick(command.weights_version)
             ticks += 1
@@ -113,7 +122,7 @@ class Rollout:
             if self._assembler.filled >= self._assembler.block:
                 self._flush(sink)
         self._flush(sink)
-        self._surplus = finished - command.episodes
+        self._surplus = max(0, finished - command.episodes)
         in_use = self._drop_idle_players()
         seconds = time.perf_counter() - started
         return RoundReport(

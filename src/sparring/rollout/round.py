@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,6 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.opponents.players import Plan
+
+Between = Callable[[], bool]
+"""Called between the ticks of a round; true asks the body to end the round now."""
+
+
+def to_the_end() -> bool:
+    """The `Between` of a round that is played to its end."""
+    return False
 
 
 @dataclass(frozen=True)

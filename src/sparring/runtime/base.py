@@ -114,6 +114,14 @@ class Workers(Protocol):
         Raises as above.
         """
 
+    def end_early(self, worker: int, round: int) -> None:
+        """Let a worker end its parts of rounds up to `round` at its next tick; its matches go on in
+        its next part.
+        """
+
+    def hurry(self) -> None:
+        """Wait for a worker that makes no ply for some seconds only, and say who is waited for."""
+
     def poll(self) -> None:
         """Receive what workers have ready, without waiting; to be called now and then while a round
         is in flight.

@@ -5,7 +5,6 @@ finished.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +53,9 @@ class WorkerHandle:
         self.failures = 0  # in a row, without a finished round in between
         self.cause = self.traceback = ""  # of its end, where it could still send them
         self.unfinished: deque[RoundCommand | str | tuple[str, Any]] = deque()
-        self.last_message = 0.0  # time of its last message, or of the last command to it
+        self.silence = 0.0  # seconds since its last tick or message, while it has something to do
+        self._ticks = 0
+        self._ended = 0  # rounds before this one are to end early
         # rows of the first unfinished part that had to leave the ring
         self.copied: list[NDArray[Any]] = []
         self.begin = 0  # number of that part's first row that is still in the ring
@@ -70,6 +71,8 @@ class WorkerHandle:
         self.cause = self.traceback = ""
         self.copied, self.begin = [], 0
         self.pipe, self.ring = pipe, ring
+        self.silence, self._ticks = 0.0, 0
+        ring.end_before(self._ended)
 
     def command(self, command: RoundCommand | str | tuple[str, Any]) -> None:
         """Give the worker something to do after all that it was given before."""
@@ -82,7 +85,6 @@ class WorkerHandle:
             self._send(command)
 
     def _send(self, command: Any) -> None:
-        self.last_message = time.monotonic()  # it had nothing to say before
         with contextlib.suppress(OSError):  # it has died: its successor gets the command
             self.pipe.send(command)
 
@@ -97,7 +99,7 @@ class WorkerHandle:
             pass  # the end of the process is noticed by its sentinel
 
     def _handle(self, kind: str, value: Any) -> None:
-        self.last_message = time.monotonic()
+        self.silence = 0.0
         if kind == "full":
             self._empty_ring(value)
         elif kind == "report":
@@ -116,6 +118,25 @@ class WorkerHandle:
             raise value
         else:
             self.cause, self.traceback = value
+
+    @property
+    def has_played(self) -> bool:
+        """Return whether this incarnation has completed a tick."""
+        return self._ticks > 1
+
+    def watch(self, seconds: float) -> float:
+        """Count `seconds` more of silence; return how long a silence was that is over now."""
+        ticks, before = self.ring.ticks, self.silence
+        if ticks == self._ticks and self.unfinished:
+            self.silence += seconds
+            return 0.0
+        played, self._ticks, self.silence = self.has_played, ticks, 0.0
+        return before if played else 0.0
+
+    def end_early(self, round: int) -> None:
+        """Let parts of rounds up to `round` end at the next tick, those of a successor too."""
+        self._ended = max(self._ended, round + 1)
+        self.ring.end_before(self._ended)
 
     def _empty_ring(self, written: int) -> None:
         """Copy all rows out of the ring, so that the worker can go on."""

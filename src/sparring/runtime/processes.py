@@ -10,6 +10,8 @@ Who writes and who reads, for each worker and incarnation:
     finish_*()    <----------  pipe: reports, "full", errors       <---------     |
     Batch.blocks  <--reads---  ring: rows                          <--writes-  Ring.write()
     Batch.release --writes-->  ring: number of the rows consumed   --reads-->  Ring.write()
+    watch()       <--reads---  ring: number of its ticks           <--writes-  Ring.tick()
+    end_early()   --writes-->  ring: rounds to be ended early      --reads-->  Ring.tick()
     poll()        <----------  sentinel: ready when the process has ended
 
 Messages are listed in `worker.py`, the ring is described in `shared_memory.py`. States of a worker:
@@ -37,7 +39,9 @@ Deadlocks and races, and where each is avoided:
   new process its own descriptors only, and main closes its copy after the start (`_start`).
 - Ctrl-C reaches the whole process group, and a worker would die in the middle of a report. SIGINT
   is blocked while a worker starts, and then ignored (`sigint_blocked`, `worker_main`).
-- The main process is killed. Workers end by themselves (`worker.end_with_parent`).
+- The main process is killed. Workers end, even one that hangs in C (`worker.end_with_parent`).
+- A worker hangs, or is stopped by a signal. It makes no ply for a stated time, and is killed and
+  replaced (`_watch`).
 - A block leaves the weight store while a worker copies it: see `weights.py`.
 
 An error that a successor would meet again, a fault of the game above all, is raised here at once.
@@ -49,7 +53,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import connection
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -70,7 +74,14 @@ from sparring.runtime.main_module import (
 )
 from sparring.runtime.shared_memory import Ring, SharedBlock
 from sparring.runtime.weights import WeightStore
-from sparring.runtime.worker import PRELOAD_GAME, Body, WorkerJob, sigint_blocked, worker_main
+from sparring.runtime.worker import (
+    PRELOAD_GAME,
+    STUCK,
+    Body,
+    WorkerJob,
+    sigint_blocked,
+    worker_main,
+)
 
 StartMethod = Literal["forkserver", "spawn"]
 
@@ -82,7 +93,14 @@ _POLL_INTERVAL: Final = 0.01
 _OUT_OF_MEMORY: Final = (
     "the system kills processes when memory runs out: lower num_workers or num_envs_per_worker"
 )
-_SILENCE: Final = 60.0  # seconds without a message after which there is a warning
+_SILENCE: Final = 60.0  # seconds without a ply after which there is a warning
+# Seconds without a ply after which a worker is replaced: before its first one, which may have to
+# import and compile a game, and when the run is to stop.
+_STUCK_AT_START: Final = 3_600.0
+_STUCK_IN_A_HURRY: Final = 20.0
+_USUAL: Final = 10  # times the longest pause between two plies so far are never taken for a hang
+_FIRST_NOTE, _NOTE_INTERVAL = 3.0, 30.0  # seconds, of notes on who is waited for
+_MAX_STEP: Final = 1.0  # seconds that count at a time: this process may itself have been stopped
 _GRACE: Final = 0.5  # seconds for each step of stopping a process
 
 
@@ -144,7 +162,11 @@ class ProcessWorkers:
         self._block = SharedBlock(WeightStore.bytes_needed(size, num_snapshots, num_versions))
         self.weights = WeightStore(self._block.memory, size, num_snapshots, num_versions)
         self.replaced = 0
-        self._last_poll = 0.0
+        self._last_poll = self._last_watch = 0.0
+        self._longest_pause = 0.0  # between two plies of a worker
+        self._warned: set[int] = set()
+        self._in_a_hurry = False
+        self._next_note = 0.0  # on who is waited for
 
     def __enter__(self) -> Self:
         try:
@@ -205,12 +227,17 @@ class ProcessWorkers:
         return next_batch(self._handles)
 
     def finish_any(self) -> Batch:
-        # Others may have so much ready that there is never a wait.
-        self._serve_ready(timeout=0.0)
-        self._warn_of_silence()
+        self._serve_ready(timeout=0.0)  # others may always have something ready
         self._wait(lambda: any(handle.finished for handle in self._handles))
         ready = [handle for handle in self._handles if handle.finished]
         return next_batch([min(ready, key=lambda handle: handle.finished[0].report.round)])
+
+    def end_early(self, worker: int, round: int) -> None:
+        self._handles[worker].end_early(round)
+
+    def hurry(self) -> None:
+        self._in_a_hurry = True
+        self._next_note = time.monotonic() + _FIRST_NOTE
 
     def poll(self) -> None:
         now = time.monotonic()
@@ -244,7 +271,9 @@ class ProcessWorkers:
         """Serve the workers until `done`."""
         while not done():
             self._serve_ready(timeout=0.2)
-            self._warn_of_silence()
+            if self._in_a_hurry and time.monotonic() >= self._next_note:
+                self._next_note = time.monotonic() + _NOTE_INTERVAL
+                self._notify(_waiting_for(self._handles))
 
     def _serve_ready(self, timeout: float) -> None:
         """Handle all messages, and replace the workers whose processes have ended."""
@@ -258,17 +287,35 @@ class ProcessWorkers:
                 handle.receive()
         for handle in ended:
             self._replace(handle)
+        self._watch()
 
-    def _warn_of_silence(self) -> None:
-        """A game whose step never returns can only be noticed from outside."""
+    def _watch(self) -> None:
+        """Warn of workers that make no ply, and in the end kill them, which has them replaced: a
+        step that never returns can only be noticed from outside.
+        """
         now = time.monotonic()
+        seconds, self._last_watch = min(now - self._last_watch, _MAX_STEP), now
         for handle in self._handles:
-            if handle.unfinished and not handle.finished and now - handle.last_message > _SILENCE:
-                handle.last_message = now
+            self._longest_pause = max(self._longest_pause, handle.watch(seconds))
+            limit = self._limit(handle)
+            if handle.silence > limit:
+                handle.cause = f"it made no ply for {limit:.0f} s"
+                handle.process.kill()
+            elif handle.silence <= _SILENCE:
+                self._warned.discard(handle.worker)
+            elif handle.worker not in self._warned:
+                self._warned.add(handle.worker)
                 self._notify(
-                    f"worker {handle.worker} has sent nothing for {_SILENCE:.0f} s: slow matches, "
-                    "or a step that never returns"
+                    f"worker {handle.worker} has made no ply for {_SILENCE:.0f} s: slow moves, or "
+                    f"a step that never returns; it is replaced after {limit:.0f} s"
                 )
+
+    def _limit(self, handle: WorkerHandle) -> float:
+        """Seconds without a ply after which a worker is replaced."""
+        if not handle.has_played:
+            return _STUCK_AT_START
+        limit = _STUCK_IN_A_HURRY if self._in_a_hurry else STUCK
+        return max(limit, _USUAL * self._longest_pause)
 
     def _replace(self, handle: WorkerHandle) -> None:
         handle.process.join()
@@ -280,7 +327,8 @@ class ProcessWorkers:
         reason = handle.traceback or cause
         if handle.failures >= _MAX_FAILURES:
             self._notify(f"worker {handle.worker} failed: {reason}")
-            remedy = f"; {_OUT_OF_MEMORY}" if status == -signal.SIGKILL else ""
+            killed = status == -signal.SIGKILL and not handle.cause
+            remedy = f"; {_OUT_OF_MEMORY}" if killed else ""
             times = f"failed {handle.failures} times without finishing a round"
             raise WorkerError(f"worker {handle.worker} {times}; the last time: {cause}{remedy}")
         self.replaced += 1
@@ -315,6 +363,12 @@ class ProcessWorkers:
         finally:
             theirs.close()
             ring.close()
+
+
+def _waiting_for(handles: Sequence[WorkerHandle]) -> str:
+    busy = [str(handle.worker) for handle in handles if handle.unfinished]
+    workers = f"worker{'' if len(busy) == 1 else 's'} {', '.join(busy)}"
+    return f"waiting for {workers} to finish the matches of the round"
 
 
 def _describe_status(status: int) -> str:

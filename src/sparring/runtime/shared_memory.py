@@ -70,12 +70,15 @@ class Ring:
 
     Rows are counted from the start of the worker. The writer sends a message on its pipe with the
     number that it has written in all: when a round is over, or when it has to wait for room. The
-    reader reads them in place and raises `_consumed`, the only word of the ring that it writes,
-    when it no longer needs them. The message orders the writer's stores before the reader's loads.
+    reader reads them in place and raises `_consumed` when it no longer needs them. The message
+    orders the writer's stores before the reader's loads.
+
+    Two more words need no order: the writer counts its ticks in `_ticks`, which shows that it is
+    alive, and rounds before `_ended`, which the reader writes, are to end at the next tick.
     """
 
     def __init__(self, memory: NDArray[np.uint8], dtype: np.dtype[Any], capacity: int) -> None:
-        self._consumed = memory[:8].view(np.uint64)
+        self._consumed, self._ticks, self._ended = np.split(memory[:24].view(np.uint64), 3)
         self._rows = memory[_HEADER_BYTES : _HEADER_BYTES + capacity * dtype.itemsize].view(dtype)
         self._bytes = self._rows.view(np.dtype((np.void, dtype.itemsize)))
         self._capacity = capacity
@@ -105,6 +108,20 @@ class Ring:
             self._bytes[begin : begin + count] = source[:count]
             self.written += count
             source = source[count:]
+
+    def tick(self, number: int) -> bool:
+        """Writer: count a tick; return whether round `number` is to end now."""
+        self._ticks[0] += 1
+        return bool(number < self._ended[0])
+
+    @property
+    def ticks(self) -> int:
+        """Reader: the number of ticks so far."""
+        return int(self._ticks[0])
+
+    def end_before(self, number: int) -> None:
+        """Reader: let rounds before `number` end at the next tick."""
+        self._ended[0] = max(number, int(self._ended[0]))
 
     def rows(self, begin: int, end: int) -> list[NDArray[Any]]:
         """Reader: views of the rows number `begin` to `end`, in at most two pieces."""

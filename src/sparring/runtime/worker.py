@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import dataclasses
+import faulthandler
 import os
 import signal
 import struct
@@ -29,7 +30,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection, parent_process, resource_tracker
+from functools import partial
+from multiprocessing import connection, forkserver, parent_process, resource_tracker
 from typing import Any, Final, NoReturn, Protocol
 
 import torch
@@ -38,13 +40,14 @@ from sparring.errors import ConfigurationError, GameFault, InputError, SparringE
 from sparring.games import GameSpec, spec_of
 from sparring.replay.transitions import transition_dtype
 from sparring.rollout.rollout import RolloutSettings, Sink
-from sparring.rollout.round import RoundCommand, RoundReport
+from sparring.rollout.round import Between, RoundCommand, RoundReport
 from sparring.runtime.shared_memory import Ring, SharedBlock
 from sparring.runtime.weights import WeightStore
 
 # environment variable of a fork server: the game that it prepares for its workers
 PRELOAD_GAME: Final = "SPARRING_PRELOAD_GAME"
 _PR_SET_PDEATHSIG: Final = 1
+STUCK: Final = 600.0  # seconds without a ply after which a worker is taken to hang
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class WorkerJob:
 class Body(Protocol):
     """Body of a worker: a `Rollout`, or something that stands in for one."""
 
-    def play_round(self, command: RoundCommand, sink: Sink) -> RoundReport: ...
+    def play_round(self, command: RoundCommand, sink: Sink, between: Between) -> RoundReport: ...
 
     def get_state(self) -> dict[str, Any]: ...
 
@@ -159,7 +162,9 @@ def _serve(pipe: connection.Connection, job: WorkerJob, body: Body) -> None:
         command: Any = pipe.recv()
         if isinstance(command, RoundCommand):
             report = body.play_round(
-                command, lambda rows: ring.write(rows, lambda written: pipe.send(("full", written)))
+                command,
+                lambda rows: ring.write(rows, lambda written: pipe.send(("full", written))),
+                partial(ring.tick, command.round),
             )
             pipe.send(("report", (report, ring.written)))
         elif command == "get_state":
@@ -177,19 +182,48 @@ def _restore(body: Body, state: dict[str, Any]) -> None:
 
 
 def end_with_parent() -> None:
-    """Linux kills this process with the one that forked it; a thread watches the main process,
-    which need not be the same.
+    """End this process with the main process, even while C code that hangs holds Python's lock.
+
+    On Linux the kernel kills it with the process that forked it: the main process, or the fork
+    server, which ends with the main process. A thread watches the main process, in case neither
+    happens. Elsewhere that thread has to wind up a clock that ends this process when it stops.
     """
-    if sys.platform == "linux":
+    linux = sys.platform == "linux"
+    if linux:
+        _let_fork_server_end()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(
+        target=_watch_main_process,
+        args=(None if linux else STUCK,),
+        name="watch-main-process",
+        daemon=True,
+    ).start()
+
+
+def _let_fork_server_end() -> None:
+    """Close this process's copy of the descriptor that keeps the fork server running.
+
+    multiprocessing gives one to each worker, so that one worker that hangs would keep the server
+    running, and with it all workers.
+    """
+    server: Any = getattr(forkserver, "_forkserver", None)
+    descriptor = getattr(server, "_forkserver_alive_fd", None)
+    if descriptor is not None:
+        os.close(descriptor)
+        server._forkserver_alive_fd = None
+
+
+def _watch_main_process(stuck: float | None) -> None:
+    """End this process with the main process; after `stuck` seconds in which this thread could not
+    run, faulthandler does, whose own thread needs no lock of Python.
+    """
     main = parent_process()
     assert main is not None
-
-    def watch() -> None:
-        main.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, name="watch-main-process", daemon=True).start()
+    while main.is_alive():
+        if stuck is not None:
+            faulthandler.dump_traceback_later(stuck, exit=True)
+        main.join(None if stuck is None else stuck / 10)
+    os._exit(1)
 
 
 _SLICE: Final = 0.02  # seconds; the default of Linux is about 0.003

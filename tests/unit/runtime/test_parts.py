@@ -124,7 +124,7 @@ def test_there_is_a_warning_of_a_hung_worker_while_another_always_has_parts_read
             number += 1
         os.kill(process_of(0).pid, signal.SIGCONT)
         assert [batch.round for batch in received(workers, 1)] == [2]
-    assert notes[0].startswith("worker 0 has sent nothing for 0 s")
+    assert notes[0].startswith("worker 0 has made no ply for 0 s")
 
 
 # Rows until they are released.

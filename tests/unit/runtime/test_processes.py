@@ -132,8 +132,9 @@ def test_there_is_a_warning_of_a_silent_worker(
 
         threading.Thread(target=go_on, daemon=True).start()
         workers.finish_round()
-    assert (
-        notes[0] == "worker 0 has sent nothing for 0 s: slow matches, or a step that never returns"
+    assert notes[0] == (
+        "worker 0 has made no ply for 0 s: slow moves, or a step that never returns; "
+        "it is replaced after 600 s"
     )
 
 
