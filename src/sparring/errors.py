@@ -80,7 +80,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def near_name(name: str, names: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
-    """The nearest of `names`, or the name that an exact synonym stands for; "" when none is near."""
+    """The nearest of `names`, or the name that an exact synonym stands for; "" if none is near."""
     if synonyms and name in synonyms:
         return synonyms[name]
     return next(iter(difflib.get_close_matches(name, list(names), n=1, cutoff=0.65)), "")

@@ -1,5 +1,5 @@
-"""Systems without the modules that only Unix has: everything imports, and what does not work there is
-one line. In a process where those modules cannot be imported.
+"""Systems without the modules that only Unix has: everything imports, and what does not work there
+is one line. In a process where those modules cannot be imported.
 """
 
 from __future__ import annotations

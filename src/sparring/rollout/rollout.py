@@ -130,7 +130,7 @@ class Rollout:
         )
 
     def play_whole_matches(self, command: RoundCommand, sink: Sink) -> RoundReport:
-        """Play exactly `command.episodes` matches from their start to their end, in a new `Rollout`.
+        """Play exactly `command.episodes` whole matches, in a new `Rollout`.
 
         Matches are counted when they start, not when they end: of matches that start together,
         those that end first are shorter than the others.

@@ -1,5 +1,5 @@
-"""Workers that hang or are frozen: replaced after a stated time, ended with the main process, and not
-mistaken for slow ones.
+"""Workers that hang or are frozen: replaced after a stated time, ended with the main process, and
+not mistaken for slow ones.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Limits of the system: what many workers need is asked for, or refused in one line before anything is
-written. In processes of their own, because limits can only be lowered.
+"""Limits of the system: what many workers need is asked for, or refused in one line before anything
+is written. In processes of their own, because limits can only be lowered.
 """
 
 from __future__ import annotations
