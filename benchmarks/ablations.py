@@ -36,13 +36,13 @@ import torch
 import tyro
 from ablation_rows import GAME, NEVER, ROWS, plan, trained_with
 
-from sparring.config.schema import TrainConfig
+from sparring.config.schema import ResolvedConfig, TrainConfig
 from sparring.errors import InputError, SparringError, nearest
 from sparring.evaluation import evaluate
 from sparring.evaluation import solved_positions as solved
 from sparring.opponents.players import NetworkPlayer
 from sparring.training import TrainResult, assembly, train
-from sparring.training.schedule import Schedule, ScheduleSettings
+from sparring.training.schedule import Schedule
 
 POSITIONS: Final = Path(__file__).parents[1] / "tests" / "data" / "connect_four" / "positions.csv"
 OPPONENTS: Final = ("one_ply", "minimax:4")
@@ -124,8 +124,8 @@ class ByTheClock(Schedule):
     `seconds`.
     """
 
-    def __init__(self, settings: ScheduleSettings, *, seconds: float) -> None:
-        super().__init__(settings)
+    def __init__(self, config: ResolvedConfig, *, seconds: float) -> None:
+        super().__init__(config)
         self._seconds = seconds
         self._began: float | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,13 +15,13 @@ NEVER = 10**9
 
 
 class StopAfter:
-    """Replaces `Interrupts`: a stop is requested once the loop has asked `looks` times, before each
-    round and each update.
+    """Stands in for `Interrupts`: requests a stop once the loop has asked `looks` times, which it
+    does before each round and each update.
     """
 
     looks = NEVER
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
         StopAfter.looked = 0
 
     @property

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sparring.config.schema import TrainConfig
+from sparring.config.schema import ResolvedConfig, TrainConfig
 from sparring.config.sources import build_config, to_toml
 
 COMMAND = [
@@ -50,6 +50,24 @@ _EVERYTHING = {
 def trial(runs_dir: Path, **changes: Any) -> TrainConfig:
     """The configuration of such a run."""
     return build_config(overrides={**_EVERYTHING, "runs_dir": str(runs_dir), **changes})
+
+
+def resolved_trial(**changes: Any) -> ResolvedConfig:
+    """A configuration in which everything is decided, for parts that are tested alone."""
+    decided = {
+        "game": "tic_tac_toe",
+        "num_players": 2,
+        "num_workers": 1,
+        "num_envs_per_worker": 1,
+        "learner_threads": 1,
+        "start_method": "forkserver",
+        "actor_precision": "float32",
+        "learner_precision": "float32",
+        "learning_steps_per_batch": 1,
+        "bootstrap": "zero_sum",
+        "opponents": {"self": 1.0},
+    }
+    return ResolvedConfig(**{**decided, **changes})
 
 
 def start(config: TrainConfig, *flags: str, **options: Any) -> subprocess.Popen[str]:

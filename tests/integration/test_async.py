@@ -17,8 +17,9 @@ from trial_runs import trial
 from sparring.rollout.round import RoundCommand
 from sparring.runtime import Batch, InlineWorkers
 from sparring.training import TrainResult, train
-from sparring.training.assembly import assemble, resolved
+from sparring.training.assembly import assemble
 from sparring.training.metrics import RunMetrics
+from sparring.training.resolve import resolved
 from sparring.training.schedule import Schedule
 
 BACKENDS = pytest.mark.parametrize("backend", ["inline", "processes"])
@@ -45,7 +46,7 @@ def earned(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     def watched(schedule: Schedule, **got: Any) -> None:
         begun = got["stored"] >= 100
-        adaptive = schedule._settings.learning_steps == "adaptive"
+        adaptive = schedule._config.learning_steps_per_batch == "adaptive"
         parts.append(
             begun * (got["transitions"] * 1.5 * got["stored"] / 700 / 16 if adaptive else 6 / 3)
         )
@@ -194,9 +195,7 @@ def test_a_balance_that_is_measured(tmp_path: Path) -> None:
         learning_steps_per_batch="adaptive",
     )
     config, game = resolved(open_ended)
-    assert config.num_workers is not None
     assert config.num_workers >= 1
-    assert config.learner_threads is not None
     assert config.learner_threads >= 1
     assert assemble(config, game).num_versions == 5, "so many versions behind, and the newest"
     assert train(open_ended, console=False).episodes >= 240

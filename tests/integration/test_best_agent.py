@@ -1,4 +1,4 @@
-"""The choice of the best agent among those evaluated during a run."""
+"""The choice of the best agent among those that a run evaluates."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from sparring.training.evaluator import BEST, Duels, Evaluator
 def run_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: list[float], against_best: list[float]
 ) -> tuple[int, list[Any]]:
-    """(which evaluation's agent was kept, the duels that were asked for), if evaluations and duels
-    with the best one come out like this.
+    """Return the evaluation whose agent was kept, and the best agent that each duel was against,
+    for evaluations and duels with these results.
     """
     seen: list[bytes] = []
     duels: list[tuple[Any, ...]] = []
@@ -59,13 +59,10 @@ def run_with(
         ([0.5, 0.6, 0.7], [0.5, 0.5], 2),
         ([0.7, 0.6, 0.7], [0.5, 0.5], 2),  # the later of equals
         ([0.7, 0.6, 0.6], [0.5, 0.5], 0),
-        (
-            [0.7, 0.6, 0.6],
-            [0.7, 0.5],
-            2,
-        ),  # the second beats the first by more than the baseline opponents hold against it
+        # the second beats the first by more than it loses against the baseline opponents
+        ([0.7, 0.6, 0.6], [0.7, 0.5], 2),
         ([0.7, 0.6, 0.5], [0.7, 0.5], 1),
-        ([0.7, 0.8, 0.8], [0.3, 0.3], 0),  # and the other way round
+        ([0.7, 0.8, 0.8], [0.3, 0.3], 0),  # and the reverse
     ],
 )
 def test_baselines_and_matches_with_the_best_one_count_alike(
@@ -75,7 +72,7 @@ def test_baselines_and_matches_with_the_best_one_count_alike(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # The run has four evaluations; the last one is lost to everybody.
+    # The run has four evaluations; the last agent loses every match.
     assert run_with(tmp_path, monkeypatch, [*scores, 0.0], [*against_best, 0.0])[0] == kept
 
 

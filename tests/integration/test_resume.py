@@ -28,7 +28,7 @@ def _stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[TrainResult, int]]]:
-    """By mode the run that is never stopped, and how often it looked."""
+    """By mode: the run that is never stopped, and how often it asked whether to stop."""
     runs = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sparring.training.Interrupts", StopAfter)
@@ -50,7 +50,7 @@ def test_stopped_at_random_points(
         assert stopped.episodes < uninterrupted.episodes
         resumed = resume_until(NEVER, tmp_path, name)
         assert not resumed.interrupted
-        assert figures(resumed) == figures(uninterrupted), f"stopped after {point} looks of {looks}"
+        assert figures(resumed) == figures(uninterrupted), f"stopped at question {point} of {looks}"
         assert resumed.agent.read_bytes() == uninterrupted.agent.read_bytes()
 
 
@@ -58,8 +58,8 @@ def test_stopped_at_random_points(
 def test_stopped_between_rounds_and_within(
     mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]
 ) -> None:
-    """Each of the looks of one whole round in the middle of the run: before the round, and before
-    each of its six updates.
+    """Every point of one whole round in the middle of the run: before the round, and before each of
+    its six updates.
     """
     uninterrupted, looks = whole[mode]
     due = []
@@ -78,8 +78,8 @@ def test_stopped_between_rounds_and_within(
 
 
 def test_stopped_with_a_minibatch_drawn_ahead(tmp_path: Path) -> None:
-    """Two threads of the learner: where a series of updates was stopped, what the second one had
-    prepared is in the checkpoint.
+    """Two learner threads: where a series of updates was stopped, the prefetched minibatch is in
+    the checkpoint.
     """
     whole = train_until(NEVER, tmp_path, "whole", learner_threads=2)
     ahead = []
@@ -116,7 +116,7 @@ def test_stopped_again_and_again(
 
 @MODES
 @pytest.mark.slow
-def test_processes_go_on_where_they_were(
+def test_processes_continue_where_they_were(
     mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]
 ) -> None:
     uninterrupted, looks = whole[mode]
@@ -139,12 +139,10 @@ def test_checkpoints_on_the_way_change_nothing(
 
 
 @MODES
-def test_a_checkpoint_on_the_way_is_gone_on_from(
+def test_a_run_continues_from_a_checkpoint_on_the_way(
     mode: str, tmp_path: Path, whole: dict[str, tuple[TrainResult, int]]
 ) -> None:
-    """As after a kill: the newest checkpoint is not from the end, and what came after it is done
-    again.
-    """
+    """As after a kill: the newest checkpoint is not from the end; the rest is done again."""
     result = train_until(NEVER, tmp_path, "killed", mode=mode, checkpoint_interval=30)
     newest, earlier = sorted(
         (result.run / "checkpoints").iterdir(), key=lambda path: -int(path.name)
@@ -158,9 +156,7 @@ def test_a_checkpoint_on_the_way_is_gone_on_from(
 
 @MODES
 def test_a_finished_run_is_made_longer(mode: str, tmp_path: Path) -> None:
-    """Where nothing depends on how much of the run is over, it does not matter when its length was
-    decided.
-    """
+    """If no setting depends on progress, it does not matter when the length was decided."""
     steady = {
         "mode": mode,
         "exploration_initial_eps": 0.2,
@@ -181,7 +177,7 @@ def test_a_finished_run_is_made_longer(mode: str, tmp_path: Path) -> None:
 
 
 @MODES
-def test_per_worker_epsilons_go_on(mode: str, tmp_path: Path) -> None:
+def test_per_worker_epsilons_continue(mode: str, tmp_path: Path) -> None:
     options = {"mode": mode, "exploration": "per_worker", "num_workers": 3}
     whole = train_until(NEVER, tmp_path, "whole", **options)
     assert train_until(StopAfter.looked // 2, tmp_path, "stopped", **options).interrupted
@@ -189,15 +185,19 @@ def test_per_worker_epsilons_go_on(mode: str, tmp_path: Path) -> None:
 
 
 @MODES
-def test_matchmaking_by_results_and_a_gate_go_on(mode: str, tmp_path: Path) -> None:
-    """Opponents depend on the agent's records, and the pool on matches at the gate: both are as
-    they would have been.
-    """
+def test_matchmaking_by_results_and_a_gate_continue(mode: str, tmp_path: Path) -> None:
+    """Opponents depend on records, the pool on matches at the gate: both are as without a stop."""
     options = {
-        "mode": mode, "matchmaking": "pfsp", "gate": "win_rate", "gate_score": 0.55,
-        "gate_matches": 10, "snapshot_interval": 20, "max_snapshots": 2,
-        "max_opponents_per_worker": 3, "eval_interval": 15,
-    }  # fmt: skip
+        "mode": mode,
+        "matchmaking": "pfsp",
+        "gate": "win_rate",
+        "gate_score": 0.55,
+        "gate_matches": 10,
+        "snapshot_interval": 20,
+        "max_snapshots": 2,
+        "max_opponents_per_worker": 3,
+        "eval_interval": 15,
+    }
     whole = train_until(NEVER, tmp_path, "whole", **options)
     looks, kept = StopAfter.looked, saved(whole)
     for point in (looks // 3, looks // 2, 3 * looks // 4):
@@ -223,10 +223,8 @@ def test_matchmaking_by_results_and_a_gate_go_on(mode: str, tmp_path: Path) -> N
     assert any(score is not None and score < 0.55 for score in gates)
 
 
-def test_the_age_of_weights_is_told_before_anything_is_played_again(tmp_path: Path) -> None:
-    """The rest of a round's updates comes first: it, too, is made with the weights of the
-    checkpoint as the newest.
-    """
+def test_the_age_of_weights_is_reported_before_anything_is_played_again(tmp_path: Path) -> None:
+    """The remaining updates of a round come first; the newest weights are the checkpoint's."""
     options = {"mode": "sync", "log_interval": 1e-9}
     whole = train_until(NEVER, tmp_path, "whole", **options)
     point = next(
@@ -249,7 +247,7 @@ def test_the_age_of_weights_is_told_before_anything_is_played_again(tmp_path: Pa
     )
 
 
-def test_train_dqn_says_how_to_go_on(tmp_path: Path) -> None:
+def test_train_dqn_says_how_to_continue(tmp_path: Path) -> None:
     StopAfter.looks = 20
     options = trial(tmp_path, name="stopped", backend="inline").model_dump()
     with pytest.raises(

@@ -1,6 +1,4 @@
-"""A run whose agent is spoilt half-way says so on the console and in its metrics; one that is left
-alone says nothing.
-"""
+"""A run whose agent is damaged half-way warns on the console and in its metrics; others do not."""
 
 from __future__ import annotations
 
@@ -15,14 +13,26 @@ from trial_runs import trial
 from sparring.dqn.learner import Learner, LearnStats
 from sparring.training import train
 
-# One minibatch of 64 an update is enough to beat random at tic-tac-toe in 500 updates, about 0.9.
+# Minibatches of 64 are enough to beat random at tic-tac-toe in 500 updates, about 0.9.
 LEARNS: dict[str, Any] = {
-    "mode": "sync", "backend": "inline", "n_episodes": 1_500, "learning_rate": 0.003,
-    "learning_steps_per_batch": 12, "batch_size": 64, "buffer_size": 5_000,
-    "prioritized_replay": False, "policy_kwargs": {"net_arch": [64]}, "exploration_fraction": 0.2,
-    "opponents": {"self": 0.3, "snapshots": 0.7}, "snapshot_interval": 100, "max_snapshots": 6,
-    "max_opponents_per_worker": 6, "eval_interval": 60, "eval_matches": 100, "log_interval": 1e-9,
-}  # fmt: skip
+    "mode": "sync",
+    "backend": "inline",
+    "n_episodes": 1_500,
+    "learning_rate": 0.003,
+    "learning_steps_per_batch": 12,
+    "batch_size": 64,
+    "buffer_size": 5_000,
+    "prioritized_replay": False,
+    "policy_kwargs": {"net_arch": [64]},
+    "exploration_fraction": 0.2,
+    "opponents": {"self": 0.3, "snapshots": 0.7},
+    "snapshot_interval": 100,
+    "max_snapshots": 6,
+    "max_opponents_per_worker": 6,
+    "eval_interval": 60,
+    "eval_matches": 100,
+    "log_interval": 1e-9,
+}
 
 
 def warnings_of(run: Path) -> dict[str, list[float]]:
@@ -36,12 +46,12 @@ def warnings_of(run: Path) -> dict[str, list[float]]:
 
 
 @pytest.mark.slow
-def test_a_spoilt_agent_is_noticed(
+def test_a_damaged_agent_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     real = Learner.update
 
-    def spoil(self: Learner, *arguments: Any, **options: Any) -> LearnStats:
+    def damage(self: Learner, *arguments: Any, **options: Any) -> LearnStats:
         """From update 500 on all weights of the last layer are negative."""
         stats = real(self, *arguments, **options)
         if self.updates >= 500:
@@ -58,7 +68,7 @@ def test_a_spoilt_agent_is_noticed(
             )
         return stats
 
-    monkeypatch.setattr(Learner, "update", spoil)
+    monkeypatch.setattr(Learner, "update", damage)
     result = train(trial(tmp_path, **LEARNS))
     found = warnings_of(result.run)
     assert {"warnings/collapse/random", "warnings/forgetting"} <= set(found)
@@ -75,7 +85,7 @@ def test_a_spoilt_agent_is_noticed(
 
 
 @pytest.mark.slow
-def test_an_agent_that_learns_is_left_in_peace(
+def test_an_agent_that_learns_gets_no_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = train(trial(tmp_path, **LEARNS))

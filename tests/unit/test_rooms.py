@@ -36,6 +36,7 @@ FLOORS = (
     ("monitor",),
     ("training.alarms", "training.autotune", "training.rounds"),
     ("training.assembly",),
+    ("training.resolve",),
     ("training.evaluator", "training.metrics"),
     ("training.loop",),
     ("training",),

@@ -26,7 +26,8 @@ from sparring.dqn.kernels import fast_float32
 from sparring.dqn.learner import UPDATES_PER_LAUNCH, LearnerSettings
 from sparring.dqn.networks import PolicySpec, build_network
 from sparring.dqn.update import Adam, TensorMinibatch, Update
-from sparring.training.assembly import assemble, resolved
+from sparring.training.assembly import assemble
+from sparring.training.resolve import resolved
 
 _STORED: Final = 50_000  # transitions in the replay
 _SERIES: Final = 40  # updates a call of the learner

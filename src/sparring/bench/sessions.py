@@ -17,9 +17,10 @@ from sparring.config.sources import build_config
 from sparring.monitor import Monitor
 from sparring.runtime import Batch, Workers, torch_threads
 from sparring.storage.run_directory import RunDirectory
-from sparring.training.assembly import Parts, assemble, open_workers, resolved
+from sparring.training.assembly import Parts, assemble, open_workers
 from sparring.training.interrupts import Interrupts
 from sparring.training.loop import Session
+from sparring.training.resolve import resolved
 
 _NEVER: Final = 10**12
 _READY: Final = 4_096  # transitions
@@ -212,7 +213,7 @@ def open_session(
         watched: Any = _TimedWorkers(
             stack.enter_context(workers(config, parts, notify=monitor.note))
         )
-        session = Session(config, parts, run, watched, monitor, Interrupts())
+        session = Session(config, parts, run, watched, monitor, Interrupts(monitor.note))
         session.begin(None)
         yield LiveSession(config, parts, session, watched)
 

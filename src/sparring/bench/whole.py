@@ -32,8 +32,9 @@ from sparring.config.schema import TrainConfig
 from sparring.config.sources import build_config
 from sparring.config.system import available_cpus
 from sparring.runtime import torch_threads
-from sparring.training.assembly import learner_settings, policy_of, resolved
+from sparring.training.assembly import learner_settings, policy_of
 from sparring.training.autotune import best_split
+from sparring.training.resolve import resolved
 
 MODES: Final = ("sync", "overlap", "async")
 _WORKLOADS: Final = {"ludo": LUDO, "learning": LEARNING_LIMITED, "play": PLAY_LIMITED}
@@ -237,11 +238,9 @@ class BarePieces:
     def __init__(self, options: Mapping[str, Any], seconds: float) -> None:
         config, game = resolved(build_config(overrides={**QUIET, **options}))
         policy = policy_of(config, game)
-        envs = config.num_envs_per_worker or config.episodes_per_batch
+        envs = config.num_envs_per_worker
         rows = transitions(policy, max(config.batch_size, envs))
-        forward = forward_step(
-            policy, rows["observation"][:envs].copy(), config.actor_precision or "float32"
-        )
+        forward = forward_step(policy, rows["observation"][:envs].copy(), config.actor_precision)
         self._forward = repeated(forward, seconds, time.perf_counter)
         settings = learner_settings(config, game)
         self._updates = {

@@ -14,8 +14,9 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from sparring.config.settings import Common, Settings, Synonyms, document
 from sparring.errors import ConfigurationError, nearest
 from sparring.user_code import is_importable_name, name_of
 
@@ -29,17 +30,6 @@ NETWORK_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "patches": ("patch_size", "patch_arch", "net_arch", "activation", "dueling", "atoms", "noisy"),
     "resnet": ("channels", "blocks", "dueling", "atoms", "noisy"),
 }
-
-
-class Synonyms:
-    """Other names of a setting, which messages translate: "lr" gets "did you mean ..."."""
-
-    def __init__(self, *names: str) -> None:
-        self.names = names
-
-
-class Common(Synonyms):
-    """Marks a setting that the short help shows."""
 
 
 AtLeastOne = Annotated[int, Field(ge=1)]
@@ -56,12 +46,6 @@ def _as_tuple(value: Any) -> Any:
 
 
 Layers = Annotated[tuple[AtLeastOne, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 def _as_name(value: Any) -> Any:
@@ -82,7 +66,7 @@ def _plain(value: Any) -> Any:
     )
 
 
-class PolicyKwargs(_Frozen):
+class PolicyKwargs(Settings):
     """The network."""
 
     network: Annotated[
@@ -144,7 +128,7 @@ class PolicyKwargs(_Frozen):
         return options if self.network in NETWORK_OPTIONS else dict(options["arguments"])
 
 
-class RunOptions(_Frozen):
+class RunOptions(Settings):
     """The game, the length of the run and its files."""
 
     game: Annotated[str, Common("env", "environment")] = "connect_four"
@@ -175,7 +159,7 @@ class RunOptions(_Frozen):
     """Write TensorBoard event files."""
 
 
-class HardwareOptions(_Frozen):
+class HardwareOptions(Settings):
     """Processes, threads and the device."""
 
     device: Annotated[str, Field(pattern=DEVICE_PATTERN), Common("gpu", "cuda")] = "auto"
@@ -202,7 +186,7 @@ class HardwareOptions(_Frozen):
     """Same seed, same agent on a GPU too, which is slower; on a CPU it always is so."""
 
 
-class RoundOptions(_Frozen):
+class RoundOptions(Settings):
     """Amount of play and learning per round."""
 
     episodes_per_batch: AtLeastOne = 4
@@ -216,14 +200,14 @@ class RoundOptions(_Frozen):
     """Replay ratio (at a full buffer), with learning_steps_per_batch = adaptive only."""
 
 
-class NetworkOptions(_Frozen):
+class NetworkOptions(Settings):
     """The network."""
 
     policy_kwargs: PolicyKwargs = PolicyKwargs()
     """The network."""
 
 
-class LearningOptions(_Frozen):
+class LearningOptions(Settings):
     """Updates and targets."""
 
     batch_size: Annotated[AtLeastOne, Common("minibatch_size")] = 256
@@ -256,7 +240,7 @@ class LearningOptions(_Frozen):
     """Maximum gradient norm (clipping)."""
 
 
-class ReplayOptions(_Frozen):
+class ReplayOptions(Settings):
     """The replay buffer."""
 
     buffer_size: Annotated[
@@ -279,7 +263,7 @@ class ReplayOptions(_Frozen):
     """Added to every absolute TD error, so that no priority is zero."""
 
 
-class ExplorationOptions(_Frozen):
+class ExplorationOptions(Settings):
     """Exploration by random moves."""
 
     exploration: Literal["linear", "per_worker"] = "linear"
@@ -296,7 +280,7 @@ class ExplorationOptions(_Frozen):
     """Worker i of N explores at eps ** (1 + alpha * i / (N - 1)); per_worker."""
 
 
-class OpponentOptions(_Frozen):
+class OpponentOptions(Settings):
     """Opponents in training: the agent itself, its snapshots, scripted players."""
 
     opponents: Annotated[dict[str, Share] | None, Common("opponent")] = None
@@ -333,8 +317,10 @@ class TrainConfig(  # pydantic lists the settings of the last base first
     HardwareOptions,
     RunOptions,
 ):
-    """All settings of a training run. Raises pydantic's `ValidationError`; `build_config` turns it
-    into one line.
+    """All settings of a training run; None stands for "auto".
+
+    `build_config` of `sparring.config.sources` makes one from a preset, a file and overrides, and
+    reports errors in one line; the constructor raises pydantic's `ValidationError`.
     """
 
     @model_validator(mode="after")
@@ -350,7 +336,28 @@ class TrainConfig(  # pydantic lists the settings of the last base first
         return self
 
 
-GROUPS: Final = tuple(base for base in reversed(TrainConfig.__bases__) if issubclass(base, _Frozen))
+class ResolvedConfig(TrainConfig):
+    """A configuration in which nothing is left to be decided: None and "auto" do not occur.
+
+    Only `name` may still be None: the directory of the run then gets the next free number.
+    """
+
+    num_players: AtLeastOne
+    num_envs_per_worker: AtLeastOne
+    num_workers: AtLeastOne
+    learner_threads: AtLeastOne
+    start_method: Literal["forkserver", "spawn"]
+    actor_precision: Precision
+    learner_precision: Precision
+    learning_steps_per_batch: AtLeastOne | Literal["adaptive"]
+    bootstrap: Literal["own_turn", "zero_sum"]
+    opponents: dict[str, Share]
+
+
+GROUPS: Final = tuple(
+    base for base in reversed(TrainConfig.__bases__) if issubclass(base, Settings)
+)
+document(TrainConfig, GROUPS)
 
 
 def synonyms() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Sources of a configuration: presets, TOML files, single settings."""
+"""Sources of a configuration: presets, TOML files, single settings; errors in one line."""
 
 from __future__ import annotations
 
@@ -43,12 +43,11 @@ def build_config(
     config_file: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> TrainConfig:
-    """The configuration that these sources make together: model defaults < preset < file <
-    overrides.
+    """Merge the sources and check the result: model defaults < preset < file < overrides.
 
-    The game decides which presets there are; it is looked for in the overrides, then in the file.
-    Raises `ConfigurationError` for an unknown or unfit setting, `FileFormatError` for a file that
-    is missing or no TOML.
+    The presets are those of the game, which is read from the overrides, then from the file. Raises
+    `ConfigurationError` for an unknown or invalid setting, `FileFormatError` for a file that is
+    missing or not TOML.
     """
     return validate(layers(preset=preset, config_file=config_file, overrides=overrides))
 
@@ -59,7 +58,7 @@ def layers(
     config_file: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> list[Layer]:
-    """The sources of `build_config`, weakest first, read but not checked."""
+    """Read the sources of `build_config`, weakest first, unchecked."""
     found = [Layer("", overrides or {})]
     if config_file is not None:
         found.insert(0, Layer(str(config_file), read_toml(Path(config_file))))
@@ -89,7 +88,7 @@ def _of_one_network(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 
 def validate(sources: Sequence[Layer]) -> TrainConfig:
-    """Check the merged sources once; "auto" becomes None where a setting may be worked out later."""
+    """Check the merged sources once; "auto" becomes None in settings that the run decides."""
     values = merge(sources)
     for name in optional_fields() & values.keys():
         if values[name] == AUTO:
@@ -106,25 +105,29 @@ def _origin(sources: Sequence[Layer], field: str) -> str:
 
 
 def resume_config(saved: TrainConfig, overrides: Mapping[str, Any]) -> TrainConfig:
-    """`saved` with what may change when a run goes on: its length, the device, and logging."""
+    """Return `saved` with the settings that `resume` may change: length, device, logging."""
     for name in overrides:
         if name not in RESUMABLE:
             raise ConfigurationError(
-                "resume cannot change this setting", got=repr(name), expected=f"one of {', '.join(RESUMABLE)}",
+                "resume cannot change this setting",
+                got=repr(name),
+                expected=f"one of {', '.join(RESUMABLE)}",
                 remedy=nearest(name, RESUMABLE) or "start a new run instead",
-            )  # fmt: skip
+            )
     return validate([Layer("the saved run", saved.model_dump()), Layer("", overrides)])
 
 
 def to_toml(config: TrainConfig) -> str:
-    """Every setting that counts, in TOML; as a file it gives `build_config` an equal configuration."""
+    """Return every setting that has an effect as TOML, from which `build_config` makes an equal
+    configuration.
+    """
     values = config.model_dump(mode="json")
     values["policy_kwargs"] = config.policy_kwargs.in_use()
     return tomli_w.dumps({name: AUTO if value is None else value for name, value in values.items()})
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The settings in a TOML file, unchecked."""
+    """Read the settings in a TOML file, unchecked."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -138,12 +141,12 @@ def _parse(text: str, origin: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise FileFormatError(
-            f"{origin} is no TOML", got=str(error), expected="lines such as n_episodes = 1000"
+            f"{origin} is not TOML", got=str(error), expected="lines such as n_episodes = 1000"
         ) from None
 
 
 def preset_names() -> dict[str, list[str]]:
-    """The presets that come with Sparring, by game."""
+    """Return the presets that come with Sparring, by game."""
     names: dict[str, list[str]] = {}
     for entry in sorted(
         (files("sparring.config") / "presets").iterdir(), key=lambda entry: entry.name
@@ -155,13 +158,14 @@ def preset_names() -> dict[str, list[str]]:
 
 
 def preset_game(game: str) -> str:
-    """Name of a game in presets: without arguments."""
+    """Return the name of a game without arguments, as presets have it."""
     return game.partition("(")[0]
 
 
 def read_preset(game: str, preset: str) -> dict[str, Any]:
-    """The settings of a preset: the game's own, else the one for any game; an unknown one gets the
-    nearest name and the list.
+    """Return the settings of a preset: the game's own, else the one for any game.
+
+    Raises `ConfigurationError` with the nearest name and the list for an unknown preset.
     """
     names = preset_names()
     for owner in (game, ANY_GAME):
@@ -177,9 +181,6 @@ def read_preset(game: str, preset: str) -> dict[str, Any]:
         expected=f"one of {', '.join(known)}",
         remedy=nearest(preset, known),
     )
-
-
-# pydantic's findings about a configuration as one line that says what, got, expected and remedy.
 
 
 _EXPECTED: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
@@ -208,10 +209,10 @@ _EXPECTED_PATTERN: Final = {
 def configuration_error(
     error: ValidationError, values: Mapping[str, Any], origin: Callable[[str], str]
 ) -> ConfigurationError:
-    """The first finding, unknown settings before anything else, with the number of the others.
+    """Return pydantic's first finding as one line, unknown settings first, and how many more.
 
-    `values` is what was validated; `origin` tells of a setting where its value came from, as in "
-    in run.toml".
+    `values` is what was validated; `origin` says where the value of a setting came from, as in
+    " in run.toml".
     """
     details = sorted(
         error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden"
@@ -227,7 +228,7 @@ def configuration_error(
 
 
 def _path(loc: Sequence[int | str], values: Any) -> str:
-    """`loc` as a person writes it, without the names of union members that pydantic adds."""
+    """Return `loc` as a person writes it, without the union members that pydantic adds."""
     path = ""
     for part in loc:
         if isinstance(values, Mapping) and part in values:
@@ -243,7 +244,7 @@ def _path(loc: Sequence[int | str], values: Any) -> str:
 def _finding(
     details: list[ErrorDetails], values: Mapping[str, Any], origin: Callable[[str], str]
 ) -> ConfigurationError:
-    """One error out of all that pydantic says about one value (one for each member of a union)."""
+    """Make one error of pydantic's errors about one value (one for each member of a union)."""
     detail = details[0]
     raised = detail.get("ctx", {}).get("error")
     if isinstance(raised, ConfigurationError):

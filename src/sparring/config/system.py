@@ -1,6 +1,4 @@
-"""Settings that the configuration leaves open, derived from the CPUs that this process may use; and
-the memory that there is.
-"""
+"""CPUs and memory that this process may use, and the settings that follow from them."""
 
 from __future__ import annotations
 
@@ -16,8 +14,8 @@ MEMINFO: Final = Path("/proc/meminfo")
 
 
 def available_cpus() -> int:
-    """CPUs that this process may use, at least 1: its affinity, cut to the quota of its control
-    groups, rounded down.
+    """Return the CPUs that this process may use, at least 1: its affinity, limited by the quota of
+    its control groups, rounded down.
     """
     count = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -26,8 +24,8 @@ def available_cpus() -> int:
 
 
 def available_memory(meminfo: Path = MEMINFO) -> float:
-    """Bytes that can still be taken without swapping, as Linux estimates them; infinity where it
-    does not say.
+    """Return the bytes that can be allocated without swapping, as Linux estimates them; infinity if
+    it does not say.
     """
     try:
         lines = meminfo.read_text(encoding="utf-8").splitlines()
@@ -39,26 +37,21 @@ def available_memory(meminfo: Path = MEMINFO) -> float:
 
 
 def resolve_num_workers(num_workers: int | None) -> int:
-    """None: two CPUs are left to the learner and to the rest of the machine."""
+    """None: all CPUs but two, which are for the learner and the rest of the machine."""
     return max(1, available_cpus() - 2) if num_workers is None else num_workers
 
 
 def resolve_learner_threads(learner_threads: int | None, num_workers: int) -> int:
-    """None: the CPUs that the workers leave."""
+    """None: all CPUs that the workers leave."""
     return max(1, available_cpus() - num_workers) if learner_threads is None else learner_threads
 
 
-def resolve_num_envs(num_envs_per_worker: int | None, episodes_per_batch: int) -> int:
-    """None: as many matches side by side as a round has to finish."""
-    return episodes_per_batch if num_envs_per_worker is None else num_envs_per_worker
-
-
 def cpu_quota(mount: Path = CGROUP_MOUNT, listing: Path = CGROUP_LIST) -> float:
-    """CPUs granted by the control groups (version 1 and 2) of this process and their parents;
-    infinity where nothing limits them.
+    """Return the CPUs that the control groups of this process (version 1 and 2) and their parents
+    grant; infinity without a limit.
 
     Inside a container the groups are often listed by their path on the host and mounted at their
-    own root: files that are not there are passed over.
+    own root: files that are missing are skipped.
     """
     try:
         lines = listing.read_text(encoding="utf-8").splitlines()
@@ -75,7 +68,7 @@ def cpu_quota(mount: Path = CGROUP_MOUNT, listing: Path = CGROUP_LIST) -> float:
 
 
 def _folders(roots: tuple[Path, ...], path: str) -> Iterator[Path]:
-    """The group's folder and those of its parents, under each root."""
+    """Yield the group's folder and those of its parents, under each root."""
     inside = PurePosixPath(path.lstrip("/"))
     for root in roots:
         for group in (inside, *inside.parents):

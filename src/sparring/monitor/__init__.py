@@ -1,5 +1,5 @@
-"""Reports of a run: the console, `metrics.jsonl` and TensorBoard, all fed with the same values
-under the same tags.
+"""Reports of a run on the console, in `metrics.jsonl` and for TensorBoard: the same values under
+the same tags.
 """
 
 from __future__ import annotations
@@ -14,18 +14,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from rich.console import Console
-from rich.live import Live
 
 from sparring.monitor.plain import report_line
-from sparring.monitor.screen import WIDTH, Screen
+from sparring.monitor.screen import WIDTH, LivePanel, SerialConsole
 from sparring.monitor.state import ConsoleState
 
 if TYPE_CHECKING:
     from sparring.monitor.files import MetricsWriter
 
 __all__ = ["Monitor", "RunPaths"]
-
-_REDRAWS_PER_SECOND = 4
 
 
 class RunPaths(Protocol):
@@ -40,10 +37,10 @@ class RunPaths(Protocol):
 
 
 class Monitor:
-    """Shows and keeps what a run reports, between entering and leaving its `with` block.
+    """Shows and stores the reports of a run within its `with` block.
 
     `console=True` shows progress on standard output: a live panel on a terminal, plain lines
-    elsewhere. Between reports `advance` moves the bar of the panel.
+    elsewhere. Between reports `advance` moves the bar of the panel. Any thread may call `note`.
     """
 
     def __init__(
@@ -52,19 +49,19 @@ class Monitor:
         *,
         total_episodes: int,
         tensorboard: bool,
-        console: Console | bool = True,
+        console: SerialConsole | bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._paths = run_paths
         self._tensorboard = tensorboard
         self._progress = ConsoleState(str(run_paths.metrics_path.parent), total_episodes, clock)
         self._console = _console(quiet=not console) if isinstance(console, bool) else console
-        self._live: Live | None = None
+        self._live = False
         self._writers: list[MetricsWriter] = []
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        # protobuf and TensorBoard are not needed by those who only ask what a monitor is
+        # here, because importing protobuf and TensorBoard takes time
         from sparring.monitor.files import EventFile, MetricsFile
 
         with ExitStack() as opened:
@@ -73,17 +70,9 @@ class Monitor:
             if self._tensorboard:
                 self._writers.append(EventFile(self._paths.tensorboard_path))
                 opened.callback(self._writers[1].close)
-            if (
-                self._console.is_terminal
-                and not self._console.is_dumb_terminal
-                and not self._console.quiet
-            ):
-                self._live = Live(
-                    Screen(self._progress),
-                    console=self._console,
-                    refresh_per_second=_REDRAWS_PER_SECOND,
-                )
-                opened.enter_context(self._live)
+            if self._console.is_interactive and not self._console.quiet:
+                self._live = True
+                opened.enter_context(LivePanel(self._progress, self._console))
             self._open = opened.pop_all()
         return self
 
@@ -105,38 +94,40 @@ class Monitor:
         for writer in self._writers:
             writer.write(finite, plies)
         self._progress.update(finite)
-        if self._live is None:
+        if not self._live:
             self._print(report_line(self._progress))
 
     def advance(self, episodes: int) -> None:
-        """Between reports: `episodes` matches are finished in all."""
+        """Show, between reports, that `episodes` matches are finished."""
         self._progress.advance(episodes)
 
     def note(self, text: str) -> None:
-        """Say something once, above the live panel: a worker was replaced, a checkpoint saved."""
+        """Print a line above the live panel: a worker was replaced, a checkpoint saved."""
         self._print(text)
 
     def warn(self, text: str) -> None:
-        """Say, above the live panel, what the person who trains should look into."""
+        """Print a warning above the live panel."""
         self._print(
             textwrap.fill(f"warning: {text}", WIDTH, subsequent_indent=" " * 9), style="yellow"
         )
 
     def _print(self, text: str, style: str | None = None) -> None:
-        # plain lines are for files and pipes, which have no width
+        # plain lines go to files and pipes, which have no width
         self._console.print(
             text,
             style=style,
             markup=False,
             highlight=False,
             emoji=False,
-            soft_wrap=self._live is None,
+            soft_wrap=not self._live,
         )
 
 
-def _console(*, quiet: bool) -> Console:
-    """Standard output. A notebook, which calls itself a terminal, is served with plain lines: a
-    live panel there needs ipywidgets.
+def _console(*, quiet: bool) -> SerialConsole:
+    """Standard output. A notebook calls itself a terminal but gets plain lines: a live panel there
+    needs ipywidgets.
     """
     notebook = Console().is_jupyter
-    return Console(force_jupyter=False, force_terminal=False if notebook else None, quiet=quiet)
+    return SerialConsole(
+        force_jupyter=False, force_terminal=False if notebook else None, quiet=quiet
+    )

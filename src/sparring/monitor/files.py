@@ -62,9 +62,7 @@ class EventFile:
 
 
 def _drop_unfinished_line(path: Path) -> None:
-    """A run that was killed while writing leaves part of a line, which would spoil the first one
-    after it.
-    """
+    """Remove the part of a line that a run leaves when it is killed while it writes."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -58,7 +58,7 @@ def _cells(progress: ConsoleState) -> Iterator[str]:
 
 
 def _result(opponent: Opponent) -> str:
-    """Win rate in evaluation if there is one, else in training."""
+    """Return the win rate in evaluation if there is one, else in training."""
     if opponent.greedy is not None:
         return f"vs {opponent.name} {percent(opponent.greedy).strip()}"
     return f"vs {opponent.name} {percent(opponent.exploring).strip()} (training)"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from typing import Final
+from types import TracebackType
+from typing import Any, Final, Self
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -28,6 +31,65 @@ WIDTH: Final = 80
 MAX_OPPONENTS: Final = 8
 _BAR: Final = 14
 _MAX_DIRECTORY: Final = 60
+_REDRAW_INTERVAL: Final = 0.25  # seconds
+
+
+class SerialConsole(Console):
+    """A console that prints for one thread at a time, from the first thought to the last byte.
+
+    rich locks the writing alone. A line that one thread prints while another redraws the panel
+    would then start from a height that is not on the screen yet, and leave borders behind.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self._serial = threading.RLock()
+        super().__init__(**options)
+
+    def __enter__(self) -> Self:
+        self._serial.acquire()
+        super().__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        try:
+            super().__exit__(*error)
+        finally:
+            self._serial.release()
+
+
+class LivePanel:
+    """Redraws the panel within its `with` block, on a thread.
+
+    Locks are taken in one order: the console's, then rich's own for the panel.
+    """
+
+    def __init__(self, progress: ConsoleState, console: SerialConsole) -> None:
+        self._console = console
+        self._live = Live(Screen(progress), console=console, auto_refresh=False)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._redraw, daemon=True)
+
+    def __enter__(self) -> Self:
+        with self._console:
+            self._live.start(refresh=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        with self._console:
+            self._live.stop()
+
+    def _redraw(self) -> None:
+        while not self._stop.wait(_REDRAW_INTERVAL):
+            with self._console:
+                self._live.refresh()
 
 
 class Screen:
@@ -52,9 +114,8 @@ class Screen:
             border_style="cyan",
             padding=(0, 1),
         )
-        return Group(
-            panel, Text("")
-        )  # the empty line is for the ^C that terminals echo, which would else push the panel up
+        # the empty line is for the ^C that terminals echo, which would push the panel up
+        return Group(panel, Text(""))
 
 
 def _shortened(directory: str) -> str:

@@ -1,6 +1,4 @@
-"""State of the console: the latest value of every tag, how far the run is, and how long the rest
-will take.
-"""
+"""State of the console: the latest value of every tag, progress, and the time that is left."""
 
 from __future__ import annotations
 
@@ -34,7 +32,7 @@ class Opponent:
 
 
 class ConsoleState:
-    """Everything that a report brought, and the clock."""
+    """All reported values, and the clock."""
 
     def __init__(
         self, directory: str, total_episodes: int, clock: Callable[[], float] = time.monotonic
@@ -48,16 +46,14 @@ class ConsoleState:
         self._samples: deque[tuple[float, int]] = deque()
 
     def update(self, values: Mapping[str, float]) -> None:
-        """Take over what is new; tags that a report does not have keep their last value."""
-        self.values = {
-            **self.values,
-            **values,
-        }  # a new one: another thread may be drawing the old one
+        """Store new values; tags that are missing keep their last value."""
+        # a new dictionary, because another thread may be drawing the old one
+        self.values = {**self.values, **values}
         if EPISODES in values:
             self.advance(int(values[EPISODES]))
 
     def advance(self, episodes: int) -> None:
-        """`episodes` matches are finished, those before a resume included."""
+        """Note that `episodes` matches are finished, those before a resume included."""
         now = self._clock()
         self.episodes = episodes
         self._samples.append((now, episodes))
@@ -66,7 +62,7 @@ class ConsoleState:
 
     @property
     def share(self) -> float:
-        """Part of the run that is done, 0 to 1."""
+        """Share of the run that is done, 0 to 1."""
         return min(1.0, self.episodes / self.total_episodes)
 
     @property
@@ -76,7 +72,7 @@ class ConsoleState:
 
     @property
     def eta(self) -> float | None:
-        """Seconds that the rest takes at the recent rate; None while that rate is unknown."""
+        """Seconds that are left at the recent rate; None while it is unknown."""
         if self.episodes >= self.total_episodes:
             return 0.0
         if len(self._samples) < 2:
@@ -88,7 +84,9 @@ class ConsoleState:
         return max(0.0, (self.total_episodes - last) / rate - (self._clock() - now))
 
     def opponents(self) -> list[Opponent]:
-        """Those with greedy results first, then the agent itself, then snapshots, the newest first."""
+        """Return opponents with greedy results first, then the agent itself, then snapshots, newest
+        first.
+        """
         names = [
             tag.removeprefix(prefix)
             for prefix in (EVAL_WINS, ROLLOUT_WINS)
@@ -116,7 +114,7 @@ def _rank(opponent: Opponent) -> tuple[int, int, str]:
 
 
 def clock_time(seconds: float | None) -> str:
-    """Hours, minutes and seconds as `1:02:03` or `2:03`; `-` if unknown."""
+    """Return hours, minutes and seconds as `1:02:03` or `2:03`; `-` if unknown."""
     if seconds is None:
         return "-"
     minutes, rest = divmod(round(seconds), 60)
@@ -125,17 +123,17 @@ def clock_time(seconds: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share as ` 52 %`, empty if unknown."""
+    """Return a share as ` 52 %`, empty if unknown."""
     return "" if share is None else f"{100 * share:3.0f} %"
 
 
 def count(value: float | None) -> str:
-    """A rate or a count with thousands separated, one decimal below 10."""
+    """Return a rate or a count with separated thousands, one decimal below 10."""
     if value is None:
         return "-"
     return f"{value:,.1f}" if value < 10 and value != int(value) else f"{value:,.0f}"
 
 
 def figure(value: float | None) -> str:
-    """A small real number with three digits that count."""
+    """Return a real number with three significant digits."""
     return "-" if value is None else f"{value:.3g}"

@@ -1,11 +1,8 @@
-"""Training and resuming: from a configuration to the parts of a run, its loop (`training/loop.py`),
-and what it came to.
-"""
+"""Training and resuming: from a configuration to a run and its result."""
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -13,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparring.config.schema import TrainConfig
+from sparring.config.schema import GROUPS, ResolvedConfig, TrainConfig
+from sparring.config.settings import document
 from sparring.config.sources import build_config, resume_config, to_toml
 from sparring.dqn.agent import DQNAgent
 from sparring.errors import ConfigurationError, GameFault
@@ -23,15 +21,17 @@ from sparring.monitor import Monitor
 from sparring.runtime import check_guard, name_for_others, torch_threads
 from sparring.storage.atomic import write_file
 from sparring.storage.run_directory import RunDirectory
-from sparring.training.assembly import Parts, assemble, describe, open_workers, resolved
+from sparring.training.assembly import Parts, assemble, describe, open_workers
 from sparring.training.interrupts import Interrupts
 from sparring.training.loop import Session
+from sparring.training.resolve import resolved
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a run came to, in figures of the whole run; `sha256` is that of the final agent file
-    `last.safetensors`.
+    """Result of `train` or `resume`: figures of the whole run, where not stated otherwise.
+
+    `sha256` is that of the final agent file `last.safetensors`.
     """
 
     run: Path
@@ -51,17 +51,17 @@ class TrainResult:
 def train(config: TrainConfig, *, console: bool = True) -> TrainResult:
     """Train from the start in a new run directory.
 
-    Raises `ConfigurationError` for what cannot work, and leaves nothing behind unless matches were
-    played already; `GameFault` when the game goes wrong, `NumericalError` when learning does, and
-    `WorkerError` when workers do. What was saved until then remains.
+    Raises `ConfigurationError` for a setting that cannot work, and leaves nothing behind unless
+    matches were played already. Raises `GameFault` when the game fails, `NumericalError` when
+    learning does, and `WorkerError` when workers do; what was saved until then remains.
     """
     check_guard()
-    config, game = resolved(config)
-    parts = assemble(config, game)
-    with RunDirectory.create(config.runs_dir, config.name, label(config.game)) as run:
-        write_file(run.config_path, to_toml(config).encode())
+    settings, game = resolved(config)
+    parts = assemble(settings, game)
+    with RunDirectory.create(settings.runs_dir, settings.name, label(settings.game)) as run:
+        write_file(run.config_path, to_toml(settings).encode())
         try:
-            return _run(config, parts, run, saved=None, console=console)
+            return _run(settings, parts, run, saved=None, console=console)
         except ConfigurationError:
             run.discard()
             raise
@@ -74,10 +74,10 @@ def resume(
     overrides: Mapping[str, Any] | None = None,
     console: bool = True,
 ) -> TrainResult:
-    """Go on with a run from its newest checkpoint, bit for bit as if it had never stopped.
+    """Continue a run from its newest checkpoint, bit for bit as if it had never stopped.
 
     `overrides` may change the length, the device (which voids the equality) and logging. Raises
-    `InputError` for a run that is not there.
+    `InputError` if there is no such run.
     """
     check_guard()
     with RunDirectory.open(runs_dir, name) as run:
@@ -95,12 +95,15 @@ def resume(
         write_file(run.config_path, to_toml(config).encode())
         remark = ""
         if config.device != saved_config.device:
-            remark = f"\nnow on {config.device}, no longer on {saved_config.device}: the weights will not be those of a run that stayed"
+            remark = (
+                f"\nnow on {config.device}, no longer on {saved_config.device}: "
+                "the weights will differ from those of a run that stayed"
+            )
         return _run(config, parts, run, saved=saved, console=console, remark=remark)
 
 
 def _run(
-    config: TrainConfig,
+    config: ResolvedConfig,
     parts: Parts,
     run: RunDirectory,
     *,
@@ -108,21 +111,16 @@ def _run(
     console: bool,
     remark: str = "",
 ) -> TrainResult:
-    """Open what has to be closed, go on from what was saved, train, and say how it went."""
+    """Open monitor and workers, restore what was saved, train, and return the result."""
     with ExitStack() as stack:
         stack.enter_context(faults_saved(run.faults_path))
         stack.enter_context(torch_threads(1))
-        interrupts = stack.enter_context(
-            Interrupts()
-        )  # before the workers, whose start takes seconds
-        monitor = stack.enter_context(
-            Monitor(
-                run,
-                total_episodes=config.n_episodes,
-                tensorboard=config.tensorboard,
-                console=console,
-            )
+        monitor = Monitor(
+            run, total_episodes=config.n_episodes, tensorboard=config.tensorboard, console=console
         )
+        stack.enter_context(monitor)
+        # before the workers, whose start takes seconds
+        interrupts = stack.enter_context(Interrupts(monitor.note))
         monitor.note(describe(config, parts) + remark)
         workers = stack.enter_context(open_workers(config, parts, notify=monitor.note))
         session = Session(config, parts, run, workers, monitor, interrupts)
@@ -155,9 +153,7 @@ def _result(
 
 @contextmanager
 def faults_saved(folder: Path) -> Iterator[None]:
-    """A match with which a game goes wrong is saved in `folder`, and the `GameFault` says how to
-    play it again.
-    """
+    """Save the match in which a game failed in `folder`; the `GameFault` says how to replay it."""
     try:
         yield
     except GameFault as fault:
@@ -165,17 +161,21 @@ def faults_saved(folder: Path) -> Iterator[None]:
 
 
 def _saved(folder: Path, fault: GameFault) -> str:
-    """Save the match, and say how to play it again; where that cannot be, say why: nothing may hide
-    the fault itself.
+    """Save the match and return how to replay it, or why it could not be saved: no error here may
+    hide the fault.
     """
     try:
         path = save_fault(folder, fault)
         game = name_for_others(str(fault.record["game"]))
         again = ["sparring", "replay", str(path), *([] if is_built_in(game) else ["--game", game])]
     except Exception as error:
-        return f"the match could not be saved in {folder}: {' '.join(str(error).split()) or type(error).__name__}"
+        cause = " ".join(str(error).split()) or type(error).__name__
+        return f"the match could not be saved in {folder}: {cause}"
     if game.startswith("__main__:"):
-        return f"the match is saved in {path}; to play it again, put the game in a module that can be imported from here"
+        return (
+            f"the match is saved in {path}; to replay it, put the game in a module that can be "
+            "imported from here"
+        )
     return f"the match is saved: {shlex.join(again)}"
 
 
@@ -184,17 +184,20 @@ def train_dqn(
 ) -> DQNAgent:
     """Train an agent by parallel self-play and return it, ready to play and to be trained on.
 
-    `game` is the name of one, or a class that plays one match (`sparring.games.Match`). `options`
-    are the fields of `TrainConfig`, such as n_episodes=100_000, num_workers=None (the CPUs less
-    two), episodes_per_batch=4, learning_steps_per_batch=None (one update a match), device="cuda:1",
-    seed=0; they go before those of the preset. The run with its checkpoints is kept in `runs/`.
-    Works from scripts with or without a main guard, `python -c`, standard input and notebooks. Only
-    where the game or the network is defined in the script itself does the call need the guard, and
-    has to be in a file, or backend="inline".
+    `game`: the name of a game, or a class that plays one match (`sparring.games.Match`).
+    `preset`: tuned settings, "quick" or "strong"; None: the defaults below.
+    `options`: single settings, which replace those of the preset.
 
-    Raises `ConfigurationError` for an unknown or impossible option, and leaves nothing behind;
-    `GameFault` when the game raises, with the match saved. Ctrl-C saves the run and then raises
-    KeyboardInterrupt; `sparring resume` goes on with it.
+    The run with its checkpoints is kept in `runs/`. Ctrl-C saves it and then raises
+    KeyboardInterrupt; `sparring resume` continues it. Raises `ConfigurationError` for an unknown or
+    impossible setting, and leaves nothing behind; `GameFault` when the game raises, with the match
+    saved.
+
+    Works from scripts with or without a main guard, `python -c`, standard input and notebooks. If
+    the game or the network is defined in the script itself, the call needs a main guard and a
+    file, or backend="inline".
+
+    Settings with their defaults; None means that the run decides ("auto"):
     """
     result = train(build_config(preset=preset, overrides={"game": name_of(game), **options}))
     if result.interrupted:
@@ -202,15 +205,4 @@ def train_dqn(
     return result.trained
 
 
-def _signature_with_options() -> inspect.Signature:
-    """What `help(train_dqn)` shows: every option with its default, which stands in `TrainConfig`
-    alone.
-    """
-    own = [
-        p for p in inspect.signature(train_dqn).parameters.values() if p.kind is not p.VAR_KEYWORD
-    ]
-    options = [p for name, p in inspect.signature(TrainConfig).parameters.items() if name != "game"]
-    return inspect.Signature([*own, *options], return_annotation=DQNAgent)
-
-
-train_dqn.__signature__ = _signature_with_options()  # type: ignore[attr-defined]
+document(train_dqn, GROUPS)

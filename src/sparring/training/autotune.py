@@ -1,7 +1,6 @@
-"""What a run in `async` chooses by measuring: how many workers, and how many threads for the
-learner.
+"""Division of the CPUs between play and learning, by measurement; in `async` only.
 
-Deterministic modes never do: there the machine's speed must not decide what is learned.
+Deterministic modes never measure: there the machine's speed must not decide what is learned.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from sparring.replay import Replay, ReplayBuffer, UniformSampler, transition_dty
 from sparring.runtime import torch_threads
 
 _SECONDS: Final = 0.2  # of each measurement
-_SERIES: Final = 8  # updates in a row: of several threads one works ahead
+_SERIES: Final = 8  # updates in a row: with several threads one prefetches
 _ROWS: Final = 4_096
 
 
@@ -36,8 +35,8 @@ def measured_split(
     cpus: int,
     threads: int | None,
 ) -> Split:
-    """The best split of `cpus` CPUs for this network: passes over `num_envs` positions against
-    updates on `threads`, or on 1, 2, 4 ...
+    """Measure passes over `num_envs` positions, and updates on `threads` threads, or on 1, 2, 4,
+    ...; return the best split of `cpus` CPUs.
     """
     actor = InferencePolicy(policy, bfloat16=bfloat16)
     spec = policy.game_spec
@@ -61,7 +60,7 @@ def measured_split(
 
 
 def _rate(call: Callable[[], Any]) -> float:
-    """Calls per second."""
+    """Return calls per second."""
     call()
     calls, began = 0, time.perf_counter()
     while time.perf_counter() - began < _SECONDS:
@@ -70,23 +69,17 @@ def _rate(call: Callable[[], Any]) -> float:
     return calls / (time.perf_counter() - began)
 
 
-# How to share CPUs between play and learning: the split at which both together get on fastest, each
-# at the speed it has alone.
-
-
 @dataclass(frozen=True)
 class Split:
-    """`plies_per_s` of the whole, if coordination were free; `learner_threads`; `learner_cpus` that
-    are busy learning, on average.
-    """
+    """One division of the CPUs."""
 
-    plies_per_s: float
+    plies_per_s: float  # of the whole run, if coordination were free
     learner_threads: int
-    learner_cpus: float
+    learner_cpus: float  # that are busy with learning, on average
 
     def workers(self, cpus: int) -> int:
-        """How many workers keep `cpus` CPUs busy: a learner that has little to do shares its CPU
-        with one of them.
+        """Return the number of workers that keep `cpus` CPUs busy: a learner that has little to do
+        shares its CPU with one of them.
         """
         return max(1, round(cpus - self.learner_cpus))
 
@@ -94,17 +87,17 @@ class Split:
 def best_split(
     *, cpus: int, plies_per_update: float, plies_per_s: float, updates_per_s: Mapping[int, float]
 ) -> Split:
-    """The fastest split of `cpus` CPUs.
+    """Return the fastest split of `cpus` CPUs, if both sides keep the speeds that they have alone.
 
-    Each of them plays `plies_per_s` when it does nothing else; a learner of k threads makes
-    `updates_per_s[k]` and takes k CPUs while it does. Play can use any CPU at any moment that
-    learning leaves it. With more threads than CPUs nothing is considered.
+    A CPU that only plays makes `plies_per_s`; a learner of k threads makes `updates_per_s[k]` and
+    occupies k CPUs meanwhile. Play can use any CPU whenever learning leaves it free. Learners with
+    more threads than CPUs are left out.
     """
     splits = []
     for threads, rate in updates_per_s.items():
         if threads <= cpus:
-            learning = 1.0 / (plies_per_update * rate)  # seconds of the learner for a ply
-            playing = 1.0 / plies_per_s  # seconds of one CPU for a ply
+            learning = 1.0 / (plies_per_update * rate)  # learner seconds per ply
+            playing = 1.0 / plies_per_s  # CPU seconds per ply
             seconds = max(learning, (playing + threads * learning) / cpus)
             splits.append(Split(1.0 / seconds, threads, threads * learning / seconds))
     return max(splits, key=lambda split: split.plies_per_s)

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.config.schema import TrainConfig
+from sparring.config.schema import ResolvedConfig
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.learner import LearnStats
 from sparring.dqn.networks import PolicySpec
@@ -42,12 +42,12 @@ _ROUNDING: Final = 1e-9  # of scores
 class Evaluator:
     """Owner of all greedy matches of a run.
 
-    `warn` shows a line to the user. `figures` are what is to be reported next, by TensorBoard tag.
+    `warn` shows a line to the user. `figures` are those of the next report, by TensorBoard tag.
     """
 
     def __init__(
         self,
-        config: TrainConfig,
+        config: ResolvedConfig,
         parts: Parts,
         opponents: OpponentManager,
         best_path: Path,
@@ -82,8 +82,7 @@ class Evaluator:
         """Evaluate the agent, and keep it unless it does worse than the best one so far.
 
         It does worse if its scores against the baseline opponents and against the best agent,
-        taken together, say so: an agent that beats its baselines nearly always may still improve,
-        which they hardly show.
+        added up, say so: baselines that are beaten nearly always hardly show further progress.
         """
         agent, weights = self._parts.agent(), self._parts.learner.evaluated_vector()
         score = self.against_baselines(agent)
@@ -98,12 +97,12 @@ class Evaluator:
         """Mean score in greedy matches against the baseline opponents, always from the same
         openings.
 
-        They are not the openings of `sparring evaluate --seed` with the run's seed: the best agent
-        is chosen by its luck in these.
+        They differ from those of `sparring evaluate --seed` with the run's seed: the best agent was
+        lucky in the openings that chose it.
         """
         config, player = self._config, NetworkPlayer("agent", agent.policy())
-        met = [name for name, share in (config.opponents or {}).items() if share > 0.0]
-        names = baseline_opponents(config.game, met)
+        in_training = [name for name, share in config.opponents.items() if share > 0.0]
+        names = baseline_opponents(config.game, in_training)
         results = evaluate(
             player, self._games, names, matches=config.eval_matches, seed=self._seed
         )["opponents"]
@@ -111,7 +110,7 @@ class Evaluator:
             self.figures[f"eval/win_rate/{name}"] = result["wins"] / result["matches"]
             self.figures[f"eval/draw_rate/{name}"] = result["draws"] / result["matches"]
             self._note(self._alarms.collapse(name, result["score"], result["interval95"]))
-        self._look_for_forgetting(player)
+        self._check_forgetting(player)
         return float(np.mean([result["score"] for result in results.values()]))
 
     def check_q_values(self, stats: LearnStats) -> None:
@@ -141,8 +140,8 @@ class Evaluator:
         self.figures["selfplay/gate_score"] = record.score
         return record.score >= self._config.gate_score
 
-    def _look_for_forgetting(self, player: NetworkPlayer) -> None:
-        """Let greedy matches decide where the records of training raise a suspicion."""
+    def _check_forgetting(self, player: NetworkPlayer) -> None:
+        """Play greedy matches where the records of training raise a suspicion."""
         suspect = self._alarms.suspect(self._opponents.snapshots, self._opponents.recent)
         if suspect is None:
             return

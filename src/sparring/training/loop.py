@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sparring.config.schema import TrainConfig
+from sparring.config.schema import ResolvedConfig
 from sparring.monitor import Monitor
 from sparring.runtime import Batch, Workers
 from sparring.storage.run_directory import RunDirectory
@@ -24,7 +24,7 @@ class Session:
 
     def __init__(
         self,
-        config: TrainConfig,
+        config: ResolvedConfig,
         parts: Parts,
         run: RunDirectory,
         workers: Workers,
@@ -54,6 +54,7 @@ class Session:
         """Run rounds until all matches are played and learned from, or a stop is requested."""
         for _ in self.rounds():
             pass
+        self._report(now=True)  # before the checkpoint, whose time would lower all rates
         self._checkpoint()
         if self._parts.schedule.finished:
             self._evaluator.evaluate()
@@ -85,7 +86,7 @@ class Session:
             yield
 
     def _receive(self, batch: Batch) -> None:
-        """Store what a batch brought, and count it."""
+        """Store and count a batch."""
         replay = self._parts.replay
         for block in batch.blocks:
             replay.extend(block)
@@ -103,8 +104,8 @@ class Session:
         batch.release()
 
     def _discard(self, batch: Batch) -> None:
-        """Leave out what was still played when the run was over, but for the snapshots that matches
-        in progress use.
+        """Drop what was played beyond the end of the run; note only the snapshots that matches in
+        progress use.
         """
         finished_round = self._pacing.finished_round(batch)
         self._opponents.record(finished_round, batch.results[:0], batch.in_use)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sparring.config.schema import TrainConfig
+from sparring.config.schema import ResolvedConfig
 from sparring.dqn.learner import LearnStats
 from sparring.monitor import Monitor
 from sparring.opponents.players import AGENT
@@ -28,7 +28,8 @@ class _Window:
         self.began = time.perf_counter()
         self.episodes = self.plies = self.transitions = self.updates = 0
         self.played = 0.0  # seconds, of all workers together
-        self.returns = self.match_plies = 0.0  # of the agent's seats and of matches, summed
+        self.returns = 0.0  # of the agent's seats, summed
+        self.match_plies = 0.0  # of finished matches, summed
         self.seats = 0
         self.version = 0  # of the newest weights, when the last series of updates was made
         self.lag = 0.0  # versions between the weights that played the last batch and the newest
@@ -44,7 +45,7 @@ class RunMetrics:
         monitor: Monitor,
         parts: Parts,
         opponents: OpponentManager,
-        config: TrainConfig,
+        config: ResolvedConfig,
     ) -> None:
         self._monitor = monitor
         self._parts = parts
@@ -54,7 +55,7 @@ class RunMetrics:
         self._waited = 0.0  # seconds that the learner had waited at the last report
 
     def begin(self) -> None:
-        """Start the clock of the run."""
+        """Start the clock of this call."""
         schedule = self._parts.schedule
         self._began = time.perf_counter()
         self._at_start = schedule.plies, schedule.episodes

@@ -1,17 +1,16 @@
-"""Who waits for whom: rounds in step with learning (`sync`, `overlap`), or workers that run freely
-within bounds (`async`).
+"""Pacing of play and learning: in step (`sync`, `overlap`), or free within bounds (`async`).
 
-Both tell workers what to play, with which weights and against whom, and bring what they have
-played. A round is one part of every worker.
+Both send commands to the workers (weights, opponents, epsilon) and return the finished parts. A
+round has as many parts as there are workers.
 
-`Rounds`: round k + 1 is started with v_k before round k is learned (`overlap`), or with v_{k+1}
-afterwards (`sync`). Deterministic.
+`Rounds`: each worker plays one part of each round. Round k + 1 is started with v_k before round k
+is learned (`overlap`), or with v_{k+1} afterwards (`sync`). Deterministic.
 
-`FreeRunning`: a worker has two parts in flight, so that it goes on while its last one is on the
-way; it gets another, with the newest weights, as soon as one has come in. As many parts as there
-are workers make a round, whoever played them; each is learned before the next round is taken in,
-which bounds how far play can run ahead. A version is published only when no part in flight is more
-than `max_weight_lag` versions behind it. Not deterministic.
+`FreeRunning`: a worker has two parts in flight, so that it never waits for an answer; as soon as
+one part has arrived it gets another, with the newest weights. The next parts that arrive, of
+whatever workers, make a round; each round is learned before the next one is received, which bounds
+how far play can run ahead. A version is published only when no part in flight is more than
+`max_weight_lag` versions behind it. Not deterministic.
 """
 
 from __future__ import annotations
@@ -29,45 +28,39 @@ from sparring.rollout.round import RoundCommand
 from sparring.runtime import Batch, Workers
 from sparring.training.schedule import Schedule
 
-_IN_FLIGHT: Final = (
-    2  # parts of a worker that runs freely: one that it plays, and one that it goes on with
-)
+_IN_FLIGHT: Final = 2  # parts of a worker that runs freely: the present one and the next
 
 
 class Pacing(Protocol):
-    """Keeps workers busy and brings what they have played."""
+    """Keeps workers busy and returns what they have played."""
 
-    share: float  # of a round that each batch is
-    version: int  # of the newest weights that are published
+    share: float  # fraction of a round in each batch: 1, or 1 / num_workers (async)
+    version: int  # of the newest published weights
     waited: float  # seconds that the learner has waited for batches so far
 
     def begin(self, vector: NDArray[np.float32]) -> None:
         """Publish the first weights."""
 
     def batches(self) -> Iterator[Batch]:
-        """The batches of the next round; start whatever may be played meanwhile. Each has to be
-        released before the next is asked for.
+        """Yield the batches of the next round, and start what may be played meanwhile. Each has to
+        be released before the next is asked for.
         """
 
     def finished_round(self, batch: Batch) -> int:
-        """The last round, as plans count them, of which no part is in flight now that `batch` has
-        come in.
-        """
+        """Return the last round, as plans count them, that has no part in flight after `batch`."""
 
     def publish(self, vector: NDArray[np.float32]) -> None:
-        """Hand out new weights, after what `batches` brought was learned."""
+        """Publish new weights, once the round that `batches` yielded is learned."""
 
     def settle(self) -> Iterator[Batch]:
-        """Finish what is in flight without starting more; what cannot be kept for later is given
-        back to be taken in now.
-        """
+        """Finish what is in flight without starting more; yield what cannot be kept for later."""
 
     def get_state(self) -> dict[str, Any]:
-        """What is needed to go on from here; only when settled."""
+        """Return all that is needed to continue; only when settled."""
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` returned, with the schedule in place; publishes the weights
-        that go with it.
+        """Continue from what `get_state` returned, after the schedule was restored; publish the
+        weights that go with it.
         """
 
 
@@ -95,7 +88,7 @@ class Rounds:
         self.version = 0
         self.waited = 0.0
         self._started = 0  # rounds
-        self._pending: Batch | None = None  # a finished round whose turn has not come
+        self._pending: Batch | None = None  # a finished round that is still to be learned
 
     def begin(self, vector: NDArray[np.float32]) -> None:
         self._workers.weights.publish(0, vector)
@@ -110,9 +103,7 @@ class Rounds:
         self._schedule.round_received()
 
     def _start(self, end: int) -> None:
-        """Start all rounds before `end` that were not started yet, with the newest weights that are
-        published.
-        """
+        """Start all rounds before `end` that were not started yet, with the newest weights."""
         for k in range(self._started, end):
             for worker in range(self._num_workers):
                 plan = self._opponents.plan(k, worker)
@@ -153,7 +144,7 @@ class Rounds:
 
 
 class FreeRunning:
-    """Workers that never wait for one another, nor, within bounds, for the learner."""
+    """Workers that never wait for each other nor, within bounds, for the learner."""
 
     def __init__(
         self,
@@ -169,7 +160,7 @@ class FreeRunning:
         self._opponents = opponents
         self._schedule = schedule
         self._episodes = episodes
-        self._told = 0  # parts
+        self._issued = 0  # parts, so far
         self.version = 0
         self.waited = 0.0
         self._in_flight: list[deque[RoundCommand]] = [deque() for _ in range(num_workers)]
@@ -187,10 +178,10 @@ class FreeRunning:
         for _ in range(_IN_FLIGHT):
             for worker, commands in enumerate(self._in_flight):
                 if len(commands) < _IN_FLIGHT:
-                    plan = self._opponents.plan(self._told, worker)
+                    plan = self._opponents.plan(self._issued, worker)
                     commands.append(
                         RoundCommand(
-                            self._told,
+                            self._issued,
                             self.version,
                             self._schedule.epsilon(worker),
                             plan,
@@ -198,7 +189,7 @@ class FreeRunning:
                         )
                     )
                     self._workers.start(worker, commands[-1])
-                    self._told += 1
+                    self._issued += 1
 
     def _next(self) -> Batch:
         began = time.perf_counter()
@@ -212,7 +203,7 @@ class FreeRunning:
         return (
             min(
                 (command.round for commands in self._in_flight for command in commands),
-                default=self._told,
+                default=self._issued,
             )
             - 1
         )
@@ -232,7 +223,7 @@ class FreeRunning:
 
     def get_state(self) -> dict[str, Any]:
         return {
-            "told": self._told,
+            "issued": self._issued,
             "published": {
                 "version": self.version,
                 "vector": self._workers.weights.published(self.version),
@@ -240,5 +231,5 @@ class FreeRunning:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        self._told, self.version = state["told"], state["published"]["version"]
+        self._issued, self.version = state["issued"], state["published"]["version"]
         self._workers.weights.publish(self.version, state["published"]["vector"])

@@ -1,118 +1,103 @@
-"""How far a run has come, and what follows from that: exploration, learning steps, the end."""
+"""Progress of a run, and what follows from it: exploration, learning rate, learning steps."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from sparring.config.schema import ResolvedConfig
 from sparring.dqn.exploration import linear_epsilon, per_worker_epsilon
-
-LearningSteps = int | Literal["adaptive"]
-
-
-@dataclass(frozen=True)
-class PerWorkerEpsilons:
-    """A fixed epsilon for each worker, see `per_worker_epsilon`."""
-
-    eps: float
-    alpha: float
-    num_workers: int
-
-
-@dataclass(frozen=True)
-class ScheduleSettings:
-    """The part of the configuration that the schedule follows; see `TrainConfig`."""
-
-    n_episodes: int
-    learning_steps: LearningSteps  # a round of all workers; "adaptive": by samples_per_insert
-    samples_per_insert: float
-    batch_size: int
-    learning_starts: int
-    exploration_initial_eps: float
-    exploration_final_eps: float
-    exploration_fraction: float
-    per_worker: PerWorkerEpsilons | None  # in place of the three above
-    beta0: float
-    beta1: float
-    learning_rate: float
-    learning_rate_schedule: Literal["constant", "cosine"]
 
 
 class Schedule:
-    """Counts what has been received; every answer is a function of these counts.
+    """Counts what was received and learned; every answer follows from these counts.
 
-    `round` is the next round to be finished, `episodes` and `plies` what was received so far, `due`
-    the updates still to be made for it.
+    Only its methods change the counts.
     """
 
-    def __init__(self, settings: ScheduleSettings) -> None:
-        self._settings = settings
-        self.round = 0
-        self.episodes = 0
-        self.plies = 0
-        self.due = 0
-        self._credit = 0.0
+    def __init__(self, config: ResolvedConfig) -> None:
+        self._config = config
+        self._round = 0
+        self._episodes = 0
+        self._plies = 0
+        self._due = 0
+        self._credit = 0.0  # updates, a fraction of one
+
+    @property
+    def round(self) -> int:
+        """Number of the next round to be received."""
+        return self._round
+
+    @property
+    def episodes(self) -> int:
+        """Matches received so far."""
+        return self._episodes
+
+    @property
+    def plies(self) -> int:
+        """Plies received so far."""
+        return self._plies
+
+    @property
+    def due(self) -> int:
+        """Updates still to be made for what was received."""
+        return self._due
 
     @property
     def progress(self) -> float:
         """Share of the matches that have been received, 0..1."""
-        return min(1.0, self.episodes / self._settings.n_episodes)
+        return min(1.0, self.episodes / self._config.n_episodes)
 
     @property
     def finished(self) -> bool:
         """Whether all matches were received and learned from."""
-        return self.episodes >= self._settings.n_episodes and self.due == 0
+        return self.episodes >= self._config.n_episodes and self.due == 0
 
     def epsilon(self, worker: int) -> float:
-        """The rate of random actions of what a worker is told to play now: one for all, linear in
-        the matches received, or its own.
-        """
-        s = self._settings
-        if s.per_worker is not None:
+        """Epsilon of the next command to a worker: linear in the matches received, or its own."""
+        config = self._config
+        if config.exploration == "per_worker":
             return per_worker_epsilon(
-                worker, s.per_worker.num_workers, eps=s.per_worker.eps, alpha=s.per_worker.alpha
+                worker,
+                config.num_workers,
+                eps=config.exploration_per_worker_eps,
+                alpha=config.exploration_per_worker_alpha,
             )
         return linear_epsilon(
             self.progress,
-            initial=s.exploration_initial_eps,
-            final=s.exploration_final_eps,
-            fraction=s.exploration_fraction,
+            initial=config.exploration_initial_eps,
+            final=config.exploration_final_eps,
+            fraction=config.exploration_fraction,
         )
 
     @property
     def mean_epsilon(self) -> float:
-        """The mean over the workers."""
-        per_worker = self._settings.per_worker
-        return (
-            self.epsilon(0)
-            if per_worker is None
-            else sum(map(self.epsilon, range(per_worker.num_workers))) / per_worker.num_workers
-        )
+        """Mean epsilon over the workers."""
+        if self._config.exploration == "linear":
+            return self.epsilon(0)
+        workers = range(self._config.num_workers)
+        return sum(map(self.epsilon, workers)) / len(workers)
 
     @property
     def beta(self) -> float:
-        """Exponent of the importance weights: linear from beta0 to beta1, there 1, over the run
-        (Schaul et al. 2016, section 3.4).
+        """Importance-sampling exponent: linear from beta0 to beta1 over the run (Schaul et al.
+        2016, section 3.4, with beta1 = 1).
 
-        What is corrected is the mean of targets that differ by chance. Where all that follows a
-        move is known there is one target, and to have large errors count for more is no bias.
+        It corrects the mean of targets that vary by chance. Without chance a position has one
+        target, so sampling large errors more often adds no bias.
         """
-        s = self._settings
-        return s.beta0 + self.progress * (s.beta1 - s.beta0)
+        beta0, beta1 = self._config.prioritized_replay_beta0, self._config.prioritized_replay_beta1
+        return beta0 + self.progress * (beta1 - beta0)
 
     @property
     def learning_rate(self) -> float:
-        """Step size of the updates made now; `cosine`: from the configured one down to 0
+        """Learning rate of the next updates; `cosine`: from the configured one down to 0
         (Loshchilov and Hutter 2017, no restarts).
         """
-        s = self._settings
-        falls = s.learning_rate_schedule == "cosine"
-        return (
-            s.learning_rate * 0.5 * (1.0 + math.cos(math.pi * self.progress))
-            if falls
-            else s.learning_rate
-        )
+        config = self._config
+        if config.learning_rate_schedule == "constant":
+            return config.learning_rate
+        return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * self.progress))
 
     def receive(
         self,
@@ -130,36 +115,38 @@ class Schedule:
         adds `samples_per_insert` times the fill of the buffer, divided by `batch_size`. Before
         `learning_starts` nothing is credited.
         """
-        self.episodes += episodes
-        self.plies += plies
-        s = self._settings
-        if stored < s.learning_starts:
+        self._episodes += episodes
+        self._plies += plies
+        config = self._config
+        if stored < config.learning_starts:
             return
-        if s.learning_steps == "adaptive":
-            self._credit += transitions * s.samples_per_insert * (stored / capacity) / s.batch_size
+        if config.learning_steps_per_batch == "adaptive":
+            fill = stored / capacity
+            self._credit += transitions * config.samples_per_insert * fill / config.batch_size
         else:
-            self._credit += s.learning_steps * share
-        earned = int(self._credit + 1e-9)  # shares of a round add up to it but for their rounding
-        self._credit -= earned
-        self.due += earned
+            self._credit += config.learning_steps_per_batch * share
+        whole = int(self._credit + 1e-9)  # the shares of a round add up to 1 but for rounding
+        self._credit -= whole
+        self._due += whole
 
     def round_received(self) -> None:
         """Count a round of which all batches were received."""
-        self.round += 1
+        self._round += 1
 
     def learned(self, updates: int) -> None:
         """Count updates that were made; they are no longer due."""
-        self.due -= updates
+        self._due -= updates
 
     def get_state(self) -> dict[str, Any]:
         return {
-            "round": self.round,
-            "episodes": self.episodes,
-            "plies": self.plies,
-            "due": self.due,
+            "round": self._round,
+            "episodes": self._episodes,
+            "plies": self._plies,
+            "due": self._due,
             "credit": self._credit,
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        self.round, self.episodes, self.plies = state["round"], state["episodes"], state["plies"]
-        self.due, self._credit = state["due"], state["credit"]
+        self._round, self._episodes = state["round"], state["episodes"]
+        self._plies = state["plies"]
+        self._due, self._credit = state["due"], state["credit"]

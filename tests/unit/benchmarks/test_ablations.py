@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 from child_processes import HANG
+from trial_runs import resolved_trial
 
 from sparring.config.schema import TrainConfig
 from sparring.config.sources import build_config, preset_names
 from sparring.errors import InputError
 from sparring.training import assembly
-from sparring.training.schedule import Schedule, ScheduleSettings
+from sparring.training.schedule import Schedule
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
@@ -228,11 +229,16 @@ def test_tables(ablations: Any) -> None:
     ) in ablations.markdown(ablations.Settings(), found)
 
 
-SCHEDULE = ScheduleSettings(
-    n_episodes=10**12, learning_steps=6, samples_per_insert=1.0, batch_size=8, learning_starts=1,
-    exploration_initial_eps=1.0, exploration_final_eps=0.2, exploration_fraction=0.5,
-    per_worker=None, beta0=0.4, beta1=1.0, learning_rate=0.01, learning_rate_schedule="cosine",
-)  # fmt: skip
+SCHEDULE = resolved_trial(
+    n_episodes=10**12,
+    learning_steps_per_batch=6,
+    batch_size=8,
+    learning_starts=1,
+    exploration_final_eps=0.2,
+    exploration_fraction=0.5,
+    learning_rate=0.01,
+    learning_rate_schedule="cosine",
+)
 
 
 def test_a_schedule_by_the_clock(ablations: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +262,7 @@ def test_a_schedule_by_the_clock(ablations: Any, monkeypatch: pytest.MonkeyPatch
     now = 2180.0
     assert (schedule.progress, schedule.learning_rate) == pytest.approx((1.0, 0.0))
     assert not schedule.finished
-    schedule.due = 0
+    schedule.learned(6)
     assert schedule.finished
     now = 3000.0
     assert schedule.progress == 1.0

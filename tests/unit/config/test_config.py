@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import pydoc
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sparring.config.schema import PolicyKwargs, TrainConfig, optional_fields
+from sparring.config.schema import PolicyKwargs, ResolvedConfig, TrainConfig, optional_fields
 from sparring.config.sources import build_config, preset_names, resume_config, to_toml
 from sparring.errors import ConfigurationError, FileFormatError
 
@@ -92,13 +93,14 @@ def complaint(**overrides: Any) -> str:
         (
             "policy_kwargs",
             512,
-            "a table of network, net_arch, patch_size, patch_arch, activation, channels, blocks, dueling, atoms, noisy, arguments",
+            "a table of network, net_arch, patch_size, patch_arch, activation, channels, blocks, "
+            "dueling, atoms, noisy, arguments",
         ),
         ("opponents", "random", "a table of names and values"),
         ("opponents", {"random": -1.0}, "at least 0"),
     ],
 )
-def test_a_value_out_of_its_range_is_told_with_what_would_do(
+def test_a_value_out_of_its_range_is_named_with_the_range(
     name: str, value: object, expected: str
 ) -> None:
     line = complaint(**{name: value})
@@ -114,9 +116,9 @@ def test_devices_that_may_exist(device: str) -> None:
 
 def test_settings_that_do_not_fit_together() -> None:
     line = complaint(batch_size=300_000)
-    assert (
-        line
-        == "batch_size is larger than buffer_size: got 300000, expected at most 200000; lower batch_size or raise buffer_size"
+    assert line == (
+        "batch_size is larger than buffer_size: got 300000, expected at most 200000; "
+        "lower batch_size or raise buffer_size"
     )
     assert "learning_starts is larger than buffer_size" in complaint(buffer_size=999)
     assert build_config(overrides={"buffer_size": 256, "learning_starts": 256}).batch_size == 256
@@ -134,7 +136,7 @@ def test_an_unknown_setting_gets_the_nearest_name() -> None:
     assert "did you mean" not in complaint(xyz=1)
 
 
-def test_of_several_errors_the_first_is_told_and_unknown_names_come_first() -> None:
+def test_of_several_errors_the_first_is_named_and_unknown_names_come_first() -> None:
     assert (
         complaint(n_episodes=0, gamma=2.0)
         == "n_episodes: got 0, expected at least 1; the default is 100000 (and 1 more)"
@@ -209,7 +211,7 @@ def test_a_misspelt_key_names_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"n_episodes = ", b"\xff\xfe", b"[policy_kwargs"])
-def test_files_that_are_no_toml(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_not_toml(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "run.toml").write_bytes(content)
     with pytest.raises(FileFormatError, match=r"run\.toml"):
         build_config(config_file=tmp_path / "run.toml")
@@ -244,9 +246,18 @@ def test_presets() -> None:
 
 def test_auto_stands_for_none() -> None:
     assert optional_fields() == {
-        "name", "start_method", "num_workers", "num_envs_per_worker", "learner_threads", "actor_precision", "learner_precision",
-        "learning_steps_per_batch", "bootstrap", "num_players", "opponents",
-    }  # fmt: skip
+        "name",
+        "start_method",
+        "num_workers",
+        "num_envs_per_worker",
+        "learner_threads",
+        "actor_precision",
+        "learner_precision",
+        "learning_steps_per_batch",
+        "bootstrap",
+        "num_players",
+        "opponents",
+    }
     given = dict.fromkeys(optional_fields(), "auto")
     assert build_config(overrides=given) == TrainConfig()
     text = to_toml(TrainConfig())
@@ -298,7 +309,26 @@ def test_resume_changes_length_device_and_logging_only() -> None:
         resume_config(saved, {"n_episodes": 0})
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_nothing_is_left_open_in_a_resolved_configuration() -> None:
+    """But for the name of the run, which its directory decides."""
+    open_settings = {
+        name for name, field in ResolvedConfig.model_fields.items() if field.default is None
+    }
+    assert open_settings == {"name"}
+    assert list(ResolvedConfig.model_fields) == list(TrainConfig.model_fields)
+
+
+def test_help_is_a_page_of_settings_with_defaults() -> None:
+    page = pydoc.render_doc(TrainConfig, renderer=pydoc.plaintext)
+    assert "n_episodes = 100000                 Length of the run, in matches." in page
+    assert "dueling = False" in page
+    for machinery in ("Annotated", "FieldInfo", "Common", "pydantic_core", "__"):
+        assert machinery not in page
+    assert sum(len(line) > 100 for line in page.splitlines()) <= 2, "signature and base classes"
+    assert len(page.splitlines()) < 180
+
+
+def test_every_setting_has_a_help_of_one_line() -> None:
     for model in (TrainConfig, PolicyKwargs):
         for name, field in model.model_fields.items():
             assert field.description, name

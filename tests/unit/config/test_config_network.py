@@ -1,4 +1,4 @@
-"""`policy_kwargs`: which network, what goes with it, and what does not."""
+"""`policy_kwargs`: networks, and the settings that each of them takes."""
 
 from __future__ import annotations
 
@@ -117,9 +117,10 @@ def test_a_factory_may_be_passed_itself() -> None:
 
 
 @pytest.mark.parametrize("name", ["resnt", "", "m:", "m:f()", "a b:c", "mlp:"])
-def test_what_names_no_network(name: str) -> None:
+def test_invalid_names_of_networks(name: str) -> None:
     assert complaint(network=name).startswith(
-        f"policy_kwargs.network: got {name!r}, expected one of mlp, patches, resnet, or module:factory"
+        f"policy_kwargs.network: got {name!r}, expected one of mlp, patches, resnet, "
+        "or module:factory"
     )
     assert complaint(network="resnt").endswith("did you mean 'resnet'?")
 
@@ -129,12 +130,14 @@ def test_what_names_no_network(name: str) -> None:
     [
         (
             {"channels": 64},
-            "policy_kwargs.channels does not apply to network mlp: got 64, expected only net_arch, activation, dueling, atoms, noisy; "
+            "policy_kwargs.channels does not apply to network mlp: got 64, expected only "
+            "net_arch, activation, dueling, atoms, noisy; "
             "remove it or choose another policy_kwargs.network",
         ),
         (
             {"network": "resnet", "net_arch": [8]},
-            "policy_kwargs.net_arch does not apply to network resnet: got (8,), expected only channels, blocks,",
+            "policy_kwargs.net_arch does not apply to network resnet: got (8,), expected only "
+            "channels, blocks,",
         ),
         (
             {"network": "resnet", "arguments": {"a": 1}},
@@ -142,7 +145,8 @@ def test_what_names_no_network(name: str) -> None:
         ),
         (
             {"network": "m:f", "dueling": True},
-            "policy_kwargs.dueling does not apply to network m:f: got True, expected only arguments",
+            "policy_kwargs.dueling does not apply to network m:f: got True, "
+            "expected only arguments",
         ),
         (
             {"network": "resnet", "channels": 0},
@@ -158,21 +162,24 @@ def test_what_names_no_network(name: str) -> None:
         ),
         (
             {"chanels": 3},
-            "unknown setting: got 'policy_kwargs.chanels', expected one that `sparring train --help-all` lists; did you mean 'cha",
+            "unknown setting: got 'policy_kwargs.chanels', expected one that "
+            "`sparring train --help-all` lists; did you mean 'cha",
         ),
     ],
 )
-def test_what_does_not_go_together_is_one_line(kwargs: dict[str, Any], line: str) -> None:
+def test_settings_that_do_not_apply_are_refused_in_one_line(
+    kwargs: dict[str, Any], line: str
+) -> None:
     assert complaint(**kwargs).startswith(line)
 
 
-def test_what_stands_at_its_default_does_not_disturb() -> None:
+def test_settings_at_their_defaults_are_accepted_with_every_network() -> None:
     assert policy(**PolicyKwargs().model_dump()) == PolicyKwargs()
     assert policy(**{**PolicyKwargs().model_dump(), "network": "resnet"}).network == "resnet"
 
 
-def test_another_network_begins_anew(tmp_path: Path) -> None:
-    """The widths of a preset's perceptron are nothing to whoever asks for another network."""
+def test_another_network_does_not_inherit_the_settings_of_the_preset(tmp_path: Path) -> None:
+    """The widths of a preset's perceptron do not apply to another network."""
     game = {"game": "tic_tac_toe"}
     assert (
         build_config(preset="quick", overrides=game).policy_kwargs.net_arch
@@ -211,7 +218,7 @@ def test_round_trip_through_toml(kwargs: dict[str, Any]) -> None:
     assert build_config(overrides=tomllib.loads(to_toml(config))) == config
 
 
-def test_a_file_holds_only_what_counts() -> None:
+def test_a_file_holds_only_settings_that_have_an_effect() -> None:
     assert tomllib.loads(to_toml(TrainConfig()))["policy_kwargs"] == {
         "network": "mlp",
         "net_arch": [256, 256],

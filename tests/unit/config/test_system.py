@@ -92,8 +92,6 @@ def test_what_is_given_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert system.resolve_num_workers(9) == 9
     assert system.resolve_learner_threads(None, 9) == 1
     assert system.resolve_learner_threads(3, 9) == 3
-    assert system.resolve_num_envs(None, 7) == 7
-    assert system.resolve_num_envs(2, 7) == 2
 
 
 def test_available_memory_is_what_linux_estimates(tmp_path: Path) -> None:

@@ -7,27 +7,51 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
-from rich.console import Console
+from terminal import Terminal
 
-from sparring.monitor import Monitor
+from sparring.monitor import Monitor, screen
 from sparring.monitor.plain import report_line
+from sparring.monitor.screen import SerialConsole
 from sparring.monitor.state import ConsoleState
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 HUGE = {
-    "rollout/episodes": 98_765_432_100.0, "rollout/exploration_rate": 0.123456, "replay/fill": 1.0, "perf/plies_per_s": 123_456_789.0,
-    "perf/episodes_per_min": 98_765_432.1, "perf/updates_per_s": 123_456.7, "train/n_updates": 9_876_543_210.0, "train/loss": 1.2345678e-17,
-    "train/q_mean": -123_456.789, "train/grad_norm": 1.23456e20, "train/learning_rate": 1.234567e-7, "perf/worker_wait_frac": 0.999,
-    "perf/learner_wait_frac": 0.001, "eval/win_rate/random": 1.0, "eval/draw_rate/random": 1.0, "eval/win_rate/one_ply": 0.5,
-    **{f"rollout/win_rate/snapshot:{n}": n / 20 for n in range(20)}, "rollout/win_rate/" + "a" * 200: 0.5,
-}  # fmt: skip
+    "rollout/episodes": 98_765_432_100.0,
+    "rollout/exploration_rate": 0.123456,
+    "replay/fill": 1.0,
+    "perf/plies_per_s": 123_456_789.0,
+    "perf/episodes_per_min": 98_765_432.1,
+    "perf/updates_per_s": 123_456.7,
+    "train/n_updates": 9_876_543_210.0,
+    "train/loss": 1.2345678e-17,
+    "train/q_mean": -123_456.789,
+    "train/grad_norm": 1.23456e20,
+    "train/learning_rate": 1.234567e-7,
+    "perf/worker_wait_frac": 0.999,
+    "perf/learner_wait_frac": 0.001,
+    "eval/win_rate/random": 1.0,
+    "eval/draw_rate/random": 1.0,
+    "eval/win_rate/one_ply": 0.5,
+    **{f"rollout/win_rate/snapshot:{n}": n / 20 for n in range(20)},
+    "rollout/win_rate/" + "a" * 200: 0.5,
+}
 ORDINARY = {
-    "rollout/episodes": 54_012.0, "rollout/exploration_rate": 0.52, "replay/fill": 0.62, "perf/plies_per_s": 12_345.0,
-    "perf/episodes_per_min": 1_234.0, "perf/updates_per_s": 212.0, "train/n_updates": 31_020.0, "train/loss": 0.0123, "train/q_mean": 0.341,
-    "perf/worker_wait_frac": 0.12, "perf/learner_wait_frac": 0.03, "rollout/win_rate/self": 0.51, "eval/win_rate/random": 0.98,
+    "rollout/episodes": 54_012.0,
+    "rollout/exploration_rate": 0.52,
+    "replay/fill": 0.62,
+    "perf/plies_per_s": 12_345.0,
+    "perf/episodes_per_min": 1_234.0,
+    "perf/updates_per_s": 212.0,
+    "train/n_updates": 31_020.0,
+    "train/loss": 0.0123,
+    "train/q_mean": 0.341,
+    "perf/worker_wait_frac": 0.12,
+    "perf/learner_wait_frac": 0.03,
+    "rollout/win_rate/self": 0.51,
+    "eval/win_rate/random": 0.98,
     "eval/draw_rate/random": 0.01,
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -44,9 +68,11 @@ def shown(
     total: int = 100_000,
     name: str = "connect_four-3",
 ) -> str:
-    """What a console of 80 columns is sent."""
+    """Everything that is sent to a console of 80 columns."""
     out = io.StringIO()
-    console = Console(file=out, width=80, height=40, force_terminal=terminal, color_system=None)
+    console = SerialConsole(
+        file=out, width=80, height=40, force_terminal=terminal, color_system=None
+    )
     paths = Paths(folder / "metrics.jsonl", folder / "tensorboard", name)
     with Monitor(paths, total_episodes=total, tensorboard=False, console=console) as monitor:
         monitor.note(
@@ -84,9 +110,20 @@ def test_without_a_terminal_a_report_is_one_line(tmp_path: Path, values: dict[st
 def test_the_live_panel_shows_the_figures(tmp_path: Path) -> None:
     text = CONTROL.sub("", shown(tmp_path, ORDINARY, terminal=True))
     for words in (
-        "  0:00 ", "54 %", "54,012 / 100,000 matches", "plies/s +12,345", "matches/min +1,234", "updates/s +212", "loss +0.0123",
-        "epsilon +0.52", "buffer +62 %", "workers idle +12 %", "learner idle +3 %", "self .* 51 %", "random .* 98 % +1 % drawn",
-    ):  # fmt: skip
+        "  0:00 ",
+        "54 %",
+        "54,012 / 100,000 matches",
+        "plies/s +12,345",
+        "matches/min +1,234",
+        "updates/s +212",
+        "loss +0.0123",
+        "epsilon +0.52",
+        "buffer +62 %",
+        "workers idle +12 %",
+        "learner idle +3 %",
+        "self .* 51 %",
+        "random .* 98 % +1 % drawn",
+    ):
         assert re.search(words, text), words
     assert "[bold]worker 0[/bold]" in text
 
@@ -106,11 +143,14 @@ def test_before_the_first_report_the_panel_says_what_takes_time(tmp_path: Path) 
 @pytest.mark.parametrize("width", [80, 200])
 def test_a_warning_is_a_paragraph_of_80_columns(tmp_path: Path, terminal: bool, width: int) -> None:
     out = io.StringIO()
-    console = Console(file=out, width=width, height=40, force_terminal=terminal, color_system=None)
+    console = SerialConsole(
+        file=out, width=width, height=40, force_terminal=terminal, color_system=None
+    )
     paths = Paths(tmp_path / "metrics.jsonl", tmp_path / "tensorboard", "run")
     with Monitor(paths, total_episodes=1, tensorboard=False, console=console) as monitor:
         monitor.warn(
-            "the agent forgets: it scores [0.31] in 200 matches against snapshot:3, an old snapshot of itself"
+            "the agent forgets: it scores [0.31] in 200 matches against snapshot:3, "
+            "an old snapshot of itself"
         )
     text = CONTROL.sub("", out.getvalue())
     assert columns(text) <= 80
@@ -143,6 +183,25 @@ def test_plain_report() -> None:
         "  loss 0.0123  Q 0.341  epsilon 0.52  buffer 62 %  workers idle 12 %"
         "  learner idle 3 %  vs random 98 %  vs self 51 % (training)"
     )
+
+
+def test_the_panel_is_redrawn_in_place_whatever_its_height_and_whoever_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Notes come between redraws while the panel grows with the number of opponents."""
+    monkeypatch.setattr(screen, "_REDRAW_INTERVAL", 0.0)
+    terminal = Terminal(height=40)
+    console = SerialConsole(
+        file=terminal, width=80, height=40, force_terminal=True, color_system=None
+    )
+    paths = Paths(tmp_path / "metrics.jsonl", tmp_path / "tensorboard", "run")
+    with Monitor(paths, total_episodes=100, tensorboard=False, console=console) as monitor:
+        for number in range(200):
+            monitor.note(f"note {number}")
+            monitor.report({f"rollout/win_rate/{number}": 0.5}, plies=number)
+    text = "\n".join(terminal.lines)
+    assert [line for line in terminal.lines if "note" in line] == [f"note {n}" for n in range(200)]
+    assert (text.count("╭"), text.count("╰")) == (1, 1)
 
 
 def test_no_console_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ def test_time_left_follows_the_rate_of_the_last_minute() -> None:
 
 
 def test_the_rate_is_of_several_rounds_where_a_round_takes_longer_than_a_minute() -> None:
-    """Rounds of 80 and 160 s by turns, 100 matches each: 600 matches in 720 s."""
+    """Rounds of 80 and 160 s in turns, 100 matches each: 600 matches in 720 s."""
     clock = Clock()
     progress = ConsoleState("run", 10_000, clock)
     for number in range(20):
@@ -50,7 +50,7 @@ def test_a_finished_run_has_nothing_left() -> None:
     assert progress.share == 1.0
 
 
-def test_reports_keep_what_they_do_not_mention() -> None:
+def test_tags_that_a_report_does_not_have_keep_their_value() -> None:
     progress = ConsoleState("run", 100, Clock())
     progress.update({"rollout/episodes": 10.0, "eval/win_rate/random": 0.9})
     progress.update({"rollout/episodes": 20.0, "train/loss": 0.5})
@@ -62,10 +62,15 @@ def test_opponents_in_order() -> None:
     progress = ConsoleState("run", 100, Clock())
     progress.update(
         {
-            "rollout/win_rate/snapshot:2": 0.2, "rollout/win_rate/snapshot:10": 0.3, "rollout/win_rate/self": 0.5,
-            "rollout/win_rate/one_ply": 0.1, "eval/win_rate/one_ply": 0.4, "eval/draw_rate/one_ply": 0.05, "eval/win_rate/random": 0.9,
+            "rollout/win_rate/snapshot:2": 0.2,
+            "rollout/win_rate/snapshot:10": 0.3,
+            "rollout/win_rate/self": 0.5,
+            "rollout/win_rate/one_ply": 0.1,
+            "eval/win_rate/one_ply": 0.4,
+            "eval/draw_rate/one_ply": 0.05,
+            "eval/win_rate/random": 0.9,
         }
-    )  # fmt: skip
+    )
     opponents = progress.opponents()
     assert [opponent.name for opponent in opponents] == [
         "one_ply",

@@ -6,13 +6,13 @@ from sparring.training.alarms import Alarm, Alarms
 POOL = ["snapshot:1", "snapshot:4", "snapshot:6", "snapshot:7"]
 
 
-def told(alarm: Alarm | None) -> bool:
+def raised(alarm: Alarm | None) -> bool:
     return alarm is not None
 
 
-def test_a_collapse_is_told_once_until_it_is_over() -> None:
-    """Best 0.90 with an interval down to 0.86: clearly below means that the upper end is below
-    0.81; over, that it reaches 0.86 again.
+def test_a_collapse_is_raised_once_until_it_is_over() -> None:
+    """Best 0.90 with an interval down to 0.86: raised if the upper end is below 0.81, cleared when
+    it reaches 0.86 again.
     """
     alarms = Alarms(None)
     scores = [
@@ -22,13 +22,8 @@ def test_a_collapse_is_told_once_until_it_is_over() -> None:
         (0.80, 0.75, 0.85),
         (0.76, 0.71, 0.805),
     ]
-    assert [told(alarms.collapse("random", score, (low, high))) for score, low, high in scores] == [
-        False,
-        False,
-        False,
-        False,
-        True,
-    ]
+    found = [raised(alarms.collapse("random", score, (low, high))) for score, low, high in scores]
+    assert found == [False, False, False, False, True]
     assert not alarms.collapse("random", 0.5, (0.45, 0.55))
     assert not alarms.collapse("random", 0.79, (0.74, 0.84)), "better, but not over"
     assert not alarms.collapse("random", 0.5, (0.45, 0.55))
@@ -41,17 +36,15 @@ def test_a_collapse_is_told_once_until_it_is_over() -> None:
     )
 
 
-def test_baselines_collapse_each_for_itself() -> None:
+def test_each_baseline_has_its_own_alarm_of_collapse() -> None:
     alarms = Alarms(None)
     for name in ("random", "one_ply"):
         assert not alarms.collapse(name, 0.9, (0.88, 0.92))
         assert alarms.collapse(name, 0.5, (0.45, 0.55))
 
 
-def test_who_is_suspected() -> None:
-    """Of the older half, with 20 matches or more, the one with the lowest score whose interval is
-    below 1/2.
-    """
+def test_the_suspect_is_the_old_snapshot_with_the_clearest_losses() -> None:
+    """In the older half, with 20 matches or more: the lowest score whose interval is below 1/2."""
     alarms = Alarms(None)
     clear, clearer, open_ = (
         RecentRecord(20.0, 0.0, 80.0),
@@ -71,7 +64,7 @@ def test_who_is_suspected() -> None:
     )
 
 
-def test_forgetting_is_told_once_until_nobody_is_suspected() -> None:
+def test_forgetting_is_raised_once_until_no_snapshot_is_suspected() -> None:
     alarms, lost = Alarms(None), {"snapshot:1": RecentRecord(10.0, 0.0, 90.0)}
     assert alarms.suspect(POOL, lost) == "snapshot:1"
     assert alarms.forgetting("snapshot:1", Record(45, 0, 55)) is None, "greedily it does not lose"
@@ -79,9 +72,9 @@ def test_forgetting_is_told_once_until_nobody_is_suspected() -> None:
     alarm = alarms.forgetting("snapshot:1", Record(50, 20, 130))
     assert alarm is not None
     assert (alarm.tag, alarm.value) == ("warnings/forgetting", 0.3)
-    assert (
-        alarm.text
-        == "the agent forgets: it scores 0.30 in 200 matches against snapshot:1, an old snapshot of itself"
+    assert alarm.text == (
+        "the agent forgets: it scores 0.30 in 200 matches against snapshot:1, "
+        "an old snapshot of itself"
     )
     assert alarms.suspect(POOL, lost) is None
     assert alarms.suspect(POOL, {}) is None, "over"
@@ -89,14 +82,12 @@ def test_forgetting_is_told_once_until_nobody_is_suspected() -> None:
     assert alarms.forgetting("snapshot:1", Record(50, 20, 130))
 
 
-def test_q_values_outside_what_a_match_can_pay() -> None:
-    """A match pays -1 to 1, the margin is a tenth of the width, 0.2; it is over when they are
-    within the range itself.
-    """
+def test_q_values_outside_the_range_of_returns() -> None:
+    """A match pays -1 to 1, the margin is a tenth of the width, 0.2; cleared within the range."""
     alarms = Alarms((-1.0, 1.0))
     means = [0.9, 1.15, 1.25, 1.5, 1.1, 1.3, 0.95, -1.19, -1.21, float("nan")]
     expected = [False, False, True, False, False, False, False, False, True, False]
-    assert [told(alarms.q_values(mean)) for mean in means] == expected
+    assert [raised(alarms.q_values(mean)) for mean in means] == expected
     assert not Alarms(None).q_values(1e9)
     alarm = Alarms((0.0, 10.0)).q_values(12.0)
     assert alarm == Alarm(
@@ -106,7 +97,7 @@ def test_q_values_outside_what_a_match_can_pay() -> None:
     )
 
 
-def test_what_was_told_and_the_best_are_saved() -> None:
+def test_raised_alarms_and_best_scores_are_saved() -> None:
     alarms = Alarms((-1.0, 1.0))
     alarms.q_values(2.0)
     alarms.collapse("random", 0.9, (0.88, 0.92))

@@ -1,18 +1,24 @@
-"""Ctrl-C: a wish at first, then an order."""
+"""Ctrl-C: a request at first, then an order."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 
 import pytest
 
-from sparring.training.interrupts import Interrupts
+from sparring.training.interrupts import ACKNOWLEDGED, Interrupts
 
 
-def test_the_first_is_a_wish_and_the_second_an_order() -> None:
+def silent(text: str) -> None:
+    pass
+
+
+def test_the_first_is_a_request_and_the_second_an_order() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with Interrupts() as interrupts:
+    with Interrupts(silent) as interrupts:
         assert not interrupts.requested
         signal.raise_signal(signal.SIGINT)
         assert interrupts.requested
@@ -21,9 +27,39 @@ def test_the_first_is_a_wish_and_the_second_an_order() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_the_first_is_acknowledged_while_the_main_thread_is_in_a_long_call() -> None:
+    """A sleep of which Python restarts the rest after the handler stands for a call into C."""
+    heard: list[tuple[str, float]] = []
+    said = threading.Event()
+
+    def say(text: str) -> None:
+        heard.append((text, time.monotonic()))
+        said.set()
+
+    with Interrupts(say) as interrupts:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        time.sleep(3.0)
+        woke = time.monotonic()
+        assert interrupts.requested
+        assert said.wait(60.0)
+    [(text, when)] = heard
+    assert text == ACKNOWLEDGED
+    assert when < woke - 1.0
+
+
+def test_a_block_without_a_signal_says_nothing() -> None:
+    heard: list[str] = []
+    threads = threading.active_count()
+    with Interrupts(heard.append):
+        pass
+    assert heard == []
+    assert threading.active_count() == threads
+    assert signal.set_wakeup_fd(-1) == -1
+
+
 def test_what_was_there_before_comes_back_after_an_error() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(ZeroDivisionError), Interrupts():
+    with pytest.raises(ZeroDivisionError), Interrupts(silent):
         raise ZeroDivisionError
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -33,7 +69,7 @@ def test_another_thread_changes_nothing() -> None:
     seen = []
 
     def work() -> None:
-        with Interrupts() as interrupts:
+        with Interrupts(silent) as interrupts:
             seen.append(interrupts.requested or signal.getsignal(signal.SIGINT) is not before)
 
     thread = threading.Thread(target=work)

@@ -1,30 +1,33 @@
+"""Answers of the schedule, worked out by hand from its counts."""
+
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trial_runs import resolved_trial
 
-from sparring.training.schedule import PerWorkerEpsilons, Schedule, ScheduleSettings
+from sparring.config.schema import ResolvedConfig
+from sparring.training.schedule import Schedule
 
-SETTINGS = ScheduleSettings(
+SETTINGS = resolved_trial(
     n_episodes=1000,
-    learning_steps=8,
+    learning_steps_per_batch=8,
     samples_per_insert=2.0,
     batch_size=64,
     learning_starts=500,
     exploration_initial_eps=0.9,
     exploration_final_eps=0.1,
     exploration_fraction=0.4,
-    per_worker=None,
-    beta0=0.4,
-    beta1=1.0,
     learning_rate=0.01,
-    learning_rate_schedule="constant",
 )
+
+
+def changed(config: ResolvedConfig, **changes: object) -> ResolvedConfig:
+    return config.model_copy(update=changes)
 
 
 def receive(
@@ -46,8 +49,8 @@ def receive(
     )
 
 
-def after(episodes: int, settings: ScheduleSettings = SETTINGS) -> Schedule:
-    schedule = Schedule(settings)
+def after(episodes: int, config: ResolvedConfig = SETTINGS) -> Schedule:
+    schedule = Schedule(config)
     receive(schedule, episodes=episodes)
     return schedule
 
@@ -76,9 +79,8 @@ def test_epsilon_by_hand(episodes: int, expected: float) -> None:
 def test_beta_by_hand(episodes: int, expected: float) -> None:
     """0.4 + 0.6 * episodes / 1000, up to 1."""
     assert after(episodes).beta == pytest.approx(expected)
-    assert after(episodes, replace(SETTINGS, beta0=0.5, beta1=0.0)).beta == pytest.approx(
-        0.5 * (1.0 - expected) / 0.6
-    )
+    falling = changed(SETTINGS, prioritized_replay_beta0=0.5, prioritized_replay_beta1=0.0)
+    assert after(episodes, falling).beta == pytest.approx(0.5 * (1.0 - expected) / 0.6)
 
 
 @pytest.mark.parametrize(
@@ -95,11 +97,11 @@ def test_beta_by_hand(episodes: int, expected: float) -> None:
 def test_the_learning_rate_by_hand(episodes: int, cosine: float) -> None:
     assert after(episodes).learning_rate == 0.01
     assert after(
-        episodes, replace(SETTINGS, learning_rate_schedule="cosine")
+        episodes, changed(SETTINGS, learning_rate_schedule="cosine")
     ).learning_rate == pytest.approx(cosine, abs=1e-12)
 
 
-def test_what_is_given_out_follows_the_matches_of_many_rounds() -> None:
+def test_epsilon_follows_the_matches_of_many_rounds() -> None:
     """A schedule that stood still would give the value of its start in every round."""
     schedule = Schedule(SETTINGS)
     epsilons = []
@@ -116,7 +118,7 @@ def test_counts_add_up() -> None:
     for k in range(4):
         schedule.receive(episodes=k, plies=10 * k, transitions=5, stored=0, capacity=10)
     assert (schedule.episodes, schedule.plies, schedule.due) == (6, 60, 0)
-    assert schedule.round == 0, "which round it is is the pacing's to say"
+    assert schedule.round == 0, "the pacing says when a round is complete"
 
 
 def test_steps_of_a_round_are_due_once_the_buffer_holds_enough() -> None:
@@ -125,20 +127,19 @@ def test_steps_of_a_round_are_due_once_the_buffer_holds_enough() -> None:
     assert schedule.due == 0
     receive(schedule, transitions=1, stored=500)
     assert schedule.due == 8
-    schedule.due = 0
-    receive(
-        schedule, transitions=0, stored=500
-    )  # a round that was paid in advance learns all the same
+    schedule.learned(schedule.due)
+    # the surplus matches of earlier rounds may fill the quota of one: it is learned all the same
+    receive(schedule, transitions=0, stored=500)
     assert schedule.due == 8
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 7, 10, 46, 49])
 @pytest.mark.parametrize("steps", [1, 5, 8, 100])
 def test_the_shares_of_a_round_add_up_to_its_steps(workers: int, steps: int) -> None:
-    """In whatever way a fraction is rounded: after each whole round, exactly its steps were due,
-    and after each part no more than its.
+    """However fractions are rounded: after each round exactly its steps are due, and after each
+    part no more than its share.
     """
-    schedule = Schedule(replace(SETTINGS, learning_steps=steps))
+    schedule = Schedule(changed(SETTINGS, learning_steps_per_batch=steps))
     for k in range(50):
         for part in range(workers):
             receive(schedule, share=1.0 / workers)
@@ -150,16 +151,20 @@ def test_the_shares_of_a_round_add_up_to_its_steps(workers: int, steps: int) -> 
         assert schedule.due == (k + 1) * steps
 
 
-def test_what_a_part_earns_adaptively_is_its_own() -> None:
-    """Its transitions are counted already, so its share of the round does not count as well."""
-    schedule = Schedule(replace(SETTINGS, learning_steps="adaptive"))
+def test_adaptive_steps_of_a_part_follow_its_own_transitions() -> None:
+    """They are counted already, so the part's share of the round does not count as well."""
+    schedule = Schedule(changed(SETTINGS, learning_steps_per_batch="adaptive"))
     receive(schedule, transitions=320, share=0.25)
     assert schedule.due == 10  # 320 * 2 / 64
 
 
-# ---- a rate of random moves for each worker
-
-PER_WORKER = replace(SETTINGS, per_worker=PerWorkerEpsilons(0.4, 7.0, 8))
+PER_WORKER = changed(
+    SETTINGS,
+    exploration="per_worker",
+    exploration_per_worker_eps=0.4,
+    exploration_per_worker_alpha=7.0,
+    num_workers=8,
+)
 
 
 def test_per_worker_epsilons_by_hand() -> None:
@@ -180,42 +185,35 @@ def test_per_worker_epsilons_stay_where_they_are(episodes: int) -> None:
 
 
 def test_per_worker_epsilons_of_one_worker() -> None:
-    schedule = Schedule(replace(SETTINGS, per_worker=PerWorkerEpsilons(0.3, 7.0, 1)))
+    one = changed(PER_WORKER, num_workers=1, exploration_per_worker_eps=0.3)
+    schedule = Schedule(one)
     assert schedule.epsilon(0) == schedule.mean_epsilon == pytest.approx(0.3)
 
 
-ADAPTIVE = replace(SETTINGS, learning_steps="adaptive")
+ADAPTIVE = changed(SETTINGS, learning_steps_per_batch="adaptive")
 
 
 def test_adaptive_steps_by_hand() -> None:
-    """Each round earns 100 * 2 * 0.75 / 64 = 2.34375 updates; what is left of one is carried on."""
+    """Each round is worth 100 * 2 * 0.75 / 64 = 2.34375 updates; fractions are carried over."""
     schedule = Schedule(ADAPTIVE)
     due = []
     for _ in range(8):
         receive(schedule, transitions=100, stored=7_500)
         due.append(schedule.due)
-        schedule.due = 0
-    assert due == [
-        2,
-        2,
-        3,
-        2,
-        2,
-        3,
-        2,
-        2,
-    ]  # floor of 2.34, 4.69, 7.03, 9.38, 11.72, 14.06, 16.41, 18.75, less what was there
+        schedule.learned(schedule.due)
+    # floor of 2.34, 4.69, 7.03, 9.38, 11.72, 14.06, 16.41, 18.75, less those made before
+    assert due == [2, 2, 3, 2, 2, 3, 2, 2]
     assert sum(due) == math.floor(8 * 2.34375)
 
 
-def test_adaptive_steps_are_earned_in_proportion_to_the_fill() -> None:
+def test_adaptive_steps_are_proportional_to_the_fill() -> None:
     for stored, expected in ((1_000, 10), (5_000, 50), (10_000, 100)):
         schedule = Schedule(ADAPTIVE)
         receive(schedule, transitions=3_200, stored=stored)
         assert schedule.due == expected
 
 
-def test_nothing_is_earned_before_learning_starts() -> None:
+def test_nothing_is_credited_before_learning_starts() -> None:
     """No burst of updates when it does."""
     schedule = Schedule(ADAPTIVE)
     for stored in range(0, 500, 50):
@@ -236,13 +234,13 @@ def test_nothing_is_earned_before_learning_starts() -> None:
 def test_adaptive_steps_over_a_run(
     rounds: list[tuple[int, int]], samples_per_insert: float, batch_size: int
 ) -> None:
-    """The sum of all dues is what all rounds earned, less a fraction of one update; no round is due
-    more than it earned and that.
+    """All updates together are what all rounds are worth, less a fraction of one update; no round
+    has more than it is worth and one that was carried over.
     """
     schedule = Schedule(
-        replace(ADAPTIVE, samples_per_insert=samples_per_insert, batch_size=batch_size)
+        changed(ADAPTIVE, samples_per_insert=samples_per_insert, batch_size=batch_size)
     )
-    total = earned = 0.0
+    total = worth = 0.0
     for transitions, stored in rounds:
         receive(schedule, transitions=transitions, stored=stored)
         now = (
@@ -250,23 +248,23 @@ def test_adaptive_steps_over_a_run(
             if stored >= 500
             else 0.0
         )
-        earned += now
+        worth += now
         total += schedule.due
         assert schedule.due <= now + 1
-        assert earned - 1 - 1e-6 < total <= earned + 1e-6
-        schedule.due = 0
+        assert worth - 1 - 1e-6 < total <= worth + 1e-6
+        schedule.learned(schedule.due)
 
 
 def test_a_run_is_finished_when_all_is_received_and_learned() -> None:
     schedule = Schedule(SETTINGS)
     assert not schedule.finished
     receive(schedule, episodes=999)
-    schedule.due = 0
+    schedule.learned(schedule.due)
     assert not schedule.finished
     receive(schedule, episodes=3)
     assert schedule.due == 8
     assert not schedule.finished
-    schedule.due = 0
+    schedule.learned(schedule.due)
     assert schedule.finished
     assert schedule.progress == 1.0
 
@@ -274,7 +272,8 @@ def test_a_run_is_finished_when_all_is_received_and_learned() -> None:
 def test_a_restored_schedule_goes_on() -> None:
     first = Schedule(ADAPTIVE)
     receive(first, episodes=120, transitions=111, stored=7_000)
-    first.round = 17
+    for _ in range(17):
+        first.round_received()
     state = json.loads(json.dumps(first.get_state()))  # plain values, as a checkpoint holds them
     second = Schedule(ADAPTIVE)
     second.set_state(state)
@@ -286,6 +285,6 @@ def test_a_restored_schedule_goes_on() -> None:
             17,
         )
         for schedule in (first, second):
-            schedule.due = 0
+            schedule.learned(schedule.due)
             receive(schedule, episodes=7, transitions=53, stored=7_100)
     assert second.get_state() == first.get_state()

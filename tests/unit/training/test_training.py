@@ -1,6 +1,4 @@
-"""How a run chooses its best agent, and what `resume` says of one that is not as it was left; whole
-runs are in tests/integration.
-"""
+"""`train` and `resume` with the smallest runs; whole runs are in tests/integration."""
 
 from __future__ import annotations
 
@@ -16,9 +14,20 @@ from sparring.runtime import InlineWorkers
 from sparring.training import evaluator, faults_saved, resume, train
 
 TINY = {
-    "game": "tic_tac_toe", "n_episodes": 8, "num_workers": 1, "learner_threads": 1, "device": "cpu", "backend": "inline", "name": "run",
-    "batch_size": 8, "buffer_size": 100, "learning_starts": 8, "eval_matches": 2, "policy_kwargs": {"net_arch": [4]}, "tensorboard": False,
-}  # fmt: skip
+    "game": "tic_tac_toe",
+    "n_episodes": 8,
+    "num_workers": 1,
+    "learner_threads": 1,
+    "device": "cpu",
+    "backend": "inline",
+    "name": "run",
+    "batch_size": 8,
+    "buffer_size": 100,
+    "learning_starts": 8,
+    "eval_matches": 2,
+    "policy_kwargs": {"net_arch": [4]},
+    "tensorboard": False,
+}
 
 
 def test_a_run_that_was_killed_before_it_was_described(tmp_path: Path) -> None:
@@ -27,7 +36,9 @@ def test_a_run_that_was_killed_before_it_was_described(tmp_path: Path) -> None:
         resume("run", runs_dir=str(tmp_path))
 
 
-def test_another_device_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_resume_says_that_the_device_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train(build_config(overrides={**TINY, "runs_dir": str(tmp_path)}), console=False)
     resume("run", runs_dir=str(tmp_path))
     assert "no longer" not in capsys.readouterr().out
@@ -52,8 +63,8 @@ def test_a_run_cannot_end_before_what_was_played(tmp_path: Path) -> None:
 def test_the_best_agent_is_not_chosen_by_the_openings_of_its_seed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`sparring evaluate RUN --seed 5` would judge it by the very matches that made it the best;
-    all evaluations of a run share theirs.
+    """`sparring evaluate RUN --seed 5` would repeat the very matches that made it the best. All
+    evaluations of a run share their openings.
     """
     seeds: list[int] = []
 
@@ -96,7 +107,7 @@ def test_only_a_run_that_could_not_begin_leaves_nothing(
 
 
 @pytest.mark.parametrize(
-    ("game", "told"),
+    ("game", "advice"),
     [
         (
             "pig:Pig(sides=8)",
@@ -105,22 +116,23 @@ def test_only_a_run_that_could_not_begin_leaves_nothing(
         ("tic_tac_toe", "the match is saved: sparring replay {}/1.json"),
         (
             "__main__:Pig",
-            "the match is saved in {}/1.json; to play it again, put the game in a module that can be imported from here",
+            "the match is saved in {}/1.json; to replay it, put the game in a module that can be "
+            "imported from here",
         ),
     ],
 )
-def test_how_to_play_a_fault_again(game: str, told: str, tmp_path: Path) -> None:
+def test_a_fault_says_how_to_replay_the_match(game: str, advice: str, tmp_path: Path) -> None:
     fault = GameFault(
         "it went wrong",
         {"game": game, "key": 1, "actions": [], "during": "step", "cause": "x", "traceback": ""},
     )
     with pytest.raises(GameFault) as caught, faults_saved(tmp_path / "faults"):
         raise fault
-    assert str(caught.value) == f"it went wrong; {told.format(tmp_path / 'faults')}"
+    assert str(caught.value) == f"it went wrong; {advice.format(tmp_path / 'faults')}"
     assert caught.value.record == fault.record
 
 
-def test_a_fault_that_cannot_be_saved_is_told_nevertheless(tmp_path: Path) -> None:
+def test_a_fault_that_cannot_be_saved_is_reported_nevertheless(tmp_path: Path) -> None:
     record = {
         "game": "pig:Pig",
         "key": 1,

@@ -1,34 +1,37 @@
-"""Who is told what, and when: with workers that finish their parts in whatever order a test likes."""
+"""Commands to workers and the order of rounds, with workers that finish parts in any order."""
 
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
 from fake_workers import Choice, FakeWorkers, earliest, pool, vector
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trial_runs import resolved_trial
 
+from sparring.config.schema import ResolvedConfig
 from sparring.runtime import Batch
 from sparring.training.rounds import FreeRunning, Rounds
-from sparring.training.schedule import PerWorkerEpsilons, Schedule, ScheduleSettings
+from sparring.training.schedule import Schedule
 
-SETTINGS = ScheduleSettings(
+SETTINGS = resolved_trial(
     n_episodes=1000,
-    learning_steps=4,
-    samples_per_insert=1.0,
+    learning_steps_per_batch=4,
     batch_size=1,
     learning_starts=0,
     exploration_initial_eps=1.0,
     exploration_final_eps=0.0,
     exploration_fraction=1.0,
-    per_worker=None,
-    beta0=0.4,
-    beta1=1.0,
-    learning_rate=0.01,
-    learning_rate_schedule="constant",
 )
+
+
+def changed(**changes: object) -> ResolvedConfig:
+    return SETTINGS.model_copy(update=changes)
+
+
+def receive_match(schedule: Schedule) -> None:
+    schedule.receive(episodes=1, plies=1, transitions=0, stored=0, capacity=1)
 
 
 def free_running(
@@ -38,7 +41,7 @@ def free_running(
     choose: Choice | None = None,
     schedule: Schedule | None = None,
 ) -> tuple[FreeRunning, FakeWorkers, Schedule]:
-    """With version 0 published, and with workers that are equally fast, unless somebody chooses."""
+    """With version 0 published; without `choose` all workers are equally fast."""
     workers = FakeWorkers(num_workers, lag + 1, choose or (lambda busy: busy[0]))
     if choose is None:
         workers.choose = earliest(workers)
@@ -49,7 +52,7 @@ def free_running(
 
 
 def play_round(pacing: FreeRunning | Rounds) -> list[int]:
-    """Take in all batches of a round; their numbers."""
+    """Receive all batches of a round; return their numbers."""
     numbers = []
     for batch in pacing.batches():
         numbers.append(batch.round)
@@ -57,12 +60,9 @@ def play_round(pacing: FreeRunning | Rounds) -> list[int]:
     return numbers
 
 
-# ---- workers that run freely
-
-
 @pytest.mark.parametrize("num_workers", [1, 2, 5])
 def test_each_worker_has_two_parts_in_flight(num_workers: int) -> None:
-    """But for the one whose part has just come in, which gets another before the next is taken."""
+    """All but the one whose part has just arrived; it gets another before the next is received."""
     pacing, workers, schedule = free_running(num_workers, choose=random.Random(1).choice)
     for k in range(20):
         assert schedule.round == k
@@ -88,40 +88,36 @@ def test_a_fast_worker_plays_more_of_a_round() -> None:
     assert [command.round for command in workers.in_flight[0]] == [0, 3]
 
 
-def test_commands_name_the_newest_weights_and_the_rate_of_the_moment() -> None:
-    """Versions by hand: two parts of each start with the first; from then on, a part starts with
-    what there is when another is taken.
+def test_commands_name_the_newest_weights_and_the_present_epsilon() -> None:
+    """Versions by hand: two parts of each worker start with the first; from then on, a part starts
+    with the newest when another has arrived.
     """
-    schedule = Schedule(replace(SETTINGS, n_episodes=10))
+    schedule = Schedule(changed(n_episodes=10))
     pacing, workers, _ = free_running(2, schedule=schedule)
     for k in range(4):
         play_round(pacing)
-        schedule.episodes += 1
+        receive_match(schedule)
         pacing.publish(vector(k + 1))
         assert pacing.version == k + 1
-    assert [command.weights_version for _, command in workers.started] == [
-        0,
-        0,
-        0,
-        0,
-        0,
-        1,
-        1,
-        2,
-        2,
-        3,
-        3,
-    ]
+    versions = [command.weights_version for _, command in workers.started]
+    assert versions == [0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3]
     assert [command.epsilon for _, command in workers.started] == pytest.approx(
         [1.0] * 5 + [0.9] * 2 + [0.8] * 2 + [0.7] * 2
     )
 
 
-def test_each_worker_explores_at_its_own_rate() -> None:
+def test_each_worker_has_its_own_epsilon() -> None:
     pacing, workers, _ = free_running(
         3,
         choose=random.Random(2).choice,
-        schedule=Schedule(replace(SETTINGS, per_worker=PerWorkerEpsilons(0.5, 2.0, 3))),
+        schedule=Schedule(
+            changed(
+                exploration="per_worker",
+                exploration_per_worker_eps=0.5,
+                exploration_per_worker_alpha=2.0,
+                num_workers=3,
+            )
+        ),
     )
     for _ in range(5):
         play_round(pacing)
@@ -134,9 +130,7 @@ def test_each_worker_explores_at_its_own_rate() -> None:
 
 @pytest.mark.parametrize("lag", [1, 2, 4])
 def test_a_version_waits_for_a_part_that_is_far_behind(lag: int) -> None:
-    """Worker 0 does not come to an end: its parts hold version 0, and the slot of that is not
-    taken.
-    """
+    """Worker 0 does not finish: its parts hold version 0, so the slot of it is not reused."""
     slow = [True]
     pacing, workers, _ = free_running(2, lag=lag, choose=lambda busy: 1 if slow[0] else 0)
     for k in range(1, 8):
@@ -145,9 +139,7 @@ def test_a_version_waits_for_a_part_that_is_far_behind(lag: int) -> None:
         assert pacing.version == min(k, lag)
         assert (workers.weights.published(0) == 0).all()
     slow[0] = False
-    play_round(
-        pacing
-    )  # its two parts of version 0; of the third, the version is the newest that there was
+    play_round(pacing)  # its two parts of version 0
     pacing.publish(vector(50))
     assert pacing.version == lag + 1
     assert (workers.weights.published(lag + 1) == 50).all(), (
@@ -155,7 +147,7 @@ def test_a_version_waits_for_a_part_that_is_far_behind(lag: int) -> None:
     )
 
 
-def test_equal_workers_hold_nothing_back() -> None:
+def test_with_equal_workers_every_version_is_published() -> None:
     """Their parts in flight are at most two versions behind."""
     pacing, _, _ = free_running(4, lag=2)
     for k in range(1, 30):
@@ -164,10 +156,8 @@ def test_equal_workers_hold_nothing_back() -> None:
         assert pacing.version == k
 
 
-def test_what_is_finished_everywhere_when_parts_come_in_out_of_order() -> None:
-    """Worker 0 has parts 0 and 2, worker 1 has 1 and 3; then 4 and more in the order in which parts
-    came in.
-    """
+def test_the_last_finished_round_when_parts_arrive_out_of_order() -> None:
+    """Worker 0 has parts 0 and 2, worker 1 has 1 and 3; then 4 and more in the order of arrival."""
     order = iter([1, 1, 0, 0, 1, 1])
     pacing, _, _ = free_running(2, choose=lambda busy: next(order))
     got = []
@@ -194,16 +184,16 @@ def test_settling_finishes_everything_and_starts_nothing() -> None:
     for batch in pacing.settle():
         finished.append(pacing.finished_round(batch))
         batch.release()
-    assert len(finished) == 5, "two of each worker, but for the one whose part came in last"
+    assert len(finished) == 5, "two of each worker, but one of the worker whose part arrived last"
     assert workers.parts() == []
     assert len(workers.started) == told
-    assert finished[-1] == told - 1, "no part is left that could read anything"
+    assert finished[-1] == told - 1, "no part is left that could read weights"
     assert schedule.round == 4
     assert list(pacing.settle()) == []
 
 
-def test_a_state_goes_on() -> None:
-    """With the next number, the same version, and that one alone."""
+def test_a_restored_pacing_continues() -> None:
+    """With the next number and the same version."""
     pacing, workers, schedule = free_running(2)
     for k in range(3):
         play_round(pacing)
@@ -225,8 +215,8 @@ def test_a_state_goes_on() -> None:
 
 
 class Simulation:
-    """A run as the training loop drives it, with workers of any speed: what a part in flight may
-    read never changes under it.
+    """A run as the training loop drives it, with workers of any speed: weights that a part in
+    flight may read never change.
     """
 
     def __init__(self, rng: random.Random) -> None:
@@ -261,15 +251,15 @@ class Simulation:
             self.workers, self.opponents, self.schedule, num_workers=self.num_workers, episodes=1
         )
 
-    def take_in(self, batch: Batch) -> None:
-        self.schedule.episodes += 1
+    def receive(self, batch: Batch) -> None:
+        receive_match(self.schedule)
         self.check()
         self.opponents.record(self.pacing.finished_round(batch), batch.results, batch.in_use)
         batch.release()
 
     def round(self) -> None:
         for batch in self.pacing.batches():
-            self.take_in(batch)
+            self.receive(batch)
         self.learned += 1
         before = self.pacing.version
         oldest = min((command.weights_version for command in self.workers.parts()), default=before)
@@ -311,10 +301,10 @@ class Simulation:
             self.workers.weights.snapshot(self.slot_of[snapshot]) == self.contents[snapshot]
         ).all()
 
-    def save_and_go_on(self) -> None:
-        """In another process, whose memory is blank, and whose workers have other speeds."""
+    def save_and_resume(self) -> None:
+        """Continue in another process, with empty memory and workers of other speeds."""
         for batch in self.pacing.settle():
-            self.take_in(batch)
+            self.receive(batch)
         state = self.opponents.get_state(), self.pacing.get_state(), self.workers.playing
         self.open()
         self.opponents.set_state(state[0])
@@ -325,19 +315,19 @@ class Simulation:
 
 @settings(max_examples=100, deadline=None)
 @given(rng=st.randoms(use_true_random=True))
-def test_nothing_changes_under_who_may_read_it(rng: random.Random) -> None:
+def test_weights_that_may_be_read_never_change(rng: random.Random) -> None:
     run = Simulation(rng)
     for _ in range(60):
         run.round()
         if rng.random() < 0.05:
-            run.save_and_go_on()
+            run.save_and_resume()
     assert run.taken > 0
     assert run.pacing.version > 0 or run.refused > 0
 
 
 def test_the_simulation_exercises_what_it_should() -> None:
-    """Guards the test above: over some runs, versions are held back, and snapshots leave while they
-    are still met.
+    """Guards the test above: versions are held back, and snapshots leave the pool while they are
+    still players.
     """
     refused = stale = 0
     for seed in range(30):
@@ -353,25 +343,22 @@ def test_the_simulation_exercises_what_it_should() -> None:
     assert stale > 50
 
 
-# ---- in step with learning
-
-
 def rounds(overlap: bool) -> tuple[Rounds, FakeWorkers, Schedule]:
     workers = FakeWorkers(2, 2, lambda busy: busy[0])
-    schedule = Schedule(replace(SETTINGS, n_episodes=10))
+    schedule = Schedule(changed(n_episodes=10))
     pacing = Rounds(workers, pool(workers), schedule, num_workers=2, episodes=3, overlap=overlap)
     pacing.begin(vector(0))
     return pacing, workers, schedule
 
 
 @pytest.mark.parametrize(("overlap", "versions"), [(False, [0, 1, 2, 3]), (True, [0, 0, 1, 2, 3])])
-def test_which_weights_play_which_round(overlap: bool, versions: list[int]) -> None:
-    """`overlap` starts a round before the last one is learned."""
+def test_weights_of_each_round(overlap: bool, versions: list[int]) -> None:
+    """`overlap` starts a round before the previous one is learned."""
     pacing, workers, schedule = rounds(overlap)
     for k in range(4):
         assert play_round(pacing) == [k]
         assert schedule.round == k + 1
-        schedule.episodes += 1
+        receive_match(schedule)
         pacing.publish(vector(k + 1))
         assert (pacing.version, workers.weights.published(k + 1)[0]) == (k + 1, k + 1)
     assert [(worker, c.round, c.weights_version) for worker, c in workers.started] == [
@@ -379,9 +366,9 @@ def test_which_weights_play_which_round(overlap: bool, versions: list[int]) -> N
     ]
 
 
-def test_a_round_that_is_over_waits_for_its_turn() -> None:
-    """What a checkpoint has to finish in `overlap` is learned when the run goes on; in `sync` there
-    is nothing.
+def test_a_finished_round_is_kept_until_it_is_learned() -> None:
+    """A checkpoint in `overlap` finishes the round in flight, which is learned after the resume; in
+    `sync` there is none.
     """
     for overlap, in_flight in ((True, 1), (False, 0)):
         pacing, workers, schedule = rounds(overlap)
@@ -394,7 +381,7 @@ def test_a_round_that_is_over_waits_for_its_turn() -> None:
         state = pacing.get_state()
         assert (state["pending"] is not None) == overlap
         other, others, _ = rounds(overlap)
-        other._schedule.round = schedule.round
+        other._schedule.set_state(schedule.get_state())
         other.set_state(state)
         for each, its in ((pacing, workers), (other, others)):
             before = len(its.started)

@@ -1,0 +1,115 @@
+"""Settings that were left open ("auto"), decided from the machine's CPUs, its GPU and the game."""
+
+from __future__ import annotations
+
+import torch
+
+from sparring.config import system
+from sparring.config.schema import Precision, ResolvedConfig, TrainConfig
+from sparring.dqn.kernels import has_bfloat16
+from sparring.errors import ConfigurationError
+from sparring.games import GameSpec, spec_of, with_players
+from sparring.opponents.scripted import default_shares
+from sparring.runtime import default_start_method
+from sparring.training.assembly import learner_settings, policy_of
+from sparring.training.autotune import measured_split
+
+
+def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
+    """Return the configuration with every setting decided and checked, and the spec of its game.
+
+    The name of the game is resolved here alone.
+    """
+    spec = _game(config)
+    device = _device(config.device)
+    workers = system.resolve_num_workers(config.num_workers)
+    open_settings = {
+        "game": spec.name,
+        "num_players": spec.num_players,
+        "opponents": config.opponents or default_shares(spec.name),
+        "num_envs_per_worker": config.num_envs_per_worker or config.episodes_per_batch,
+        "num_workers": workers,
+        "learner_threads": system.resolve_learner_threads(config.learner_threads, workers),
+        "start_method": config.start_method or default_start_method(),
+        "device": str(device),
+        "actor_precision": config.actor_precision or _precision(torch.device("cpu")),
+        "learner_precision": config.learner_precision or _precision(device),
+        "bootstrap": _bootstrap(config, spec),
+        "learning_steps_per_batch": _learning_steps(config, workers),
+    }
+    settings = {name: getattr(config, name) for name in TrainConfig.model_fields}
+    decided = ResolvedConfig(**{**settings, **open_settings})
+    return _balanced(decided, spec, asked=config), spec
+
+
+def _game(config: TrainConfig) -> GameSpec:
+    if config.num_players is None:
+        return spec_of(config.game)
+    return with_players(config.game, config.num_players)
+
+
+def _balanced(config: ResolvedConfig, game: GameSpec, *, asked: TrainConfig) -> ResolvedConfig:
+    """Return the configuration with workers and learner threads that share the CPUs best.
+
+    Only `async` measures, and only where the number of workers is open and the replay ratio says
+    how much learning goes with how much play.
+    """
+    cpus = system.available_cpus()
+    if (
+        config.mode != "async"
+        or asked.num_workers
+        or config.device != "cpu"
+        or config.learning_steps_per_batch != "adaptive"
+        or config.learner_threads > cpus  # more than can run: nothing to share out
+    ):
+        return config
+    split = measured_split(
+        policy_of(config, game),
+        learner_settings(config, game),
+        num_envs=config.num_envs_per_worker,
+        bfloat16=config.actor_precision == "bfloat16",
+        plies_per_update=config.batch_size / config.samples_per_insert,
+        cpus=cpus,
+        threads=asked.learner_threads,
+    )
+    shares = {"num_workers": split.workers(cpus), "learner_threads": split.learner_threads}
+    return config.model_copy(update=shares)
+
+
+def _learning_steps(config: TrainConfig, workers: int) -> object:
+    """Updates per round; by default one per match."""
+    return config.learning_steps_per_batch or workers * config.episodes_per_batch
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    count = torch.cuda.device_count() if device.type == "cuda" else 1
+    if (device.index or 0) >= count:
+        known = ["cpu", *(f"cuda:{i}" for i in range(count))] if count else ["cpu"]
+        raise ConfigurationError(
+            "device",
+            got=name,
+            expected=f"one of {', '.join(known)} on this machine",
+            remedy="leave it out to choose by itself",
+        )
+    return device
+
+
+def _precision(device: torch.device) -> Precision:
+    """bfloat16 where the CPU multiplies matrices of it in hardware, by its flags: a measurement
+    would make runs differ.
+    """
+    return "bfloat16" if device.type == "cpu" and has_bfloat16() else "float32"
+
+
+def _bootstrap(config: TrainConfig, spec: GameSpec) -> str:
+    if config.bootstrap == "zero_sum" and not spec.allows_zero_sum_bootstrap:
+        raise ConfigurationError(
+            "bootstrap",
+            got="zero_sum",
+            expected=f"own_turn: {spec.name} is not declared as a zero-sum game of two players "
+            "without hidden information",
+        )
+    return config.bootstrap or ("zero_sum" if spec.allows_zero_sum_bootstrap else "own_turn")
