@@ -97,8 +97,8 @@ def test_a_stopped_run_goes_on(
         stops += 1
         state = saved(result)
         assert state["schedule"]["episodes"] == result.episodes
-        assert state["pacing"]["told"] == len(earned), (
-            "whatever was started was finished and taken in"
+        assert state["pacing"]["issued"] == len(earned), (
+            "all that was started was finished and received"
         )
         before = result
         result = resume_until(19 + stops, tmp_path, "run")
