@@ -45,6 +45,7 @@ class FakeWorkers:
         self.playing: list[frozenset[int]] = [frozenset()] * num_workers
         self.started: list[tuple[int, RoundCommand]] = []
         self.released = 0
+        self.ended: dict[int, int] = {}  # by worker, the last round that is to end early
         self.keep: Callable[[Sequence[int]], frozenset[int]] = lambda ids: frozenset()
 
     def start(self, worker: int, command: RoundCommand) -> None:
@@ -55,9 +56,12 @@ class FakeWorkers:
         self.started.append((worker, command))
 
     def finish_any(self) -> Batch:
-        return self._finish(
-            [self.choose([worker for worker, commands in enumerate(self.in_flight) if commands])]
-        )
+        busy = [worker for worker, commands in enumerate(self.in_flight) if commands]
+        early = [w for w in busy if self.in_flight[w][0].round <= self.ended.get(w, -1)]
+        return self._finish([self.choose(early or busy)])
+
+    def end_early(self, worker: int, round: int) -> None:
+        self.ended[worker] = max(round, self.ended.get(worker, -1))
 
     def finish_round(self) -> Batch:
         return self._finish(range(len(self.in_flight)))

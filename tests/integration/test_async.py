@@ -75,7 +75,7 @@ def test_a_run_reaches_its_end_with_the_updates_that_were_asked_for(
     result = train_until(NEVER, tmp_path, "run", backend=backend, **ASYNC, **steps)
     assert_complete(result, earned)
     state = saved(result)
-    assert len(earned) == 3 * state["schedule"]["round"]
+    assert len(earned) >= 3 * state["schedule"]["round"], "and parts of slow workers"
     opponents = [
         name for name, record in state["opponents"]["recent"].items() if sum(record.values()) > 0
     ]

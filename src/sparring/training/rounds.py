@@ -8,9 +8,10 @@ is learned (`overlap`), or with v_{k+1} afterwards (`sync`). Deterministic.
 
 `FreeRunning`: a worker has two parts in flight, so that it never waits for an answer; as soon as
 one part has arrived it gets another, with the newest weights. The next parts that arrive, of
-whatever workers, make a round; each round is learned before the next one is received, which bounds
-how far play can run ahead. A version is published only when no part in flight is more than
-`max_weight_lag` versions behind it. Not deterministic.
+whatever workers, make a round; each round is learned before the next one is received, and gives a
+version. So that no part in flight is ever more than `max_weight_lag` rounds behind, a round also
+receives all parts that would be so once it is learned: of slow workers, which after a while are
+asked to end them early. Not deterministic.
 """
 
 from __future__ import annotations
@@ -164,6 +165,8 @@ class FreeRunning:
         self.version = 0
         self.waited = 0.0
         self._in_flight: list[deque[RoundCommand]] = [deque() for _ in range(num_workers)]
+        # one slot is for the newest weights, one more for each round that a part may be behind
+        self._max_lag = workers.weights.num_versions - 1
 
     def begin(self, vector: NDArray[np.float32]) -> None:
         self._workers.weights.publish(0, vector)
@@ -172,7 +175,33 @@ class FreeRunning:
         for _ in self._in_flight:
             self._keep_playing()
             yield self._next()
+        yield from self._late_parts()
         self._schedule.round_received()
+
+    def _late_parts(self) -> Iterator[Batch]:
+        """Receive all parts that would be too far behind once this round is learned.
+
+        The other workers go on meanwhile for as many parts as there are workers. Workers that have
+        not come to an end by then are slow, and have to end early.
+        """
+        allowed = len(self._in_flight)
+        while late := self._behind(self.version + 1 - self._max_lag):
+            if allowed > 0:
+                allowed -= 1
+                self._keep_playing()
+            else:
+                for worker, number in late.items():
+                    self._workers.end_early(worker, number)
+            yield self._next()
+
+    def _behind(self, version: int) -> dict[int, int]:
+        """Return the last part in flight with weights before `version` of each worker with one."""
+        return {
+            worker: command.round
+            for worker, commands in enumerate(self._in_flight)
+            for command in commands
+            if command.weights_version < version
+        }
 
     def _keep_playing(self) -> None:
         for _ in range(_IN_FLIGHT):
@@ -209,15 +238,14 @@ class FreeRunning:
         )
 
     def publish(self, vector: NDArray[np.float32]) -> None:
-        oldest = min(
-            (command.weights_version for commands in self._in_flight for command in commands),
-            default=self.version,
-        )
-        if self.version + 1 - oldest < self._workers.weights.num_versions:
-            self.version += 1
-            self._workers.weights.publish(self.version, vector)
+        self.version += 1
+        assert not self._behind(self.version - self._max_lag), "a part in flight uses this slot"
+        self._workers.weights.publish(self.version, vector)
 
     def settle(self) -> Iterator[Batch]:
+        if self._schedule.finished:  # the matches are dropped
+            for worker in range(len(self._in_flight)):
+                self._workers.end_early(worker, self._issued - 1)
         while any(self._in_flight):
             yield self._next()
 
