@@ -29,6 +29,9 @@ class StopAfter:
         StopAfter.looked += 1
         return StopAfter.looked > StopAfter.looks
 
+    def on_request(self, call: Callable[[], None]) -> None:
+        """Nobody is waited for in a hurry."""
+
     def __enter__(self) -> Self:
         return self
 

@@ -250,10 +250,9 @@ def test_the_age_of_weights_is_reported_before_anything_is_played_again(tmp_path
 def test_train_dqn_says_how_to_continue(tmp_path: Path) -> None:
     StopAfter.looks = 20
     options = trial(tmp_path, name="stopped", backend="inline").model_dump()
-    with pytest.raises(
-        KeyboardInterrupt, match=r"^saved\. Continue with: sparring resume stopped$"
-    ):
+    with pytest.raises(KeyboardInterrupt) as caught:
         train_dqn(**options)
+    assert str(caught.value) == f"saved. Continue with: sparring resume {tmp_path / 'stopped'}"
 
 
 def test_a_finished_run_stays_as_it_is(tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ def _answer(argv: list[str]) -> int:
         return run(argv)
     except SystemExit as stop:  # the help was printed
         return stop.code if isinstance(stop.code, int) else 0
-    except KeyboardInterrupt:
-        print("sparring: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"sparring: {str(stop) or 'interrupted'}", file=sys.stderr)
         return 130
     except SparringError as error:
         print(f"sparring: {' '.join(str(error).split())}", file=sys.stderr)

@@ -131,6 +131,14 @@ class RunDirectory:
             remedy="start a new run: sparring train",
         )
 
+    def newest_checkpoint(self) -> int | None:
+        """Return the updates of the newest complete checkpoint; None without one."""
+        complete = (n for n in _numbers(self.checkpoints_path) if self._is_complete(n))
+        return max(complete, default=None)
+
+    def _is_complete(self, updates: int) -> bool:
+        return updates not in self._damaged and is_complete(self._checkpoint_path(updates))
+
     def keep(self) -> None:
         """Make `discard` do nothing from now on: the run has begun."""
         self._kept = True
@@ -176,11 +184,7 @@ class RunDirectory:
         kill meanwhile leaves the newest.
         """
         numbers = _numbers(self.checkpoints_path)
-        complete = [
-            number
-            for number in numbers
-            if number not in self._damaged and is_complete(self._checkpoint_path(number))
-        ]
+        complete = [number for number in numbers if self._is_complete(number)]
         for number in reversed(numbers):
             if number not in complete[:KEPT_CHECKPOINTS] and number != saved:
                 remove_directory(self._checkpoint_path(number))

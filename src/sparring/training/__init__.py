@@ -62,7 +62,7 @@ def train(config: TrainConfig, *, console: bool = True) -> TrainResult:
         write_file(run.config_path, to_toml(settings).encode())
         try:
             return _run(settings, parts, run, saved=None, console=console)
-        except ConfigurationError:
+        except BaseException:
             run.discard()
             raise
 
@@ -113,6 +113,7 @@ def _run(
 ) -> TrainResult:
     """Open monitor and workers, restore what was saved, train, and return the result."""
     with ExitStack() as stack:
+        stack.enter_context(_told_what_is_saved(run))
         stack.enter_context(faults_saved(run.faults_path))
         stack.enter_context(torch_threads(1))
         monitor = Monitor(
@@ -123,6 +124,7 @@ def _run(
         interrupts = stack.enter_context(Interrupts(monitor.note))
         monitor.note(describe(config, parts) + remark)
         workers = stack.enter_context(open_workers(config, parts, notify=monitor.note))
+        interrupts.on_request(workers.hurry)
         session = Session(config, parts, run, workers, monitor, interrupts)
         session.begin(saved)
         session.loop()
@@ -145,10 +147,25 @@ def _result(
         episodes_per_min=60.0 * episodes / seconds,
         plies_per_s=plies / seconds,
         sha256=hashlib.sha256(agent.to_bytes()).hexdigest(),
-        interrupted=interrupted and not parts.schedule.finished,
+        interrupted=interrupted,
         workers_replaced=workers_replaced,
         trained=agent,
     )
+
+
+@contextmanager
+def _told_what_is_saved(run: RunDirectory) -> Iterator[None]:
+    """A KeyboardInterrupt, which a second Ctrl-C raises, says what is saved and how to resume."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        updates = run.newest_checkpoint()
+        raise KeyboardInterrupt(
+            "stopped at once; nothing was saved"
+            if updates is None
+            else f"stopped at once; saved are the first {updates:,} updates. "
+            f"Continue with: sparring resume {run.path}"
+        ) from None
 
 
 @contextmanager
@@ -201,7 +218,7 @@ def train_dqn(
     """
     result = train(build_config(preset=preset, overrides={"game": name_of(game), **options}))
     if result.interrupted:
-        raise KeyboardInterrupt(f"saved. Continue with: sparring resume {result.run.name}")
+        raise KeyboardInterrupt(f"saved. Continue with: sparring resume {result.run}")
     return result.trained
 
 

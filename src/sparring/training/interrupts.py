@@ -30,6 +30,7 @@ class Interrupts:
     def __init__(self, say: Callable[[str], None]) -> None:
         self.requested = False
         self._say = say
+        self._on_request: Callable[[], None] = lambda: None
         self._before: Any = None
 
     def __enter__(self) -> Self:
@@ -55,10 +56,17 @@ class Interrupts:
             self._thread.join()
             self._reader.close()
 
+    def on_request(self, call: Callable[[], None]) -> None:
+        """Let the first SIGINT call this too; at once where it has come already."""
+        self._on_request = call
+        if self.requested:
+            call()
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+        self._on_request()
 
     def _acknowledge(self) -> None:
         """Wait for the first SIGINT, and answer it; the end of the block closes the socket."""

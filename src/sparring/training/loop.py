@@ -56,7 +56,7 @@ class Session:
             pass
         self._report(now=True)  # before the checkpoint, whose time would lower all rates
         self._checkpoint()
-        if self._parts.schedule.finished:
+        if self._parts.schedule.finished and not self._interrupts.requested:
             self._evaluator.evaluate()
         self._report(now=True)
 

@@ -1,0 +1,188 @@
+"""Ctrl-C says what it waits for, a second one what is saved; neither is kept waiting by a worker that
+hangs. Through the command line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from child_processes import HANG, wait_until, workers_of
+from trial_runs import start, trial
+
+from sparring.cli import main
+from sparring.config.schema import TrainConfig
+from sparring.storage.run_directory import RunDirectory
+from sparring.training import resume
+from sparring.training.evaluator import Evaluator
+
+LONG = {
+    "n_episodes": 100_000,
+    "checkpoint_interval": 100,
+    "eval_interval": 1_000_000,
+    "log_interval": 0.5,
+}
+
+
+def run_of(config: TrainConfig) -> Path:
+    return Path(config.runs_dir) / str(config.name)
+
+
+def has_reports(run: Path) -> bool:
+    metrics = run / "metrics.jsonl"
+    return metrics.exists() and metrics.stat().st_size > 0
+
+
+def line_with(output: IO[str], text: str) -> str:
+    """Read lines until one has `text`; the end of the output is a failure."""
+    for line in output:
+        if text in line:
+            return line
+    raise AssertionError(f"no line with {text!r}")
+
+
+def stop_twice(main: subprocess.Popen[str]) -> list[str]:
+    """Ctrl-C while both workers are frozen, and again when it is said who is waited for; the lines
+    of the output from there on.
+    """
+    assert main.stdout is not None
+    for worker in workers_of(main.pid):
+        worker.suspend()
+    os.killpg(main.pid, signal.SIGINT)  # as a terminal does it
+    line_with(main.stdout, "press Ctrl-C again to stop at once, without saving")
+    waiting = line_with(main.stdout, "waiting for worker")
+    assert re.search(r"waiting for workers? [01](, 1)? to finish the matches of the round", waiting)
+    os.killpg(main.pid, signal.SIGINT)
+    said, _ = main.communicate(timeout=HANG)
+    assert main.returncode == 130, said
+    assert "Traceback" not in said
+    return said.splitlines()
+
+
+@pytest.mark.slow
+def test_the_second_says_what_is_saved_and_how_to_resume(tmp_path: Path) -> None:
+    config = trial(tmp_path, name="run", **LONG)
+    with start(config) as process:
+        wait_until(lambda: any((run_of(config) / "checkpoints").glob("[0-9]*/manifest.json")))
+        last = stop_twice(process)[-1]
+    with RunDirectory.open(tmp_path, "run") as run:
+        newest = run.newest_checkpoint()
+    assert newest is not None
+    assert last == (
+        f"sparring: stopped at once; saved are the first {newest:,} updates. "
+        f"Continue with: sparring resume {run_of(config)}"
+    )
+
+
+@pytest.mark.slow
+def test_the_second_says_that_nothing_is_saved(tmp_path: Path) -> None:
+    config = trial(tmp_path, name="run", **{**LONG, "checkpoint_interval": 10**9})
+    with start(config) as process:
+        wait_until(lambda: has_reports(run_of(config)), pause=0.05)
+        last = stop_twice(process)[-1]
+    assert last == "sparring: stopped at once; nothing was saved"
+
+
+HANGS_ONCE = """
+import ctypes, os
+import numpy as np
+from sparring.games import GameSpec
+
+class HangsOnce:
+    "The first process that finds the file `hang` deletes it, and hangs in C with Python's lock held."
+
+    spec = GameSpec(
+        num_players=2, num_actions=2, observation_shape=(1,), observation_dtype="int8", max_plies=9
+    )
+
+    def reset(self, rng):
+        self.plies, self.seat = 0, 0
+
+    def mask(self):
+        return [True, True]
+
+    def observe(self, seat):
+        return np.zeros(1, np.int8)
+
+    def step(self, action):
+        self.plies += 1
+        self.seat = 1 - self.seat
+        if self.plies == 3 and os.path.exists("hang"):
+            try:
+                os.rename("hang", "hangs")
+            except FileNotFoundError:  # another process was faster
+                pass
+            else:
+                ctypes.PyDLL(None).sleep(100_000)
+        return None, self.plies == 6
+"""
+PATIENT_FOR_5_SECONDS = """
+import sys
+from sparring.cli import main
+from sparring.runtime import processes
+
+if __name__ == "__main__":
+    processes._STUCK_IN_A_HURRY = 5.0
+    sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_a_game_that_hangs_in_c_does_not_keep_ctrl_c_waiting(tmp_path: Path) -> None:
+    """Its worker is replaced, the round is played to its end, and the run is saved."""
+    (tmp_path / "hangs_once.py").write_text(HANGS_ONCE)
+    (tmp_path / "program.py").write_text(PATIENT_FOR_5_SECONDS)
+    command = [sys.executable, "program.py", "train", "hangs_once:HangsOnce", "--preset", "none"]
+    options = {
+        "--n-episodes": 1_000_000,
+        "--num-workers": 2,
+        "--name": "run",
+        "--eval-interval": 10**9,
+        "--log-interval": 0.5,
+    }
+    flags = [str(word) for option in options.items() for word in option]
+    with subprocess.Popen(
+        [*command, *flags, "--no-tensorboard"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    ) as process:
+        wait_until(lambda: has_reports(tmp_path / "runs" / "run"), pause=0.05)
+        (tmp_path / "hang").touch()
+        wait_until(lambda: (tmp_path / "hangs").exists(), pause=0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        said, _ = process.communicate(timeout=HANG)
+    assert process.returncode == 130, said
+    assert "failed and is replaced: it made no ply for 5 s" in said
+    assert said.splitlines()[-1].startswith("sparring: interrupted; saved. Continue with: ")
+
+
+def test_right_after_the_last_match_it_is_130_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All is played and the checkpoint is written; the last evaluation is left to a resume."""
+    save, evaluations = RunDirectory.save_checkpoint, []
+
+    def interrupted(run: RunDirectory, updates: int, tree: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        save(run, updates, tree)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDirectory, "save_checkpoint", interrupted)
+        patch.setattr(Evaluator, "evaluate", evaluations.append)
+        words = "train tic_tac_toe --preset none --n-episodes 40 --backend inline --num-workers 1"
+        flags = ["--no-tensorboard", "--runs-dir", str(tmp_path), "--name", "run"]
+        assert main([*words.split(), *flags]) == 130
+    assert evaluations == []
+    said = capsys.readouterr()
+    assert f"Continue with: sparring resume {tmp_path / 'run'}" in said.err
+    assert resume("run", runs_dir=str(tmp_path), console=False).episodes >= 40
