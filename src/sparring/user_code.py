@@ -57,7 +57,7 @@ def import_named(name: str, *, what: str) -> Callable[..., Any]:
             raise
         remedy = "it has to be installed, in the current directory, or on PYTHONPATH"
         raise ConfigurationError(
-            f"there is no such module for the {what} {name}", got=repr(module_name), remedy=remedy
+            f"no such module for the {what} {name}", got=repr(module_name), remedy=remedy
         ) from None
     try:
         found = _inside(module, qualname)
@@ -70,7 +70,7 @@ def import_named(name: str, *, what: str) -> Callable[..., Any]:
         ) from None
     if not callable(found):
         raise ConfigurationError(
-            f"{name} makes no {what}",
+            f"{name} is not a {what}",
             got=f"a value of {type(found).__name__}",
             expected="a function or class",
         )

@@ -85,7 +85,7 @@ def test_a_module_that_cannot_be_read_is_a_finding(capsys, tmp_path, monkeypatch
     [
         ("no_such_module:Game", "no such module"),
         ("broken_matches:Stripe", "did you mean 'Strip'?"),
-        ("broken_elsewhere:NoSpec", "declares nothing"),
+        ("broken_elsewhere:NoSpec", "has no GameSpec"),
         ("broken_elsewhere:NumberForShape", "write (9,) for nine numbers in a row"),
         ("broken_matches:Strip(size=3)", "arguments"),
         ("tictactoe", "did you mean 'tic_tac_toe'?"),

@@ -230,8 +230,8 @@ BROKEN = [
         "True or False for each action",
     ),
     (Stuck, "legal moves", "a match in progress has no legal action", "end the match"),
-    (ThirdSeat, "seats", "invalid seat", "set self.seat to who decides now"),
-    (NoSeat, "seats", "invalid seat", "set self.seat to who decides now"),
+    (ThirdSeat, "seats", "invalid seat", "set self.seat to the seat to move"),
+    (NoSeat, "seats", "invalid seat", "set self.seat to the seat to move"),
     (
         FlatObservation,
         "observation",
@@ -247,8 +247,8 @@ BROKEN = [
     (NoNumbers, "observation", "observe() returns NaN or infinity", "that a network can take"),
     (FiveValues, "step", "step() must return (rewards, ended)", "return rewards, ended"),
     (NumberForEnded, "step", "step() must return ended as True or False", "True or False"),
-    (OneReward, "step", "step() returns invalid rewards", "what this ply pays"),
-    (RewardIsNaN, "step", "step() returns invalid rewards", "what this ply pays"),
+    (OneReward, "step", "step() returns invalid rewards", "rewards of this ply"),
+    (RewardIsNaN, "step", "step() returns invalid rewards", "rewards of this ply"),
     (DividesByZero, "exceptions", "step raises an exception", "see broken_matches.py, line "),
     (Misspells, "exceptions", "observe(0) raises an exception", "see broken_matches.py, line "),
     (

@@ -41,9 +41,9 @@ train no_such_module:Game
 train json:Game
     json has no such game | 'Game'
 train compiled:json
-    json is no game | SPEC | play
+    json is not a game | SPEC | play
 train chess:
-    no name of a game | 'chess:' | see sparring games
+    invalid game name | 'chess:' | see sparring games
 train connect_four --opponents self=1 ludo:greedy=1
     unknown opponent | ludo:greedy | random, one_ply
 train --num-workers 0
@@ -131,7 +131,7 @@ plot
 replay absent.json
     absent.json cannot be read | No such file
 replay {NOISE}
-    {NOISE} is no record of a game fault | no JSON | faults
+    {NOISE} is not a game fault file | not JSON | faults
 replay {FAULT}
     {FAULT} | does not come with Sparring | got pig:Pig | sparring replay {FAULT} --game pig:Pig
 replay {FAULT} --game pig:Pig

@@ -211,7 +211,7 @@ def test_a_fault_of_a_game_in_the_script(file: str, tmp_path: Path) -> None:
     assert (tmp_path / path).is_file()
     if file == "script.py":
         assert line.endswith(
-            f"mend it; the match is saved: sparring replay {path} --game script:Count"
+            f"fix it; the match is saved: sparring replay {path} --game script:Count"
         )
         status, said = python(tmp_path, *COMMAND[1:], "replay", path, "--game", "script:Count")
         assert "The game fails again: game script:Count raised ZeroDivisionError" in said

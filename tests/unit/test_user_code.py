@@ -105,13 +105,13 @@ def test_what_is_no_name(name: str) -> None:
     [
         (
             "nowhere_at_all:x",
-            r"there is no such module for the network nowhere_at_all:x: got 'nowhere_at_all'; "
+            r"no such module for the network nowhere_at_all:x: got 'nowhere_at_all'; "
             ".*on PYTHONPATH",
         ),
-        ("json.nowhere:x", r"there is no such module .*: got 'json\.nowhere'"),
+        ("json.nowhere:x", r"no such module .*: got 'json\.nowhere'"),
         ("json:dmps", r"json has no such network: got 'dmps'; did you mean 'dumps'\?"),
         ("json:JSONEncoder.nothing", r"json has no such network: got 'JSONEncoder\.nothing'"),
-        ("json:codecs", r"json:codecs makes no network: got a value of module"),
+        ("json:codecs", r"json:codecs is not a network: got a value of module"),
     ],
 )
 def test_what_is_not_there(name: str, message: str) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sparring.errors import IllegalAction, InputError
 from sparring.games import make
-from sparring.games.rng import EXPLORATION, OPENING, derive_keys, stream_key, uniforms
+from sparring.games.rng import EXPLORATION, OPENING, choose, derive_keys, stream_key, uniforms
 from sparring.games.spec import BatchedGame, GameSpec
 from sparring.opponents.players import Player
 
@@ -218,10 +218,8 @@ def opening_actions(
     """[m] uniformly random legal actions in `slots`, a function of the openings' `keys` [m] and the
     plies played so far.
     """
-    legal = np.cumsum(game.mask[slots], axis=1)
-    draws = uniforms(keys, game.plies[slots], OPENING, 1)
-    chosen = np.floor(draws * legal[:, -1:]).astype(np.int64)
-    actions: NDArray[np.int64] = np.argmax(legal > chosen, axis=1)
+    actions = np.empty(len(slots), np.int64)
+    choose(game.mask[slots], uniforms(keys, game.plies[slots], OPENING, 1)[:, 0], actions)
     return actions
 
 

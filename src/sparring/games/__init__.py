@@ -9,17 +9,32 @@ from typing import Any, Final
 
 from sparring.errors import ConfigurationError, nearest
 from sparring.games.names import GameName, parse
-from sparring.games.spec import BatchedGame, GameSpec, Match, Symmetry
+from sparring.games.spec import BatchedGame, BoardStyle, GameSpec, Match, Symmetry
 from sparring.games.user_games import make as make_own
 from sparring.games.user_games import name_of
 from sparring.user_code import import_named
 
 __all__ = [
-    "BatchedGame", "GameSpec", "Match", "Symmetry", "canonical", "check_name", "is_built_in", "is_own", "label", "make", "name_of", "names",
-    "player_numbers", "spec_of", "with_players",
-]  # fmt: skip
+    "BatchedGame",
+    "BoardStyle",
+    "GameSpec",
+    "Match",
+    "Symmetry",
+    "board_style",
+    "canonical",
+    "check_name",
+    "is_built_in",
+    "is_own",
+    "label",
+    "make",
+    "name_of",
+    "names",
+    "player_numbers",
+    "spec_of",
+    "with_players",
+]
 
-# The rules of each game, by its number of players; the first is what the bare name stands for.
+# Rules modules by name and number of players; the bare name stands for the first.
 _RULES: Final[Mapping[str, Mapping[int, str]]] = {
     "connect_four": {2: "sparring.games.connect_four"},
     "ludo": {
@@ -29,8 +44,8 @@ _RULES: Final[Mapping[str, Mapping[int, str]]] = {
     },
     "tic_tac_toe": {2: "sparring.games.tic_tac_toe"},
 }
-# Adapters by their scheme; each module offers make(name, num_slots). Named and not imported: they
-# stand on this room.
+# Adapters by scheme; each module has make(name, num_slots). Imported only when used: they are
+# above this room.
 _ADAPTERS: Final = {
     "openspiel": "sparring.adapters.openspiel",
     "pettingzoo": "sparring.adapters.pettingzoo",
@@ -39,16 +54,16 @@ _COMPILED: Final = "compiled"
 
 
 def names() -> tuple[str, ...]:
-    """Every built-in game, in alphabetical order."""
+    """Built-in games in alphabetical order."""
     return tuple(_RULES)
 
 
 def make(game: str | object, num_slots: int) -> BatchedGame:
-    """A game with `num_slots` matches side by side; its `spec.name` is the canonical one.
+    """Make a game with `num_slots` matches side by side; its `spec.name` is the canonical name.
 
-    `game` is a class that plays one match, or a name: that of a built-in game, `module:Class`,
-    `compiled:module`, `openspiel:...` or `pettingzoo:...`, each perhaps with arguments, as in
-    `ludo(num_players=4)`. Raises `ConfigurationError` for a game that is not there.
+    `game` is a class that plays one match, or a name: a built-in game, `module:Class`,
+    `compiled:module`, `openspiel:...` or `pettingzoo:...`, with arguments if it takes any, as in
+    `ludo(num_players=4)`. Raises `ConfigurationError` for an unknown game.
     """
     name = name_of(game)
     parsed = parse(name)
@@ -74,8 +89,8 @@ def make(game: str | object, num_slots: int) -> BatchedGame:
 
 
 def spec_of(name: str) -> GameSpec:
-    """Declared facts of a game; compiles nothing of a built-in one. A user's own game is asked each
-    time: its module may be loaded anew.
+    """Return the declared facts of a game; compiles nothing for a built-in one. A user's game is
+    made anew on each call, because its module may have been reloaded.
     """
     return make(name, 1).spec if is_own(name) else _lasting_spec(name)
 
@@ -91,9 +106,7 @@ def _lasting_spec(name: str) -> GameSpec:
 
 
 def check_name(name: str) -> None:
-    """Raise `ConfigurationError` for a game that is not there. A user's class is imported, and not
-    built.
-    """
+    """Raise `ConfigurationError` for an unknown game. A user's class is imported but not built."""
     if is_own(name) and (parsed := parse(name)).scheme != _COMPILED:
         import_named(f"{parsed.scheme}:{parsed.target}", what="game")
     else:
@@ -101,24 +114,24 @@ def check_name(name: str) -> None:
 
 
 def canonical(name: str) -> str:
-    """The one spelling of a name: equal games have equal names."""
+    """Return the one spelling of a name: equal games have equal names."""
     parsed = parse(name)
     return str(parsed) if parsed.scheme else spec_of(name).name
 
 
 def player_numbers(name: str) -> tuple[int, ...]:
-    """Numbers of players that a built-in game allows."""
+    """Return the numbers of players that a built-in game allows."""
     return tuple(_RULES[name])
 
 
 def label(name: str) -> str:
-    """Name of the game in files and presets: without its origin and its arguments."""
+    """Return the game's name in files and presets: without scheme and arguments."""
     return parse(name).label
 
 
 def with_players(name: str, num_players: int) -> GameSpec:
-    """The spec of the same game for so many players. Raises `ConfigurationError` where it is not
-    played by so many.
+    """Return the spec of the same game for another number of players. Raises `ConfigurationError`
+    if it does not allow that number.
     """
     parsed, spec = parse(name), spec_of(name)
     if spec.num_players == num_players:
@@ -146,11 +159,18 @@ def is_built_in(name: str) -> bool:
 
 
 def is_own(name: str) -> bool:
-    """Return whether making the game runs code that its user wrote: a class, or rules to be
-    compiled.
-    """
+    """Return whether making the game runs code of its user: a class, or rules to compile."""
     scheme = parse(name).scheme
     return bool(scheme) and scheme not in _ADAPTERS
+
+
+def board_style(name: str) -> BoardStyle:
+    """Return the marks and colours of a built-in game's board; empty for other games."""
+    if not is_built_in(name):
+        return BoardStyle()
+    style = importlib.import_module(_rules_of(parse(name))).STYLE
+    assert isinstance(style, BoardStyle)
+    return style
 
 
 def _rules_of(name: GameName) -> str:

@@ -1,4 +1,4 @@
-"""The arrays of a batch of matches, as the driver takes them."""
+"""The arrays of a batch of matches, and checks of what callers pass to a game."""
 
 from __future__ import annotations
 
@@ -16,12 +16,8 @@ class Slots(NamedTuple):
 
     states: NDArray[Any]  # [n] of the rules' STATE
     keys: NDArray[np.uint64]  # [n] of the matches, as `reset` was given them
-    history: NDArray[
-        np.int32
-    ]  # [n, w] actions, see `with_room`; `step` needs room for one more in each row
-    rng: NDArray[
-        np.uint64
-    ]  # [n, 2] key and counter of the stream from which the match's chance is drawn
+    history: NDArray[np.int32]  # [n, w] actions, see `widened`; `step` writes one more per row
+    rng: NDArray[np.uint64]  # [n, 2] key and counter of the stream of the match's chance
     seat: NDArray[np.int64]
     observation: NDArray[Any]
     mask: NDArray[np.bool_]
@@ -29,24 +25,15 @@ class Slots(NamedTuple):
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
     plies: NDArray[np.int64]
-    cursor: NDArray[
-        np.int64
-    ]  # [4] slot and rules function at work, and up to two actions that are only tried, else -1
+    cursor: NDArray[np.int64]  # [4] slot, running rules function, up to two tried actions, else -1
 
 
-STORED = (
-    "states",
-    "keys",
-    "rng",
-    "rewards",
-    "terminated",
-    "truncated",
-    "plies",
-)  # with the history; the rest follows from these
+# Stored with the history; the rest follows from these.
+STORED = ("states", "keys", "rng", "rewards", "terminated", "truncated", "plies")
 
 
 def allocate_slots(spec: GameSpec, state: np.dtype[Any], num_slots: int) -> Slots:
-    """Empty slots: all are terminated, and so take no action before they are reset."""
+    """Allocate empty slots: all are terminated, so they accept no action before a reset."""
     n = num_slots
     return Slots(
         states=np.zeros(n, state),
@@ -64,24 +51,22 @@ def allocate_slots(spec: GameSpec, state: np.dtype[Any], num_slots: int) -> Slot
     )
 
 
-# The actions of the matches of a batch: int32 [n, w], a row for each slot; what is beyond a match's
-# plies is left from earlier ones.
-#
-# The width w follows the longest match there has been, and not what the game declares: most matches
-# end long before `max_plies`.
+# History: the actions of the current matches, int32 [n, w], one row per slot; entries beyond a
+# match's plies are from earlier matches. The width w follows the longest match so far and not
+# `max_plies`, because most matches end long before it.
 
 
-_FIRST_WIDTH = 64
+_INITIAL_WIDTH = 64
 
 
 def allocate_actions(num_slots: int, max_plies: int) -> NDArray[np.int32]:
-    """A history in which nothing was played yet."""
-    return np.zeros((num_slots, min(_FIRST_WIDTH, max_plies)), np.int32)
+    """Allocate an empty history."""
+    return np.zeros((num_slots, min(_INITIAL_WIDTH, max_plies)), np.int32)
 
 
-def with_room(history: NDArray[np.int32], longest: int, max_plies: int) -> NDArray[np.int32]:
-    """`history` itself if it has room after `longest` plies, or for all `max_plies`; else a copy at
-    least twice as wide.
+def widened(history: NDArray[np.int32], longest: int, max_plies: int) -> NDArray[np.int32]:
+    """Return `history` if an action fits after `longest` plies, or all `max_plies` fit; otherwise a
+    copy at least twice as wide.
     """
     n, width = history.shape
     if longest < width or width >= max_plies:
@@ -92,19 +77,16 @@ def with_room(history: NDArray[np.int32], longest: int, max_plies: int) -> NDArr
 
 
 def played(history: NDArray[np.int32], plies: NDArray[np.int64]) -> NDArray[np.int32]:
-    """[n, longest], a copy: the actions of the current matches, each of so many `plies` [n], and 0
-    after them.
+    """Copy the actions of the current matches of length `plies` [n]: [n, longest], 0 after each
+    match's end.
     """
     width = int(plies.max())
     return np.where(np.arange(width) < plies[:, None], history[:, :width], np.int32(0))
 
 
-# Checks of what callers hand to a game, which every kind of game makes alike.
-
-
 def chosen_slots(game: BatchedGame, slots: ArrayLike) -> NDArray[np.int64]:
-    """A copy of `slots` [m], all of which the game has: compiled code would read and write past the
-    end unchecked.
+    """Copy `slots` [m], after a check that the game has them all: compiled code would read and
+    write past the end unchecked.
     """
     chosen = np.array(slots, np.int64)
     # A negative number is huge as an unsigned one, so one pass sees both ends.
@@ -118,12 +100,12 @@ def chosen_slots(game: BatchedGame, slots: ArrayLike) -> NDArray[np.int64]:
 
 
 def one_slot(game: BatchedGame, slot: int) -> int:
-    """`slot`, which the game has."""
+    """Return `slot`, after a check that the game has it."""
     return int(chosen_slots(game, [slot])[0])
 
 
 def own_keys(keys: ArrayLike, chosen: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """A copy of `keys` [m], one for each of the `chosen` slots [m]."""
+    """Copy `keys` [m], one for each of the `chosen` slots [m]."""
     own = np.array(keys, np.uint64)
     if own.shape != chosen.shape:
         raise InputError(
@@ -133,7 +115,7 @@ def own_keys(keys: ArrayLike, chosen: NDArray[np.int64]) -> NDArray[np.uint64]:
 
 
 def own_seats(game: BatchedGame, seats: ArrayLike, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A copy of `seats` [m], one for each of the `chosen` slots [m]."""
+    """Copy `seats` [m], one for each of the `chosen` slots [m]."""
     own = np.array(seats, np.int64)
     if own.shape != chosen.shape or (
         own.size and not 0 <= own.min() <= own.max() < game.spec.num_players
@@ -144,7 +126,7 @@ def own_seats(game: BatchedGame, seats: ArrayLike, chosen: NDArray[np.int64]) ->
 
 
 def copy_actions(actions: NDArray[np.int64], out: NDArray[np.int64]) -> None:
-    """Copy `actions` [n] to `out` [n]; anything but whole numbers is refused."""
+    """Copy `actions` [n] to `out` [n]; anything but integers is refused."""
     if np.shape(actions) != out.shape:
         expected = f"{out.shape}, in which -1 leaves a slot as it is"
         raise InputError(
@@ -154,18 +136,17 @@ def copy_actions(actions: NDArray[np.int64], out: NDArray[np.int64]) -> None:
 
 
 def illegal_action(game: BatchedGame, slot: int, action: int) -> IllegalAction:
-    """The error for an `action` that the match in `slot` does not allow."""
+    """Make the error for an `action` that the match in `slot` does not allow."""
     got = f"illegal action in slot {slot} of {game.spec.name}: got {action}"
     if game.terminated[slot] or game.truncated[slot]:
         return IllegalAction(f"{got}, expected -1; the match there has ended: reset the slot first")
-    return IllegalAction(
-        f"{got}, expected one of {np.flatnonzero(game.mask[slot]).tolist()}; play legal actions only, see mask"
-    )
+    legal = np.flatnonzero(game.mask[slot]).tolist()
+    return IllegalAction(f"{got}, expected one of {legal}; play legal actions only, see mask")
 
 
 def check_history(game: BatchedGame, value: object) -> None:
-    """`GameError` unless `value` is the history of as many matches, as long as they may be
-    (see `with_room`).
+    """Raise `GameError` unless `value` is a history of as many matches, none longer than
+    `max_plies`.
     """
     n, longest = game.num_slots, game.spec.max_plies
     if not (
@@ -179,7 +160,7 @@ def check_history(game: BatchedGame, value: object) -> None:
 
 
 def check_stored(game: BatchedGame, name: str, value: object, own: NDArray[np.generic]) -> None:
-    """`GameError` unless `value` can be copied to the game's `own` array of that name."""
+    """Raise `GameError` unless `value` fits into the game's `own` array of that name."""
     if not isinstance(value, np.ndarray) or value.dtype != own.dtype or value.shape != own.shape:
         raise _unfit(game, name, value, f"{own.dtype} {own.shape}")
 
@@ -187,6 +168,5 @@ def check_stored(game: BatchedGame, name: str, value: object, own: NDArray[np.ge
 def _unfit(game: BatchedGame, name: str, value: object, expected: str) -> GameError:
     got = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else repr(value)
     remedy = "it was saved by another game or with another number of slots"
-    return GameError(
-        f"state of {game.spec.name} does not fit in {name}: got {got}, expected {expected}; {remedy}"
-    )
+    what = f"state of {game.spec.name} does not fit in {name}"
+    return GameError(f"{what}: got {got}, expected {expected}; {remedy}")

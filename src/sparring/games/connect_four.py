@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sparring.games.spec import GameSpec, Symmetry
+from sparring.games.spec import BoardStyle, GameSpec, Symmetry
 
 ROWS: Final = 6
 COLUMNS: Final = 7
@@ -21,11 +21,8 @@ _ONE: Final = np.uint64(1)
 
 STATE: Final = np.dtype(
     [
-        (
-            "stones",
-            np.uint64,
-            (2,),
-        ),  # of each seat, a bit a cell: number 7 * column + row, which leaves one between columns
+        # Bits of each seat's cells: bit 7 * column + row, which leaves one empty between columns.
+        ("stones", np.uint64, (2,)),
         ("height", np.int8, (COLUMNS,)),  # stones in each column
         ("count", np.int8),  # of all stones
         ("seat", np.int8),
@@ -53,6 +50,7 @@ SPEC: Final = GameSpec(
     returns=(-1.0, 1.0),
     symmetries=(_mirror(),),
 )
+STYLE: Final = BoardStyle(marks="XO", colours=(("X", "bold red"), ("O", "bold yellow")))
 
 
 def start(state: Any, rng: Any) -> None:

@@ -1,7 +1,6 @@
-"""Files of game faults: one match with which a game went wrong, kept so that it can be played
-again.
+"""Game faults: the line at fault in a user's rules, and the record and file that replay the match.
 
-A file is data: reading one runs nothing and imports nothing. Whoever plays the match again names
+A file is data: reading one runs nothing and imports nothing. The caller who replays the match names
 the game.
 """
 
@@ -23,25 +22,21 @@ from sparring.games.spec import BatchedGame
 from sparring.storage.atomic import write_file
 
 FORMAT: Final = 1
+# Maximum length of each text, in characters.
 _TEXTS: Final = {
     "game": 1000,
     "during": 100,
     "cause": 10_000,
     "traceback": 100_000,
     "message": 10_000,
-}  # longest, in characters
-_LARGEST_FILE: Final = 64 << 20  # bytes
-_TRYING: Final = (
-    "copy",
-    "win_or_block",
-)  # during which moves are only tried, whether or not it is known which
+}
+_MAX_FILE: Final = 64 << 20  # bytes
+_TRYING: Final = ("copy", "win_or_block")  # methods that only try moves
 _REMEDY: Final = "give a file that a run wrote to its folder faults"
 
 
 class Position(NamedTuple):
-    """Position of a match: the board, the seat to move, and the action that was played then (None
-    after the last action).
-    """
+    """A position of a match: board, seat to move, and the next action (None after the last one)."""
 
     plies: int
     seat: int
@@ -50,8 +45,8 @@ class Position(NamedTuple):
 
 
 def save_fault(folder: Path, fault: GameFault) -> Path:
-    """Write the fault to a new file `<n>.json` in `folder`, which is made if needed; one process at
-    a time.
+    """Write the fault to a new file `<n>.json` in `folder`, which is created if needed. Not safe
+    for two processes at a time.
     """
     taken = [int(path.stem) for path in folder.glob("*.json") if path.stem.isdecimal()]
     path = folder / f"{max(taken, default=0) + 1}.json"
@@ -62,17 +57,17 @@ def save_fault(folder: Path, fault: GameFault) -> Path:
 
 
 def read_fault(path: Path) -> dict[str, Any]:
-    """The record in a file, its `message` with it; `FileFormatError` unless every part of it is
-    what it should be.
+    """Read the record in a file, with its `message`; raise `FileFormatError` if any part of it is
+    invalid.
     """
     try:
-        if path.stat().st_size > _LARGEST_FILE:
+        if path.stat().st_size > _MAX_FILE:
             raise _unfit(path, "it is too large")
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read: {error.strerror}; {_REMEDY}") from None
     except (ValueError, RecursionError):
-        raise _unfit(path, "it is no JSON") from None
+        raise _unfit(path, "it is not JSON") from None
     if (
         not isinstance(content, dict)
         or not _is_number(content.get("format"), FORMAT + 1)
@@ -84,22 +79,22 @@ def read_fault(path: Path) -> dict[str, Any]:
     for name, longest in _TEXTS.items():
         text = content[name]
         if not isinstance(text, str) or len(text) > longest or text != _printable(text):
-            raise _unfit(path, f"{name} is no text that can be shown")
+            raise _unfit(path, f"{name} is not printable text")
     if not _is_number(content["key"], 2**64) or not all(
         _are_actions(content.get(name, [])) for name in ("actions", "tried")
     ):
-        raise _unfit(path, "key and actions are no whole numbers")
+        raise _unfit(path, "key and actions are not integers")
     del content["format"]
     return content
 
 
 def play_again(game: BatchedGame, record: Mapping[str, Any]) -> Iterator[Position]:
-    """Play the match of a record in slot 0 of `game`; each position is given before the action on
-    it is played.
+    """Replay the match of a record in slot 0 of `game`; yield each position before its action is
+    played.
 
-    Where the game went wrong with moves that were only tried, they are tried again on the last
-    position, which is given before. Raises `GameFault` where the game goes wrong again, and
-    `GameError` where the record is not of this game or its rules have changed.
+    If the game failed with moves that were only tried, they are tried again on the last position,
+    after it was yielded. Raises `GameFault` if the game fails again, and `GameError` if the record
+    is not of this game or its rules have changed.
     """
     actions = record["actions"]
     game.reset(np.zeros(1, np.int64), np.array([record["key"]], np.uint64))
@@ -118,17 +113,17 @@ def play_again(game: BatchedGame, record: Mapping[str, Any]) -> Iterator[Positio
         try:
             game.step(played)
         except IllegalAction as error:
-            raise GameError(
-                f"the record does not fit {game.spec.name}: {error}; its rules have changed, or it is another game's"
-            ) from None
+            what = f"the record does not fit {game.spec.name}: {error}"
+            remedy = "its rules have changed, or the record is another game's"
+            raise GameError(f"{what}; {remedy}") from None
     yield Position(int(game.plies[0]), int(game.seat[0]), game.text(0), None)
     if is_of_trial(record):
         game.win_or_block(np.zeros(1, np.int64))
 
 
 def is_of_trial(record: Mapping[str, Any]) -> bool:
-    """Return whether the game went wrong on a copy of the match, with moves that were tried after
-    `actions`; `tried` if it is known which.
+    """Return whether the game failed on a copy of the match, with moves tried after `actions`:
+    those in `tried`, if they are known.
     """
     return bool(record.get("tried")) or record["during"] in _TRYING
 
@@ -142,28 +137,24 @@ def _is_number(value: object, end: int) -> bool:
 
 
 def _printable(text: str) -> str:
-    """`text` without what would act on a terminal instead of being shown there."""
+    """Return `text` without control characters, which would act on a terminal."""
     return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
 
 
 def _unfit(path: Path, why: str) -> FileFormatError:
-    return FileFormatError(f"{path} is no record of a game fault: {why}; {_REMEDY}")
+    return FileFormatError(f"{path} is not a game fault file: {why}; {_REMEDY}")
 
 
-# Game faults: where in somebody's rules it happened, the one line that says so, and the record that
-# plays the match again.
-
-
-_OURS = {
+_OUR_FILES = {
     str(Path(__file__).parent / name)
     for name in ("python/game.py", "compiled/game.py", "compiled/driver.py", "user_games.py")
 }
-_LONGEST_TEXT = 300  # characters of an exception's text that go into the line
-_LONGEST_TRACEBACK = 20_000  # characters that a record keeps, the last ones
+_MAX_TEXT = 300  # characters of an exception's text in the line
+_MAX_TRACEBACK = 20_000  # characters in a record, the last ones
 
 
 class BrokenContractError(Exception):
-    """Rules gave something that the contract does not allow; `Blame.fault` makes a `GameFault` of
+    """A value of the rules that the contract does not allow; `Blame.fault` makes a `GameFault` of
     it.
     """
 
@@ -174,24 +165,20 @@ class BrokenContractError(Exception):
 
 @dataclass(frozen=True)
 class Blame:
-    """The match in which something went wrong: `actions` since its start, the last one being
-    played; `during` which of the methods.
-
-    Where it happened on a copy, `tried` are the actions that were played there after `actions`.
+    """The match in which a game failed: `actions` since its start, with the one being played;
+    `during` is the method. On a copy of the match, `tried` are the actions played after `actions`.
     """
 
     game: str  # canonical name
     key: int
     actions: Iterable[int]
     during: str
-    method: (
-        object  # the function of that name, as far as it is known: its file is where the rules are
-    )
+    method: object  # the function of that name, if known: its file is that of the rules
     tried: Sequence[int] = ()
 
     def fault(self, error: Exception, seen: Exception | None = None) -> GameFault:
-        """The fault made of what the rules raised, or of what they gave; `seen` is the same error
-        where it can be seen whence it came.
+        """Make the fault of an exception of the rules, or of a `BrokenContractError`; `seen` is the
+        same error with a traceback into the rules.
         """
         seen = seen or error
         if isinstance(error, BrokenContractError):
@@ -203,9 +190,9 @@ class Blame:
                 one_line(str(error)) or _source_line(seen, self.method),
             )
             what, cause = f"raised {kind} in {self.during}", f"{kind}: {text}" if text else kind
-            trace = "".join(traceback.format_exception(seen))[-_LONGEST_TRACEBACK:]
-            remedy = "mend it"
-            if not self.game.startswith("__main__:"):  # by this name no other program finds it
+            trace = "".join(traceback.format_exception(seen))[-_MAX_TRACEBACK:]
+            remedy = "fix it"
+            if not self.game.startswith("__main__:"):  # a name for this program only
                 remedy += f", then try it out: sparring check-game {shlex.quote(self.game)}"
         reason = cause if not trace else cause.partition(": ")[2]
         line = f"game {self.game} {what}{_place(seen, self.method)}" + (
@@ -223,14 +210,14 @@ class Blame:
 
 
 def one_line(text: str) -> str:
-    """`text` without line breaks, and cut where it is too long to read."""
+    """Return `text` without line breaks, and shortened if it is long."""
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_TEXT else f"{line[: _LONGEST_TEXT - 3]}..."
+    return line if len(line) <= _MAX_TEXT else f"{line[: _MAX_TEXT - 3]}..."
 
 
 def _place(error: Exception, method: object) -> str:
-    """` (file, line n)` of the innermost frame in the rules' own folder, else of the method;
-    nothing where neither is known.
+    """Return ` (file, line n)` of the innermost frame in the rules' own folder, else of the method;
+    "" if neither is known.
     """
     frame = _innermost(error, method)
     if frame is not None:
@@ -246,7 +233,9 @@ def _place(error: Exception, method: object) -> str:
 def _innermost(error: Exception, method: object) -> traceback.FrameSummary | None:
     code = getattr(method, "__code__", None)
     frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename not in _OURS
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename not in _OUR_FILES
     ]
     at_home = [
         frame
@@ -262,6 +251,6 @@ def _folder(path: str) -> str:
 
 
 def _source_line(error: Exception, method: object) -> str:
-    """Source line at which an exception without a text was raised, such as `assert pot > 0`."""
+    """Return the source line of an exception without a text, such as `assert pot > 0`."""
     frame = _innermost(error, method)
     return one_line(frame.line or "") if frame is not None else ""

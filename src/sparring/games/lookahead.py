@@ -1,10 +1,8 @@
-"""Search as games offer it: the protocol, which games can be searched, and what all of them have in
-common.
-"""
+"""Search: the protocol of games that offer it, the games that allow it, and common code."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Final, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,33 +11,35 @@ from sparring.errors import ConfigurationError
 from sparring.games.arrays import chosen_slots, own_keys
 from sparring.games.spec import BatchedGame, GameSpec
 
+# By this share an end counts for more for each ply that it comes sooner; the product with a float32
+# is exact.
+SOONER: Final = 2.0**-20
+MAX_PLAYOUT: Final = 10_000  # plies; a playout that reaches it counts for its rewards so far
+
 
 class SearchableGame(BatchedGame, Protocol):
-    """A game that can look ahead; compiled rules and `Match` objects can. Only for what
-    `refuse_search` lets through.
+    """A game that can search ahead, as compiled rules and `Match` objects can; only for games that
+    `refuse_search` accepts.
     """
 
     def best_moves(self, slots: NDArray[np.int64], depth: int) -> NDArray[np.bool_]:
-        """[m, A]: the legal moves in `slots` [m] that are best when all lines of `depth` plies are
-        looked at; nothing else is known.
+        """[m, A]: the best legal moves in `slots` [m] by an exhaustive search of `depth` plies.
 
-        An end counts for what the match pays from here on, positive ones more the sooner they come,
-        negative ones the later; a position that far ahead, or at the ply limit, counts for what was
-        paid on the way. All False where no move is legal.
+        An end counts for the rewards from here on, positive ones more the sooner they come,
+        negative ones more the later; a position `depth` plies ahead, or at the ply limit, counts
+        for the rewards on the way. All False if no move is legal.
         """
 
     def most_visited(
         self, slots: NDArray[np.int64], playouts: int, keys: NDArray[np.uint64]
     ) -> NDArray[np.int64]:
-        """[m]: the move in each of `slots` [m] that UCT visits most in so many `playouts`; -1 where
-        none is legal.
-
-        All chance is drawn from `keys` [m].
+        """[m]: the move in each of `slots` [m] that UCT visits most in `playouts` playouts; -1 if
+        none is legal. All randomness comes from `keys` [m].
         """
 
 
 class SearchedSlots:
-    """The methods of `SearchableGame`, for games that have `_searched`."""
+    """Methods of `SearchableGame` for games with a method `_searched`."""
 
     def best_moves(self: Any, slots: NDArray[np.int64], depth: int) -> NDArray[np.bool_]:
         chosen = chosen_slots(self, slots)
@@ -64,8 +64,8 @@ class SearchedSlots:
 
 
 def can_search(game: BatchedGame) -> TypeGuard[SearchableGame]:
-    """Return whether the game has what a search needs; classes that offer the batched protocol
-    themselves need not.
+    """Return whether the game has the methods of `SearchableGame`; users' classes with the batched
+    protocol need not have them.
     """
     return callable(getattr(game, "best_moves", None)) and callable(
         getattr(game, "most_visited", None)
@@ -73,15 +73,13 @@ def can_search(game: BatchedGame) -> TypeGuard[SearchableGame]:
 
 
 def allows_search(spec: GameSpec) -> bool:
-    """Return whether positions have a value: two players whose rewards cancel, nothing drawn,
-    nothing hidden.
-    """
+    """Return whether positions have a value: two players, zero-sum, no chance, nothing hidden."""
     return not _obstacles(spec)
 
 
 def refuse_search(name: str, spec: GameSpec) -> None:
-    """Raise `ConfigurationError` with what is in the way of the player `name`, unless the game
-    allows searches.
+    """Raise `ConfigurationError` with the reasons unless the game allows the player `name` to
+    search.
     """
     if wrong := _obstacles(spec):
         expected = "two players, zero_sum=True, no chance, no hidden information"
@@ -89,7 +87,7 @@ def refuse_search(name: str, spec: GameSpec) -> None:
             f"{name} cannot search in {spec.name}",
             got=", ".join(wrong),
             expected=expected,
-            remedy="name another",
+            remedy="name another opponent",
         )
 
 

@@ -1,8 +1,8 @@
 """Names of games as people type them: `connect_four`, `ludo(num_players=4)`,
 `my_game:MyGame(sides=8)`, `openspiel:go(board_size=5)`.
 
-A name is `[scheme:]target[(argument=value, ...)]`. It is all that travels: to worker processes,
-into configurations and agent files.
+A name is `[scheme:]target[(argument=value, ...)]`. Worker processes, configurations and agent files
+get nothing else of a game.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ _NAME = re.compile(
     r"(?:(?P<scheme>[A-Za-z_][\w.]*):)?(?P<target>[A-Za-z_][\w./-]*|(?<=:)\d[\w./-]*)(?:\((?P<arguments>.*)\))?"
 )
 
-_WHOLE = re.compile(r"[+-]?\d+")
+_INTEGER = re.compile(r"[+-]?\d+")
 _DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
 _WORDS = {"True": True, "False": False, "None": None, "true": True, "false": False}
-_LONGEST = 500  # characters: names also come from files
+_MAX_LENGTH = 500  # characters: names also come from files
 
 
 @dataclass(frozen=True)
 class GameName:
-    """`scheme` is empty for built-in games, an adapter's name, `compiled`, or the module of a
-    class.
+    """Parts of a name; `scheme` is "" for built-in games, an adapter, `compiled`, or the module of
+    a class.
     """
 
     scheme: str
@@ -43,19 +43,17 @@ class GameName:
 
     @property
     def label(self) -> str:
-        """The target in letters that a file or directory can have: `go`, `connect_four-v3`,
-        `MyGame`.
-        """
+        """The target in letters that file names allow: `go`, `connect_four-v3`, `MyGame`."""
         return re.sub(r"[^A-Za-z0-9_-]+", "_", self.target.rpartition("/")[2])
 
 
 def parse(name: str) -> GameName:
-    """The parts of a name; `ConfigurationError` where it is none."""
-    match = _NAME.fullmatch(name.strip()) if len(name) <= _LONGEST else None
+    """Return the parts of a name; raise `ConfigurationError` if it is invalid."""
+    match = _NAME.fullmatch(name.strip()) if len(name) <= _MAX_LENGTH else None
     if match is None:
-        expected = "a game such as connect_four, ludo(num_players=4), my_game:MyGame or openspiel:backgammon"
+        expected = "a name such as connect_four, ludo(num_players=4) or my_game:MyGame"
         raise ConfigurationError(
-            "this is no name of a game",
+            "invalid game name",
             got=f"{name!r:.80}",
             expected=expected,
             remedy="see sparring games",
@@ -80,9 +78,7 @@ def _arguments(name: str, text: str) -> dict[str, Any]:
 
 
 def _split(text: str) -> list[str]:
-    """Parts between the commas that are not inside brackets: an argument may be a game of its
-    own.
-    """
+    """Split at the commas outside brackets: an argument may itself be a game with arguments."""
     parts, depth = [""], 0
     for letter in text:
         depth += (letter in "([") - (letter in ")]")
@@ -94,12 +90,12 @@ def _split(text: str) -> list[str]:
 
 
 def _value(text: str) -> Any:
-    """A number, True, False or None as in Python, `true` and `false` as in OpenSpiel; anything else
-    is text.
+    """Read a number, True, False or None as in Python, `true` and `false` as in OpenSpiel; anything
+    else is text.
     """
     if text in _WORDS:
         return _WORDS[text]
-    if _WHOLE.fullmatch(text):
+    if _INTEGER.fullmatch(text):
         return int(text)
     return float(text) if _DECIMAL.fullmatch(text) else text
 

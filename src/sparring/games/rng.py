@@ -34,14 +34,14 @@ _MASK_64: Final = (1 << 64) - 1
 
 @njit(cache=True, nogil=True)
 def mix(x: Any) -> Any:
-    """A bijection of uint64 in which every input bit moves every output bit."""
+    """A bijection of uint64 in which every input bit affects every output bit."""
     x = (x ^ (x >> np.uint64(30))) * _MIX_1
     x = (x ^ (x >> np.uint64(27))) * _MIX_2
     return x ^ (x >> np.uint64(31))
 
 
 def stream_key(*parts: int) -> int:
-    """A 64-bit key from whole numbers such as (seed, worker, incarnation, env, match); order and
+    """Return a 64-bit key from integers such as (seed, worker, incarnation, env, match); order and
     count matter.
     """
     key = int(mix(np.uint64(len(parts))))
@@ -62,7 +62,7 @@ def derive_keys(base: Any, first: Any, second: Any, out: Any) -> None:
 
 @njit(cache=True, nogil=True)
 def purpose_key(key: Any, purpose: Any) -> Any:
-    """The key of one purpose's stream of a match."""
+    """Return the key of one purpose's stream of a match."""
     return mix(key + GOLDEN + np.uint64(purpose))
 
 
@@ -82,8 +82,8 @@ def fill_uniforms(keys: Any, counters: Any, purpose: Any, out: Any) -> None:
 
 @njit(cache=True, nogil=True)
 def random_below(rng: Any, n: Any) -> Any:
-    """The next whole number in [0, n) of a stream; `rng` is a uint64 pair (key, counter), and the
-    counter moves on. 0 < n < 2**32.
+    """Return the next integer in [0, n) of a stream and advance its counter; `rng` is a uint64 pair
+    (key, counter). 0 < n < 2**32.
     """
     rng[1] += np.uint64(1)
     bits = mix(rng[0] + GOLDEN * rng[1]) >> np.uint64(32)
@@ -93,7 +93,30 @@ def random_below(rng: Any, n: Any) -> Any:
 def uniforms(
     keys: NDArray[np.uint64], counters: NDArray[np.int64], purpose: int, width: int
 ) -> NDArray[np.float64]:
-    """[n, width] draws in [0, 1), see `fill_uniforms`."""
+    """Return [n, width] draws in [0, 1), see `fill_uniforms`."""
     out = np.empty((len(keys), width))
     fill_uniforms(keys, counters, purpose, out)
     return out
+
+
+@njit(cache=True, nogil=True)
+def nth_true(mask: Any, n: Any) -> Any:
+    """Return the index of True entry number `n` (from 0) of `mask` [A]; -1 if it has fewer."""
+    for index in range(mask.shape[0]):
+        if mask[index]:
+            if n == 0:
+                return index
+            n -= 1
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def choose(candidates: Any, draws: Any, actions: Any) -> None:
+    """`actions[i]` = one of the True entries of `candidates[i]`, uniform by `draws[i]` in [0, 1);
+    -1 if there is none. candidates [m, A] bool, draws and actions [m].
+
+    `dqn.exploration.epsilon_greedy` has a loop of its own for its random actions: Numba's cache on
+    disk does not notice a change of a function in another file.
+    """
+    for i in range(candidates.shape[0]):
+        actions[i] = nth_true(candidates[i], np.int64(draws[i] * np.sum(candidates[i])))

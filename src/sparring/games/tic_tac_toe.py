@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sparring.games.spec import GameSpec, Symmetry
+from sparring.games.spec import BoardStyle, GameSpec, Symmetry
 
 SIDE: Final = 3
 CELLS: Final = SIDE * SIDE
@@ -50,6 +50,7 @@ SPEC: Final = GameSpec(
     returns=(-1.0, 1.0),
     symmetries=_symmetries(),
 )
+STYLE: Final = BoardStyle(marks="XO", colours=(("X", "bold red"), ("O", "bold blue")))
 
 
 def start(state: Any, rng: Any) -> None:

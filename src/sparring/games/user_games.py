@@ -1,6 +1,4 @@
-"""Games that users bring: a class of theirs named as `module:Class`, and the name of a class that
-was passed as an object.
-"""
+"""Users' games: classes named `module:Class`, and the names of classes passed as objects."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ from sparring.games.arrays import (
     copy_actions,
     own_keys,
     played,
-    with_room,
+    widened,
 )
 from sparring.games.faults import Blame, BrokenContractError
 from sparring.games.names import GameName, parse
@@ -31,8 +29,8 @@ from sparring.games.spec import BatchedGame, Match, StateTree, checked
 
 
 def make(name: GameName, num_slots: int) -> BatchedGame:
-    """The game of a class: one that takes `num_slots` may offer the batched protocol itself, any
-    other plays one match (`Match`).
+    """Make the game of a class: one that takes `num_slots` may offer the batched protocol itself,
+    any other plays one match (`Match`).
     """
     offered = user_code.import_named(f"{name.scheme}:{name.target}", what="game")
     if "num_slots" in inspect.signature(offered).parameters:
@@ -43,9 +41,7 @@ def make(name: GameName, num_slots: int) -> BatchedGame:
                 name=str(name),
             )
             return guarded(game)
-    from sparring.games.python.game import (
-        LoopedGame,
-    )  # and with it Numba, for which a name need not wait
+    from sparring.games.python.game import LoopedGame  # imports Numba, which names do not need
 
     def new_match() -> Match:
         match: Match = _call(offered, name, name.arguments)
@@ -57,8 +53,8 @@ def make(name: GameName, num_slots: int) -> BatchedGame:
 
 
 def _is_batched(made: Any) -> bool:
-    """Return whether it offers the batched protocol, perhaps not all of it; in a `Match`, `mask` is
-    a method.
+    """Return whether an object offers the batched protocol, complete or not; the `mask` of a
+    `Match` is a method.
     """
     methods = all(
         callable(getattr(made, name, None)) for name in ("step", "win_or_block", "get_state")
@@ -67,11 +63,11 @@ def _is_batched(made: Any) -> bool:
 
 
 def name_of(game: object) -> str:
-    """The name by which `make` makes this game: a name, a class, `functools.partial(Class,
+    """Return the name for `make` of a game given as a name, a class, `functools.partial(Class,
     argument=value)`, or an instance.
 
-    Worker processes make matches of their own, so a class has to be importable, and arguments to be
-    plain values. Of an instance only its class travels, and its fields where it is a dataclass.
+    Worker processes make matches of their own, so a class must be importable, and its arguments
+    plain values. Of an instance they get only the class, and the fields of a dataclass.
     """
     if isinstance(game, str):
         return game
@@ -88,7 +84,7 @@ def name_of(game: object) -> str:
 
 
 def _is_read_back(key: str, value: Any) -> bool:
-    """Return whether an argument is the same value again after its way through a name."""
+    """Return whether an argument survives being written into a name and read again."""
     try:
         read = parse(str(GameName("a", "b", {key: value}))).arguments
     except ConfigurationError:
@@ -97,7 +93,7 @@ def _is_read_back(key: str, value: Any) -> bool:
 
 
 def _taken_apart(game: Any) -> tuple[Any, Mapping[str, Any]]:
-    """The class or function, and the arguments, that make a game like this one."""
+    """Return the class or function, and the arguments, that make a game like this one."""
     if isinstance(game, functools.partial):
         if game.args:
             raise ConfigurationError(
@@ -114,7 +110,7 @@ def _taken_apart(game: Any) -> tuple[Any, Mapping[str, Any]]:
             if field.init
         }
     if _needs_arguments(kind):
-        remedy = f"pass the class, with functools.partial({kind.__name__}, argument=value) where it needs arguments"
+        remedy = f"pass the class, or functools.partial({kind.__name__}, argument=value)"
         raise ConfigurationError(
             "a game passed as an instance",
             got=f"one of {kind.__name__}",
@@ -143,30 +139,21 @@ def _call(offered: Callable[..., Any], name: GameName, arguments: Mapping[str, A
     return offered(**arguments)
 
 
-# Somebody's class that offers the batched protocol itself, watched: what goes wrong in it becomes a
-# `GameFault`.
-#
-# The games that we make of rules and of `Match` objects see to that themselves.
-
-
-_NOT_OF_THE_GAME = (
-    GameFault,
-    IllegalAction,
-    InputError,
-)  # told by the game itself, or the caller's mistakes
-_UNLIMITED: Final = 2**62  # a game that goes on past its limit is not to break the history
+# Errors of the caller, or faults that the game reports itself.
+_NOT_FAULTS = (GameFault, IllegalAction, InputError)
+_UNLIMITED: Final = 2**62  # the history also holds a match that goes on past its limit
 
 
 def guarded(game: BatchedGame) -> BatchedGame:
-    """`game`, watched. What it does not have the watched one does not have either, and its views
-    are those of the game.
+    """Wrap a user's `BatchedGame` so that its exceptions and NaN become `GameFault`s, as
+    `CompiledGame` and `LoopedGame` do themselves. Attributes and views are those of the game.
     """
     return cast(BatchedGame, _Guarded(game))
 
 
 class _Guarded:
-    """All that it has is the game's. The calls in `_WATCHED` go through it; it keeps keys and
-    actions of the matches, for the records.
+    """Attributes are the game's. The calls in `_WATCHED` go through it; it stores keys and actions
+    of the matches for the records.
     """
 
     def __init__(self, game: BatchedGame) -> None:
@@ -174,6 +161,9 @@ class _Guarded:
         self._keys, self._plies = np.zeros(n, np.uint64), np.zeros(n, np.int64)
         self._history = allocate_actions(n, game.spec.max_plies)
         self._actions = np.full(n, -1, np.int64)
+
+    def __repr__(self) -> str:
+        return repr(self._game)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -192,12 +182,12 @@ class _Guarded:
         copy_actions(actions, self._actions)
         chosen = np.flatnonzero(self._actions >= 0)
         plies = self._plies[chosen]
-        self._history = with_room(self._history, int(plies.max(initial=0)), _UNLIMITED)
+        self._history = widened(self._history, int(plies.max(initial=0)), _UNLIMITED)
         self._history[chosen, plies] = self._actions[chosen]
         self._plies[chosen] = plies + 1
         try:
             self._call("step", chosen, actions)
-        except _NOT_OF_THE_GAME:
+        except _NOT_FAULTS:
             self._plies[chosen] = plies  # nothing was played
             raise
         self._refuse_nan("step", "rewards", chosen, self._game.rewards, chosen)
@@ -234,12 +224,12 @@ class _Guarded:
         self._history = state["guard_history"].copy()
 
     def _call(self, method: str, chosen: NDArray[np.int64], *arguments: Any) -> Any:
-        """Return what the game's `method` returns. No exception says in which of the `chosen` slots
-        [m] it was: the first stands for all.
+        """Call the game's `method`. An exception does not tell in which of the `chosen` slots [m] it
+        occurred, so the first is recorded.
         """
         try:
             return getattr(self._game, method)(*arguments)
-        except _NOT_OF_THE_GAME:
+        except _NOT_FAULTS:
             raise
         except Exception as error:
             fault = self._fault(method, int(chosen[0]) if len(chosen) else 0, error)
@@ -256,15 +246,15 @@ class _Guarded:
         shown: NDArray[Any],
         rows: NDArray[np.int64],
     ) -> None:
-        """Floats that were `shown` [k, ...] in the `rows` [m] of the `chosen` slots [m] have to be
-        numbers.
+        """Check that floats `shown` [k, ...] in the `rows` [m] of the `chosen` slots [m] are
+        finite.
         """
         if np.asarray(shown).dtype.kind != "f" or np.isfinite(shown).all():
             return
         bad = ~np.isfinite(shown[rows].reshape(len(rows), -1)).all(axis=1)
         if bad.any():
             error = BrokenContractError(
-                f"NaN or infinity in {what}", "finite numbers", "give what can be learnt from"
+                f"NaN or infinity in {what}", "finite numbers", "return finite numbers only"
             )
             raise self._fault(method, int(chosen[bad.argmax()]), error)
 

@@ -1,6 +1,4 @@
-"""The names of scripted players that search: `minimax:4`, `mcts:200`. Read wherever players are
-named; needs neither torch nor Numba.
-"""
+"""Names of scripted players that search: `minimax:4`, `mcts:200`. Needs neither torch nor Numba."""
 
 from __future__ import annotations
 
@@ -9,26 +7,27 @@ from typing import Final, Literal, NamedTuple, cast
 
 from sparring.errors import ConfigurationError
 
-MOST: Final = {"minimax": 12, "mcts": 100_000}  # plies that are looked ahead; playouts a move
-FORMS: Final = ("minimax:D", "mcts:N")  # what lists of players show
+MAX_EFFORT: Final = {"minimax": 12, "mcts": 100_000}  # plies ahead; playouts per move
+FORMS: Final = ("minimax:D", "mcts:N")  # shown in lists of players
 
 
 class Searcher(NamedTuple):
-    """`effort`: plies that `minimax` looks ahead, playouts of `mcts`."""
+    """A player that searches; `effort` is the depth of `minimax` or the playouts of `mcts`."""
 
     kind: Literal["minimax", "mcts"]
     effort: int
 
 
 def parse(name: str) -> Searcher | None:
-    """The player that a name stands for, None if it is of another kind; `ConfigurationError` where
-    the number will not do.
+    """Return the player of a name, None if it is of another kind; raise `ConfigurationError` if
+    the number is invalid.
     """
     kind, colon, number = name.partition(":")
-    if kind not in MOST or not colon:
+    if kind not in MAX_EFFORT or not colon:
         return None
-    if not re.fullmatch(r"[1-9][0-9]{0,5}", number) or int(number) > MOST[kind]:
+    limit = MAX_EFFORT[kind]
+    if not re.fullmatch(r"[1-9][0-9]{0,5}", number) or int(number) > limit:
         raise ConfigurationError(
-            f"opponent {kind}", got=repr(name), expected=f"{kind}:1 to {kind}:{MOST[kind]}"
+            f"opponent {kind}", got=repr(name), expected=f"{kind}:1 to {kind}:{limit}"
         )
     return Searcher(cast(Literal["minimax", "mcts"], kind), int(number))

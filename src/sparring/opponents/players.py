@@ -1,4 +1,4 @@
-"""Whatever picks actions for a seat."""
+"""Players: the protocol, the network player, and plans of opponents."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Player(Protocol):
     def act(
         self, game: BatchedGame, slots: NDArray[np.int64], uniforms: NDArray[np.float64]
     ) -> NDArray[np.int64]:
-        """Actions [m] for the seats to move in `slots` [m]; all randomness comes from `uniforms`
-        [m, 2] in [0, 1).
+        """Return actions [m] for the seats to move in `slots` [m]; all randomness comes from
+        `uniforms` [m, 2] in [0, 1).
         """
 
 
@@ -41,16 +41,13 @@ class NetworkPlayer:
         return self.policy.act(game.observation[slots], game.mask[slots], uniforms, self.epsilon)
 
 
-# Who may be met: the message by which the main process tells workers their opponents.
-
-
 AGENT: Final = 0  # the id of the agent among players
 AGENT_NAME: Final = "self"
 
 
 @dataclass(frozen=True)
 class Opponent:
-    """One player of the pool; `slot` is the place of a snapshot's weights, None for all others."""
+    """A player of the pool; `slot` is that of a snapshot's weights, None for other players."""
 
     id: int
     name: str
@@ -59,7 +56,9 @@ class Opponent:
 
 @dataclass(frozen=True)
 class Plan:
-    """The players that new matches draw their other seats from, with probabilities that sum to 1."""
+    """The players that new matches draw for their other seats, with probabilities that sum to 1;
+    sent to the workers by the main process.
+    """
 
     opponents: tuple[Opponent, ...]
     probabilities: tuple[float, ...]

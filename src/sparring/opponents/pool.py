@@ -220,7 +220,7 @@ class OpponentManager:
         )
 
     def weights(self, name: str) -> Weights:
-        """Return the weights of a snapshot of the pool as a dictionary: copies by parameter name."""
+        """Return the weights of a snapshot of the pool: copies by parameter name."""
         return self._layout.named(self.vector(name))
 
     def _drop_unused(self) -> list[_Snapshot]:

@@ -1,19 +1,19 @@
-"""Skill ratings of the agent and of everybody in the pool, updated while they play.
+"""Skill ratings of the agent and of all players of the pool, updated during training.
 
 openskill's Plackett-Luce model (Weng and Lin, "A Bayesian approximation method for online ranking",
-JMLR 12, 2011): everyone has a normal belief (mu, sigma) about their skill. Only the agent changes,
+JMLR 12, 2011): each player has a normal belief (mu, sigma) about its skill. Only the agent changes,
 so only its sigma is widened before each match, by the library's tau; the library would widen all. A
-snapshot is born with the agent's rating of that moment. Ratings are relative: only differences say
-something, and those against players that were met; published tables are fitted to all matches at
-once.
+snapshot starts with the agent's current rating. Ratings are relative: only differences mean
+something, and only to players that the agent has played; published tables are fitted to all matches
+at once.
 
 The matches are those of training, in which the agent explores. With more than two players each pair
-of an agent's seat and another's is rated as a match of two, as in the records; such pairs hang
-together, so sigma is then too small.
+of an agent's seat and another's is rated as a match of two, as in the records; such pairs are
+correlated, so sigma is then too small.
 
-To rate one match takes about 30 us of Python. One match in `EVERY` against others is rated, counted
-over the whole run, and at most `MAX_RATED` of one call, spread over it evenly: the first ones would be
-the short ones.
+Rating one match takes about 30 us of Python. One match in `EVERY` against others is rated, counted
+over the whole run, and at most `MAX_RATED` of one call, spread over it evenly: the first ones would
+be the short ones.
 """
 
 from __future__ import annotations
@@ -37,27 +37,25 @@ class Ratings:
     """(mu, sigma) by name."""
 
     def __init__(self) -> None:
-        from openskill.models import (
-            PlackettLuce,
-        )  # lazily: workers import this room, and rate nobody
+        from openskill.models import PlackettLuce  # lazily: workers import this room, but rate none
 
         self._tau: float = PlackettLuce().tau
-        self._model = PlackettLuce(tau=0.0)  # for all; to `rate` a tau of 0 would mean the model's
+        self._model = PlackettLuce(tau=0.0)  # `rate` takes a tau of 0 as the model's own
         self._new: Rating = (self._model.mu, self._model.sigma)
         self._ratings: dict[str, Rating] = {AGENT_NAME: self._new}
         self._counted = 0  # matches against others
 
     def of(self, name: str) -> Rating:
-        """The rating of that player; of one that is new, the model's first belief."""
+        """Return the rating of that player; the model's prior for a new one."""
         return self._ratings.get(name, self._new)
 
     def add_snapshot(self, name: str) -> None:
-        """A snapshot of the agent was taken."""
+        """Give a new snapshot the agent's rating."""
         self._ratings[name] = self._ratings[AGENT_NAME]
 
     def update(self, results: NDArray[Any], name_of: Callable[[int], str]) -> None:
-        """Rate some of these matches, `result_dtype` rows, in their order; `name_of` gives the
-        names of the players' ids.
+        """Rate some of these matches, `result_dtype` rows, in their order; `name_of` maps the ids
+        of players to names.
         """
         players = results["players"]
         others = np.flatnonzero((players != AGENT).any(axis=1))
@@ -72,13 +70,13 @@ class Ratings:
                     self._rate(name_of(ids[other]), returns[mine] - returns[other])
 
     def _rate(self, name: str, margin: float) -> None:
-        """One match of the agent against another player, won if `margin` is positive."""
+        """Rate one match of the agent against another player, won if `margin` is positive."""
         mu, sigma = self._ratings[AGENT_NAME]
         teams = [
             [self._model.rating(mu=mu, sigma=math.hypot(sigma, self._tau))],
             [self._model.rating(*self.of(name))],
         ]
-        ranks = [float(margin < 0), float(margin > 0)]  # the lower is the better, equals have drawn
+        ranks = [float(margin < 0), float(margin > 0)]  # lower is better, equal is a draw
         [[agent], [other]] = self._model.rate(teams, ranks=ranks)
         self._ratings[AGENT_NAME], self._ratings[name] = (
             (agent.mu, agent.sigma),

@@ -12,7 +12,7 @@ from sparring.opponents.players import AGENT
 
 
 def result_dtype(num_players: int) -> np.dtype[Any]:
-    """One finished match: who sat where, and what each seat was paid in all."""
+    """A finished match: the player and the return of each seat."""
     return np.dtype(
         [
             ("players", np.int64, (num_players,)),
@@ -25,9 +25,7 @@ def result_dtype(num_players: int) -> np.dtype[Any]:
 
 @dataclass
 class Record:
-    """Results of the agent against one opponent; those of matches in which it explores are never
-    added to greedy ones.
-    """
+    """Results of the agent against one opponent; exploring and greedy matches are kept apart."""
 
     wins: int = 0
     draws: int = 0
@@ -39,7 +37,7 @@ class Record:
 
     @property
     def score(self) -> float:
-        """Mean result, a win counting 1 and a draw 1/2."""
+        """Mean result: 1 for a win, 1/2 for a draw."""
         return (self.wins + 0.5 * self.draws) / self.matches
 
     def add(self, other: Record) -> None:
@@ -50,11 +48,11 @@ class Record:
 
 @dataclass
 class RecentRecord:
-    """The same with later matches counting more: each weighs half when `half_life` more against
-    that opponent have come in.
+    """Decayed results: the weight of a match halves with every `half_life` later matches against
+    that opponent.
 
-    Matches that are added together are equally old, so `half_life` should not be much less than
-    what one round brings.
+    Matches that are added together have equal age, so `half_life` should not be much less than the
+    matches of one round.
     """
 
     wins: float = 0.0
@@ -63,23 +61,23 @@ class RecentRecord:
 
     @property
     def matches(self) -> float:
-        """The sum of the weights, at most `half_life` / log 2 and one round's matches."""
+        """Sum of the weights, at most `half_life` / log 2 plus one round's matches."""
         return self.wins + self.draws + self.losses
 
     @property
     def score(self) -> float:
-        """Weighted mean result, a win counting 1 and a draw 1/2."""
+        """Weighted mean result: 1 for a win, 1/2 for a draw."""
         return (self.wins + 0.5 * self.draws) / self.matches
 
     @property
     def estimate(self) -> float:
-        """The score with a win and a loss added: never 0 or 1, and 1/2 of one that was not met yet
-        (the rule of succession).
+        """The score with a win and a loss added (the rule of succession): never 0 or 1, and 1/2
+        for a new opponent.
         """
         return (self.wins + 0.5 * self.draws + 1.0) / (self.matches + 2.0)
 
     def add(self, later: Record, half_life: int) -> None:
-        """Take in matches that were played after all others."""
+        """Add matches that were played after all others."""
         kept = 0.5 ** (later.matches / half_life)
         self.wins = self.wins * kept + later.wins
         self.draws = self.draws * kept + later.draws
@@ -87,8 +85,8 @@ class RecentRecord:
 
 
 def pairwise_records(results: NDArray[Any]) -> dict[int, Record]:
-    """By opponent id: the agent's seats against that opponent's seats, whoever was paid more having
-    won.
+    """Return by opponent id the results of the agent's seats against that opponent's seats; the
+    higher return wins.
 
     `results` are `result_dtype` rows. With more than two players each pair of an agent's seat and
     an opponent's seat counts once.

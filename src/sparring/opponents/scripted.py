@@ -1,5 +1,5 @@
-"""Players that follow a fixed rule: opponents in training, baseline opponents in evaluation. They
-break ties at random.
+"""Scripted players: opponents in training, baseline opponents in evaluation. They break ties at
+random.
 """
 
 from __future__ import annotations
@@ -15,37 +15,15 @@ from sparring.errors import ConfigurationError, nearest
 from sparring.games import BatchedGame, is_built_in, label, make, spec_of
 from sparring.games.lookahead import SearchableGame, allows_search, can_search, refuse_search
 from sparring.games.ludo.rules import AT_MOVES, MOVE_FACTS, TOKENS
-from sparring.games.rng import derive_keys
+from sparring.games.rng import choose, derive_keys
 from sparring.opponents.names import FORMS, Searcher, parse
 from sparring.opponents.players import Player
 
-# One of several moves, at random.
-
 
 @njit(cache=True, nogil=True)
-def choose(candidates: Any, uniforms: Any, actions: Any) -> None:
-    """`actions[i]` = one of the True entries of `candidates[i]`, uniformly by `uniforms[i, 1]`; -1
-    where there is none.
-    """
-    for i in range(candidates.shape[0]):
-        actions[i] = -1
-        nth = np.int64(uniforms[i, 1] * np.sum(candidates[i]))
-        for a in range(candidates.shape[1]):
-            if candidates[i, a]:
-                if nth == 0:
-                    actions[i] = a
-                    break
-                nth -= 1
-
-
-# Scripted players of Ludo. They see what the agent sees: the facts of each move stand in the
-# observation.
-
-
-@njit(cache=True, nogil=True)
-def _choose(mask: Any, moves: Any, actions: Any) -> None:
+def _greedy_tokens(mask: Any, moves: Any, actions: Any) -> None:
     """`actions[i]` = the front token with the first fact that any legal move has; mask [m, 4],
-    moves [m, 4, 6].
+    moves [m, 4, 6], the facts that the observation has of each move.
     """
     for i in range(mask.shape[0]):
         best, best_rank = -1, 6
@@ -63,8 +41,8 @@ def _choose(mask: Any, moves: Any, actions: Any) -> None:
 
 
 class GreedyLudoPlayer:
-    """Captures; else brings home; leaves the yard; reaches safety; leaves danger; moves the front
-    token.
+    """The first of these that a token can do: capture, come home, leave the yard, reach safety,
+    leave danger; otherwise the front token.
     """
 
     name = "ludo:greedy"
@@ -76,12 +54,12 @@ class GreedyLudoPlayer:
         moves = game.observation[slots, AT_MOVES : AT_MOVES + TOKENS * MOVE_FACTS].reshape(
             len(slots), TOKENS, MOVE_FACTS
         )
-        _choose(game.mask[slots], np.ascontiguousarray(moves), actions)
+        _greedy_tokens(game.mask[slots], np.ascontiguousarray(moves), actions)
         return actions
 
 
 class RacingLudoPlayer:
-    """Always the front token that can move."""
+    """The front token that can move."""
 
     name = "ludo:racer"
 
@@ -92,13 +70,9 @@ class RacingLudoPlayer:
         return np.where(mask.any(axis=1), mask.argmax(axis=1), -1)
 
 
-# Scripted players that look ahead, in any game of two players without chance or hidden information:
-# alpha-beta, and UCT.
-
-
 class MinimaxPlayer:
-    """A move that is best when all lines of `depth` plies are looked at and nothing else is known;
-    one of several at random.
+    """A random one of the best moves by an exhaustive search of `depth` plies (alpha-beta), in
+    games of two players without chance and hidden information.
     """
 
     def __init__(self, depth: int) -> None:
@@ -109,13 +83,14 @@ class MinimaxPlayer:
         self, game: BatchedGame, slots: NDArray[np.int64], uniforms: NDArray[np.float64]
     ) -> NDArray[np.int64]:
         actions = np.empty(len(slots), np.int64)
-        choose(searchable(self.name, game).best_moves(slots, self._depth), uniforms, actions)
+        best = searchable(self.name, game).best_moves(slots, self._depth)
+        choose(best, uniforms[:, 1], actions)
         return actions
 
 
 class MCTSPlayer:
-    """The move that UCT visits most in so many `playouts` from each position; it keeps no tree from
-    one move to the next.
+    """The move that UCT visits most in `playouts` playouts, in the same games; it keeps no tree
+    from one move to the next.
     """
 
     def __init__(self, playouts: int) -> None:
@@ -131,7 +106,7 @@ class MCTSPlayer:
 
 
 def search_player(searcher: Searcher) -> MinimaxPlayer | MCTSPlayer:
-    """The player of that name."""
+    """Make the player of that name."""
     return (
         MinimaxPlayer(searcher.effort)
         if searcher.kind == "minimax"
@@ -140,10 +115,10 @@ def search_player(searcher: Searcher) -> MinimaxPlayer | MCTSPlayer:
 
 
 def searchable(name: str, game: BatchedGame) -> SearchableGame:
-    """`game` itself; `ConfigurationError` where the player `name` cannot search in it."""
+    """Return `game`; raise `ConfigurationError` if the player `name` cannot search in it."""
     refuse_search(name, game.spec)
     if not can_search(game):
-        remedy = "it takes rules, or a class that plays one match"
+        remedy = "it needs compiled rules, or a class that plays one match"
         raise ConfigurationError(
             f"{name} cannot search in {game.spec.name}",
             got="a class that plays many matches",
@@ -153,7 +128,7 @@ def searchable(name: str, game: BatchedGame) -> SearchableGame:
 
 
 class RandomPlayer:
-    """A uniformly random legal action."""
+    """Uniformly random legal actions."""
 
     name = "random"
 
@@ -161,14 +136,12 @@ class RandomPlayer:
         self, game: BatchedGame, slots: NDArray[np.int64], uniforms: NDArray[np.float64]
     ) -> NDArray[np.int64]:
         actions = np.empty(len(slots), np.int64)
-        choose(game.mask[slots], uniforms, actions)
+        choose(game.mask[slots], uniforms[:, 1], actions)
         return actions
 
 
 class OnePlyPlayer:
-    """Wins if it can at once; else takes a move with which the next seat would win; else plays at
-    random.
-    """
+    """A move that wins at once, otherwise one with which the next seat would win, otherwise any."""
 
     name = "one_ply"
 
@@ -176,7 +149,7 @@ class OnePlyPlayer:
         self, game: BatchedGame, slots: NDArray[np.int64], uniforms: NDArray[np.float64]
     ) -> NDArray[np.int64]:
         actions = np.empty(len(slots), np.int64)
-        choose(game.win_or_block(slots), uniforms, actions)
+        choose(game.win_or_block(slots), uniforms[:, 1], actions)
         return actions
 
 
@@ -187,14 +160,12 @@ _KINDS: Final[tuple[type[Player], ...]] = (
     RacingLudoPlayer,
 )
 _BY_NAME: Final[dict[str, type[Player]]] = {kind.name: kind for kind in _KINDS}
-SCRIPTED: Final = tuple(
-    _BY_NAME
-)  # those that search have numbers in their names, and are not listed here
+SCRIPTED: Final = tuple(_BY_NAME)  # without those that search, which have numbers in their names
 
 
 def scripted_names(game: str) -> tuple[str, ...]:
-    """The scripted players that know a game, but for those that search: those named without a game,
-    and its own.
+    """Return the scripted players of a game, except those that search: the general ones and its
+    own.
     """
     own = f"{label(game)}:" if is_built_in(game) else None
     return tuple(
@@ -202,40 +173,39 @@ def scripted_names(game: str) -> tuple[str, ...]:
     )
 
 
-def baseline_opponents(game: str, met: Collection[str] = ()) -> tuple[str, ...]:
-    """The scripted players against which agents of a game are evaluated: its own and `random`; of
-    other built-in games `random` and `one_ply`.
+def baseline_opponents(game: str, trained_with: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the scripted players for the evaluation of a game's agents: `random` and its own;
+    `random` and `one_ply` for other built-in games.
 
-    `one_ply` tries moves one by one, which takes long in a game that is not compiled. Those of
-    `met`, the opponents of a training, that are scripted are among them: who can be beaten always
-    tells nothing of the better one of two agents.
+    `one_ply` tries moves one by one, which is slow in a game that is not compiled. The scripted
+    players of `trained_with`, the opponents of a training, are added: opponents that are always
+    beaten do not show which of two agents is better.
     """
     own = tuple(name for name in scripted_names(game) if ":" in name)
     usual = ("random", *(own or (("one_ply",) if is_built_in(game) else ())))
-    return (*usual, *sorted(name for name in met if name not in usual and is_scripted(name, game)))
+    added = (name for name in trained_with if name not in usual and is_scripted(name, game))
+    return (*usual, *sorted(added))
 
 
 def default_shares(game: str) -> dict[str, float]:
-    """Default shares of opponents: the agent, its snapshots, and each baseline opponent."""
+    """Return the default shares: the agent, its snapshots, and each baseline opponent."""
     baselines = baseline_opponents(game)
     return {"self": 0.6, "snapshots": 0.2, **{name: 0.2 / len(baselines) for name in baselines}}
 
 
 def search_forms(game: str) -> tuple[str, ...]:
-    """Forms of the names of players that search; nothing where a built-in game does not allow it."""
+    """Return the name forms of players that search; () if a built-in game does not allow search."""
     return FORMS if not is_built_in(game) or allows_search(spec_of(game)) else ()
 
 
 def is_scripted(name: str, game: str) -> bool:
-    """Return whether `scripted_player` makes that player for the game, or tells why a search cannot
-    be had.
-    """
+    """Return whether the name is that of a scripted player of the game, or of one that searches."""
     return parse(name) is not None or name in scripted_names(game)
 
 
 def scripted_player(name: str, game: str | None = None) -> Player:
-    """The scripted player of that name; `ConfigurationError` with the nearest one if there is none,
-    or if it does not play `game`.
+    """Make the scripted player of that name; raise `ConfigurationError` if there is none, or if it
+    does not play `game`.
     """
     if (searcher := parse(name)) is not None:
         player = search_player(searcher)

@@ -76,8 +76,8 @@ class Conversation:
 
     @property
     def game(self) -> str:
-        """See `text.game_label`."""
-        return text.game_label(self._session)
+        """Canonical name of the game."""
+        return self._session.game.spec.name
 
     @property
     def prompt(self) -> str:

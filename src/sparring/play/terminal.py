@@ -8,29 +8,13 @@ import contextlib
 import io
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.text import Text
 
+from sparring.games import board_style
 from sparring.play.commands import Conversation, Part
-
-# Patterns and their colours on the boards of some games; the boards are readable without.
-_COLOURS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
-    "connect_four": ((r"X", "bold red"), (r"O", "bold yellow")),
-    "tic_tac_toe": ((r"X", "bold red"), (r"O", "bold blue")),
-    "ludo": (
-        *(
-            (rf"{letter}\d?", style)
-            for letter, style in zip(
-                "ABCD", ("bold red", "bold green", "bold yellow", "bold blue"), strict=True
-            )
-        ),
-        # the tokens of the seat to move
-        (r"(?<!seat )(?<=[│\[\] ])[0-3]{1,4}(?=[A-D]| *[│\[\]])", "reverse"),
-    ),
-}
 
 
 def converse(conversation: Conversation) -> None:
@@ -38,7 +22,7 @@ def converse(conversation: Conversation) -> None:
 
     Ctrl-C raises `KeyboardInterrupt` after the results are printed.
     """
-    screen = _Screen(_COLOURS.get(conversation.game, ()))
+    screen = _Screen(board_style(conversation.game).colours)
     try:
         screen.show(conversation.begin())
         while not conversation.left and (line := screen.read(conversation.prompt)) is not None:

@@ -13,8 +13,6 @@ from sparring.play.match import PlaySession, Ply
 
 MANY: Final = 20  # more moves are not listed one by one
 _LINE_WIDTH: Final = 76
-# Marks of the seats on the boards of these games.
-_MARKS: Final = {"connect_four": "XO", "tic_tac_toe": "XO", "ludo": "ABCD"}
 
 
 def position(session: PlaySession) -> str:
@@ -60,7 +58,7 @@ def ranges(actions: Iterable[int]) -> str:
 
 def places(session: PlaySession) -> str:
     """The seats of both sides, with their marks on the board."""
-    marks = _MARKS.get(game_label(session), "")
+    marks = games.board_style(session.game.spec.name).marks
     seats = [
         f"{seat} ({marks[seat]})" if marks else str(seat)
         for seat in range(session.game.spec.num_players)
@@ -69,12 +67,6 @@ def places(session: PlaySession) -> str:
     *first, last = others
     theirs = f"seats {', '.join(first)} and {last}" if first else f"seat {last}"
     return f"You have seat {seats[session.seat]}, {session.opponent.name} has {theirs}."
-
-
-def game_label(session: PlaySession) -> str:
-    """The name of a built-in game without arguments; "" for other games."""
-    name = session.game.spec.name
-    return games.label(name) if games.is_built_in(name) else ""
 
 
 def in_words(session: PlaySession, action: int) -> str:

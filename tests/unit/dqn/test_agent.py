@@ -205,7 +205,7 @@ def with_network(**changes: Any) -> bytes:
         ),
         (
             file_of({**DESCRIPTION, "game": "chess("}),
-            "of a game that is not here: this is no name of a game",
+            "of a game that is not here: invalid game name",
         ),
         (file_of({**DESCRIPTION, "game": ["tic_tac_toe"]}), "does not describe an agent"),
         (file_of({**DESCRIPTION, "encoding": {"shape": [18]}}), "sees tic_tac_toe in another form"),

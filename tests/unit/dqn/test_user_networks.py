@@ -127,7 +127,7 @@ def test_q_values_are_float32_whatever_the_network_gives() -> None:
             "fails",
             r"network user_factories:fails raised ZeroDivisionError \(user_factories\.py, line \d+\): .*division",
         ),
-        ("NOT_CALLABLE", "user_factories:NOT_CALLABLE makes no network: got a value of int"),
+        ("NOT_CALLABLE", "user_factories:NOT_CALLABLE is not a network: got a value of int"),
         ("smal", "user_factories has no such network: got 'smal'; did you mean 'small'?"),
         (
             "Tower",

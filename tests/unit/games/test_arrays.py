@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sparring.errors import GameError
-from sparring.games.arrays import allocate_actions, played, with_room
+from sparring.games.arrays import allocate_actions, played, widened
 from sparring.games.compiled.game import CompiledGame
 from sparring.games.python.game import LoopedGame
 from sparring.games.spec import mistakes
@@ -58,15 +58,15 @@ def test_widths():
     assert allocate_actions(2, 9).shape == (2, 9)
     history = allocate_actions(2, 1000)
     assert history.shape == (2, 64)
-    assert with_room(history, 63, 1000) is history
+    assert widened(history, 63, 1000) is history
     history[1, 63] = 5
-    wider = with_room(history, 64, 1000)
+    wider = widened(history, 64, 1000)
     assert wider.shape == (2, 128)
     assert np.argwhere(wider).tolist() == [[1, 63]]
-    assert with_room(wider, 128, 130).shape == (2, 130)
-    assert with_room(wider, 500, 1000).shape == (2, 501)
+    assert widened(wider, 128, 130).shape == (2, 130)
+    assert widened(wider, 500, 1000).shape == (2, 501)
     full = allocate_actions(2, 9)
-    assert with_room(full, 9, 9) is full
+    assert widened(full, 9, 9) is full
 
 
 def test_only_what_was_played_is_saved():
@@ -123,7 +123,10 @@ def test_a_history_that_does_not_fit_is_refused(make):
     ):
         with pytest.raises(
             GameError,
-            match=r"does not fit in history: got .*, expected int32 \(3, up to 1000000\); it was saved by",
+            match=(
+                r"does not fit in history: got .*, expected int32 \(3, up to 1000000\); "
+                r"it was saved by"
+            ),
         ):
             game.set_state({**state, "history": wrong})
     with pytest.raises(GameError, match="does not fit"):
@@ -133,5 +136,5 @@ def test_a_history_that_does_not_fit_is_refused(make):
 @pytest.mark.parametrize(("max_plies", "wrong"), [(1_000_000, 0), (1_000_001, 1)])
 def test_a_limit_that_no_match_reaches_is_a_mistake(max_plies, wrong):
     spec = type(long_rules.SPEC)(**{**vars(long_rules.SPEC), "max_plies": max_plies})
-    found = [mistake for mistake in mistakes(spec) if mistake.what == "spec.max_plies is too large"]
+    found = [mistake for mistake in mistakes(spec) if mistake.what == "invalid spec.max_plies"]
     assert len(found) == wrong

@@ -131,7 +131,10 @@ def test_an_exception_becomes_a_fault_of_the_first_slot_that_plays():
         "during": "step",
         "cause": "RuntimeError: board on fire",
     }
-    start = f"game {name} raised RuntimeError in step ({FILE}, line {line_of('raise RuntimeError')}): board on fire; mend it"
+    start = (
+        f"game {name} raised RuntimeError in step ({FILE}, line "
+        f"{line_of('raise RuntimeError')}): board on fire; fix it"
+    )
     assert str(told).startswith(start)
     assert str(told).endswith("; in which of 3 matches is not known, the first of them is kept")
     alone = begun(bad=5)
@@ -156,8 +159,8 @@ def test_what_is_no_number_becomes_a_fault_of_its_slot(how):
     )
     line = inspect.getsourcelines(Batch.step)[1]
     assert (
-        f"breaks the contract of games in step ({FILE}, line {line}): got NaN or infinity in {how}, expected finite"
-        in str(told)
+        f"breaks the contract of games in step ({FILE}, line {line}): got NaN or infinity "
+        f"in {how}, expected finite" in str(told)
     )
     assert "is not known" not in str(told)
 

@@ -219,7 +219,10 @@ def test_an_illegal_action_changes_nothing(action):
     views, state = snapshot(game), game.get_state()
     with pytest.raises(
         IllegalAction,
-        match=rf"^illegal action in slot 2 of tic_tac_toe: got {action}, expected one of \[1, 2.*mask$",
+        match=(
+            rf"^illegal action in slot 2 of tic_tac_toe: got {action}, expected one of "
+            rf"\[1, 2.*mask$"
+        ),
     ):
         game.step(np.array([1, 2, action, action]))
     assert_equal(snapshot(game), views)
@@ -281,7 +284,10 @@ def test_a_state_of_another_game_is_refused():
     views = snapshot(game)
     with pytest.raises(
         GameError,
-        match=r"^state of tic_tac_toe does not fit in states: got .* \(4,\), expected .* \(4,\); it was",
+        match=(
+            r"^state of tic_tac_toe does not fit in states: got .* \(4,\), expected .* "
+            r"\(4,\); it was"
+        ),
     ):
         game.set_state(started("connect_four").get_state())
     with pytest.raises(GameError, match="does not fit in states: got None"):

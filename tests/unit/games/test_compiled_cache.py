@@ -26,7 +26,9 @@ from sparring.games.spec import GameSpec
 from {helper} import prize
 
 STATE = np.dtype([("seat", np.int8)])
-SPEC = GameSpec(num_players=2, num_actions={actions}, observation_shape=(1,), observation_dtype="int8", max_plies=1)
+SPEC = GameSpec(
+    num_players=2, num_actions={actions}, observation_shape=(1,), observation_dtype="int8", max_plies=1
+)
 
 def start(state, rng):
     pass
@@ -63,7 +65,8 @@ for statement in sys.argv[2:]:
     game.reset(np.zeros(1, np.int64), np.zeros(1, np.uint64))
     game.step(np.zeros(1, np.int64))
     functions = (game._reset, game._step, game._refresh, game._win_or_block, game._observe_as)
-    hits, misses = (sum(sum(getattr(f.stats, kind).values()) for f in functions) for kind in ("cache_hits", "cache_misses"))
+    hits = sum(sum(f.stats.cache_hits.values()) for f in functions)
+    misses = sum(sum(f.stats.cache_misses.values()) for f in functions)
     print(json.dumps([float(game.rewards[0, 0]), hits, misses]), flush=True)
 """
 
@@ -108,8 +111,14 @@ def write_rules(folder, prize, name="my_rules"):
 @pytest.mark.slow
 def test_an_edited_rule_is_the_rule_that_runs(tmp_path, child):
     write_rules(tmp_path, 0.25)
-    edit = f"import my_rules; open({str(tmp_path / 'my_rules_prize.py')!r}, 'w').write('def prize():\\n    return 0.75\\n')"
-    reload = "import importlib, my_rules_prize; importlib.reload(my_rules_prize); importlib.reload(my_rules)"
+    edit = (
+        f"import my_rules; open({str(tmp_path / 'my_rules_prize.py')!r}, 'w').write('def "
+        f"prize():\\n    return 0.75\\n')"
+    )
+    reload = (
+        "import importlib, my_rules_prize; importlib.reload(my_rules_prize); "
+        "importlib.reload(my_rules)"
+    )
     # The file is edited after its import: this process goes on with what it imported, but must not
     # leave that to the next ones.
     assert answers(child("my_rules", edit, reload)) == [[0.25, 0, 5], [0.75, 0, 5]]
@@ -192,7 +201,8 @@ def test_an_instance_that_another_process_wrote_first_is_used(tmp_path, monkeypa
     [
         (
             "SPEC = STATE = start = legal = 0",
-            "^module bad_rules is no game: it lacks observe, play: expected SPEC, STATE, start, legal, ",
+            "^module bad_rules is not a game: it lacks observe, play: expected SPEC, "
+            "STATE, start, legal, ",
         ),
         (
             "import numpy\nSTATE = 'i4'\nSPEC = start = legal = observe = play = 0",
@@ -200,15 +210,15 @@ def test_an_instance_that_another_process_wrote_first_is_used(tmp_path, monkeypa
         ),
         (
             f"{ROW}SPEC = {{'num_players': 2}}",
-            "^bad_rules declares nothing: got {'num_players': 2}, expected SPEC = GameSpec",
+            "^bad_rules has no GameSpec: got {'num_players': 2}, expected SPEC = GameSpec",
         ),
         (
             f"{ROW}SPEC = GameSpec(num_players=0, **REST)",
-            "^bad_rules: spec.num_players is no count: got 0",
+            "^bad_rules: invalid spec.num_players: got 0",
         ),
         (
             f"{ROW}SPEC = GameSpec(num_players=2, **REST | {{'observation_shape': 3}})",
-            "^bad_rules: spec.observation_shape is no shape: got 3",
+            "^bad_rules: invalid spec.observation_shape: got 3",
         ),
         (
             "import numpy\nSTATE = numpy.dtype('i4')\nSPEC = start = legal = observe = play = 0",
@@ -237,7 +247,10 @@ def test_a_module_that_is_not_there(tmp_path, monkeypatch):
 
 
 def test_what_a_game_declares_is_known_without_numba():
-    code = "import sys, sparring.games as games; games.spec_of('connect_four'); sys.exit('numba' in sys.modules)"
+    code = (
+        "import sys, sparring.games as games; games.spec_of('connect_four'); "
+        "sys.exit('numba' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

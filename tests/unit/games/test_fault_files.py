@@ -77,27 +77,27 @@ def test_long_texts_are_cut_and_can_be_read(tmp_path):
 
 GOOD = {"format": 1, "message": "m", **RECORD}
 DAMAGED = [
-    ("", "no JSON"),
-    ("[1", "no JSON"),
-    ("[" * 100_000, "no JSON"),
-    (b"\xff\xfe\x00", "no JSON"),
+    ("", "not JSON"),
+    ("[1", "not JSON"),
+    ("[" * 100_000, "not JSON"),
+    (b"\xff\xfe\x00", "not JSON"),
     ("[]", "not of format 1"),
     ({**GOOD, "format": 2}, "not of format 1"),
     ({**GOOD, "more": 1}, "other fields"),
     ({name: value for name, value in GOOD.items() if name != "key"}, "other fields"),
-    ({**GOOD, "key": -1}, "no whole numbers"),
-    ({**GOOD, "key": 2**64}, "no whole numbers"),
-    ({**GOOD, "key": 1.0}, "no whole numbers"),
-    ({**GOOD, "key": True}, "no whole numbers"),
-    ({**GOOD, "actions": {"0": 1}}, "no whole numbers"),
-    ({**GOOD, "actions": [0, -1]}, "no whole numbers"),
-    ({**GOOD, "actions": [2**31]}, "no whole numbers"),
-    ({**GOOD, "actions": ["0"]}, "no whole numbers"),
-    ({**GOOD, "actions": [float("nan")]}, "no whole numbers"),
-    ({**GOOD, "game": None}, "game is no text"),
-    ({**GOOD, "during": "x" * 101}, "during is no text"),
-    ({**GOOD, "traceback": "\x1b[2J"}, "traceback is no text"),
-    ({**GOOD, "message": ["m"]}, "message is no text"),
+    ({**GOOD, "key": -1}, "not integers"),
+    ({**GOOD, "key": 2**64}, "not integers"),
+    ({**GOOD, "key": 1.0}, "not integers"),
+    ({**GOOD, "key": True}, "not integers"),
+    ({**GOOD, "actions": {"0": 1}}, "not integers"),
+    ({**GOOD, "actions": [0, -1]}, "not integers"),
+    ({**GOOD, "actions": [2**31]}, "not integers"),
+    ({**GOOD, "actions": ["0"]}, "not integers"),
+    ({**GOOD, "actions": [float("nan")]}, "not integers"),
+    ({**GOOD, "game": None}, "game is not printable text"),
+    ({**GOOD, "during": "x" * 101}, "during is not printable text"),
+    ({**GOOD, "traceback": "\x1b[2J"}, "traceback is not printable text"),
+    ({**GOOD, "message": ["m"]}, "message is not printable text"),
 ]
 
 
@@ -110,7 +110,7 @@ def test_damaged_files_are_refused(tmp_path, content, why):
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
     with pytest.raises(
         FileFormatError,
-        match=rf"1\.json is no record of a game fault: .*{why}.*; give a file that a run wrote",
+        match=rf"1\.json is not a game fault file: .*{why}.*; give a file that a run wrote",
     ) as raised:
         read_fault(path)
     assert "\n" not in str(raised.value)
@@ -146,7 +146,10 @@ def test_a_record_that_does_not_fit_the_game_is_refused():
     assert [next(positions).action, next(positions).action] == ["4", "4"]
     with pytest.raises(
         GameError,
-        match=r"^the record does not fit m:Toe: illegal action .*; its rules have changed, or it is another",
+        match=(
+            r"^the record does not fit m:Toe: illegal action .*; its rules have changed, "
+            r"or the record is another"
+        ),
     ):
         next(positions)
     with pytest.raises(GameError, match="does not fit m:Toe"):

@@ -13,7 +13,7 @@ from numba.core.dispatcher import Dispatcher
 
 from sparring.games.arrays import Slots
 from sparring.games.compiled import jit
-from sparring.games.compiled.jit import compiled, fingerprint, interpreted, lent
+from sparring.games.compiled.jit import compiled, fingerprint, interpreted, unowned
 
 RULES = """
 import math
@@ -174,17 +174,33 @@ def pair(*fields):
         ("K.GOAL", {"K": constants(3)}, {"K": constants(7)}),
         ("K.bonus(1)", {"K": constants(3)}, {"K": constants(7)}),
         ("pkg.mod.GOAL", {"pkg": package(3)}, {"pkg": package(7)}),
-        ("pkg.mod.K.GOAL", {"pkg": package(0), "K": constants(3)}, {"pkg": package(0), "K": constants(7)}),
+        (
+            "pkg.mod.K.GOAL",
+            {"pkg": package(0), "K": constants(3)},
+            {"pkg": package(0), "K": constants(7)},
+        ),
         ("pair.goal", {"pair": pair("goal", "size")}, {"pair": pair("size", "goal")}),
         ("bonus(x)", {"bonus": dispatcher()}, {"bonus": dispatcher(error_model="numpy")}),
-        ("bonus(x)", {"bonus": dispatcher(fastmath={"nnan", "ninf"})}, {"bonus": dispatcher(fastmath={"nnan"})}),
-        ("bonus(x)", {"bonus": dispatcher()}, {"bonus": dispatcher(signature_or_function="i8(i8)")}),
+        (
+            "bonus(x)",
+            {"bonus": dispatcher(fastmath={"nnan", "ninf"})},
+            {"bonus": dispatcher(fastmath={"nnan"})},
+        ),
+        (
+            "bonus(x)",
+            {"bonus": dispatcher()},
+            {"bonus": dispatcher(signature_or_function="i8(i8)")},
+        ),
         ("bonus(x)", {"bonus": lambda x, *, y=1: x}, {"bonus": lambda x, *, y=2: x}),
         ("table[0, 1]", {"table": np.ones((2, 2))}, {"table": np.ones((2, 2), order="F")}),
-        ("len(words)", {"words": frozenset({"red", "blue"})}, {"words": frozenset({"red", "green"})}),
+        (
+            "len(words)",
+            {"words": frozenset({"red", "blue"})},
+            {"words": frozenset({"red", "green"})},
+        ),
         ("lib.pi", {"lib": np}, {"lib": sys.modules["math"]}),
     ],
-)  # fmt: skip
+)
 def test_the_fingerprint_follows_what_is_read(text, one, other):
     here, elsewhere = reading(text, **one)
     assert here == elsewhere  # what is described is found again by other processes
@@ -222,7 +238,7 @@ def test_arrays_are_lent_with_and_without_the_private_parts_of_numba(private, mo
 
     @njit
     def count(slots):
-        own = lent(slots)
+        own = unowned(slots)
         for slot in range(own.plies.shape[0]):
             own.plies[slot] += slot
         return own.plies.sum()
@@ -240,3 +256,12 @@ def test_without_private_knowledge_of_signatures_code_is_not_shared_between_proc
     description = list(jit._describe_options(Dispatcher(), {}))
     assert repr(jit._UNKNOWN) in description
     assert repr(jit._UNKNOWN) not in list(jit._describe_options(compiled_by_hand, {}))
+
+
+def test_the_toolchain_has_versions_and_processor_and_is_not_shared_without_the_latter(monkeypatch):
+    from numba.core import registry
+
+    assert np.__version__ in jit.toolchain()
+    assert jit._UNKNOWN not in jit.toolchain()
+    monkeypatch.delattr(registry, "cpu_target")
+    assert jit._UNKNOWN in jit.toolchain()

@@ -12,7 +12,7 @@ from sparring.games.spec import BatchedGame
 
 
 class Recording:
-    """Random matches in all slots of a game, tick by tick; of the first slots also what was seen."""
+    """Random matches in all slots of a game, tick by tick, with observations of the first slots."""
 
     def __init__(
         self, game: BatchedGame, keys: np.ndarray, rng: np.random.Generator, watched: int

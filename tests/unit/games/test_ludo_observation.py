@@ -1,4 +1,4 @@
-"""What the agent sees in Ludo, part by part, with numbers worked out by hand: by the page written
+"""The observation of Ludo, part by part, with numbers worked out by hand: by the page written
 slowly, and in the compiled game.
 """
 

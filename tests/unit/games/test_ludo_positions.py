@@ -195,7 +195,7 @@ def test_the_first_with_all_tokens_home_wins(table, players):
 
 @pytest.mark.parametrize(("players", "limit"), [(2, 1000), (3, 1500), (4, 2000)])
 def test_a_match_is_cut_at_its_limit(table, players, limit):
-    """What is shown then is the next position in which somebody decides."""
+    """Shown is the next position in which a seat can move."""
     own = table(*[[10, 0, 0, 0]] * players, throw=3, plies=limit - 2, then=(1, 2))
     own.play(0)
     assert not own.truncated

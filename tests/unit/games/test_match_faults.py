@@ -1,4 +1,4 @@
-"""What users' classes can do wrong while a match is played: the line that says so, and the record
+"""Faults of users' classes while a match is played: the line that says so, and the record
 of the match.
 """
 
@@ -63,7 +63,7 @@ def with_nan(observation):
 
 
 STEP, MASK, OBSERVE = (
-    "return what this ply pays",
+    "return the rewards of this ply",
     "return True or False for each action",
     "return what the spec declares",
 )
@@ -72,7 +72,7 @@ BREACHES = [
         late_step(lambda match: None),
         "step",
         "None from step",
-        "(rewards or None, whether the match has ended)",
+        "(rewards or None, True if the match has ended)",
         "end step with: return ",
     ),
     (
@@ -85,14 +85,14 @@ BREACHES = [
     (
         late_step(lambda match: (None, None)),
         "step",
-        "None for whether the match has ended",
+        "None as the second value from step",
         "True or False",
         "return rewards, and then",
     ),
     (
         late_step(lambda match: (None, 0.0)),
         "step",
-        "0.0 for whether the match has ended",
+        "0.0 as the second value from step",
         "True or False",
         "return rewards",
     ),
@@ -143,12 +143,12 @@ BREACHES = [
         late_seat(2),
         "step",
         "seat 2",
-        "a whole number from 0 to 1",
-        "set self.seat to who decides now",
+        "an integer from 0 to 1",
+        "set self.seat to the seat to move",
     ),
-    (late_seat(-1), "step", "seat -1", "a whole number from 0 to 1", "set self.seat"),
-    (late_seat(None), "step", "seat None", "a whole number", "set self.seat"),
-    (late_seat(0.0), "step", "seat 0.0", "a whole number", "set self.seat"),
+    (late_seat(-1), "step", "seat -1", "an integer from 0 to 1", "set self.seat"),
+    (late_seat(None), "step", "seat None", "an integer", "set self.seat"),
+    (late_seat(0.0), "step", "seat 0.0", "an integer", "set self.seat"),
     (late_view("mask", lambda mask: mask[:8]), "mask", "a mask of bool (8,)", "bool (9,)", MASK),
     (late_view("mask", lambda mask: [0, 3, 5]), "mask", "a mask of int64 (3,)", "bool (9,)", MASK),
     (
@@ -169,7 +169,7 @@ BREACHES = [
     (
         late_view("mask", lambda mask: [[True], [True, False]]),
         "mask",
-        "a mask that is no array",
+        "a mask that is not an array",
         "bool (9,)",
         MASK,
     ),
@@ -237,7 +237,10 @@ def fault_of(match, actions=(4, 0), slots=3):
 def test_what_the_contract_does_not_allow(match, during, got, expected, remedy):
     fault = fault_of(match)
     line = getattr(match, during).__code__.co_firstlineno
-    start = f"game my_game:Wrong breaks the contract of games in {during} ({HERE}, line {line}): got {got}, expected {expected}"
+    start = (
+        f"game my_game:Wrong breaks the contract of games in {during} ({HERE}, line "
+        f"{line}): got {got}, expected {expected}"
+    )
     assert str(fault).startswith(start)
     assert f"; {remedy}" in str(fault)
     assert "\n" not in str(fault)
@@ -269,7 +272,8 @@ class ShowsFloats(Late):
 def test_floats_that_are_no_numbers_are_not_shown(worst):
     fault = fault_of(type("Wrong", (ShowsFloats,), {"worst": worst}))
     assert re.fullmatch(
-        rf"game my_game:Wrong breaks .* in observe \({HERE}, line \d+\): got NaN or infinity, expected .*",
+        rf"game my_game:Wrong breaks .* in observe \({HERE}, line \d+\): got NaN or "
+        rf"infinity, expected .*",
         str(fault),
     )
     assert fault.record["actions"] == [4, 0]
@@ -348,10 +352,10 @@ def test_an_exception_is_told_with_its_line(during, line, cause):
         with pytest.raises(GameFault) as raised:
             game.reset(np.zeros(1, int), np.array([KEY], np.uint64))
         fault, name = raised.value, "my_game:Wrong(sides=8)"
-        remedy = "mend it, then try it out: sparring check-game 'my_game:Wrong(sides=8)'"
+        remedy = "fix it, then try it out: sparring check-game 'my_game:Wrong(sides=8)'"
     else:
         fault, name, actions = fault_of(match), "my_game:Wrong", [4, 0]
-        remedy = "mend it, then try it out: sparring check-game my_game:Wrong"
+        remedy = "fix it, then try it out: sparring check-game my_game:Wrong"
     kind, _, text = cause.partition(": ")
     assert (
         str(fault)
@@ -375,12 +379,15 @@ def test_exceptions_in_texts():
     game.reset(np.zeros(1, int), np.zeros(1, np.uint64))
     with pytest.raises(
         GameFault,
-        match=rf"raised RuntimeError in __str__ \({HERE}, line \d+\): ink is out; mend it",
+        match=rf"raised RuntimeError in __str__ \({HERE}, line \d+\): ink is out; fix it",
     ):
         game.text(0)
     with pytest.raises(
         GameFault,
-        match=rf"raised AttributeError in action_text \({HERE}, line \d+\): 'Crashes' object has no attribute",
+        match=(
+            rf"raised AttributeError in action_text \({HERE}, line \d+\): 'Crashes' object "
+            rf"has no attribute"
+        ),
     ):
         game.action_text(0, 1)
 
@@ -388,7 +395,7 @@ def test_exceptions_in_texts():
 def test_a_method_with_other_parameters():
     fault = fault_of(type("Wrong", (Toe,), {"step": lambda self: (None, False)}), actions=[4])
     assert f"raised TypeError in step ({HERE}, line {fault_line(fault)}): " in str(fault)
-    assert "takes 1 positional argument but 2 were given; mend it" in str(fault)
+    assert "takes 1 positional argument but 2 were given; fix it" in str(fault)
 
 
 def fault_line(fault):
@@ -426,12 +433,15 @@ def test_a_match_that_cannot_be_copied():
     game.reset(np.zeros(1, int), np.zeros(1, np.uint64))
     with pytest.raises(
         GameFault,
-        match=r"in copy: got TypeError: cannot pickle 'generator' object, .*; give the class a method copy",
+        match=(
+            r"in copy: got TypeError: cannot pickle 'generator' object, .*; give the "
+            r"class a method copy"
+        ),
     ):
         game.win_or_block(np.zeros(1, int))
 
 
 def test_a_game_of_the_main_script_is_not_to_be_checked_from_elsewhere():
     game = LoopedGame("__main__:Wrong", type("Wrong", (Crashes,), {"crashes_in": "reset"}), 1)
-    with pytest.raises(GameFault, match=r"; mend it$"):
+    with pytest.raises(GameFault, match=r"; fix it$"):
         game.reset(np.zeros(1, int), np.array([KEY], np.uint64))

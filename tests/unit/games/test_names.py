@@ -6,6 +6,7 @@ import pytest
 
 from sparring.errors import ConfigurationError
 from sparring.games import (
+    board_style,
     canonical,
     is_built_in,
     is_own,
@@ -23,20 +24,65 @@ from sparring.games.names import GameName, parse
     ("text", "parts", "text_again", "file_name"),
     [
         ("connect_four", GameName("", "connect_four"), "connect_four", "connect_four"),
-        (" ludo( num_players = 4 ) ", GameName("", "ludo", {"num_players": 4}), "ludo(num_players=4)", "ludo"),
+        (
+            " ludo( num_players = 4 ) ",
+            GameName("", "ludo", {"num_players": 4}),
+            "ludo(num_players=4)",
+            "ludo",
+        ),
         ("a.b:C", GameName("a.b", "C"), "a.b:C", "C"),
-        ("a:C.D(x=1.5,w=word)", GameName("a", "C.D", {"x": 1.5, "w": "word"}), "a:C.D(w=word,x=1.5)", "C_D"),
-        ("openspiel:go(k=7.5,b=5)", GameName("openspiel", "go", {"k": 7.5, "b": 5}), "openspiel:go(b=5,k=7.5)", "go"),
+        (
+            "a:C.D(x=1.5,w=word)",
+            GameName("a", "C.D", {"x": 1.5, "w": "word"}),
+            "a:C.D(w=word,x=1.5)",
+            "C_D",
+        ),
+        (
+            "openspiel:go(k=7.5,b=5)",
+            GameName("openspiel", "go", {"k": 7.5, "b": 5}),
+            "openspiel:go(b=5,k=7.5)",
+            "go",
+        ),
         ("openspiel:2048", GameName("openspiel", "2048"), "openspiel:2048", "2048"),
-        ("openspiel:x(game=go(a=1,b=2))", GameName("openspiel", "x", {"game": "go(a=1,b=2)"}), "openspiel:x(game=go(a=1,b=2))", "x"),
-        ("a:B(x=f(y=1,z=g(w=2)),v=[1])", GameName("a", "B", {"x": "f(y=1,z=g(w=2))", "v": "[1]"}), "a:B(v=[1],x=f(y=1,z=g(w=2)))", "B"),
-        ("a:B(x=-3,y=1e3,z=None)", GameName("a", "B", {"x": -3, "y": 1000.0, "z": None}), "a:B(x=-3,y=1000.0,z=None)", "B"),
+        (
+            "openspiel:x(game=go(a=1,b=2))",
+            GameName("openspiel", "x", {"game": "go(a=1,b=2)"}),
+            "openspiel:x(game=go(a=1,b=2))",
+            "x",
+        ),
+        (
+            "a:B(x=f(y=1,z=g(w=2)),v=[1])",
+            GameName("a", "B", {"x": "f(y=1,z=g(w=2))", "v": "[1]"}),
+            "a:B(v=[1],x=f(y=1,z=g(w=2)))",
+            "B",
+        ),
+        (
+            "a:B(x=-3,y=1e3,z=None)",
+            GameName("a", "B", {"x": -3, "y": 1000.0, "z": None}),
+            "a:B(x=-3,y=1000.0,z=None)",
+            "B",
+        ),
         ("a:B(x=.5)", GameName("a", "B", {"x": 0.5}), "a:B(x=0.5)", "B"),
-        ("a:B(x=----1,y=1_0,z=inf)", GameName("a", "B", {"x": "----1", "y": "1_0", "z": "inf"}), "a:B(x=----1,y=1_0,z=inf)", "B"),
-        ("openspiel:x(f=true)", GameName("openspiel", "x", {"f": True}), "openspiel:x(f=true)", "x"),
-        ("pettingzoo:classic/go-v5", GameName("pettingzoo", "classic/go-v5"), "pettingzoo:classic/go-v5", "go-v5"),
+        (
+            "a:B(x=----1,y=1_0,z=inf)",
+            GameName("a", "B", {"x": "----1", "y": "1_0", "z": "inf"}),
+            "a:B(x=----1,y=1_0,z=inf)",
+            "B",
+        ),
+        (
+            "openspiel:x(f=true)",
+            GameName("openspiel", "x", {"f": True}),
+            "openspiel:x(f=true)",
+            "x",
+        ),
+        (
+            "pettingzoo:classic/go-v5",
+            GameName("pettingzoo", "classic/go-v5"),
+            "pettingzoo:classic/go-v5",
+            "go-v5",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_name_is_taken_apart_and_put_together(text, parts, text_again, file_name):
     assert parse(text) == parts
     assert str(parse(text)) == text_again
@@ -128,3 +174,12 @@ def test_compiled_rules_take_no_arguments():
     assert with_players(name, 2).name == name
     with pytest.raises(ConfigurationError, match=r"^num_players: got 5, expected 2, as compiled:"):
         with_players(name, 5)
+
+
+def test_the_style_of_a_board_stands_with_the_rules():
+    assert board_style("connect_four").marks == board_style("tic_tac_toe").marks == "XO"
+    for number in player_numbers("ludo"):
+        assert board_style(f"ludo(num_players={number})").marks == "ABCD"
+    for name in names():
+        assert board_style(name).colours
+    assert board_style("openspiel:go") == board_style("a:B") == ("", ())

@@ -158,7 +158,10 @@ def test_a_state_that_does_not_fit_is_refused():
     state = game.get_state()
     with pytest.raises(
         GameError,
-        match=r"^state of plain_games:Toe does not fit in history: got int32 \(3, 9\), expected int32 \(2, up to 9\); ",
+        match=(
+            r"^state of plain_games:Toe does not fit in history: got int32 \(3, 9\), "
+            r"expected int32 \(2, up to 9\); "
+        ),
     ):
         game.set_state(
             {**state, "keys": np.zeros(2, np.uint64), "history": np.zeros((3, 9), np.int32)}
@@ -171,13 +174,16 @@ def test_a_state_that_does_not_fit_is_refused():
             "history": np.full((2, 9), 4, np.int32),
         },
         "its actions are not": {"history": np.full((2, 9), -1, np.int32)},
-        "no such number of plies": {"plies": np.array([1, 10])},
+        "its plies and its actions differ in number": {"plies": np.array([1, 10])},
         "the matches end elsewhere": {"terminated": np.array([True, False])},
     }
     for message, parts in wrong.items():
         with pytest.raises(
             GameError,
-            match=rf"^state of plain_games:Toe does not fit: .*{message}.*; its rules have changed since",
+            match=(
+                rf"^state of plain_games:Toe does not fit: .*{message}.*; its rules have "
+                rf"changed since"
+            ),
         ):
             started(Toe, 2).set_state({**state, **parts})
 
@@ -189,7 +195,10 @@ def test_an_illegal_action_changes_nothing(action):
     before, state = views(game), game.get_state()
     with pytest.raises(
         IllegalAction,
-        match=rf"^illegal action in slot 2 of plain_games:Toe: got {action}, expected one of \[0, 1, 2, 3, 5",
+        match=(
+            rf"^illegal action in slot 2 of plain_games:Toe: got {action}, expected one of "
+            rf"\[0, 1, 2, 3, 5"
+        ),
     ):
         game.step(np.array([0, 1, action, action]))
     assert_equal(views(game), before)

@@ -1,4 +1,4 @@
-"""What rules can do wrong while a match is played, compiled or in plain Python: the line that says
+"""Faults of rules while a match is played, compiled or in plain Python: the line that says
 so, and the record of the match.
 """
 
@@ -69,7 +69,8 @@ def counting(interpreted, key=KEY):
 def check_fault(fault, during, what, source, text, actions, key=KEY):
     line = next(number for number, row in enumerate(SOURCE, 1) if source in row)
     assert re.match(
-        rf"game compiled:faulty_rules {what} in {during} \(faulty_rules\.py, line {line}\): {text}; ",
+        rf"game compiled:faulty_rules {what} in {during} \(faulty_rules\.py, line {line}\): "
+        rf"{text}; ",
         str(fault),
     )
     assert (fault.record["key"], fault.record["actions"], fault.record["during"]) == (

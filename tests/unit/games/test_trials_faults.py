@@ -1,6 +1,4 @@
-"""What goes wrong with moves that are only tried: apart in the record, and tried again when the
-match is played again.
-"""
+"""Faults in moves that are only tried: apart in the record, and tried again in a replay."""
 
 from __future__ import annotations
 
@@ -93,5 +91,5 @@ def test_faults_of_matches_have_nothing_tried():
 @pytest.mark.parametrize("tried", [4, None, [-1], ["4"]])
 def test_damaged_records_are_refused(tried, tmp_path):
     fault = fault_of(looped(), [0, 3, 1])
-    with pytest.raises(FileFormatError, match="key and actions are no whole numbers"):
+    with pytest.raises(FileFormatError, match="key and actions are not integers"):
         read_fault(save_fault(tmp_path, GameFault("m", {**fault.record, "tried": tried})))

@@ -10,6 +10,7 @@ import pytest
 
 from sparring.errors import ConfigurationError
 from sparring.games import GameSpec, make, name_of, spec_of, with_players
+from sparring.games.compiled.game import CompiledGame
 from sparring.games.user_games import name_of as name_of_game
 
 SPEC = GameSpec(
@@ -102,7 +103,7 @@ def test_names_of_objects(game, name):
     ("game", "words"),
     [
         (lambda: Sticks(), "lambda"),
-        (Needy(3), "got one of Needy, expected its class; pass the class, with functools.partial"),
+        (Needy(3), "got one of Needy, expected its class; pass the class, or functools.partial"),
         (functools.partial(Sticks, 3), "arguments by name"),
         (functools.partial(Sticks, sticks=[3]), r"argument sticks of Sticks: got \[3\]"),
         *(
@@ -148,8 +149,8 @@ def test_the_number_of_players_goes_to_the_constructor():
     [
         ("no_such_module:Game", "no such module.*'no_such_module'.*current directory"),
         (f"{HERE}:Stick", "did you mean 'Sticks'"),
-        (f"{HERE}:SPEC", "makes no game"),
-        (f"{HERE}:Bare", r"declares nothing.*spec = GameSpec\("),
+        (f"{HERE}:SPEC", "is not a game"),
+        (f"{HERE}:Bare", r"has no GameSpec.*spec = GameSpec\("),
         (f"{HERE}:Sticks(stones=3)", "arguments of .*:Sticks.*stones"),
         (f"{HERE}:Needy", "arguments of .*:Needy.*sticks"),
     ],
@@ -164,3 +165,28 @@ def test_a_class_that_was_defined_anew_is_asked_anew(monkeypatch):
     assert spec_of(name).max_plies == SPEC.max_plies
     monkeypatch.setattr(Sticks, "spec", replace(SPEC, max_plies=SPEC.max_plies + 1))
     assert spec_of(name).max_plies == SPEC.max_plies + 1
+
+
+def test_the_repr_of_a_game_is_one_short_line():
+    assert repr(make("connect_four", 256)) == "CompiledGame(connect_four, 256 slots)"
+    plain = CompiledGame("sparring.games.tic_tac_toe", 2, interpreted=True)
+    assert repr(plain) == "CompiledGame(tic_tac_toe, 2 slots, interpreted)"
+    assert (
+        repr(make(f"{HERE}:Sticks(sticks=4)", 3)) == f"LoopedGame({HERE}:Sticks(sticks=4), 3 slots)"
+    )
+    assert repr(make("test_batched_user_games:Batch", 4)).startswith(
+        "<test_batched_user_games.Batch"
+    )
+    for name in ("connect_four", "ludo(num_players=4)", f"{HERE}:Sticks"):
+        assert "\n" not in repr(spec_of(name))
+        assert len(repr(spec_of(name))) < 200
+
+
+def test_the_repr_of_a_spec_names_the_facts_that_hold():
+    assert repr(spec_of("connect_four")) == (
+        "GameSpec(connect_four: num_players=2, num_actions=7, observation=int8 (2, 6, 7), "
+        "max_plies=42, zero_sum, returns=(-1.0, 1.0), symmetries=1)"
+    )
+    assert repr(SPEC) == (
+        "GameSpec(unnamed: num_players=2, num_actions=2, observation=int8 (2,), max_plies=6)"
+    )

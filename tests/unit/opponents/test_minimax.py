@@ -84,7 +84,7 @@ def test_extra_turns_and_rewards_in_the_middle_and_matches_that_are_cut(
 
 
 def test_exact_scores_of_connect_four() -> None:
-    """Where at most 12 plies are left, best moves are those with the highest score of a solver,
+    """With at most 12 plies left, best moves are those with the highest score of a solver,
     distance included.
     """
     rows = list(csv.DictReader(POSITIONS.read_text().splitlines()))

@@ -430,8 +430,11 @@ class PoolMachine(RuleBasedStateMachine):
     )
     def begin(self, max_snapshots: int, spare: int, most: int, interval: int, seed: int) -> None:
         self.options: dict[str, Any] = {
-            "snapshot_interval": interval, "max_snapshots": max_snapshots, "max_opponents_per_worker": most, "seed": seed,
-        }  # fmt: skip
+            "snapshot_interval": interval,
+            "max_snapshots": max_snapshots,
+            "max_opponents_per_worker": most,
+            "seed": seed,
+        }
         self.num_slots = max_snapshots + spare
         self.make()
         self.started = self.finished = self.episodes = self.taken = 0

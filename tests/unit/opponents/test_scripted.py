@@ -17,7 +17,7 @@ from sparring.opponents.scripted import (
     default_shares,
     scripted_names,
     scripted_player,
-)  # fmt: skip
+)
 
 
 def after(game_name: str, *lines: list[int]) -> BatchedGame:
@@ -32,7 +32,7 @@ def after(game_name: str, *lines: list[int]) -> BatchedGame:
 def choices(
     player: RandomPlayer | OnePlyPlayer, game: BatchedGame, slot: int = 0, draws: int = 2520
 ) -> dict[int, float]:
-    """How often the player takes each action there, over evenly spaced draws; the other draw must
+    """Count the player's actions there, over evenly spaced draws; the other draw must
     not matter.
     """
     uniforms = np.empty((draws, 2))
@@ -119,7 +119,10 @@ def test_players_by_name() -> None:
     assert [scripted_player(name).name for name in SCRIPTED] == list(SCRIPTED)
     with pytest.raises(
         ConfigurationError,
-        match=r"unknown opponent: got one_pli, expected one of random, one_ply, .*; did you mean 'one_ply'",
+        match=(
+            r"unknown opponent: got one_pli, expected one of random, one_ply, .*; did you "
+            r"mean 'one_ply'"
+        ),
     ):
         scripted_player("one_pli")
 

@@ -1,5 +1,5 @@
-"""What minimax and mcts have in common: where they play, that all kinds of games give the same, and
-what goes wrong in a search.
+"""Minimax and mcts: the games that they play, equal moves in all kinds of games, and faults in a
+search.
 """
 
 from __future__ import annotations
@@ -178,11 +178,13 @@ class Many:
     [
         (
             "ludo(num_players=2)",
-            r"minimax:2 cannot search in ludo: got chance, expected two players, zero_sum=True, no chance, ",
+            r"minimax:2 cannot search in ludo: got chance, expected two players, "
+            r"zero_sum=True, no chance, ",
         ),
         (
             "ludo(num_players=3)",
-            r"minimax:2 cannot search in ludo\(num_players=3\): got 3 players, chance, expected two players, ",
+            r"minimax:2 cannot search in ludo\(num_players=3\): got 3 players, chance, "
+            r"expected two players, ",
         ),
         (
             f"{__name__}:TwoForOne",
@@ -190,7 +192,8 @@ class Many:
         ),
         (
             f"{__name__}:Many",
-            r"minimax:2 cannot search in .*Many: got a class that plays many matches; it takes rules, or a class that ",
+            r"minimax:2 cannot search in .*Many: got a class that plays many matches; it "
+            r"needs compiled rules, or a class that ",
         ),
     ],
 )

@@ -1,1 +1,1 @@
-"""Games from compiled rules: the driver over all slots, searches, and the Numba cache."""
+"""Games of compiled rules: the driver over all slots, searches, and the Numba cache."""

@@ -1,10 +1,9 @@
-"""One copy of the driver, and of the searches, for each game, in a cache folder named by everything
-that went into it.
+"""Copies of the driver and of the searches, one per game, in a cache folder named by their inputs.
 
-Numba's cache on disk watches only the file of the function that it keeps, not the rules that the
-function calls. So the file's own folder is named by a SHA-256 of the driver, of the rules as loaded
-(bytecode and constants, with all that they reach), of the versions and of the processor: edited
-rules get another folder, and machine code that fits them.
+Numba's cache on disk notices changes of the file of a cached function, but not of the rules that
+the function calls. So the folder is named by a SHA-256 of the driver, the rules as loaded (bytecode
+and constants, with all that they reach), the versions and the processor: edited rules get another
+folder and new machine code.
 """
 
 from __future__ import annotations
@@ -15,23 +14,20 @@ import hashlib
 import importlib
 import importlib.util
 import os
-import platform
 import shutil
 import sys
 import tempfile
 import threading
+from dataclasses import astuple
 from pathlib import Path
 from types import ModuleType
-
-import numba
-import numpy as np
-from numba.core.registry import cpu_target
 
 from sparring.errors import ConfigurationError
 from sparring.games.arrays import Slots
 from sparring.games.compiled import jit
-from sparring.games.compiled.jit import fingerprint
-from sparring.games.rng import purpose_key, random_below
+from sparring.games.compiled.jit import fingerprint, toolchain
+from sparring.games.lookahead import SOONER
+from sparring.games.rng import nth_true, purpose_key, random_below
 from sparring.games.spec import checked
 from sparring.user_code import is_missing
 
@@ -41,8 +37,8 @@ _REQUIRED = ("SPEC", "STATE", "start", "legal", "observe", "play")
 
 
 def load_rules(name: str) -> ModuleType:
-    """The rules module of that dotted name; `ConfigurationError` where it is missing, is not one,
-    or declares what cannot be.
+    """Import the rules module of that dotted name; raise `ConfigurationError` if it is missing or
+    invalid.
     """
     try:
         rules = importlib.import_module(name)
@@ -54,7 +50,7 @@ def load_rules(name: str) -> ModuleType:
     missing = [part for part in _REQUIRED if not hasattr(rules, part)]
     if missing:
         raise ConfigurationError(
-            f"module {name} is no game: it lacks {', '.join(missing)}",
+            f"module {name} is not a game: it lacks {', '.join(missing)}",
             expected=", ".join(_REQUIRED),
         )
     if "seat" not in (getattr(rules.STATE, "names", None) or ()):
@@ -67,8 +63,8 @@ def load_rules(name: str) -> ModuleType:
 
 
 def load_driver(rules: ModuleType, template: str = "driver.py") -> ModuleType:
-    """The driver made for `rules`, or another `template` of this folder; its machine code is loaded
-    or made when it is first called.
+    """Return the copy of the driver, or of another `template` of this folder, for `rules`; its
+    machine code is loaded or compiled at the first call.
     """
     text = _text_for(rules.__name__, template)
     digest = _digest(text, rules)
@@ -104,28 +100,19 @@ def _digest(text: str, rules: ModuleType) -> str:
     made_from = (
         text,
         Path(jit.__file__).read_text(),
-        fingerprint(rules.start, rules.legal, rules.observe, rules.play, purpose_key, random_below),
-        repr(rules.SPEC),
+        fingerprint(rules.start, rules.legal, rules.observe, rules.play),
+        fingerprint(purpose_key, random_below, nth_true),  # called by the templates
+        repr((SOONER, astuple(rules.SPEC))),
         repr((rules.STATE, rules.STATE.fields, rules.STATE.itemsize)),
         repr(Slots._fields),
-        repr(
-            (
-                numba.__version__,
-                np.__version__,
-                sys.implementation.cache_tag,
-                platform.python_version(),
-            )
-        ),
-        repr(
-            cpu_target.target_context.codegen().magic_tuple()
-        ),  # the processor's name and features
+        toolchain(),
     )
     return hashlib.sha256("\0".join(made_from).encode()).hexdigest()
 
 
 def _write_once(text: str, digest: str, template: str) -> Path:
-    """The file of the instance. Its folder appears whole and only once, so that processes that
-    start together share one cache.
+    """Write the instance's file unless it exists. Its folder appears whole and only once, so
+    processes that start together share one cache.
     """
     folder = _cache_root() / "drivers" / digest
     path = folder / template
@@ -141,8 +128,8 @@ def _write_once(text: str, digest: str, template: str) -> Path:
 
 
 def _cache_root() -> Path:
-    """$SPARRING_CACHE_DIR, else $XDG_CACHE_HOME/sparring, else ~/.cache/sparring; if it cannot be
-    written, a folder for this process.
+    """Return $SPARRING_CACHE_DIR, else $XDG_CACHE_HOME/sparring, else ~/.cache/sparring; a
+    temporary folder of this process if that is not writable.
     """
     if chosen := os.environ.get("SPARRING_CACHE_DIR"):
         root = Path(chosen)

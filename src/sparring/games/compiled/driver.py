@@ -4,9 +4,9 @@ As it stands it plays tic-tac-toe. For another game `cache.py` writes a copy of 
 which the line that imports the rules names that game's, into the cache folder: only so can Numba
 keep the machine code on disk and find it again.
 
-No function here checks its slot numbers or array lengths: `CompiledGame` does. What the rules do is
-checked: functions return `FINE`, or what is wrong in the slot that `slots.cursor` names. There it
-also stands when the rules raise an exception. What is called from outside begins with `lent`, which
+No function here checks its slot numbers or array lengths: `CompiledGame` does. The rules are
+checked: functions return `FINE`, or the breach of the slot in `slots.cursor`, which also names the
+slot when the rules raise an exception. Functions for callers outside begin with `unowned`, which
 keeps the counting of references out of the loops.
 """
 
@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from sparring.games.compiled.jit import compiled, lent
+from sparring.games.compiled.jit import compiled, unowned
 from sparring.games.rng import CHANCE, TRIALS, purpose_key
 from sparring.games.tic_tac_toe import SPEC, legal, observe, play, start
 
 FINE, ILLEGAL_ACTION, NO_SUCH_SEAT, NO_LEGAL_ACTION, OBSERVATION_NOT_FINITE, REWARD_NOT_FINITE = (
     range(6)
 )
-START, LEGAL, OBSERVE, PLAY = range(4)  # the rules function at work
-_SLOT, _AT_WORK, _TRIED, _REPLY = range(4)  # what stands where in the cursor
+START, LEGAL, OBSERVE, PLAY = range(4)  # rules functions
+_SLOT, _RUNNING, _TRIED, _REPLY = range(4)  # entries of the cursor
 
 _start, _legal, _observe, _play = (
     compiled(rule, __name__) for rule in (start, legal, observe, play)
@@ -42,14 +42,14 @@ _TRIAL_KEYS = np.array(
 
 @njit(cache=True, nogil=True)
 def reset(slots: Any, chosen: Any, keys: Any) -> Any:
-    """Begin the match of key `keys[j]` in slot `chosen[j]`, both [m]."""
-    slots = lent(slots)
+    """Start the match of key `keys[j]` in slot `chosen[j]`, both [m]."""
+    slots = unowned(slots)
     _clear(slots, chosen, keys)
     blank = np.zeros(1, slots.states.dtype)
     for j in range(chosen.shape[0]):
         i = chosen[j]
         slots.states[i] = blank[0]
-        slots.cursor[_SLOT], slots.cursor[_AT_WORK] = i, START
+        slots.cursor[_SLOT], slots.cursor[_RUNNING] = i, START
         _start(slots.states[i], slots.rng[i])
         _show(slots, i)
     return _settle(slots, chosen)
@@ -58,13 +58,13 @@ def reset(slots: Any, chosen: Any, keys: Any) -> Any:
 @njit(cache=True, nogil=True)
 def step(slots: Any, actions: Any) -> Any:
     """Play `actions` [n]; if any is illegal, nothing has changed."""
-    slots = lent(slots)
+    slots = unowned(slots)
     if _any_illegal(slots, actions):
         return ILLEGAL_ACTION
     _note(slots, actions)
     for i in range(actions.shape[0]):
         if actions[i] >= 0:
-            slots.cursor[_SLOT], slots.cursor[_AT_WORK] = i, PLAY
+            slots.cursor[_SLOT], slots.cursor[_RUNNING] = i, PLAY
             slots.terminated[i] = _play(slots.states[i], actions[i], slots.rewards[i], slots.rng[i])
             _show(slots, i)
     return _settle(slots, np.arange(actions.shape[0]))
@@ -73,7 +73,7 @@ def step(slots: Any, actions: Any) -> Any:
 @njit(cache=True, nogil=True)
 def refresh(slots: Any) -> Any:
     """Rebuild the views that follow from the states."""
-    slots = lent(slots)
+    slots = unowned(slots)
     for i in range(slots.states.shape[0]):
         slots.cursor[_SLOT] = i
         _show(slots, i)
@@ -82,12 +82,12 @@ def refresh(slots: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def observe_as(slots: Any, chosen: Any, seats: Any, out: Any) -> Any:
-    """Fill `out` [m, ...], all 0, with what `seats[j]` sees in slot `chosen[j]`, both [m], unless
-    the match there has ended.
+    """Fill `out` [m, ...], all 0, with the observation of `seats[j]` in slot `chosen[j]`, both [m],
+    unless the match there has ended.
     """
-    slots = lent(slots)
+    slots = unowned(slots)
     shown = np.zeros(1, slots.states.dtype)
-    slots.cursor[_AT_WORK] = OBSERVE
+    slots.cursor[_RUNNING] = OBSERVE
     for j in range(chosen.shape[0]):
         i = chosen[j]
         if not slots.terminated[i]:
@@ -106,7 +106,7 @@ def win_or_block(slots: Any, chosen: Any, out: Any) -> Any:
     """Fill `out` [m, A], all False, for the slots `chosen` [m], see `BatchedGame.win_or_block`;
     only copies of the matches are played.
     """
-    slots = lent(slots)
+    slots = unowned(slots)
     trials = np.zeros(2, slots.states.dtype)  # the position after one ply, and after two
     rewards = np.zeros(slots.rewards.shape[1], slots.rewards.dtype)
     stream = np.zeros(2, np.uint64)
@@ -118,7 +118,7 @@ def win_or_block(slots: Any, chosen: Any, out: Any) -> Any:
             _mark_wins(
                 slots.states[i], slots.mask[i], trials[:1], stream, rewards, out[j], cursor, _TRIED
             )
-        another_turn = slots.plies[i] + 1 < _MAX_PLIES  # in which the next seat can win
+        another_turn = slots.plies[i] + 1 < _MAX_PLIES  # the next seat can still win
         if not (_HIDES or _HAS_CHANCE) and another_turn and not np.any(out[j]):
             _mark_threats(slots.states[i], slots.mask[i], trials, stream, rewards, out[j], cursor)
         if not np.any(out[j]):
@@ -143,7 +143,7 @@ def _any_illegal(slots: Any, actions: Any) -> Any:
 
 @njit(nogil=True)
 def _clear(slots: Any, chosen: Any, keys: Any) -> None:
-    """All but state and views, of matches that begin."""
+    """Clear everything but states and views for matches that start."""
     own_keys, rng, rewards, terminated, plies = (
         slots.keys,
         slots.rng,
@@ -164,7 +164,7 @@ def _clear(slots: Any, chosen: Any, keys: Any) -> None:
 
 @njit(nogil=True)
 def _note(slots: Any, actions: Any) -> None:
-    """Enter legal `actions` [n], and clear what the last ones paid."""
+    """Append legal `actions` [n] to the history, and clear the rewards."""
     history, plies, rewards = slots.history, slots.plies, slots.rewards
     for i in range(actions.shape[0]):
         for seat in range(rewards.shape[1]):
@@ -181,16 +181,16 @@ def _show(slots: Any, i: Any) -> None:
     slots.observation[i] = 0
     slots.mask[i] = False
     if not slots.terminated[i]:
-        slots.cursor[_AT_WORK] = OBSERVE
+        slots.cursor[_RUNNING] = OBSERVE
         _observe(state, slots.observation[i])
-        slots.cursor[_AT_WORK] = LEGAL
+        slots.cursor[_RUNNING] = LEGAL
         _legal(state, slots.mask[i])
 
 
 @njit(nogil=True)
 def _settle(slots: Any, chosen: Any) -> Any:
-    """Cut those of the `chosen` [m] matches that have reached the limit; what the first breaks the
-    contract with, if any.
+    """Cut those of the `chosen` [m] matches that have reached the limit; return the first breach of
+    the contract, or `FINE`.
     """
     seat, mask, rewards, plies = slots.seat, slots.mask, slots.rewards, slots.plies
     terminated, truncated = slots.terminated, slots.truncated
@@ -214,7 +214,7 @@ def _settle(slots: Any, chosen: Any) -> Any:
 
 @njit(nogil=True)
 def _breach(seat: Any, rewards: Any, observation: Any) -> Any:
-    """Which of its duties a match neglects that neglects one."""
+    """Return the breach of a match that breaks the contract."""
     if not 0 <= seat < rewards.shape[0]:
         return NO_SUCH_SEAT
     if not _all_finite(rewards):
@@ -242,11 +242,11 @@ def _mark_wins(
     place: Any,
 ) -> None:
     """Set `out[a]` for each of the `candidates` [A] that ends the match with a positive reward for
-    its mover, whatever is drawn.
+    its mover, with every stream of `_TRIAL_KEYS`.
 
-    The streams that are tried are always the same ones, and never the match's own.
+    The streams are the same for all matches, and never a match's own.
     """
-    cursor[_AT_WORK] = PLAY
+    cursor[_RUNNING] = PLAY
     for action in range(candidates.shape[0]):
         if candidates[action]:
             cursor[place] = action
@@ -269,11 +269,11 @@ def _mark_threats(
     replies = np.zeros_like(mask)
     for action in range(mask.shape[0]):
         if mask[action]:
-            cursor[_AT_WORK], cursor[_TRIED] = PLAY, action
+            cursor[_RUNNING], cursor[_TRIED] = PLAY, action
             trials[0], rewards[:] = state, 0
             if not _play(trials[0], action, rewards, stream) and trials[0]["seat"] != state["seat"]:
                 replies[:] = False
-                cursor[_AT_WORK] = LEGAL
+                cursor[_RUNNING] = LEGAL
                 _legal(trials[0], replies)
                 replies &= mask
                 replies[action] = False

@@ -1,20 +1,23 @@
 """A game from a module of rules: the driver over its arrays, behind the batched protocol.
 
-Rules are plain functions of one match, on one row `state` of a structured array; Numba compiles
-them with all that they call by name:
+Rules are plain functions on one row `state` of a structured array; Numba compiles them with all
+that they call by name:
 
-    SPEC: GameSpec                              what the game declares
-    STATE: np.dtype                             the fields of a row, among them "seat": who decides now
-    start(state, rng)                           set up a match in a zeroed row
-    legal(state, mask)                          set the legal actions in `mask` [A], which comes cleared
-    observe(state, observation)                 fill `observation`, which comes zeroed, as the seat to move sees it
-    play(state, action, rewards, rng) -> bool   one ply: add to `rewards` [P], name the next seat; True ends the match
+    SPEC: GameSpec                    declared facts of the game
+    STATE: np.dtype                   the fields of a row, among them "seat", the seat to move
+    start(state, rng)                 set up a match in a zeroed row
+    legal(state, mask)                set the legal actions in `mask` [A], all False at first
+    observe(state, observation)       fill `observation`, zeroed at first, for the seat to move
+    play(state, action, rewards, rng) -> bool
+                                      one ply: add to `rewards` [P], set the next seat; True ends
+                                      the match
 
-`rng` is the match's own stream, for `sparring.games.rng.random_below`. Nothing else may be kept or
-drawn from. Two more functions may be there, which are never compiled:
+`rng` is the match's own stream, for `sparring.games.rng.random_below`; rules keep no other state
+and draw from nothing else. Two optional functions are never compiled:
 
-    text(state) -> str                          the position, for people
-    action_text(state, action) -> str           a legal action in words
+    text(state) -> str                the position, for people
+    action_text(state, action) -> str
+                                      a legal action in words
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ import dataclasses
 import re
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +46,7 @@ from sparring.games.arrays import (
     own_keys,
     own_seats,
     played,
-    with_room,
+    widened,
 )
 from sparring.games.compiled.cache import load_driver, load_rules
 from sparring.games.compiled.jit import interpreted as in_plain_python
@@ -52,14 +55,14 @@ from sparring.games.faults import Blame, BrokenContractError
 from sparring.games.lookahead import SearchedSlots
 from sparring.games.spec import GameSpec, StateTree
 
-_AT_WORK = ("start", "legal", "observe", "play")  # by the driver's numbers for them
-# by the driver's names for them: the function to blame, what was got and expected, and the remedy
+_RULES = ("start", "legal", "observe", "play")  # by the driver's numbers
+# by the driver's names: the rules function at fault, got, expected, remedy
 _BREACHES = {
     "NO_SUCH_SEAT": (
         "play",
         "seat {seat}",
         "0 to {last_seat}",
-        'set state["seat"] to who decides now, after the end too',
+        'set state["seat"] to the seat to move, after the end too',
     ),
     "NO_LEGAL_ACTION": (
         "legal",
@@ -71,13 +74,13 @@ _BREACHES = {
         "observe",
         "NaN or infinity",
         "finite numbers",
-        "show what a network can be fed",
+        "observe finite numbers only",
     ),
     "REWARD_NOT_FINITE": (
         "play",
         "rewards {rewards}",
         "finite numbers",
-        "pay what can be added up",
+        "pay finite rewards only",
     ),
 }
 
@@ -86,8 +89,8 @@ class CompiledGame(SearchedSlots):
     """`BatchedGame` of the rules in the module named `rules`; `interpreted` runs rules and driver
     in plain Python, for debugging.
 
-    `name` is what the game is called everywhere; else its rules say, or it is called as they are.
-    After a `GameFault` the game is of no use: make another.
+    `name` is the canonical name; by default that of the rules' SPEC, or their module's. After a
+    `GameFault` the game cannot be used any more: make another.
     """
 
     def __init__(
@@ -98,9 +101,7 @@ class CompiledGame(SearchedSlots):
         self.rules = module = load_rules(rules)
         self._driver = driver = load_driver(module)
         self._interpreted = interpreted
-        self._search: CompiledSearch | None = (
-            None  # made when somebody searches: few do, and it takes seconds to compile
-        )
+        self._search: CompiledSearch | None = None  # made at the first search: compiles for seconds
         link: Callable[[Any], Any] = in_plain_python if interpreted else lambda function: function
         self._reset, self._step, self._refresh = (
             link(driver.reset),
@@ -113,13 +114,17 @@ class CompiledGame(SearchedSlots):
         )
         self.num_slots = num_slots
         self._slots = allocate_slots(self.spec, module.STATE, num_slots)
-        self._steps_with_room = 0  # after so many steps the history may be full
+        self._steps_left = 0  # steps until the history may be full
         self._actions = np.full(num_slots, -1, np.int64)
         self._name_views()
         try:
             self._load()
         except Exception as error:
             raise _cannot_be_compiled(rules, error) from error
+
+    def __repr__(self) -> str:
+        how = ", interpreted" if self._interpreted else ""
+        return f"CompiledGame({self.spec.name}, {self.num_slots} slots{how})"
 
     def _name_views(self) -> None:
         slots = self._slots
@@ -132,8 +137,8 @@ class CompiledGame(SearchedSlots):
         self.terminated, self.truncated, self.plies = slots.terminated, slots.truncated, slots.plies
 
     def _load(self) -> None:
-        """Calls that change nothing, so that all machine code is there when the first match begins
-        (and before a fork).
+        """Load or compile all machine code by calls that change nothing: before the first match,
+        and before a fork.
         """
         nothing = np.empty(0, np.int64)
         self.reset(nothing, np.empty(0, np.uint64))
@@ -148,9 +153,9 @@ class CompiledGame(SearchedSlots):
 
     def step(self, actions: NDArray[np.int64]) -> None:
         copy_actions(actions, self._actions)
-        if self._steps_with_room <= 0:
-            self._make_room()
-        self._steps_with_room -= 1
+        if self._steps_left <= 0:
+            self._widen_history()
+        self._steps_left -= 1
         self._call(self._step, self._actions)
 
     def win_or_block(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -190,46 +195,43 @@ class CompiledGame(SearchedSlots):
             check_stored(self, name, state.get(name), getattr(self._slots, name))
         check_history(self, state.get("history"))
         ended = state["terminated"] | state["truncated"]
-        most = np.minimum(
-            self.spec.max_plies - ~ended, state["history"].shape[1]
-        )  # beyond the limit there is no room for the next action
-        if np.any((state["plies"] < 0) | (state["plies"] > most)):
-            raise GameError(
-                f"state of {self.spec.name} does not fit in plies: got {state['plies'].max()}, expected fewer; it is damaged"
-            )
+        # At the limit the history has no space for another action.
+        limit = np.minimum(self.spec.max_plies - ~ended, state["history"].shape[1])
+        if np.any((state["plies"] < 0) | (state["plies"] > limit)):
+            raise self._damaged("plies", state["plies"].max(), "fewer")
         seats = state["states"]["seat"]
         if np.any((seats < 0) | (seats >= self.spec.num_players)):
-            raise GameError(
-                f"state of {self.spec.name} does not fit in seat: got {seats.max()}, expected a seat; it is damaged"
-            )
+            raise self._damaged("seat", seats.max(), "a seat")
         for name in STORED:
             getattr(self._slots, name)[...] = state[name]
-        self._make_room()
+        self._widen_history()
         longest = int(state["plies"].max())
         self._slots.history[:, :longest] = state["history"][:, :longest]
         self._call(self._refresh)
 
-    def _make_room(self) -> None:
-        """Room for the next action of every match in the history, to which compiled code writes
-        unchecked; no view changes.
+    def _damaged(self, field: str, got: int, expected: str) -> GameError:
+        what = f"state of {self.spec.name} does not fit in {field}"
+        return GameError(f"{what}: got {got}, expected {expected}; it is damaged")
+
+    def _widen_history(self) -> None:
+        """Make the history wide enough for the next action of every match: compiled code writes to
+        it unchecked. No view changes.
         """
         longest, limit = int(self._slots.plies.max()), self.rules.SPEC.max_plies
-        self._slots = self._slots._replace(history=with_room(self._slots.history, longest, limit))
+        self._slots = self._slots._replace(history=widened(self._slots.history, longest, limit))
         width = self._slots.history.shape[1]
-        self._steps_with_room = width - longest if width < limit else sys.maxsize
+        self._steps_left = width - longest if width < limit else sys.maxsize
 
     def _call(self, function: Callable[..., Any], *arguments: NDArray[Any]) -> None:
-        """Call a function of the driver; what it finds wrong with the rules, and what they raise,
-        becomes a `GameFault`.
+        """Call a function of the driver; a breach of the contract by the rules, or an exception of
+        theirs, becomes a `GameFault`.
         """
         self._slots.cursor[:] = -1
         try:
-            with (
-                np.errstate(divide="raise") if self._interpreted else nullcontext()
-            ):  # as compiled code does
+            with self._numpy_errors():
                 wrong = function(self._slots, *arguments)
         except Exception as error:
-            if self._slots.cursor[0] < 0:  # it did not get as far as a match
+            if self._slots.cursor[0] < 0:  # before any match
                 raise
             raise self._fault(error) from error
         if wrong == self._driver.ILLEGAL_ACTION:
@@ -238,29 +240,32 @@ class CompiledGame(SearchedSlots):
         if wrong != self._driver.FINE:
             raise self._fault(self._breach(wrong))
 
+    def _numpy_errors(self) -> AbstractContextManager[None]:
+        """Make interpreted rules raise on a division by zero, as compiled ones do."""
+        return np.errstate(divide="raise") if self._interpreted else nullcontext()
+
     def _searched(self, how: str, slot: int, *arguments: Any) -> Any:
-        """Result of a search from one slot. Where the rules go wrong in a line of it, that line is
-        played, which blames them.
+        """Return the result of a search from one slot. If the rules fail in a line of it, that line
+        is played, which raises their fault.
         """
         self._search = search = self._search or CompiledSearch(
             self.rules, interpreted=self._interpreted
         )
         found, raised = None, None
         try:
-            with np.errstate(divide="raise") if self._interpreted else nullcontext():
+            with self._numpy_errors():
                 found = getattr(search, how)(self._slots, slot, *arguments)
         except Exception as error:
             raised = error
         if found is None:
             self._play_line(slot, search.line)
-            raise raised or GameError(
-                f"game {self.spec.name} goes wrong in a search, but not in play; it draws on more than rng"
-            )
+            what = f"game {self.spec.name} fails in a search, but not in play"
+            raise raised or GameError(f"{what}; its rules use more than state and rng")
         return found
 
     def _play_line(self, slot: int, line: list[int]) -> None:
-        """Play the match in `slot` again in another game, and on along `line`; raises `GameFault`
-        where the rules go wrong.
+        """Replay the match in `slot` in another game, then `line`; raises `GameFault` if the rules
+        fail.
         """
         game = CompiledGame(
             self.rules.__name__, 1, name=self.spec.name, interpreted=self._interpreted
@@ -270,12 +275,12 @@ class CompiledGame(SearchedSlots):
             game.step(np.array([action]))
 
     def _breach(self, wrong: int) -> BrokenContractError:
-        """Describe what the driver found wrong; moves the cursor to the function to blame for it."""
+        """Describe the breach that the driver found; moves the cursor to the function at fault."""
         [(function, *texts)] = [
             breach for name, breach in _BREACHES.items() if getattr(self._driver, name) == wrong
         ]
         slot = self._slots.cursor[0]
-        self._slots.cursor[1] = _AT_WORK.index(
+        self._slots.cursor[1] = _RULES.index(
             "start" if function == "play" and self.plies[slot] == 0 else function
         )
         values = {
@@ -286,8 +291,8 @@ class CompiledGame(SearchedSlots):
         return BrokenContractError(*(text.format(**values) for text in texts))
 
     def _fault(self, error: Exception) -> GameFault:
-        slot, at_work, *tried = self._slots.cursor.tolist()
-        blame = self._blame(slot, _AT_WORK[at_work], [action for action in tried if action >= 0])
+        slot, running, *tried = self._slots.cursor.tolist()
+        blame = self._blame(slot, _RULES[running], [action for action in tried if action >= 0])
         return blame.fault(
             error, None if self._interpreted else self._seen_in_plain_python(blame, error)
         )
@@ -304,8 +309,8 @@ class CompiledGame(SearchedSlots):
         )
 
     def _seen_in_plain_python(self, blame: Blame, error: Exception) -> Exception | None:
-        """The same error met again in plain Python, which knows the line where compiled code does
-        not; None if it does not come again.
+        """Return the same error raised in plain Python, which has a line number; None if it does
+        not occur again.
         """
         if isinstance(error, BrokenContractError):
             return None
@@ -326,7 +331,7 @@ class CompiledGame(SearchedSlots):
                 if isinstance(seen, Exception) and same and again.record["during"] == blame.during
                 else None
             )
-        except IllegalAction:  # in plain Python the match goes another way
+        except IllegalAction:  # the match differs in plain Python
             return None
         return None
 
@@ -338,8 +343,8 @@ class CompiledGame(SearchedSlots):
 
 
 def _cannot_be_compiled(rules: str, error: Exception) -> ConfigurationError:
-    """One line of what Numba tells in many: the beginning of its reasons, and the first place that
-    it names.
+    """Make one line of Numba's message: the beginning of its reasons, and the first place that it
+    names.
     """
     reasons = [
         line.strip()
@@ -349,12 +354,12 @@ def _cannot_be_compiled(rules: str, error: Exception) -> ConfigurationError:
     place = re.search(r'File "([^"]+)", (line \d+)', str(error))
     reason = " ".join([f"{type(error).__name__}:", *reasons[:2]])
     where = f" ({Path(place[1]).name}, {place[2]})" if place else ""
-    remedy = "Numba's documentation says what it knows of Python and NumPy"
+    remedy = "see which Python and NumPy features Numba's documentation lists"
     return ConfigurationError(
         f"the rules in {rules} cannot be compiled{where}: {reason[:300]}", remedy=remedy
     )
 
 
 def _fields(state: Any) -> str:
-    """The fields of a row, one a line."""
+    """Return the fields of a row, one per line."""
     return "\n".join(f"{name}: {np.asarray(state[name]).tolist()}" for name in state.dtype.names)

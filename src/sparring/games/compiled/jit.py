@@ -1,15 +1,16 @@
-"""Rules are plain Python; here they, and the functions that they call, become compiled, interpreted
-or fingerprinted as a whole.
+"""Compiled, interpreted and fingerprinted versions of rules, together with all that they call.
 
-Numba compiles a function only if whatever it calls is compiled already, and freezes the global
-values that it reads. So a function is taken together with everything that it reaches by global
-names.
+Rules are plain Python. Numba compiles a function only if the functions that it calls are compiled
+already, and freezes the global values that it reads. So a function is processed together with
+everything that it reaches by global names. All private API of Numba stands here.
 """
 
 from __future__ import annotations
 
 import hashlib
+import platform
 import secrets
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum, EnumMeta
 from types import (
@@ -35,15 +36,11 @@ _Dispatcher: Any = type(njit(lambda: None))  # class of compiled functions
 # Private; see `_can_drop_owner`.
 _StructProxy: Any = getattr(getattr(numba.core, "cgutils", None), "_StructProxy", None)
 
-_FOREIGN = (
-    "numpy",
-    "numba",
-    "math",
-    "builtins",
-)  # packages that Numba knows, or that its version stands for
-_ALWAYS_COMPILED = (
-    "sparring.games.rng"  # wraps around at 64 bits, which plain NumPy scalars warn of
-)
+# Packages that Numba supports, or that its version stands for.
+_FOREIGN = ("numpy", "numba", "math", "builtins")
+# Wraps around at 64 bits, of which plain NumPy scalars warn.
+_ALWAYS_COMPILED = "sparring.games.rng"
+# Types whose repr is a full description.
 _PLAIN_TYPES = (
     NoneType,
     bool,
@@ -55,24 +52,23 @@ _PLAIN_TYPES = (
     range,
     EllipsisType,
     np.ufunc,
-)  # of which repr tells all
-_UNKNOWN = secrets.token_hex(
-    32
-)  # stands for what cannot be described: another one in each process, so that no other's code is run
+)
+# Stands for values without a description; another one in each process, so that no process runs
+# code that another one compiled with such a value.
+_UNKNOWN = secrets.token_hex(32)
 
 Function = Callable[..., Any]
-_Seen = dict[
-    tuple[Any, tuple[str, ...]], int
-]  # what is described already, and read by which names, in the order of its description
+# The number of each value that is described already, with the names that were read from it.
+_Seen = dict[tuple[Any, tuple[str, ...]], int]
 
 
 def compiled(function: Function, tag: str = "") -> Any:
-    """`function` under Numba, with the plain functions that it reaches; what is compiled already
-    stays as it is.
+    """Return `function` under Numba, with the plain functions that it reaches; compiled ones stay
+    as they are.
 
     `tag` becomes part of the names of the machine code. Numba tells structured types apart by
-    numbers that each process counts anew: code of one function for two of them, kept on disk by two
-    processes, can have one name, and a third process would run one for the other.
+    numbers that each process counts anew: the code of one function for two such types, cached by
+    two processes, can have the same name, and a third process would run one for the other.
     """
 
     def convert(copy: FunctionType) -> Function:
@@ -88,17 +84,17 @@ def _compile(function: Function) -> Any:
 
 
 def interpreted(function: Function) -> Any:
-    """`function` in plain Python, with the compiled functions that it reaches, those of
-    `sparring.games.rng` excepted.
+    """Return `function` in plain Python, with the compiled functions that it reaches, except those
+    of `sparring.games.rng`.
     """
     return _relink(function, lambda copy: copy, (FunctionType, _Dispatcher), {})
 
 
 def fingerprint(*functions: Function) -> str:
-    """SHA-256 of the bytecode and the constants that `functions` reach, as loaded: a file edited
-    since does not change it.
+    """Return a SHA-256 of the bytecode and constants that `functions` reach, as loaded: a later
+    edit of the file does not change it.
 
-    Where they reach something that has no description, it is another one in each process.
+    It differs between processes if they reach a value without a description.
     """
     digest = hashlib.sha256()
     seen: _Seen = {}
@@ -108,16 +104,35 @@ def fingerprint(*functions: Function) -> str:
     return digest.hexdigest()
 
 
+def toolchain() -> str:
+    """Describe what compiles and runs machine code: the versions of Numba, NumPy and Python, name
+    and features of the processor.
+
+    Without Numba's private `cpu_target` the description is of this process only.
+    """
+    versions = (numba.__version__, np.__version__, platform.python_version())
+    return repr((versions, sys.implementation.cache_tag, _processor()))
+
+
+def _processor() -> Any:
+    try:
+        from numba.core.registry import cpu_target
+
+        return cpu_target.target_context.codegen().magic_tuple()
+    except (ImportError, AttributeError):
+        return _UNKNOWN
+
+
 def _relink(
     value: Any,
     convert: Callable[[FunctionType], Function],
     kinds: tuple[type, ...],
     made: dict[Function, Function],
 ) -> Any:
-    """A converted copy of the function `value`, whose globals name converted copies in turn;
-    anything not of `kinds`, or foreign, as it is.
+    """Return a converted copy of the function `value`, whose globals refer to converted copies in
+    turn; a value not of `kinds`, or foreign, is returned as it is.
 
-    `made` remembers what is converted, and so ends recursion.
+    `made` has the copies so far, and so ends recursion.
     """
     if (
         not isinstance(value, kinds)
@@ -152,13 +167,13 @@ def _plain(value: Any) -> Any:
 
 
 def _package(value: Any) -> str:
-    """The top-level package that a function, class or module comes from."""
+    """Return the top-level package of a function, class or module."""
     name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
     return str(name).partition(".")[0]
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """Global and attribute names in `code` and in the code nested in it."""
+    """Yield global and attribute names in `code` and in the code nested in it."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -166,11 +181,13 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def _describe(value: Any, names: tuple[str, ...], seen: _Seen) -> Iterator[str]:
-    """Texts that differ if the machine code made with `value` may differ, in a function that reads
-    attributes of these `names`.
+    """Yield texts that differ if the machine code compiled with `value` may differ, in a function
+    that reads attributes of these `names`.
     """
     if isinstance(value, (FunctionType, _Dispatcher)) and _package(value) not in _FOREIGN:
-        yield from _describe_options(value if isinstance(value, _Dispatcher) else _BY_US, seen)
+        yield from _describe_options(
+            value if isinstance(value, _Dispatcher) else _OUR_OPTIONS, seen
+        )
         yield from _describe_once(_plain(value), (), seen, _describe_function)
     elif isinstance(value, MethodType):
         yield from _describe((value.__func__, value.__self__), names, seen)
@@ -190,7 +207,7 @@ def _describe(value: Any, names: tuple[str, ...], seen: _Seen) -> Iterator[str]:
 def _describe_once(
     value: Any, names: tuple[str, ...], seen: _Seen, describe: Callable[..., Iterator[str]]
 ) -> Iterator[str]:
-    """Description the first time, its number later."""
+    """Yield a description the first time, its number later."""
     new, number = (value, names) not in seen, seen.setdefault((value, names), len(seen))
     yield f"number {number}"
     if new:
@@ -210,10 +227,10 @@ def _describe_function(function: FunctionType, _: tuple[str, ...], seen: _Seen) 
 
 
 def _describe_options(dispatcher: Any, seen: _Seen) -> Iterator[str]:
-    """Options of a compiled function, and its declared signatures, if any.
+    """Yield the options of a compiled function, and its declared signatures, if any.
 
-    Without Numba's private `_can_compile`, declared signatures cannot be told from those that were
-    compiled on demand: the description is then of this process only.
+    Without Numba's private `_can_compile`, declared signatures cannot be distinguished from those
+    that were compiled on demand: the description is then of this process only.
     """
     declared: Any = None
     if not hasattr(dispatcher, "_can_compile"):
@@ -224,7 +241,9 @@ def _describe_options(dispatcher: Any, seen: _Seen) -> Iterator[str]:
 
 
 def _describe_named(value: Any, names: tuple[str, ...], seen: _Seen) -> Iterator[str]:
-    """A module, a class, or what has no Python code: by its name, and by what is read from it."""
+    """Describe a module, a class, or a callable without Python code, by its name and by the
+    attributes that are read.
+    """
     if _package(value) in _FOREIGN or isinstance(value, BuiltinFunctionType):
         yield f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value.__name__)}"
     elif isinstance(value, ModuleType) or (
@@ -272,19 +291,16 @@ def _describe_data(value: Any, names: tuple[str, ...], seen: _Seen) -> Iterator[
         yield _UNKNOWN
 
 
-_BY_US: Any = _compile(lambda: None)  # what has no options of its own is compiled with these
+_OUR_OPTIONS: Any = _compile(lambda: None)  # of plain functions, which we compile
 
 
-# Arrays as compiled loops should see them: without counting references.
-#
-# Numba counts each view that a loop takes of an array's row, by an atomic instruction; in short
-# rules that was half of all the time. The caller of a compiled function holds its arrays for as
-# long as it runs, so there is nothing to count.
+def unowned(slots: Slots) -> Slots:
+    """Return the same arrays without reference counting in compiled code; in plain Python `slots`
+    itself. No view of them may outlive the call.
 
-
-def lent(slots: Slots) -> Slots:
-    """The same arrays, whose owner compiled code does not know; in plain Python `slots` itself. No
-    view of them may outlive the call.
+    Numba counts each view of an array's row by an atomic instruction; in short rules that took half
+    of all the time. The caller of a compiled function holds its arrays while it runs, so there is
+    nothing to count.
     """
     return slots
 
@@ -300,20 +316,30 @@ def _without_owner(context: Any, array: Any) -> Any:
 
 
 def _can_drop_owner() -> bool:
-    """True if Numba has the private parts that `_without_owner` uses."""
+    """Return whether Numba has the private parts that `_without_owner` uses."""
     return hasattr(_StructProxy, "_getvalue")
 
 
-@overload(lent)
-def _lent(slots: Any) -> Any:
+@overload(unowned)
+def _unowned(slots: Any) -> Any:
     if not _can_drop_owner():
         return lambda slots: slots
-    own: Any = _without_owner
+    drop: Any = _without_owner
 
     def compiled(slots: Any) -> Any:
         return Slots(
-            own(slots.states), own(slots.keys), own(slots.history), own(slots.rng), own(slots.seat), own(slots.observation),
-            own(slots.mask), own(slots.rewards), own(slots.terminated), own(slots.truncated), own(slots.plies), own(slots.cursor),
-        )  # fmt: skip
+            drop(slots.states),
+            drop(slots.keys),
+            drop(slots.history),
+            drop(slots.rng),
+            drop(slots.seat),
+            drop(slots.observation),
+            drop(slots.mask),
+            drop(slots.rewards),
+            drop(slots.terminated),
+            drop(slots.truncated),
+            drop(slots.plies),
+            drop(slots.cursor),
+        )
 
     return compiled

@@ -1,14 +1,13 @@
 """Searches through one compiled game from one position: alpha-beta and UCT, for two players with
 nothing drawn and nothing hidden.
 
-As it stands it searches tic-tac-toe; `cache.py` writes a copy for each game that is searched,
-as it does of `driver.py`. Positions are rows of the rules' STATE, which are copied; all that the
-rules do is watched as `driver.py` watches it. A function returns `BROKEN` where they break their
-contract, and lets through what they raise; `line` then begins with the moves that led there, with
--1 after them.
+As it stands it searches tic-tac-toe; `cache.py` writes a copy for each game that is searched, as it
+does of `driver.py`. Positions are rows of the rules' STATE, which are copied; the rules are checked
+as in `driver.py`. A function returns `BROKEN` if they break their contract, and lets their
+exceptions pass; `line` then begins with the moves that led there, with -1 after them.
 
-Values are what seat 0 is paid from the searched position on. Seat 1 is paid the opposite. Which of
-them moves is read off the state, so that one seat may have several turns running.
+Values are seat 0's rewards from the searched position on; seat 1's are the negative. The seat to
+move is read from the state, so a seat may have several turns in a row.
 """
 
 from __future__ import annotations
@@ -18,8 +17,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from sparring.games.compiled.jit import compiled, lent
-from sparring.games.rng import random_below
+from sparring.games.compiled.jit import compiled, unowned
+from sparring.games.lookahead import SOONER
+from sparring.games.rng import nth_true, random_below
 from sparring.games.tic_tac_toe import SPEC, STATE, legal, play
 
 FINE, BROKEN = -1, -2
@@ -27,27 +27,21 @@ FINE, BROKEN = -1, -2
 _legal, _play = compiled(legal, __name__), compiled(play, __name__)
 _MAX_PLIES = SPEC.max_plies
 _ROW = STATE.itemsize
-_SOONER = (
-    2.0**-20
-)  # by this share an end counts for more for each ply that it comes sooner; the product with a float32 is exact
-_MOVE, _CHILD, _SIBLING, _UNTRIED, _VISITS = range(
-    5
-)  # of a node: the move there, first child, next sibling (0: none), -1: unknown
+# Entries of a node: its move, first child, next sibling (0: none), untried moves (-1: unknown).
+_MOVE, _CHILD, _SIBLING, _UNTRIED, _VISITS = range(5)
 
 
 @njit(cache=True, nogil=True)
 def best_moves(slots: Any, i: Any, stack: Any, rows: Any, depth: Any, best: Any, line: Any) -> Any:
-    """Mark in `best` [A], all False, every move in slot i that is best by a search of `depth`
-    plies.
+    """Mark in `best` [A], all False, every best move in slot i by a search of `depth` plies.
 
-    An end counts for what it pays, a little more the sooner it comes; a position `depth` plies
-    ahead, or cut at the ply limit, for what was paid on the way. `stack` has `depth` + 1 slots for
-    the positions of a line, `rows` are the bytes of its states, of which loops make much faster
-    copies than assignments do; `line` [depth + 1] is all -1. Searches of one ply, two and so on
-    each tell the next in which order to look at moves: at the root the best first, further down
-    those that cut most off.
+    An end counts for its rewards, a little more the sooner it comes; a position `depth` plies
+    ahead, or cut at the ply limit, for the rewards on the way. `stack` has `depth` + 1 slots for
+    the positions of a line, `rows` are the bytes of its states, which loops copy much faster than
+    assignments do; `line` [depth + 1] is all -1. Iterative deepening: the search of each depth sets
+    the move order of the next, at the root the best first, further down those with most cutoffs.
     """
-    slots, stack = lent(slots), lent(stack)
+    slots, stack = unowned(slots), unowned(stack)
     deepest = min(depth, _MAX_PLIES - slots.plies[i])
     worth = np.zeros(best.shape[0])  # of the moves at the root
     cutoffs = np.zeros((2, best.shape[0]))  # by seat and action: what they cut off
@@ -71,7 +65,7 @@ def _alpha_beta(
     stack: Any, rows: Any, reach: Any, depth: Any, worth: Any, cutoffs: Any, line: Any
 ) -> Any:
     """Put into `worth` [A] the value of each move from position 0 of the `stack`, `reach` plies
-    ahead; whether the rules were in order.
+    ahead; return False if the rules break their contract.
 
     Fail-soft alpha-beta (Knuth and Moore 1975), with the stack in place of recursion. The window at
     the root lets values through that equal the best one: worse moves get a bound that is worse, all
@@ -102,14 +96,14 @@ def _alpha_beta(
                 if not _list_moves(stack.states[k], stack.mask[k]):
                     return False
                 continue
-            found = paid[k + 1] * (1.0 + (depth - k) * _SOONER) if ended else paid[k + 1]
+            found = paid[k + 1] * (1.0 + (depth - k) * SOONER) if ended else paid[k + 1]
         else:
             found = value[k]
             k -= 1
             if k < 0:
                 break
             sign = _sign(stack.states[k])
-        _take_in(found, sign, k, alpha, beta, value, worth, line)
+        _back_up(found, sign, k, alpha, beta, value, worth, line)
         if alpha[k] >= beta[k]:
             cutoffs[(1 - sign) // 2, line[k]] += (reach - k) ** 2
         line[k] = -1
@@ -117,10 +111,10 @@ def _alpha_beta(
 
 
 @njit(nogil=True)
-def _take_in(
+def _back_up(
     found: Any, sign: Any, k: Any, alpha: Any, beta: Any, value: Any, worth: Any, line: Any
 ) -> None:
-    """The value that was `found` of a move after k plies."""
+    """Update value and window with the value `found` for a move after k plies."""
     if sign * found > sign * value[k]:
         value[k] = found
     bound = found
@@ -135,7 +129,7 @@ def _take_in(
 
 @njit(nogil=True, inline="always")
 def _try(stack: Any, rows: Any, k: Any, action: Any, stream: Any) -> Any:
-    """Make position k + 1 of the stack from position k; whether the match ended."""
+    """Make position k + 1 of the stack from position k; return whether the match ended."""
     for byte in range(_ROW):
         rows[k + 1, byte] = rows[k, byte]
     stack.rewards[k + 1, 0] = 0
@@ -145,13 +139,13 @@ def _try(stack: Any, rows: Any, k: Any, action: Any, stream: Any) -> Any:
 
 @njit(nogil=True, inline="always")
 def _sign(state: Any) -> Any:
-    """1 where seat 0 moves, which wants high values, and -1 where seat 1 does."""
+    """Return 1 if seat 0 moves, which maximises, and -1 if seat 1 does."""
     return 1 - 2 * np.int64(state["seat"])
 
 
 @njit(nogil=True)
 def _list_moves(state: Any, mask: Any) -> Any:
-    """Fill `mask` [A] with the legal moves; how many there are."""
+    """Fill `mask` [A] with the legal moves; return their number."""
     for action in range(mask.shape[0]):
         mask[action] = False
     _legal(state, mask)
@@ -163,7 +157,9 @@ def _list_moves(state: Any, mask: Any) -> Any:
 
 @njit(nogil=True)
 def _next_move(remaining: Any, promise: Any, sign: Any) -> Any:
-    """Take from the `remaining` moves [A] the first of those that promise most, -1 if none remains."""
+    """Remove the first move of highest promise from the `remaining` [A] and return it, -1 if none
+    remains.
+    """
     chosen = -1
     for action in range(remaining.shape[0]):
         if remaining[action] and (chosen < 0 or sign * promise[action] > sign * promise[chosen]):
@@ -175,18 +171,18 @@ def _next_move(remaining: Any, promise: Any, sign: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def most_visited(slots: Any, i: Any, stack: Any, playouts: Any, key: Any, line: Any) -> Any:
-    """The move in slot i that `playouts` random matches visited most, one of them at random where
-    there are several; `BROKEN`.
+    """Return the move in slot i with most visits after `playouts` playouts, a random one of
+    several; or `BROKEN`.
 
-    UCT (Kocsis and Szepesvari, "Bandit based Monte-Carlo planning", 2006): from the root go down to
-    the child with the highest mean + sqrt(2 ln N / n) of what its mover is paid, brought into [0,
-    1] by the largest sum that any playout paid so far; moves that were never tried come first, in
-    random order. The first new position becomes a node, and from there everything is random. A
-    playout ends with its match, at the ply limit, or after len(line) plies, and counts for what it
-    paid. The match goes on at least one ply; `stack` has a slot to play in, `line` is all -1, and
-    `key` names the random stream.
+    UCT (Kocsis and Szepesvari, "Bandit based Monte-Carlo planning", 2006): descend from the root to
+    the child with the highest mean + sqrt(2 ln N / n) of its mover's returns, scaled to [0, 1] by
+    the largest return of any playout so far; untried moves come first, in random order. The first
+    new position becomes a node, and from there all moves are random. A playout ends with its match,
+    at the ply limit, or after len(line) plies, and counts for its rewards. The match must go on for
+    at least one ply; `stack` has a slot to play in, `line` is all -1, and `key` names the random
+    stream.
     """
-    slots, stack = lent(slots), lent(stack)
+    slots, stack = unowned(slots), unowned(stack)
     nodes, totals = np.zeros((playouts + 1, 5), np.int32), np.zeros(playouts + 1)
     nodes[:, _UNTRIED] = -1
     rng, path = np.zeros(2, np.uint64), np.zeros(line.shape[0] + 1, np.int32)
@@ -206,7 +202,7 @@ def most_visited(slots: Any, i: Any, stack: Any, playouts: Any, key: Any, line: 
             nodes[path[k], _VISITS] += 1
             totals[path[k]] += paid
         line[:plies] = -1
-    return _favourite(nodes, rng)
+    return _most_visited_child(nodes, rng)
 
 
 @njit(nogil=True)
@@ -221,10 +217,10 @@ def _walk_down(
     path: Any,
     line: Any,
 ) -> Any:
-    """Go down the tree and make node `new`; (length of the path, what was paid on it, whether it is
-    the whole playout).
+    """Descend the tree and make node `new`; return (length of the path, rewards on it, True if it
+    is the whole playout).
 
-    NaN is paid where the rules break their contract, here and below.
+    Rewards of NaN mean that the rules break their contract, here and in the functions below.
     """
     node, paid = 0, 0.0
     for k in range(limit):
@@ -254,7 +250,7 @@ def _walk_down(
 
 @njit(nogil=True)
 def _untried_move(stack: Any, nodes: Any, node: Any, rng: Any) -> Any:
-    """One of the node's moves that have no child yet, at random; -1 if no move is legal."""
+    """Return a random move of the node without a child, -1 if no move is legal."""
     count = _list_moves(stack.states[0], stack.mask[0])
     if nodes[node, _UNTRIED] < 0:
         nodes[node, _UNTRIED] = count
@@ -268,8 +264,8 @@ def _untried_move(stack: Any, nodes: Any, node: Any, rng: Any) -> Any:
 
 @njit(nogil=True)
 def _best_child(nodes: Any, totals: Any, node: Any, sign: Any) -> Any:
-    """The child with the highest upper bound; `sign` times a total is the mover's, in [-1, 1] for
-    each visit.
+    """Return the child with the highest upper bound; `sign` times a total is the mover's, in
+    [-1, 1] per visit.
     """
     chosen, highest = 0, -np.inf
     logarithm = np.log(nodes[node, _VISITS])
@@ -285,7 +281,7 @@ def _best_child(nodes: Any, totals: Any, node: Any, sign: Any) -> Any:
 
 @njit(nogil=True)
 def _play_out(stack: Any, rng: Any, plies: Any, limit: Any, line: Any) -> Any:
-    """Random moves to the end; (plies of the whole playout, what these moves paid)."""
+    """Play random moves to the end; return (plies of the whole playout, rewards of these moves)."""
     paid = 0.0
     while plies < limit:
         action = _random_move(stack.mask[0], _list_moves(stack.states[0], stack.mask[0]), rng)
@@ -301,9 +297,7 @@ def _play_out(stack: Any, rng: Any, plies: Any, limit: Any, line: Any) -> Any:
 
 @njit(nogil=True)
 def _ply(stack: Any, action: Any, rng: Any, line: Any, k: Any) -> Any:
-    """Play the move number k of a playout; (whether the match or the playout is over, what seat 0
-    was paid).
-    """
+    """Play move number k of a playout; return (True if the match ended, seat 0's reward)."""
     line[k] = action
     stack.rewards[0, 0] = 0
     stack.rewards[0, 1] = 0
@@ -315,21 +309,13 @@ def _ply(stack: Any, action: Any, rng: Any, line: Any, k: Any) -> Any:
 
 @njit(nogil=True)
 def _random_move(mask: Any, count: Any, rng: Any) -> Any:
-    """One of the `count` moves in `mask` [A], -1 if there is none."""
-    if count == 0:
-        return -1
-    nth = random_below(rng, count)
-    for action in range(mask.shape[0]):
-        if mask[action]:
-            if nth == 0:
-                return action
-            nth -= 1
-    return -1
+    """Return one of the `count` moves in `mask` [A], -1 if there is none."""
+    return nth_true(mask, random_below(rng, count)) if count > 0 else -1
 
 
 @njit(nogil=True)
-def _favourite(nodes: Any, rng: Any) -> Any:
-    """The move of the root's child with most visits, one of them at random where there are several."""
+def _most_visited_child(nodes: Any, rng: Any) -> Any:
+    """Return the move of the root's child with most visits, a random one of several."""
     most, count = 0, 0
     other = nodes[0, _CHILD]
     while other > 0:

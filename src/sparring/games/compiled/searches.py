@@ -1,4 +1,4 @@
-"""Searches of compiled rules: a copy of `search.py` for them, and the memory that it works in."""
+"""Searches of compiled rules: a copy of `search.py` for them, and its working memory."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from sparring.games.arrays import Slots, allocate_slots
 from sparring.games.compiled.cache import load_driver
 from sparring.games.compiled.jit import interpreted as in_plain_python
-from sparring.games.python.search import LONGEST_PLAYOUT
+from sparring.games.lookahead import MAX_PLAYOUT
 
 
 class CompiledSearch:
     """Searches in rows of the STATE of `rules`; `interpreted` runs them in plain Python.
 
-    A search returns None where the rules broke their contract. Then, and where they raised, `line`
-    has the moves that led there.
+    A search returns None if the rules broke their contract. Then, and after an exception of theirs,
+    `line` has the moves that led there.
     """
 
     def __init__(self, rules: ModuleType, *, interpreted: bool) -> None:
@@ -34,7 +34,7 @@ class CompiledSearch:
 
     @property
     def line(self) -> list[int]:
-        """The moves at which the last search stopped, in order."""
+        """The moves of the line at which the last search stopped."""
         actions: list[int] = self._line[self._line >= 0].tolist()
         return actions
 
@@ -50,8 +50,8 @@ class CompiledSearch:
         )
 
     def most_visited(self, slots: Slots, slot: int, playouts: int, key: np.uint64) -> int | None:
-        """See `SearchableGame`; at least one move must be legal, and the ply limit not be reached."""
-        self._allocate(1, min(LONGEST_PLAYOUT, self._rules.SPEC.max_plies))
+        """See `SearchableGame`; a move must be legal, and the ply limit not be reached."""
+        self._allocate(1, min(MAX_PLAYOUT, self._rules.SPEC.max_plies))
         chosen = int(self._most_visited(slots, slot, self._stack, playouts, key, self._line))
         return None if chosen == self._broken else chosen
 
@@ -65,5 +65,5 @@ class CompiledSearch:
 
 
 def _bytes_of(stack: Slots) -> NDArray[np.uint8]:
-    """[n, bytes of a row], the memory of the states."""
+    """Return the memory of the states as [n, bytes of a row]."""
     return stack.states.view(np.uint8).reshape(len(stack.states), -1)

@@ -12,12 +12,24 @@ from typing import Any, Final
 import numpy as np
 
 from sparring.games.ludo.rules import HOME, LAST_ON_RING, RING, TOKENS, play
+from sparring.games.spec import BoardStyle
 
 _QUARTER: Final = RING // 4
 _SAFE: Final = (0, 8)  # squares of each quarter of the ring
 _SIDE: Final = 15  # rows and columns of squares
 _WIDTH: Final = 4  # characters of a square, between its bars
 _LETTERS: Final = "ABCD"
+STYLE: Final = BoardStyle(
+    marks=_LETTERS,
+    colours=(
+        (r"A\d?", "bold red"),
+        (r"B\d?", "bold green"),
+        (r"C\d?", "bold yellow"),
+        (r"D\d?", "bold blue"),
+        # the tokens of the seat to move
+        (r"(?<!seat )(?<=[│\[\] ])[0-3]{1,4}(?=[A-D]| *[│\[\]])", "reverse"),
+    ),
+)
 _ARROWS: Final = "→↓←↑"  # towards home, by quarter
 _CORNERS: Final = (
     (2, 2),
@@ -59,7 +71,7 @@ _EMPTY: Final = """\
 
 
 def text(state: Any) -> str:
-    """The board; what stands where there is too little room for it; who has thrown what."""
+    """The board, the tokens of squares that are too full to show them, and the roll."""
     board, notes = _Drawing(), []
     for seat in range(len(state["progress"])):
         quarter = _quarter(state, seat)
@@ -96,9 +108,7 @@ def action_text(state: Any, action: int) -> str:
 
 
 def _captured(state: Any, action: int) -> list[int]:
-    """The other seats that have more tokens in the yard after the move; what is thrown next does
-    not matter.
-    """
+    """The other seats that have more tokens in the yard after the move, whatever is rolled next."""
     after = state.copy()
     play(after, action, np.zeros(len(state["progress"])), np.zeros(2, np.uint64))
     grown = (after["progress"] == 0).sum(axis=1) > (state["progress"] == 0).sum(axis=1)

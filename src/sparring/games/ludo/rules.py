@@ -1,9 +1,9 @@
-"""The rules of Ludo, for as many seats P as a state has rows of tokens; `docs/games/ludo.md` tells
-them to people.
+"""The rules of Ludo, for as many seats P as a state has rows of tokens; `docs/games/ludo.md`
+explains them.
 
-A token is where its progress says: 0 in the yard, 1 to 51 on the ring, 52 to 56 in the home column,
-57 home. The tokens of a seat are alike, so they are kept in order of progress, and action k moves
-the k-th from the front.
+The progress of a token is its place: 0 in the yard, 1 to 51 on the ring, 52 to 56 in the home
+column, 57 home. The tokens of a seat are alike, so they are kept in order of progress, and action k
+moves the k-th from the front.
 """
 
 from __future__ import annotations
@@ -22,17 +22,16 @@ HOME: Final = 57
 FACES: Final = 6
 # captures, brings home, leaves the yard, reaches safety, in danger now, in danger where it lands
 MOVE_FACTS: Final = 6
-PLACES: Final = (
-    RING + 1 + (HOME - LAST_ON_RING)
-)  # of another seat's tokens: the ring, the yard, the home column, home
+# Places of another seat's tokens: the ring, the yard, the home column, home.
+PLACES: Final = RING + 1 + (HOME - LAST_ON_RING)
 
-# Where the parts of an observation begin.
+# Offsets of the parts of an observation.
 AT_MOVES: Final = TOKENS * (HOME + 1)
 AT_OTHERS: Final = AT_MOVES + TOKENS * MOVE_FACTS
 
 
 def declare(name: str, num_players: int) -> GameSpec:
-    """Declared facts of Ludo for that number of players."""
+    """Return the declared facts of Ludo for that number of players."""
     return GameSpec(
         name=name,
         num_players=num_players,
@@ -47,7 +46,7 @@ def declare(name: str, num_players: int) -> GameSpec:
 
 
 def state_dtype(num_players: int) -> np.dtype[Any]:
-    """One match of so many players."""
+    """Return the dtype of one match of that number of players."""
     return np.dtype(
         [
             ("progress", np.int16, (num_players, TOKENS)),  # of each seat, the highest first
@@ -59,18 +58,18 @@ def state_dtype(num_players: int) -> np.dtype[Any]:
 
 
 def start(state: Any, rng: Any) -> None:
-    """All tokens are in their yards; seat 0 throws until somebody can move."""
+    """All tokens are in their yards; seats roll, from seat 0 on, until one can move."""
     _throw(state, rng)
 
 
 def legal(state: Any, mask: Any) -> None:
-    """`mask` [4]: tokens that the roll can move, the first of those that stand alike."""
+    """`mask` [4]: tokens that the roll can move, the first of those in the same place."""
     for action in range(TOKENS):
         mask[action] = _target(state, action) > 0
 
 
 def observe(state: Any, observation: Any) -> None:
-    """The parts of the vector follow one another: tokens, moves, others, throw, sixes."""
+    """The parts of the vector in order: tokens, moves, others, roll, sixes."""
     progress, seat = state["progress"], state["seat"]
     seats = progress.shape[0]
     for k in range(TOKENS):
@@ -108,7 +107,7 @@ def play(state: Any, action: Any, rewards: Any, rng: Any) -> Any:
 
 
 def _throw(state: Any, rng: Any) -> None:
-    """Throw, and pass on, until a seat has a throw that it can use."""
+    """Roll, and pass the turn on, until a seat can use its roll."""
     while True:
         roll = 1 + random_below(rng, FACES)
         state["roll"] = roll
@@ -126,8 +125,8 @@ def _next_seat(state: Any) -> None:
 
 
 def _target(state: Any, k: Any) -> Any:
-    """The progress to which the roll takes the mover's k-th token; 0 if it cannot move, or stands
-    like the token before it.
+    """Return the progress of the mover's k-th token after the roll; 0 if it cannot move, or is in
+    the same place as the token before it.
     """
     tokens = state["progress"][state["seat"]]
     now = tokens[k]
@@ -140,8 +139,8 @@ def _target(state: Any, k: Any) -> Any:
 
 
 def _capture(progress: Any, seat: Any, target: Any) -> Any:
-    """Send the tokens of other seats on the mover's square back to their yards; whether there were
-    any.
+    """Send the tokens of other seats on the mover's square back to their yards; return whether
+    there were any.
     """
     if _is_safe(progress.shape[0], seat, target):
         return False
@@ -155,7 +154,9 @@ def _capture(progress: Any, seat: Any, target: Any) -> Any:
 
 
 def _clear(progress: Any, seat: Any, place: Any) -> Any:
-    """Put all tokens of a seat with that progress back into the yard; whether there were any."""
+    """Put all tokens of a seat with that progress back into the yard; return whether there were
+    any.
+    """
     found = False
     for k in range(TOKENS):
         if progress[seat, k] == place:
@@ -167,7 +168,7 @@ def _clear(progress: Any, seat: Any, place: Any) -> Any:
 
 
 def _put_in_order(tokens: Any) -> None:
-    """The highest progress first."""
+    """Sort the tokens of a seat, the highest progress first."""
     for k in range(1, TOKENS):
         token, j = tokens[k], k
         while j > 0 and tokens[j - 1] < token:
@@ -177,12 +178,12 @@ def _put_in_order(tokens: Any) -> None:
 
 
 def _start(seats: Any, seat: Any) -> Any:
-    """The square of the ring on which a seat's tokens begin."""
+    """Return the square of the ring on which a seat's tokens start."""
     return (26 if seats == 2 else 13) * seat
 
 
 def _is_safe(seats: Any, seat: Any, place: Any) -> Any:
-    """Return whether a token of `seat` that has come so far cannot be captured; the yard and home
+    """Return whether a token of `seat` with that progress cannot be captured; the yard and home
     count as safe.
     """
     if place < 1 or place > LAST_ON_RING:
@@ -192,16 +193,16 @@ def _is_safe(seats: Any, seat: Any, place: Any) -> Any:
 
 
 def _on_path(seats: Any, seat: Any, place: Any, other: Any) -> Any:
-    """The progress that a token of `other` has on the square of the ring where `seat` has `place`;
-    -1 where none can have it.
+    """Return the progress of `other`'s tokens on the square of the ring where `seat` has `place`;
+    -1 if they never stand there.
     """
     progress = (_start(seats, seat) + place - 1 - _start(seats, other)) % RING + 1
     return progress if progress <= LAST_ON_RING else -1
 
 
 def _place(progress: Any, shift: Any) -> Any:
-    """Column of another seat's token in its part of an observation; `shift` is that seat's start,
-    seen from the mover's.
+    """Return the column of another seat's token in its part of an observation; `shift` is that
+    seat's start minus the mover's.
     """
     if progress == 0:
         return RING
@@ -238,8 +239,8 @@ def _stands(progress: Any, seat: Any, place: Any) -> Any:
 
 
 def _in_danger(progress: Any, seat: Any, place: Any) -> Any:
-    """Return whether one throw could capture a token of `seat` with this progress; tokens that
-    stand on its own square cannot.
+    """Return whether one roll could capture a token of `seat` with this progress; tokens on its own
+    square cannot.
     """
     seats = progress.shape[0]
     if _is_safe(seats, seat, place):

@@ -1,1 +1,1 @@
-"""Games in plain Python: the loop over `Match` objects, coercion of what they return, search."""
+"""Games in plain Python: the loop over `Match` objects, coercion of their values, search."""

@@ -1,7 +1,6 @@
-"""Values returned by a user's Match, converted; `BrokenContractError` where they cannot be.
+"""Conversion of the values that a user's Match returns; `BrokenContractError` if they do not fit.
 
-Whole numbers may stand for others and for booleans where the values survive, floats only for
-floats.
+Integers may stand for others and for booleans if the values survive, floats only for floats.
 """
 
 from __future__ import annotations
@@ -14,25 +13,25 @@ from numpy.typing import NDArray
 
 from sparring.games.faults import BrokenContractError
 
-_LARGEST = float(np.finfo(np.float32).max)
+_MAX_REWARD = float(np.finfo(np.float32).max)
 
 
 def as_seat(seat: Any, num_players: int) -> int:
-    """A whole number from 0 to `num_players` - 1."""
+    """Return an integer from 0 to `num_players` - 1."""
     try:
         number = operator.index(seat)
     except TypeError:
         number = -1
     if not 0 <= number < num_players:
-        remedy = "set self.seat to who decides now, after the end too"
+        remedy = "set self.seat to the seat to move, after the end too"
         raise BrokenContractError(
-            f"seat {seat!r}", f"a whole number from 0 to {num_players - 1}", remedy
+            f"seat {seat!r}", f"an integer from 0 to {num_players - 1}", remedy
         )
     return number
 
 
 def as_mask(legal: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """[A] bool from a mask of booleans, or of 0 and 1."""
+    """Return [A] bool from a mask of booleans, or of 0 and 1."""
     return _converted(
         legal,
         np.dtype(np.bool_),
@@ -43,7 +42,7 @@ def as_mask(legal: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def as_observation(seen: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """[*shape] of `dtype`; float32 may round what is finer, all else has to stay what it is."""
+    """Return [*shape] of `dtype`; float32 may round, all other values must stay the same."""
     return _converted(
         seen,
         dtype,
@@ -54,25 +53,25 @@ def as_observation(seen: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> N
 
 
 def as_outcome(outcome: Any) -> tuple[Any, Any]:
-    """Rewards and end from the value that `step` returned."""
+    """Return (rewards, ended) from the value that `step` returned."""
     try:
         rewards, ended = outcome
     except (TypeError, ValueError):
         remedy = "end step with: return rewards, ended"
         raise BrokenContractError(
-            f"{outcome!r} from step", "(rewards or None, whether the match has ended)", remedy
+            f"{outcome!r} from step", "(rewards or None, True if the match has ended)", remedy
         ) from None
     return rewards, ended
 
 
 def as_rewards(rewards: Any, num_players: int) -> Any:
-    """P finite numbers that float32 can hold; they are compared one by one because there are so few
-    of them.
+    """Return `rewards`: P finite numbers that float32 can hold. They are few, so they are compared
+    one by one.
     """
     try:
         good = len(rewards) == num_players
         for reward in rewards:
-            good &= bool(-_LARGEST <= reward <= _LARGEST)  # False for NaN
+            good &= bool(-_MAX_REWARD <= reward <= _MAX_REWARD)  # False for NaN
     except (TypeError, ValueError):
         good = False
     if not good:
@@ -80,16 +79,16 @@ def as_rewards(rewards: Any, num_players: int) -> Any:
         raise BrokenContractError(
             f"rewards {rewards!r}",
             expected,
-            "return what this ply pays, and then whether the match has ended",
+            "return the rewards of this ply, and then True or False",
         )
     return rewards
 
 
 def as_flag(ended: Any) -> bool:
-    """True or False, also NumPy's."""
+    """Return a bool from True or False, also NumPy's."""
     if not isinstance(ended, bool | np.bool_):
         raise BrokenContractError(
-            f"{ended!r} for whether the match has ended",
+            f"{ended!r} as the second value from step",
             "True or False",
             "return rewards, and then True or False",
         )
@@ -97,7 +96,7 @@ def as_flag(ended: Any) -> bool:
 
 
 def as_text(match: object) -> str:
-    """Text of a match; without `__str__`, its attributes, one a line."""
+    """Return the text of a match; without `__str__`, its attributes, one per line."""
     if type(match).__str__ is object.__str__ and type(match).__repr__ is object.__repr__:
         return "\n".join(
             f"{name}: {value}" for name, value in getattr(match, "__dict__", {}).items()
@@ -112,7 +111,7 @@ def _converted(
     try:
         array = np.asarray(given)
     except ValueError:  # rows of different lengths
-        raise BrokenContractError(f"{what} that is no array", expected, remedy) from None
+        raise BrokenContractError(f"{what} that is not an array", expected, remedy) from None
     if array.shape != shape or array.dtype.kind not in ("biuf" if dtype.kind == "f" else "biu"):
         raise BrokenContractError(f"{what} of {array.dtype} {array.shape}", expected, remedy)
     with np.errstate(all="ignore"):

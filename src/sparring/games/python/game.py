@@ -1,8 +1,8 @@
-"""A game from Match objects, one for each slot: a loop in Python behind the batched protocol.
+"""A game from Match objects, one per slot: a loop in Python behind the batched protocol.
 
-The objects are made once and used for match after match. What they give is checked and copied, and
-whatever is wrong with it, or raised by them, becomes a `GameFault` that names the line and plays
-the match again. After a fault the game is of no use: make another.
+The objects are made once and used for match after match. Their values are checked and copied; a
+wrong value, or an exception of theirs, becomes a `GameFault` with the line at fault and the match.
+After a fault the game cannot be used any more: make another.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sparring.games.arrays import (
     own_keys,
     own_seats,
     played,
-    with_room,
+    widened,
 )
 from sparring.games.faults import Blame, BrokenContractError
 from sparring.games.lookahead import SearchedSlots
@@ -44,23 +44,17 @@ from sparring.games.rng import CHANCE, purpose_key
 from sparring.games.spec import Match, StateTree
 
 _BOOL = np.dtype(np.bool_)
-_STORED = (
-    "keys",
-    "plies",
-    "rewards",
-    "terminated",
-)  # with the history; the rest follows by playing again
+_STORED = ("keys", "plies", "rewards", "terminated")  # with the history; the rest is replayed
 
 
 class LoopedGame(SearchedSlots):
-    """`BatchedGame` of the matches that `new_match()` makes; `name` is what the game is called
-    everywhere.
+    """`BatchedGame` of the matches that `new_match()` makes; `name` is the canonical name.
 
-    `first`, if given, is the match of slot 0: one that was made to ask for its spec.
+    `first`, if given, becomes the match of slot 0: one that was made to read its spec.
 
-    A state holds keys and actions, and `set_state` plays them again. `win_or_block` tries moves on
-    copies of the match; where a copy would know more than the mover, what the dice are going to
-    show or what others hold, it gives all legal moves.
+    A state has keys and actions, and `set_state` replays them. `win_or_block` tries moves on copies
+    of the match; with chance or hidden information a copy would know more than the mover, and it
+    returns all legal moves.
     """
 
     def __init__(
@@ -74,7 +68,7 @@ class LoopedGame(SearchedSlots):
         if num_slots < 1:
             raise ConfigurationError("a game needs slots", got=num_slots, expected="at least 1")
         self.new_match = new_match
-        # Not copies of one match: a copy may share what the constructor made for one object alone.
+        # Not copies of one match: copies may share what the constructor makes per object.
         made = [] if first is None else [first]
         self._matches = [*made, *(new_match() for _ in range(num_slots - len(made)))]
         self._rngs = [np.random.Generator(np.random.PCG64()) for _ in range(num_slots)]
@@ -92,10 +86,13 @@ class LoopedGame(SearchedSlots):
         self._keys = np.zeros(n, np.uint64)
         self._history = allocate_actions(n, spec.max_plies)
         self._actions, self._everywhere = np.full(n, -1, np.int64), np.arange(n)
-        self._during = ""  # the method that is being called
+        self._during = ""  # the method of the match that is running
         self._mask_shape, self._observation_shape = self.mask.shape[1:], self.observation.shape[1:]
         self._observation_dtype = self.observation.dtype
         self._shows_floats = self.observation.dtype.kind == "f"
+
+    def __repr__(self) -> str:
+        return f"LoopedGame({self.spec.name}, {self.num_slots} slots)"
 
     def reset(self, slots: NDArray[np.int64], keys: NDArray[np.uint64]) -> None:
         chosen = chosen_slots(self, slots)
@@ -167,17 +164,16 @@ class LoopedGame(SearchedSlots):
             check_stored(self, name, state.get(name), own[name])
         check_history(self, state.get("history"))
         if not np.all((state["plies"] >= 0) & (state["plies"] <= state["history"].shape[1])):
-            raise self._cannot_restore("there is no such number of plies")
+            raise self._cannot_restore("its plies and its actions differ in number")
         self._keys[...] = state["keys"]
-        begun = np.flatnonzero(
-            ~state["terminated"] | (state["plies"] > 0)
-        )  # no match ends before its first ply
+        # No match ends before its first ply.
+        begun = np.flatnonzero(~state["terminated"] | (state["plies"] > 0))
         self._clear()
         self._begin(begun)
         for ply in range(int(state["plies"].max())):
             self._play_again(begun[state["plies"][begun] > ply], state["history"][:, ply])
         if np.any(self.terminated != state["terminated"]):
-            raise self._cannot_restore("the matches end elsewhere when they are played again")
+            raise self._cannot_restore("the matches end elsewhere when they are replayed")
         self.rewards[...] = state["rewards"]
         self._check_views(begun)
 
@@ -186,13 +182,13 @@ class LoopedGame(SearchedSlots):
         return dict(zip(_STORED, arrays, strict=True))
 
     def _clear(self) -> None:
-        """All slots as if they had never been reset."""
+        """Clear all slots, as before their first reset."""
         for view in (self.seat, self.observation, self.mask, self.truncated, self.plies):
             view[...] = 0
         self.terminated[...] = True
 
     def _begin(self, chosen: NDArray[np.int64]) -> None:
-        """Begin the matches of the keys in the `chosen` slots [m]."""
+        """Start the matches of the keys in the `chosen` slots [m]."""
         self.rewards[chosen] = 0
         self.terminated[chosen] = self.truncated[chosen] = False
         self.plies[chosen] = 0
@@ -205,20 +201,23 @@ class LoopedGame(SearchedSlots):
                 raise self._fault(slot, error) from error
 
     def _stream(self, slot: int) -> np.random.Generator:
-        """The slot's generator at the start of its match's stream; seeding a new one takes ten
-        times as long.
+        """Return the slot's generator at the start of its match's stream; seeding a new one takes
+        ten times as long.
         """
         key = int(purpose_key(self._keys[slot], CHANCE))
         rng = self._rngs[slot]
         rng.bit_generator.state = {
-            "bit_generator": "PCG64", "state": {"state": key << 64 | key, "inc": 1}, "has_uint32": 0, "uinteger": 0,
-        }  # fmt: skip
+            "bit_generator": "PCG64",
+            "state": {"state": key << 64 | key, "inc": 1},
+            "has_uint32": 0,
+            "uinteger": 0,
+        }
         return rng
 
     def _play(self, chosen: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
         """Play one legal action in each of the `chosen` slots, both [m]."""
         plies = self.plies[chosen]
-        self._history = with_room(self._history, int(plies.max(initial=0)), self.spec.max_plies)
+        self._history = widened(self._history, int(plies.max(initial=0)), self.spec.max_plies)
         self._history[chosen, plies] = actions
         self.plies[chosen] = plies + 1
         slot = -1
@@ -245,8 +244,8 @@ class LoopedGame(SearchedSlots):
         self.observation[slot] = 0
 
     def _show(self, slot: int) -> None:
-        """Seat, mask and observation of a match that goes on. What is of the declared kind already
-        is copied without further ado.
+        """Copy seat, mask and observation of a match that goes on; values of the declared type need
+        no conversion.
         """
         match = self._matches[slot]
         seat = match.seat
@@ -280,9 +279,7 @@ class LoopedGame(SearchedSlots):
             raise illegal_action(self, slot, int(actions[slot]))
 
     def _check_views(self, chosen: NDArray[np.int64]) -> None:
-        """Check all matches at once: that each that goes on has a move, and that
-        floats are numbers.
-        """
+        """Check all matches at once: those that go on have a legal action, floats are finite."""
         stuck = ~self.mask[chosen].any(axis=1) & ~self.terminated[chosen]
         if np.any(stuck):
             self._during = "mask"
@@ -291,37 +288,36 @@ class LoopedGame(SearchedSlots):
             self._refuse_nan(chosen, self.observation[chosen])
 
     def _refuse_nan(self, chosen: NDArray[np.int64], shown: NDArray[Any]) -> None:
-        """Floats that were `shown` [m, ...] in the `chosen` slots [m] have to be numbers."""
+        """Check that floats `shown` [m, ...] in the `chosen` slots [m] are finite."""
         if not np.isfinite(shown).all():
             self._during = "observe"
             bad = ~np.isfinite(shown.reshape(len(chosen), self.spec.observation_size)).all(axis=1)
             error = BrokenContractError(
-                "NaN or infinity", "finite numbers", "show what a network can be fed"
+                "NaN or infinity", "finite numbers", "observe finite numbers only"
             )
             raise self._fault(int(chosen[bad.argmax()]), error)
 
     def _play_again(self, chosen: NDArray[np.int64], actions: NDArray[Any]) -> None:
-        """One ply of a stored match in each of the `chosen` slots [m]; `actions` [n] come from a
-        file.
+        """Replay one ply of a stored match in each of the `chosen` slots [m]; `actions` [n] come
+        from a file.
         """
         again = actions[chosen].astype(np.int64)
         inside = (again >= 0) & (again < self.spec.num_actions) & ~self.truncated[chosen]
         if not np.all(inside & self.mask[chosen, np.where(inside, again, 0)]):
-            raise self._cannot_restore("its actions are not legal when they are played again")
+            raise self._cannot_restore("its actions are not legal when they are replayed")
         self._play(chosen, again)
 
     def _cannot_restore(self, why: str) -> GameError:
-        remedy = "its rules have changed since, or draw on more than the match's rng"
+        remedy = "its rules have changed since, or use other randomness than the match's rng"
         return GameError(f"state of {self.spec.name} does not fit: {why}; {remedy}")
 
     def _narrow(self, slot: int, legal: NDArray[np.bool_]) -> None:
-        """Leave of the `legal` moves [A] only those that `win_or_block` gives."""
+        """Remove from the `legal` moves [A] all but those of `win_or_block`."""
         trials = Trials(self._matches[slot], int(self.seat[slot]), self.spec.num_players)
         try:
             marked = trials.winning(legal)
-            if (
-                not marked.any() and self.plies[slot] + 1 < self.spec.max_plies
-            ):  # else the next seat has no turn to win in
+            another_turn = self.plies[slot] + 1 < self.spec.max_plies  # the next seat can still win
+            if another_turn and not marked.any():
                 marked = trials.blocking(legal)
         except Exception as error:
             self._during = trials.during
@@ -330,8 +326,8 @@ class LoopedGame(SearchedSlots):
             legal[...] = marked
 
     def _searched(self, how: str, slot: int, *arguments: Any) -> Any:
-        """Result of a search from one slot. If the game goes wrong in a line of it, the match is
-        played on along that line, which blames it.
+        """Return the result of a search from one slot. If the game fails in a line of it, the match
+        is replayed along that line, which raises the fault.
         """
         trials = Trials(self._matches[slot], int(self.seat[slot]), self.spec.num_players)
         left = self.spec.max_plies - int(self.plies[slot])
@@ -346,7 +342,7 @@ class LoopedGame(SearchedSlots):
         again.reset(np.zeros(1, np.int64), self._keys[slot : slot + 1])
         for action in [*self._history[slot, : self.plies[slot]].tolist(), *trials.actions]:
             again.step(np.array([action]))
-        self._during = trials.during  # only copies go wrong
+        self._during = trials.during  # only copies fail
         raise self._fault(slot, raised, trials.actions) from raised
 
     def _fault(self, slot: int, error: Exception, tried: Sequence[int] = ()) -> GameFault:

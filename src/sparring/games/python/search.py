@@ -1,7 +1,9 @@
-"""The searches of `compiled/search.py` for a Match in plain Python: the same moves, found on
-copies, and some hundred times slower.
+"""The searches and `win_or_block` of compiled rules for a Match in plain Python: the same moves,
+found on copies of the match, about a hundred times slower.
 
-Values are what seat 0 is paid from the searched position on; seat 1 is paid the opposite.
+`compiled/search.py` and `compiled/driver.py` have the same algorithms on rows of an array: Numba
+compiles neither objects nor copies of them. The tests compare both. Values are seat 0's rewards
+from the searched position on; seat 1's are the negative.
 """
 
 from __future__ import annotations
@@ -11,24 +13,20 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparring.games.faults import BrokenContractError
+from sparring.games.lookahead import MAX_PLAYOUT, SOONER
 from sparring.games.python.coerce import as_flag, as_mask, as_outcome, as_rewards, as_seat
 from sparring.games.rng import random_below
 from sparring.games.spec import Match
 
-LONGEST_PLAYOUT: Final = 10_000  # plies; one that has not ended by then counts for what it has paid
-_SOONER: Final = 2.0**-20  # as in `compiled/search.py`
-
 
 class _AlphaBeta:
-    """Fail-soft alpha-beta, `reach` plies ahead; `cutoffs` remembers by seat and action what was
-    cut off.
-    """
+    """Fail-soft alpha-beta, `reach` plies ahead; `cutoffs` counts cutoffs by seat and action."""
 
     def __init__(
         self,
@@ -49,11 +47,11 @@ class _AlphaBeta:
     def worth(
         self, match: Match, line: tuple[int, ...], paid: float, alpha: float, beta: float
     ) -> float:
-        """The value of the last move of `line`, played in `match`; `paid` was paid before."""
+        """Value of the last move of `line`, played in `match`; `paid` are the rewards before it."""
         trial, rewards, ended = self._trials.after(match, line)
         paid += _to_seat_0(rewards)
         if ended:
-            return paid * (1.0 + (self._depth - len(line) + 1) * _SOONER)
+            return paid * (1.0 + (self._depth - len(line) + 1) * SOONER)
         if len(line) == self._reach:
             return paid
         seat, legal = self._trials.to_move(trial, self._num_actions)
@@ -72,18 +70,18 @@ class _AlphaBeta:
 
 @dataclass
 class _Node:
-    """A position of the tree, after `move`; `total` is what seat 0 was paid in all `visits`."""
+    """A position of the tree, after `move`; `total` is the sum of seat 0's returns over `visits`."""
 
     move: int
     children: list[_Node] = field(default_factory=list)  # the newest first
-    untried: list[int] | None = None  # moves without a child; None before the first look
+    untried: list[int] | None = None  # moves without a child; None before the first visit
     visits: int = 0
     total: float = 0.0
 
     def next_child(
         self, sign: int, legal: list[int], scale: float, rng: NDArray[np.uint64]
     ) -> tuple[_Node, bool]:
-        """(the child to go on with, whether it is new); `sign` is 1 where seat 0 moves, else -1."""
+        """Return (next child, True if it is new); `sign` is 1 if seat 0 moves, else -1."""
         if self.untried is None:
             self.untried = list(legal)
         if self.untried:
@@ -119,12 +117,11 @@ class MatchSearch:
         cutoffs: dict[tuple[int, int], int] = defaultdict(int)
         for reach in range(1, min(depth, self._plies_left) + 1):
             lines = _AlphaBeta(self._trials, self._num_actions, reach, depth, cutoffs)
-            bounds = [-math.inf, math.inf]  # what seat 0 and seat 1 are sure of
+            bounds = [-math.inf, math.inf]  # alpha of seat 0, beta of seat 1
             for action in sorted(self._legal, key=lambda a: -sign * worth[a]):
                 worth[action] = found = lines.worth(self._match, (action,), 0.0, *bounds)
-                short_of = math.nextafter(
-                    found, -sign * math.inf
-                )  # moves as good as this one have to come through
+                # Moves as good as this one must stay inside the window.
+                short_of = math.nextafter(found, -sign * math.inf)
                 bounds[self._seat] = sign * max(sign * bounds[self._seat], sign * short_of)
         marked = np.zeros(self._num_actions, np.bool_)
         highest = max(sign * value for value in worth.values())
@@ -148,7 +145,7 @@ class MatchSearch:
     def _playout(
         self, root: _Node, scale: float, rng: NDArray[np.uint64]
     ) -> tuple[list[_Node], float]:
-        """(the nodes that were met, what was paid)."""
+        """Return (the nodes of the path, seat 0's return)."""
         trial, line = self._trials.copied(self._match, ()), list[int]()
         node: _Node | None = root  # None outside the tree
         path, paid, seat, legal = [root], 0.0, self._seat, self._legal
@@ -162,23 +159,19 @@ class MatchSearch:
                 node = None if new else child
             rewards, ended = self._trials.play(trial, line)
             paid += _to_seat_0(rewards)
-            if ended or len(line) == min(LONGEST_PLAYOUT, self._plies_left):
+            if ended or len(line) == min(MAX_PLAYOUT, self._plies_left):
                 return path, paid
             seat, legal = self._trials.to_move(trial, self._num_actions)
 
 
 def _to_seat_0(rewards: Any) -> float:
-    """Payment of seat 0, as the batched protocol rounds it."""
+    """Return seat 0's reward, as the batched protocol rounds it."""
     return 0.0 if rewards is None else float(np.float32(rewards[0]))
 
 
-# Moves of a Match tried on copies of it: which win, and with which the next seat would win; and
-# the moves that the searches above try.
-
-
 class Trials:
-    """Trials from one position of a match without chance; `actions` and `during` tell of the last
-    one, should it go wrong.
+    """Moves tried on copies of a match without chance, for `win_or_block` and the searches above;
+    `actions` and `during` are those of the last trial, for the message if it fails.
     """
 
     def __init__(self, match: Match, seat: int, num_players: int) -> None:
@@ -187,12 +180,12 @@ class Trials:
         self.during = ""
 
     def winning(self, legal: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """[A] those of the `legal` moves [A] that win at once."""
+        """Return those of the `legal` moves [A] that win at once, [A]."""
         return self._wins(self._match, self._seat, legal, ())
 
     def blocking(self, legal: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """[A] those of the `legal` moves [A] that the next mover, another seat, would win with if
-        some other move were played now.
+        """Return those of the `legal` moves [A] with which the next mover, another seat, would win
+        if some other move were played now, [A].
         """
         threats = np.zeros_like(legal)
         for action in np.flatnonzero(legal).tolist():
@@ -215,25 +208,25 @@ class Trials:
         return wins
 
     def after(self, match: Match, actions: tuple[int, ...]) -> tuple[Match, Any, bool]:
-        """(match, rewards, ended) of a copy in which the last of `actions` was played; the others
-        brought `match` where it is.
+        """Play the last of `actions` in a copy of `match`, which is where the others led; return
+        (copy, rewards, ended).
         """
         trial = self.copied(match, actions)
         return trial, *self.play(trial, actions)
 
     def copied(self, match: Match, actions: tuple[int, ...]) -> Match:
-        """A copy of what the match is after `actions`."""
+        """Return a copy of the match, which is where `actions` led."""
         self.actions, self.during = actions, "copy"
         return _copied(match)
 
     def play(self, trial: Match, actions: Sequence[int]) -> tuple[Any, bool]:
-        """Play the last of `actions` in a copy; (rewards, ended)."""
+        """Play the last of `actions` in a copy; return (rewards, ended)."""
         self.actions, self.during = actions, "step"
         rewards, ended = as_outcome(trial.step(actions[-1]))
         return None if rewards is None else as_rewards(rewards, self._num_players), as_flag(ended)
 
     def to_move(self, trial: Match, num_actions: int) -> tuple[int, list[int]]:
-        """Seat to move in a copy that goes on, and its legal actions, of which there must be one."""
+        """Return the seat to move in a copy that goes on, and its legal actions, at least one."""
         seat = as_seat(trial.seat, self._num_players)
         self.during = "mask"
         legal: list[int] = np.flatnonzero(as_mask(trial.mask(), (num_actions,))).tolist()
@@ -243,7 +236,7 @@ class Trials:
 
 
 def no_legal_action() -> BrokenContractError:
-    """Error for a match that goes on without a legal action."""
+    """Make the error for a match that goes on without a legal action."""
     return BrokenContractError(
         "no legal action",
         "at least one while a match goes on",
@@ -259,12 +252,11 @@ def _copied(match: Match) -> Match:
 
 
 def deep_copy(match: Match) -> Match:
-    """A copy of a match without a `copy` of its own; `BrokenContractError` where that cannot be."""
+    """Copy a match without a method `copy`; raise `BrokenContractError` if that fails."""
     try:
-        return copy.deepcopy(
-            match, {id(match.spec): match.spec}
-        )  # as large as its symmetries, and never changed
-    except MemoryError:  # no mistake of the class
+        # The spec is shared: large with its symmetries, and never changed.
+        return copy.deepcopy(match, {id(match.spec): match.spec})
+    except MemoryError:  # not a mistake of the class
         raise
     except Exception as error:
         got = f"{type(error).__name__}: {error}"
