@@ -1,4 +1,4 @@
-"""The rows of `ablations.py`: what each changes, and the configurations that come of it."""
+"""The rows of `ablations.py`: the part that each changes, and its configuration."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ from sparring.config.sources import build_config
 
 GAME: Final = "connect_four"
 NEVER: Final = 10**12
-HEADS: Final = (
-    "dueling",
-    "atoms",
-    "noisy",
-)  # what a preset says of the network and another network keeps
+HEADS: Final = ("dueling", "atoms", "noisy")  # of the preset's network, kept for other networks
 LEAGUE: Final = {"self": 0.3, "snapshots": 0.35, "minimax:4": 0.25, "one_ply": 0.1}
 QUIET: Final[Mapping[str, Any]] = {
     "eval_interval": NEVER,
@@ -27,8 +23,8 @@ QUIET: Final[Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """`part` is what is changed; a row whose part the preset has already is left out. `also` is
-    what has to go with the change.
+    """The changed `part`; `also` are settings that go with it. A row whose part the preset has
+    already is left out.
     """
 
     part: Mapping[str, Any]
@@ -38,15 +34,15 @@ class Row:
 
 ROWS: Final[Mapping[str, Row]] = {
     "preset": Row({}, "the preset as it is"),
-    "plain_dqn": Row({"double_q": False}, "the target network chooses the next action itself"),
+    "plain_dqn": Row({"double_q": False}, "the target network chooses the next action"),
     "double_dqn": Row({"double_q": True}, "the online network chooses the next action"),
-    "no_dueling": Row({"policy_kwargs": {"dueling": False}}, "one head for the actions"),
+    "no_dueling": Row({"policy_kwargs": {"dueling": False}}, "one head, of Q-values"),
     "dueling": Row(
         {"policy_kwargs": {"dueling": True}}, "heads for the state and for each action's advantage"
     ),
     "atoms_1": Row({"policy_kwargs": {"atoms": 1}}, "the mean of returns"),
     "atoms_21": Row(
-        {"policy_kwargs": {"atoms": 21}}, "the distribution of returns, on 21 values (C51)"
+        {"policy_kwargs": {"atoms": 21}}, "the distribution of returns, 21 atoms (C51)"
     ),
     "noisy": Row(
         {"policy_kwargs": {"noisy": True}},
@@ -58,62 +54,60 @@ ROWS: Final[Mapping[str, Row]] = {
         "epsilon explores, not noisy layers",
         {"exploration_final_eps": 0.2},
     ),
-    "n_steps_1": Row({"n_steps": 1}, "targets look one ply ahead"),
-    "n_steps_3": Row({"n_steps": 3}, "targets look three plies ahead"),
-    "prioritized": Row({"prioritized_replay": True}, "large errors are replayed more often"),
-    "uniform_replay": Row({"prioritized_replay": False}, "all transitions are replayed alike"),
+    "n_steps_1": Row({"n_steps": 1}, "one-step targets"),
+    "n_steps_3": Row({"n_steps": 3}, "three-step targets"),
+    "prioritized": Row({"prioritized_replay": True}, "prioritised replay"),
+    "uniform_replay": Row({"prioritized_replay": False}, "uniform replay"),
     "corrected": Row(
         {"prioritized_replay_beta0": 0.4, "prioritized_replay_beta1": 1.0},
-        "what is replayed more often counts for less, in the end fully",
+        "importance-sampling exponent beta from 0.4 to 1",
     ),
     "uncorrected": Row(
         {"prioritized_replay_beta0": 0.0, "prioritized_replay_beta1": 0.0},
-        "what is replayed more often counts as much",
+        "no importance sampling: beta 0",
     ),
     "samples_2": Row(
         {"samples_per_insert": 2.0}, "two samples per transition, so that more plies are played"
     ),
-    "no_symmetry": Row(
-        {"symmetry_augmentation": False}, "positions as they were played, none mirrored"
-    ),
+    "no_symmetry": Row({"symmetry_augmentation": False}, "no position mirrored"),
     "symmetry": Row({"symmetry_augmentation": True}, "half of the positions mirrored"),
-    "constant_rate": Row({"learning_rate_schedule": "constant"}, "the learning rate stays"),
-    "cosine_rate": Row({"learning_rate_schedule": "cosine"}, "the learning rate falls to zero"),
+    "constant_rate": Row({"learning_rate_schedule": "constant"}, "constant learning rate"),
+    "cosine_rate": Row({"learning_rate_schedule": "cosine"}, "cosine learning-rate decay"),
     "no_averaging": Row({"weight_averaging": 0.0}, "the newest weights are evaluated"),
     "averaging": Row({"weight_averaging": 0.999}, "a running mean of the weights is evaluated"),
     "soft_target": Row(
-        {"tau": 0.005}, "the target network follows at every update", {"target_update_interval": 1}
+        {"tau": 0.005}, "the target network moves with every update", {"target_update_interval": 1}
     ),
     "hard_target": Row(
-        {"tau": 1.0}, "the target network is replaced now and then", {"target_update_interval": 500}
+        {"tau": 1.0},
+        "the target network is copied every 500 updates",
+        {"target_update_interval": 500},
     ),
-    "unclipped": Row({"clip_targets": False}, "targets may leave the range of returns"),
-    "clipped": Row({"clip_targets": True}, "targets stay within the range of returns"),
-    "learn_from_agent": Row({"learn_from": "agent"}, "only the agent's own moves are learned from"),
-    "learn_from_all": Row({"learn_from": "all"}, "the opponents' moves are learned from, too"),
-    "own_turn": Row({"bootstrap": "own_turn"}, "the next position is the same seat's"),
-    "zero_sum": Row(
-        {"bootstrap": "zero_sum"}, "the next position is the next ply's, its sign turned"
-    ),
-    "self_play": Row({"opponents": {"self": 1.0}}, "only itself"),
+    "unclipped": Row({"clip_targets": False}, "targets are not clipped"),
+    "clipped": Row({"clip_targets": True}, "targets are clipped to the range of returns"),
+    "learn_from_agent": Row({"learn_from": "agent"}, "only the agent's own moves are stored"),
+    "learn_from_all": Row({"learn_from": "all"}, "the opponents' moves are stored, too"),
+    "own_turn": Row({"bootstrap": "own_turn"}, "targets bootstrap from the same seat's next turn"),
+    "zero_sum": Row({"bootstrap": "zero_sum"}, "targets bootstrap from the next ply, negated"),
+    "self_play": Row({"opponents": {"self": 1.0}}, "self-play only"),
     "no_search": Row(
         {"opponents": {"self": 0.7, "snapshots": 0.1, "one_ply": 0.15, "random": 0.05}},
-        "no opponent looks ahead",
+        "no opponent searches",
     ),
-    "league": Row({"opponents": LEAGUE}, "more snapshots, chosen as in the preset"),
+    "league": Row({"opponents": LEAGUE}, "more snapshots, matchmaking of the preset"),
     "league_newest": Row(
         {"opponents": LEAGUE, "matchmaking": "self"}, "more snapshots, the newest only"
     ),
     "league_uniform": Row(
-        {"opponents": LEAGUE, "matchmaking": "uniform"}, "more snapshots, all alike"
+        {"opponents": LEAGUE, "matchmaking": "uniform"}, "more snapshots, uniform"
     ),
     "league_pfsp": Row(
         {"opponents": LEAGUE, "matchmaking": "pfsp"},
-        "more snapshots, those that it loses to (PFSP)",
+        "more snapshots, PFSP",
     ),
-    "relu": Row({"policy_kwargs": {"activation": "relu"}}, "units are relu(x)"),
+    "relu": Row({"policy_kwargs": {"activation": "relu"}}, "activation relu"),
     "squared_relu": Row(
-        {"policy_kwargs": {"activation": "squared_relu"}}, "units are relu(x) squared"
+        {"policy_kwargs": {"activation": "squared_relu"}}, "activation squared_relu"
     ),
     "mlp": Row(
         {"policy_kwargs": {"network": "mlp", "net_arch": [512, 512], "activation": "squared_relu"}},
@@ -130,8 +124,8 @@ ROWS: Final[Mapping[str, Row]] = {
 
 
 def plan(preset: str, seed: int) -> tuple[dict[str, TrainConfig], dict[str, str]]:
-    """(the configurations of rows, why other rows are left out), both by name; every configuration
-    is another training.
+    """(configurations of rows, reasons why other rows are left out), both by name; no two
+    configurations are equal.
     """
     configs: dict[str, TrainConfig] = {}
     left_out: dict[str, str] = {}
@@ -150,9 +144,7 @@ def plan(preset: str, seed: int) -> tuple[dict[str, TrainConfig], dict[str, str]
 
 
 def configuration(preset: str, seed: int, changes: Mapping[str, Any]) -> TrainConfig:
-    """The preset with `changes`; another network keeps the preset's heads, which a change of
-    network would reset.
-    """
+    """The preset with `changes`; another network keeps the preset's heads."""
     network = build_config(preset=preset, overrides={"game": GAME}).policy_kwargs
     heads = {name: getattr(network, name) for name in HEADS}
     policy = (
@@ -172,7 +164,5 @@ def trained_with(config: TrainConfig) -> dict[str, Any]:
     values = config.model_dump(
         mode="json", exclude_defaults=True, exclude={"n_episodes", "name", "runs_dir", *QUIET}
     )
-    return {
-        **values,
-        "bootstrap": config.bootstrap or "zero_sum",
-    }  # what "auto" comes to in Connect Four
+    # "auto" is zero_sum in Connect Four.
+    return {**values, "bootstrap": config.bootstrap or "zero_sum"}

@@ -1,20 +1,17 @@
-"""Ablations of a Connect Four preset: one training a row, each with one part changed, all for the
+"""Ablations of a Connect Four preset: one training per row, each with one part changed, all for the
 same wall time.
 
-    python benchmarks/ablations.py
+    python benchmarks/ablations.py                 # all rows of the preset quick, 3 minutes each
     python benchmarks/ablations.py --preset strong --minutes 10 --row preset --row no_dueling
 
-The first makes all rows of the preset quick, three minutes each.
+Exploration and learning rate follow the clock, while those of a normal run follow its matches, so
+that every row has the same time. Agents are evaluated greedily on the even rows of the solved
+positions in which moves differ in outcome (the odd rows are for choosing hyperparameters), and in
+1,000 matches against each of two scripted players.
 
-Exploration and learning rate follow the clock, where those of a run follow its matches, so that
-every row has the same time; the rest of its last round is learned, too, at a rate of zero.
-Agents are evaluated greedily by the even rows of the solved positions, as far as moves differ in
-outcome there (the odd rows are for choosing hyperparameters), and by 1,000 matches against each of
-two scripted players.
-
-Every row is kept in OUT/results.jsonl as soon as it is done, and is not trained again with the same
-settings and minutes unless `--again` is given: a table may be made in several calls.
-OUT/table.md and OUT/table.png show all rows that there are.
+Every row is appended to OUT/results.jsonl as soon as it is done, and is not trained again with the
+same settings and minutes unless `--again` is given: a table can be made in several sittings.
+OUT/table.md and OUT/table.png show all results.
 """
 
 from __future__ import annotations
@@ -47,31 +44,31 @@ from sparring.training.schedule import Schedule
 POSITIONS: Final = Path(__file__).parents[1] / "tests" / "data" / "connect_four" / "positions.csv"
 OPPONENTS: Final = ("one_ply", "minimax:4")
 MATCHES: Final = 1_000
-JUDGE_SEED: Final = 1  # every row meets the same openings
+EVALUATION_SEED: Final = 1  # the same openings for every row
 
 Record = dict[str, Any]  # a line of results.jsonl
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Rows, preset and time of each training."""
+    """Rows, minutes and files."""
 
     minutes: float = 3.0
     """Wall time of each training."""
     row: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """A row to train, may be repeated; all rows without it."""
+    """A row to train, can be repeated; default: all rows."""
     out: Path = Path("benchmarks/results/ablations")
     """Folder for results, agents and pictures."""
     preset: str = "quick"
-    """Preset of Connect Four from which rows differ."""
+    """Preset of Connect Four that the rows change."""
     seed: int = 0
     """Seed of every training."""
     again: bool = False
-    """Train rows that there are results of, too; the newest result counts."""
+    """Train rows again that have results; the newest result counts."""
 
 
 def main(settings: Settings) -> None:
-    """Train what is missing, then show everything. Raises `SparringError` for what cannot be."""
+    """Train missing rows, then show all. Raises `SparringError` for invalid options."""
     if not 0.0 < settings.minutes < math.inf:
         raise InputError("--minutes", got=settings.minutes, expected="a positive number")
     for name in settings.row:
@@ -88,7 +85,7 @@ def main(settings: Settings) -> None:
         if name in left_out:
             print(f"{name} is left out: {left_out[name]}")
         elif not settings.again and name in results(settings, {name: configs[name]}):
-            print(f"{name} is there already")
+            print(f"{name} has a result already")
         else:
             keep(settings.out / "results.jsonl", trained_row(settings, name, configs[name]))
     show(settings, results(settings, configs))
@@ -120,9 +117,7 @@ def trained_row(settings: Settings, name: str, config: TrainConfig) -> Record:
 
 
 class ByTheClock(Schedule):
-    """A schedule that has come as far as the clock, from its first answer on: it ends after so many
-    `seconds`.
-    """
+    """A schedule whose progress is the clock's, from its first use on; it ends after `seconds`."""
 
     def __init__(self, config: ResolvedConfig, *, seconds: float) -> None:
         super().__init__(config)
@@ -141,9 +136,7 @@ class ByTheClock(Schedule):
 
 
 def trained(settings: Settings, name: str, config: TrainConfig) -> TrainResult:
-    """One training; of its run, agents and metrics are kept. KeyboardInterrupt when Ctrl-C ended it
-    early.
-    """
+    """Train; keep agents and metrics of the run. Raises KeyboardInterrupt if Ctrl-C ended it."""
     runs = settings.out / "runs"
     free = next(run for n in itertools.count(1) if not (runs / (run := f"{name}-{n}")).exists())
     with mock.patch.object(
@@ -161,16 +154,16 @@ def trained(settings: Settings, name: str, config: TrainConfig) -> TrainResult:
 
 
 def evaluated(result: TrainResult) -> dict[str, Any]:
-    """Shares of moves that keep the value where it matters, and results of matches."""
+    """Value-preserving shares where moves differ, and results of matches."""
     player = NetworkPlayer("agent", result.trained.policy())
     shares: dict[str, Any] = {}
     rows: solved.Rows
     for rows in ("even", "odd"):
         positions = solved.load_positions(POSITIONS, rows)
         shares[rows] = solved.play_positions(
-            player, positions, solved.set_up_positions(positions), seed=JUDGE_SEED
+            player, positions, solved.set_up_positions(positions), seed=EVALUATION_SEED
         ).matters.as_dict()
-    return {**shares, **evaluate(player, GAME, OPPONENTS, matches=MATCHES, seed=JUDGE_SEED)}
+    return {**shares, **evaluate(player, GAME, OPPONENTS, matches=MATCHES, seed=EVALUATION_SEED)}
 
 
 def keep(path: Path, record: Record) -> None:
@@ -191,7 +184,7 @@ def read(settings: Settings) -> list[Record]:
 
 
 def results(settings: Settings, configs: Mapping[str, TrainConfig]) -> dict[str, Record]:
-    """The newest result of each row that there is one of, the best agent first."""
+    """The newest result of each row that has one, the best agent first."""
     newest = {
         json.dumps([one["minutes"], one["settings"]], sort_keys=True): one for one in read(settings)
     }
@@ -215,11 +208,14 @@ def show(settings: Settings, found: Mapping[str, Record]) -> None:
 
     even = [record["even"] for record in found.values()]
     save_dots(
-        settings.out / "table.png", list(found), [one["value_preserving"] for one in even],
+        settings.out / "table.png",
+        list(found),
+        [one["value_preserving"] for one in even],
         [tuple(one["interval95"]) for one in even],
-        xlabel="moves that keep the value, where it matters",
-        title=f"Connect Four, {settings.minutes:g} minutes a row", marked="preset",
-    )  # fmt: skip
+        xlabel="value-preserving moves, where moves differ",
+        title=f"Connect Four, {settings.minutes:g} minutes a row",
+        marked="preset",
+    )
 
 
 def table(found: Mapping[str, Record]) -> list[str]:
@@ -231,10 +227,11 @@ def table(found: Mapping[str, Record]) -> list[str]:
     )
     lines = ["value-preserving share where moves differ (even, odd rows); scores", names]
     for name, record in found.items():
-        low, high = record["even"]["interval95"]
+        even, odd = record["even"], record["odd"]
+        low, high = even["interval95"]
         scores = "".join(f"{record['opponents'][other]['score']:10.3f}" for other in OPPONENTS)
-        even, odd = record["even"]["value_preserving"], record["odd"]["value_preserving"]
-        shares = f"{even:6.3f}{f'{low:.3f}-{high:.3f}':>13}{odd:7.3f}"
+        shares = f"{even['value_preserving']:6.3f}{f'{low:.3f}-{high:.3f}':>13}"
+        shares += f"{odd['value_preserving']:7.3f}"
         lines.append(f"{name:17}{shares}{scores}{record['matches']:11,}{record['seconds']:6.0f}")
     return lines
 
@@ -253,8 +250,8 @@ def markdown(settings: Settings, found: Mapping[str, Record]) -> list[str]:
         "s",
     ]
     lines = [
-        f"Connect Four, preset {settings.preset}, {settings.minutes:g} minutes a row,"
-        f" seed {settings.seed}.",
+        f"Connect Four, preset {settings.preset}, {settings.minutes:g} minutes a row, "
+        f"seed {settings.seed}.",
         "",
     ]
     lines += [f"| {' | '.join(names)} |", f"|---|---|{'---:|' * (len(names) - 2)}"]

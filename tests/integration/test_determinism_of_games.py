@@ -27,14 +27,16 @@ GAMES: dict[str, dict[str, Any]] = {
     },
     "openspiel:leduc_poker": {**SHORT, "opponents": SHARES},
     "pettingzoo:classic/tictactoe-v3": {**SHORT, "n_episodes": 60, "opponents": SHARES},
-    "dice_game:Pig": {**SHORT, "opponents": {**SHARES, "one_ply": 0.1}},
+    "same_weights:Pig": {**SHORT, "opponents": {**SHARES, "one_ply": 0.1}},
     "compiled:race_rules": {**SHORT, "opponents": SHARES},
 }  # fmt: skip
 MODES = ("sync", "overlap")
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture(autouse=True)
 def _ready(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(BENCHMARKS)
     monkeypatch.setattr("sparring.training.Interrupts", StopAfter)
     StopAfter.looks = NEVER
     yield
@@ -79,7 +81,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(game: str, mode: str, tmp_path: 
 
 @pytest.mark.slow
 def test_spawned_workers_find_a_game_of_ones_own(tmp_path: Path) -> None:
-    options = {"game": "dice_game:Pig", **GAMES["dice_game:Pig"], "num_workers": 1}
+    options = {"game": "same_weights:Pig", **GAMES["same_weights:Pig"], "num_workers": 1}
     inline = train_until(NEVER, tmp_path, "inline", **options)
     assert figures(
         train_until(NEVER, tmp_path, "spawn", backend="processes", start_method="spawn", **options)

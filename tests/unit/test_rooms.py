@@ -50,7 +50,7 @@ FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 ONLY_IN = {
     "multiprocessing": {"runtime"},
     "ray": {"runtime"},
-    "config": {"config", "training", "bench", "cli"},
+    "config": {"config", "replay", "dqn", "training", "bench", "cli"},
 }
 NO_TORCH = {
     "errors",
@@ -282,9 +282,10 @@ ROOMS = {
             "rollout/rollout.py:1: rollout imports ray; only runtime may",
         ),
         (
-            "dqn/agent.py",
+            "rollout/rollout.py",
             "from sparring.config.schema import TrainConfig\n",
-            "dqn/agent.py:1: dqn imports config; only bench, cli, config, training may",
+            "rollout/rollout.py:1: rollout imports config; "
+            "only bench, cli, config, dqn, replay, training may",
         ),
         (
             "opponents/names.py",

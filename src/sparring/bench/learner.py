@@ -18,14 +18,17 @@ from numpy.typing import NDArray
 
 from sparring.bench.measure import Case, Cases, Settings, case, repeated, turns
 from sparring.bench.sessions import CONNECT_FOUR, LEARNING_LIMITED, QUIET, open_session
-from sparring.bench.work import BATCH, MLP, PRECISIONS, transitions
+from sparring.bench.work import MLP, PRECISIONS, transitions
+from sparring.config.schema import LearningOptions
 from sparring.config.sources import build_config
 from sparring.config.system import available_cpus
 from sparring.dqn.cuda_graphs import WARM_UPS, CudaGraphs
 from sparring.dqn.kernels import fast_float32
-from sparring.dqn.learner import UPDATES_PER_LAUNCH, LearnerSettings
+from sparring.dqn.learner import UPDATES_PER_LAUNCH
 from sparring.dqn.networks import PolicySpec, build_network
-from sparring.dqn.update import Adam, TensorMinibatch, Update
+from sparring.dqn.optimizer import Adam
+from sparring.dqn.update import Update
+from sparring.replay.minibatch import TensorMinibatch
 from sparring.training.assembly import assemble
 from sparring.training.resolve import resolved
 
@@ -80,11 +83,13 @@ def _alone(
     def update() -> int:
         return parts.learner.update(parts.replay, _SERIES, beta=0.5).updates
 
-    plain = learner_settings(MLP, precision)
+    bfloat16 = precision == "bfloat16"
     if device == "cpu":
-        bare, clock, floor = update_step(MLP, rows, plain), time.thread_time, _FLOOR
+        bare = update_step(MLP, rows, config, bfloat16=bfloat16)
+        clock, floor = time.thread_time, _FLOOR
     else:
-        bare, clock, floor = launched_updates(MLP, rows, plain, device), _device_clock, _CUDA_FLOOR
+        bare = launched_updates(MLP, rows, config, device, bfloat16=bfloat16)
+        clock, floor = _device_clock, _CUDA_FLOOR
     sides = {
         "update": repeated(update, settings.seconds, clock),
         "bare": repeated(bare, settings.seconds, clock),
@@ -102,7 +107,7 @@ def _in_training(settings: Settings, rows: NDArray[Any]) -> Case:
         session.warm_up(settings.seconds)
         precision = session.config.learner_precision or "float32"
         bare = repeated(
-            update_step(MLP, rows, learner_settings(MLP, precision)),
+            update_step(MLP, rows, session.config, bfloat16=precision == "bfloat16"),
             settings.seconds,
             time.perf_counter,
         )
@@ -124,24 +129,13 @@ def _device_clock() -> float:
     return time.perf_counter()
 
 
-def learner_settings(
-    policy: PolicySpec, precision: str, batch_size: int = BATCH
-) -> LearnerSettings:
-    """The default settings of an update."""
-    return LearnerSettings(
-        batch_size=batch_size,
-        learning_rate=1e-3,
-        double_q=True,
-        tau=1.0,
-        target_update_interval=500,
-        max_grad_norm=10.0,
-        returns=policy.game_spec.returns,
-        bfloat16=precision == "bfloat16",
-    )
-
-
 def update_step(
-    policy: PolicySpec, rows: NDArray[Any], settings: LearnerSettings
+    policy: PolicySpec,
+    rows: NDArray[Any],
+    options: LearningOptions,
+    *,
+    bfloat16: bool,
+    threads: int = 1,
 ) -> Callable[[], int]:
     """A function that makes one bare update on the CPU, with the first `batch_size` of `rows` as
     minibatch, and returns 1.
@@ -149,8 +143,10 @@ def update_step(
     With several threads one of them makes the next target pass meanwhile, as in the learner.
     """
     place = torch.device("cpu")
-    update, minibatch = _update(policy, settings, place), _minibatch(rows, 0, settings, place)
-    thread = ThreadPoolExecutor(1) if settings.prefetches else None
+    ahead = threads > 1
+    update = _update(policy, options, place, bfloat16=bfloat16, threads=threads - ahead)
+    minibatch = _minibatch(rows, 0, options, place)
+    thread = ThreadPoolExecutor(1) if ahead else None
     noise = torch.zeros(update.noise_size)
     target_values = update.target_pass(minibatch, noise)
 
@@ -168,16 +164,19 @@ def update_step(
 
 
 def launched_updates(
-    policy: PolicySpec, rows: NDArray[Any], settings: LearnerSettings, device: str
+    policy: PolicySpec,
+    rows: NDArray[Any],
+    options: LearningOptions,
+    device: str,
+    *,
+    bfloat16: bool,
 ) -> Callable[[], int]:
     """A function that makes as many bare updates on a GPU as the learner makes at a launch,
     recorded on minibatches that stay there, and returns their number.
     """
     place = torch.device(device)
-    update, minibatches = (
-        _update(policy, settings, place),
-        [_minibatch(rows, k, settings, place) for k in range(UPDATES_PER_LAUNCH)],
-    )
+    update = _update(policy, options, place, bfloat16=bfloat16)
+    minibatches = [_minibatch(rows, k, options, place) for k in range(UPDATES_PER_LAUNCH)]
 
     def body() -> None:
         for minibatch in minibatches:
@@ -201,17 +200,29 @@ def _step(update: Update, minibatch: TensorMinibatch) -> None:
     update.step(minibatch, update.target_pass(minibatch, noise), noise)
 
 
-def _update(policy: PolicySpec, settings: LearnerSettings, place: torch.device) -> Update:
-    network, target = (
-        build_network(policy).to(place),
-        build_network(policy).to(place).requires_grad_(False),
+def _update(
+    policy: PolicySpec,
+    options: LearningOptions,
+    place: torch.device,
+    *,
+    bfloat16: bool,
+    threads: int = 1,
+) -> Update:
+    network, target = (build_network(policy).to(place) for _ in range(2))
+    return Update(
+        network,
+        target.requires_grad_(False),
+        Adam(network, options),
+        options,
+        returns=policy.game_spec.returns,
+        bfloat16=bfloat16,
+        threads=threads,
     )
-    return Update(network, target, Adam(network, settings.learning_rate), settings)
 
 
 def _minibatch(
-    rows: NDArray[Any], number: int, settings: LearnerSettings, place: torch.device
+    rows: NDArray[Any], number: int, options: LearningOptions, place: torch.device
 ) -> TensorMinibatch:
-    begin = number * settings.batch_size
-    ones = np.ones(settings.batch_size, np.float32)
-    return TensorMinibatch.of(rows[begin : begin + settings.batch_size].copy(), ones, place)
+    begin = number * options.batch_size
+    ones = np.ones(options.batch_size, np.float32)
+    return TensorMinibatch.of(rows[begin : begin + options.batch_size].copy(), ones, place)

@@ -12,7 +12,6 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any, Final
 
 from sparring.bench.learner import update_step
@@ -32,7 +31,7 @@ from sparring.config.schema import TrainConfig
 from sparring.config.sources import build_config
 from sparring.config.system import available_cpus
 from sparring.runtime import torch_threads
-from sparring.training.assembly import learner_settings, policy_of
+from sparring.training.assembly import policy_of
 from sparring.training.autotune import best_split
 from sparring.training.resolve import resolved
 
@@ -242,10 +241,10 @@ class BarePieces:
         rows = transitions(policy, max(config.batch_size, envs))
         forward = forward_step(policy, rows["observation"][:envs].copy(), config.actor_precision)
         self._forward = repeated(forward, seconds, time.perf_counter)
-        settings = learner_settings(config, game)
+        bfloat16 = config.learner_precision == "bfloat16"
         self._updates = {
             threads: repeated(
-                update_step(policy, rows, replace(settings, threads=threads)),
+                update_step(policy, rows, config, bfloat16=bfloat16, threads=threads),
                 seconds,
                 time.perf_counter,
             )

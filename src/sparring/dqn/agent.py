@@ -1,4 +1,4 @@
-"""The façade: an agent that predicts, is saved and loaded, and while it is trained, learns."""
+"""DQNAgent: it predicts, saves and loads, and learns while it is trained; and its file."""
 
 from __future__ import annotations
 
@@ -28,20 +28,17 @@ from sparring.user_code import name_of as factory_name
 
 @dataclass(frozen=True)
 class Training:
-    """Parts of an agent that can be trained; `n_steps` and `gamma` count own decisions."""
+    """Parts of an agent that can be trained."""
 
     learner: Learner
     replay: Replay | DeviceReplay
-    gamma: float
-    n_steps: int
 
 
 class DQNAgent:
     """An agent for one game: `predict` for play, `get_weights` and `set_weights`, `save` and
     `load`.
 
-    An agent that came out of training also takes trajectories and learns on; one that was loaded
-    plays only.
+    An agent returned by training also stores trajectories and learns; a loaded one only plays.
     """
 
     def __init__(
@@ -74,7 +71,7 @@ class DQNAgent:
         """The greedy action for one position [*observation_shape], or actions [n] for a batch of
         them, and None (there is no state).
 
-        `action_masks` [A] or [n, A] says what is legal; without it every action is. Raises
+        `action_masks` [A] or [n, A] marks the legal actions; without it all are legal. Raises
         `ConfigurationError` for another shape.
         """
         single = np.ndim(observation) == len(self.game.observation_shape)
@@ -108,43 +105,44 @@ class DQNAgent:
         return self._policy.get_weights()
 
     def set_weights(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        """Overwrite the policy's parameters, the learner's too; the target network and the
-        optimizer stay as they are.
+        """Overwrite the policy's parameters, also the learner's; the target network and the
+        optimizer do not change.
         """
         self._policy.set_weights(weights)
         if self._training is not None:
             self._training.learner.set_weights(weights)
 
     def add_trajectory_to_buffer(self, trajectory: Trajectory) -> None:
-        """Store one seat's decisions of one match. Raises `InputError` when they do not fit the
-        game, `SparringError` after `load`.
+        """Store one seat's decisions of one match. Raises `InputError` if they do not fit the game,
+        `SparringError` after `load`.
         """
         training = self._require_training("add_trajectory_to_buffer")
+        options = training.learner.options
         rows = trajectory_transitions(
-            trajectory, self.game, gamma=training.gamma, n_steps=training.n_steps
+            trajectory, self.game, gamma=options.gamma, n_steps=options.n_steps
         )
         training.replay.extend(rows)
 
     def learn(self, updates: int) -> LearnStats:
-        """Make updates from what the replay holds. Raises `SparringError` after `load` or while the
-        replay is empty.
+        """Make updates from the replay. Raises `SparringError` after `load` or if the replay is
+        empty.
         """
         training = self._require_training("learn")
         if not len(training.replay):
             raise SparringError("learn: the replay is empty; add trajectories first")
-        training.learner.set_learning_rate(
-            training.learner.settings.learning_rate
-        )  # the schedule of a finished run may have left it at 0
-        stats = training.learner.update(training.replay, updates)
+        learner = training.learner
+        # The schedule of a finished run may have left it at 0.
+        learner.set_learning_rate(learner.options.learning_rate)
+        stats = learner.update(training.replay, updates)
         self._follow_learner()
         return stats
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the agent file, whole or not at all."""
+        """Write the agent file atomically."""
         write_file(Path(path), self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """The agent file: equal weights and equal networks give equal bytes."""
+        """The contents of the agent file: equal agents give equal bytes."""
         network = {
             "factory": self.spec.network.factory,
             "arguments": dict(self.spec.network.arguments),
@@ -169,11 +167,10 @@ class DQNAgent:
     ) -> Self:
         """An agent for play from its file.
 
-        Nothing is imported because a file names it: for an agent of your own game pass `game`, its
-        class or `"module:Class"`, and for one with a network of your own `network`, its factory or
-        `"module:factory"`. Raises `FileFormatError` when the file is damaged, or is for another
-        game than `game` or than this version's game of its name, or has another network than
-        `network`.
+        A name in a file never causes an import: for an agent of your own game pass `game`, its
+        class or `"module:Class"`, and for one with your own network pass `network`, its factory or
+        `"module:factory"`. Raises `FileFormatError` if the file is damaged, if its game is not
+        `game` or differs from the installed game of that name, or if its network is not `network`.
         """
         tensors, description = decode_agent(Path(path))
         try:
@@ -197,19 +194,15 @@ class DQNAgent:
             "actions": known.num_actions,
         }:
             raise FileFormatError(
-                f"{path} sees {name} in another form than it is played in here", got=f"{encoding}"
+                f"{path} has another encoding of {name} than the game here", got=f"{encoding}"
             )
         try:
             if spec.network.factory in FACTORIES:
                 check_fit(spec, tensors)
             return cls(spec, weights=tensors)
-        except (
-            TypeError,
-            ValueError,
-            RuntimeError,
-        ) as error:  # whatever torch and we have against such arguments and weights
+        except (TypeError, ValueError, RuntimeError) as error:  # of torch or of our own checks
             raise FileFormatError(
-                f"{path} names a network that cannot be built", got=str(error).partition("\n")[0]
+                f"{path} has a network that cannot be built", got=str(error).partition("\n")[0]
             ) from None
 
     def _follow_learner(self) -> None:
@@ -225,14 +218,13 @@ class DQNAgent:
 
 
 def _game_to_play(path: str | PathLike[str], named: object, given: str | object | None) -> str:
-    """The game of an agent file that names one, and for which the caller may have given one."""
+    """The game to play: `given` by the caller, else `named` by the file, if built in."""
     if not isinstance(named, str):
-        raise TypeError("a game is named by text")
+        raise TypeError("the name of a game must be text")
     if given is not None:
         wanted = canonical(name_of(given))
-        if wanted != named and not (
-            is_own(wanted) and is_own(named)
-        ):  # a class of one's own may have moved; its encoding is compared
+        # A user's class may have moved; its encoding is compared.
+        if wanted != named and not (is_own(wanted) and is_own(named)):
             raise FileFormatError(
                 f"{path} is an agent of another game", got=repr(named), expected=wanted
             )
@@ -241,8 +233,8 @@ def _game_to_play(path: str | PathLike[str], named: object, given: str | object 
         if is_built_in(named):
             return canonical(named)
     except ConfigurationError as error:
-        raise FileFormatError(f"{path} is an agent of a game that is not here: {error}") from None
-    remedy = f"pass game={named!r} (--game {named}) to say that its code may run"
+        raise FileFormatError(f"{path} is for a game that is not available: {error}") from None
+    remedy = f"pass game={named!r} (--game {named}) to allow importing it"
     raise FileFormatError(
         f"{path} is an agent of a game that does not come with Sparring",
         got=repr(named),
@@ -253,8 +245,8 @@ def _game_to_play(path: str | PathLike[str], named: object, given: str | object 
 def _network_to_build(
     path: str | PathLike[str], named: str, given: str | Callable[..., Any] | None
 ) -> str:
-    """The factory for the network of an agent file that names one, and for which the caller may
-    have given one.
+    """The network's factory: `given` by the caller, or else `named` by the agent file, if built
+    in.
     """
     wanted = (
         given if given is None or isinstance(given, str) else factory_name(given, what="network")
@@ -266,7 +258,7 @@ def _network_to_build(
             )
         return named
     if wanted is None:
-        remedy = "pass network=..., its factory or 'module:factory', to say that its code may run"
+        remedy = "pass network=..., its factory or 'module:factory', to allow importing it"
         raise FileFormatError(
             f"{path} is an agent with a network that does not come with Sparring",
             got=repr(named),
@@ -275,13 +267,9 @@ def _network_to_build(
     return wanted
 
 
-# An agent as one safetensors file: its tensors and, under the one metadata key `sparring`, what it
-# is, as canonical JSON.
-#
-# One key, because the library writes several in random order; sorted and without spaces, so that
-# equal agents are equal bytes. Reading runs no code from the file: the description holds names, and
-# whoever loads the agent decides what they may stand for.
-
+# The agent file: one safetensors file of tensors, with a description as canonical JSON under one
+# metadata key. The library writes several keys in random order; one key of sorted JSON makes equal
+# agents equal bytes. Reading runs no code from the file: the description holds names only.
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -290,25 +278,24 @@ _FORMAT = 1
 
 
 def encode_agent(tensors: Mapping[str, NDArray[Any]], description: Mapping[str, Any]) -> bytes:
-    """The agent file. The description is plain JSON (str keys; a tuple is read back as a list; no
-    NaN) without a key "format".
+    """The bytes of an agent file. The description is plain JSON (str keys; a tuple comes back as a
+    list; no NaN) without a key "format".
     """
     if "format" in description:
         raise ValueError(
-            "the description of an agent has no key 'format': the file's own version goes there"
+            "the key 'format' of a description is reserved for the version of the file"
         )
     text = json.dumps(
         {**description, "format": _FORMAT}, sort_keys=True, separators=(",", ":"), allow_nan=False
     )
-    # The library writes the memory of an array as it lies: a transposed one would come back
-    # scrambled.
+    # The library writes the memory of an array as it is: a transposed one would be scrambled.
     contiguous = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     return safetensors_numpy.save(contiguous, metadata={_KEY: text})
 
 
 def decode_agent(source: bytes | str | Path) -> tuple[Tensors, dict[str, Any]]:
-    """Tensors by name and the description of an agent file, given as its bytes or its path;
-    FileFormatError says what is wrong with it.
+    """Tensors by name and the description of an agent file, given as bytes or path. Raises
+    `FileFormatError`.
     """
     label, data = (
         ("the agent file", source)
@@ -320,14 +307,14 @@ def decode_agent(source: bytes | str | Path) -> tuple[Tensors, dict[str, Any]]:
         metadata = _header(data).get("__metadata__", {})
     except (SafetensorError, ValueError, KeyError, RecursionError):
         raise FileFormatError(
-            f"{label} is damaged, or no agent file at all: not a safetensors file of numbers"
+            f"{label} is damaged or not an agent file: not a safetensors file of numbers"
         ) from None
     try:
         description = json.loads(metadata[_KEY])
         version = description.pop("format")
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
         raise FileFormatError(
-            f"{label} is a safetensors file, but not an agent that Sparring saved"
+            f"{label} is a safetensors file, but not an agent file of Sparring"
         ) from None
     if version != _FORMAT:
         raise FileFormatError(
@@ -344,8 +331,8 @@ def _read(path: Path) -> bytes:
 
 
 def _header(data: bytes) -> dict[str, Any]:
-    """The JSON in front of the tensors, which the library has checked but gives away only for files
-    on the disk.
+    """The JSON before the tensors, which the library has checked but returns only for files on
+    disk.
     """
     size = int.from_bytes(data[:8], "little")
     header: dict[str, Any] = json.loads(data[8 : 8 + size])

@@ -1,8 +1,7 @@
-"""The networks that come with Sparring: `mlp` for any observation, `patches` and `resnet` for
-boards.
+"""The built-in networks: `mlp` for any observation, `patches` and `resnet` for boards.
 
-Each factory takes what a game declares and plain arguments, and refuses arguments that make no
-network before anything is allocated.
+Each factory takes a game's spec and plain arguments, and raises `ConfigurationError` for invalid
+ones before it allocates memory.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from sparring.dqn.kernels import can_fuse, linear_relu
 from sparring.errors import ConfigurationError
 from sparring.games.spec import GameSpec
 
-MOST_LAYERS: Final = 100  # more would take long to build, and a file may ask for any number
+MAX_LAYERS: Final = 100  # an agent file may ask for any number
 HEAD_PLANES: Final = 16
-MOST_ATOMS: Final = 1_001
+MAX_ATOMS: Final = 1_001
 
 
 def mlp(
@@ -57,8 +56,8 @@ def patches(
     atoms: int = 1,
     noisy: bool = False,
 ) -> nn.Module:
-    """A perceptron of `patch_arch` units on every square of `patch_size` cells a side, and one of
-    `net_arch` units on all they say.
+    """The same perceptron of `patch_arch` units on each square of `patch_size` x `patch_size`
+    cells, and one of `net_arch` units on all their outputs.
     """
     _check_board("patches", spec)
     _, rows, columns = spec.observation_shape
@@ -91,7 +90,7 @@ def resnet(
     """A residual network of `blocks` blocks of two 3x3 convolutions with `channels` channels."""
     _check_board("resnet", spec)
     _check_count("channels of network resnet", channels)
-    _check_count("blocks of network resnet", blocks, MOST_LAYERS)
+    _check_count("blocks of network resnet", blocks, MAX_LAYERS)
     return ResNet(
         spec,
         channels=channels,
@@ -103,9 +102,9 @@ def resnet(
 def _head(spec: GameSpec, *, dueling: bool, atoms: int, noisy: bool) -> Callable[[int], QHead]:
     """Factory of the last layers, given the number of units before them.
 
-    Several atoms are spread evenly over the range of returns that the game declares.
+    Atoms are evenly spaced over the range of returns that the game declares.
     """
-    _check_count("atoms", atoms, MOST_ATOMS)
+    _check_count("atoms", atoms, MAX_ATOMS)
     if atoms > 1 and spec.returns is None:
         raise ConfigurationError(
             f"atoms of a network for {spec.name}",
@@ -123,7 +122,7 @@ def _check_board(network: str, spec: GameSpec) -> None:
     if len(spec.observation_shape) != 3:
         shape = f"shape {spec.observation_shape}"
         raise ConfigurationError(
-            f"network {network} cannot see {spec.name}",
+            f"network {network} does not fit {spec.name}",
             got=f"observations of {shape}",
             expected="[planes, rows, columns]",
             remedy="choose network mlp",
@@ -131,9 +130,9 @@ def _check_board(network: str, spec: GameSpec) -> None:
 
 
 def _check_units(what: str, layers: Any) -> None:
-    if not isinstance(layers, list | tuple) or not 1 <= len(layers) <= MOST_LAYERS:
+    if not isinstance(layers, list | tuple) or not 1 <= len(layers) <= MAX_LAYERS:
         raise ConfigurationError(
-            what, got=f"{layers!r:.60}", expected=f"1 to {MOST_LAYERS} numbers of units"
+            what, got=f"{layers!r:.60}", expected=f"1 to {MAX_LAYERS} numbers of units"
         )
     for units in layers:
         _check_count(f"an entry of {what.split()[0]}", units)
@@ -150,16 +149,15 @@ def _activation(network: str, activation: Any) -> type[nn.Module]:
     return ACTIVATIONS[activation]
 
 
-def _check_count(what: str, value: Any, most: int | None = None) -> None:
-    if type(value) is not int or value < 1 or (most is not None and value > most):
-        expected = (
-            "a whole number of at least 1" if most is None else f"a whole number from 1 to {most}"
-        )
+def _check_count(what: str, value: Any, maximum: int | None = None) -> None:
+    if type(value) is not int or value < 1 or (maximum is not None and value > maximum):
+        limits = "of at least 1" if maximum is None else f"from 1 to {maximum}"
+        expected = f"a whole number {limits}"
         raise ConfigurationError(what, got=f"{value!r:.60}", expected=expected)
 
 
 class QNetwork(nn.Module, ABC):
-    """A network of ours: hidden layers, which may work in bfloat16, and a head, which always works
+    """A built-in network: hidden layers, which may work in bfloat16, and a head, which always works
     in float32.
     """
 
@@ -175,16 +173,16 @@ class QNetwork(nn.Module, ABC):
         """Input of the last layers, [B, units]."""
 
     def infer(self, observation: Tensor) -> Tensor:
-        """`forward` without a gradient by the fastest way there is, equal but for rounding."""
+        """`forward` without a gradient, as fast as possible; equal up to rounding."""
         q: Tensor = self.head(self.infer_hidden(observation))
         return q
 
     def infer_hidden(self, observation: Tensor) -> Tensor:
-        """`hidden` in the same way."""
+        """`hidden` likewise."""
         return self.hidden(observation)
 
     def body_to_bfloat16(self) -> None:
-        """Turn all parameters to bfloat16 but those of the last layers."""
+        """Convert all parameters except those of the last layers to bfloat16."""
         for name, layers in self.named_children():
             if name != "head":
                 layers.to(torch.bfloat16)
@@ -217,13 +215,13 @@ class MLP(QNetwork):
 
 
 class Patches(QNetwork):
-    """Q-values of all actions from planes [C, H, W]: the same small perceptron sees every square
-    patch, a second one all that it says.
+    """Q-values of all actions from planes [C, H, W]: one small perceptron on each square patch, a
+    second one on all its outputs.
 
-    The first is a convolution without padding and then 1x1 convolutions ("network in network", Lin
-    et al., ICLR 2014), worked out as matrix products over patches that are gathered first. From
-    each position it learns as many times as there are patches what a line of stones is worth; where
-    a patch lies is for the second perceptron to know.
+    The first is a convolution without padding followed by 1x1 convolutions ("network in network",
+    Lin et al., ICLR 2014), computed as matrix products over gathered patches. Each position gives
+    as many examples of local patterns as it has patches; the second perceptron learns what their
+    places mean.
     """
 
     def __init__(
@@ -239,12 +237,10 @@ class Patches(QNetwork):
         super().__init__()
         planes = spec.observation_shape[0]
         cells = torch.arange(spec.observation_size).view(spec.observation_shape)
-        squares = cells.unfold(1, patch_size, 1).unfold(
-            2, patch_size, 1
-        )  # [C, rows, columns, side, side]
-        self.cells: (
-            Tensor  # [patches * C * side * side], which cell of the flattened observation is where
-        )
+        # [C, rows, columns, side, side]
+        squares = cells.unfold(1, patch_size, 1).unfold(2, patch_size, 1)
+        # [patches * C * side * side] indices into the flattened observation
+        self.cells: Tensor
         self.register_buffer("cells", squares.permute(1, 2, 0, 3, 4).flatten(), persistent=False)
         self._patch_cells = planes * patch_size * patch_size
         self.patch = _perceptron(self._patch_cells, patch_arch, activation)
@@ -254,26 +250,24 @@ class Patches(QNetwork):
         self.head = head(net_arch[-1])
 
     def hidden(self, observation: Tensor) -> Tensor:
-        said: Tensor = self.patch(self._patches(observation))
-        units: Tensor = self.body(said.view(len(observation), -1))
+        patches: Tensor = self.patch(self._patches(observation))
+        units: Tensor = self.body(patches.view(len(observation), -1))
         return units
 
     def infer_hidden(self, observation: Tensor) -> Tensor:
-        said = _fused(self.patch, self._patches(observation))
-        return _fused(self.body, said.view(len(observation), -1))
+        patches = _fused(self.patch, self._patches(observation))
+        return _fused(self.body, patches.view(len(observation), -1))
 
     def _patches(self, observation: Tensor) -> Tensor:
-        """[B, C, H, W] -> [B * patches, C * side * side]; in float32 first, for which torch gathers
-        eight times as fast as for int8.
+        """[B, C, H, W] -> [B * patches, C * side * side]; torch gathers float32 eight times as fast
+        as int8.
         """
         gathered = observation.flatten(1).to(torch.float32).index_select(1, self.cells)
         return gathered.view(-1, self._patch_cells).to(_dtype(self.patch))
 
 
 class SquaredReLU(nn.Module):
-    """`relu(x)^2` (So et al., "Primer", NeurIPS 2021): a unit of the next layer can ask for two
-    things at once.
-    """
+    """`relu(x)^2` (So et al., "Primer", NeurIPS 2021)."""
 
     def forward(self, units: Tensor) -> Tensor:
         squares: Tensor = _SquaredReLU.apply(units)  # type: ignore[no-untyped-call]
@@ -281,9 +275,7 @@ class SquaredReLU(nn.Module):
 
 
 class _SquaredReLU(torch.autograd.Function):
-    """With 2 relu(x) as its derivative: torch would take four passes over memory for that of a
-    power of a ReLU.
-    """
+    """The derivative is 2 relu(x); torch's own takes four passes over memory."""
 
     @staticmethod
     def forward(ctx: Any, units: Tensor) -> Tensor:
@@ -302,7 +294,7 @@ ACTIVATIONS: Final[Mapping[str, type[nn.Module]]] = {"relu": nn.ReLU, "squared_r
 
 
 def _perceptron(inputs: int, units: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
-    """Linear layers of so many units, each with an `activation` behind it."""
+    """Linear layers of `units`, each followed by an `activation`."""
     layers: list[nn.Module] = []
     for wide, narrow in itertools.pairwise((inputs, *units)):
         layers += [nn.Linear(wide, narrow), activation()]
@@ -314,11 +306,11 @@ def _dtype(layers: nn.Sequential) -> torch.dtype:
 
 
 def _fused(layers: nn.Sequential, units: Tensor) -> Tensor:
-    """A perceptron's units, without a gradient.
+    """Output of a perceptron, without a gradient.
 
-    On a CPU a layer and its ReLU are one call of oneDNN, which takes the ReLU in the same pass over
-    memory and also knows CPUs on which torch's other library, which takes float32 otherwise, is
-    half as fast: a worker plays 1.15 times as fast in bfloat16, and 1.6 times in float32.
+    On a CPU a layer and its ReLU are one call of oneDNN, with one pass over memory. It is also fast
+    on CPUs on which MKL, torch's default for float32, is half as fast: a worker plays 1.15 times as
+    fast in bfloat16, and 1.6 times in float32.
     """
     if not can_fuse(units.device, units.dtype):
         plain: Tensor = layers(units)
@@ -336,19 +328,19 @@ class ResNet(QNetwork):
     learning", CVPR 2016).
 
     3x3 convolutions that keep the size of the board; then a 1x1 convolution to few planes and one
-    linear layer, as the policy head of Silver et al. (AlphaGo Zero, Nature 2017). A hidden layer in
-    between made it learn more slowly (Connect Four, exact values).
+    linear layer, as in the policy head of Silver et al. (AlphaGo Zero, Nature 2017). With a hidden
+    layer in between it learned more slowly (Connect Four, exact values).
 
     Deviations from He et al.:
-    - No batch normalisation, and no other: on small boards it costs a good part of the time, and
-      its running averages are no parameters, so they would not travel with the weights.
-    - In its place an initialisation in the manner of Fixup (Zhang et al., ICLR 2019): the last
-      convolution of each block starts at zero, so that each block starts as the identity, and the
-      first one is scaled by blocks^(-1/2). As in SkipInit (De & Smith, NeurIPS 2020) the zero is
-      what matters. Of Fixup we leave out the scalar multipliers, the biases before each convolution
-      (each has one behind it), and the zeros in the last linear layer, with which all actions would
-      start as equals.
-    - No pooling and no strides: where a stone lies is what counts.
+    - No normalisation: batch normalisation is slow on small boards, and its running averages are
+      not parameters, so they would not travel with the weights.
+    - Instead, an initialisation similar to Fixup (Zhang et al., ICLR 2019): the last convolution of
+      each block starts at zero, so that each block starts as the identity, and the first one is
+      scaled by blocks^(-1/2). The zeros are the important part, as in SkipInit (De & Smith, NeurIPS
+      2020). Left out of Fixup: the scalar multipliers, the biases before each convolution (each has
+      one behind it), and the zeros in the last linear layer, with which all actions would start
+      with equal values.
+    - No pooling and no strides: the exact position of a stone matters.
     """
 
     def __init__(
@@ -364,8 +356,8 @@ class ResNet(QNetwork):
         self.head = head(HEAD_PLANES * rows * columns)
 
     def hidden(self, observation: Tensor) -> Tensor:
-        # With the channels last in memory the CPU's convolutions need not rearrange what goes in
-        # and out: a tenth faster at 32.
+        # With channels last in memory the CPU's convolutions do not rearrange inputs and outputs: a
+        # tenth faster at 32 channels.
         board = observation.to(self.stem.weight.dtype, memory_format=torch.channels_last)
         board = self.blocks(functional.relu(self.stem(board), inplace=True))
         return functional.relu(self.planes(board), inplace=True).flatten(1)

@@ -20,7 +20,7 @@ from sparring.dqn.update import Update
 from sparring.replay.cuda import DeviceReplay
 from sparring.replay.staging import Staging
 
-WARM_UPS: Final = 3  # launches before the first recording, in which libraries set up what they need
+WARM_UPS: Final = 3  # launches before the first recording, in which libraries initialise
 
 Body = Callable[[], None]
 

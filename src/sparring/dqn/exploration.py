@@ -9,8 +9,8 @@ from numba import njit
 
 
 def linear_epsilon(progress: float, *, initial: float, final: float, fraction: float) -> float:
-    """The rate of random actions when `progress` (in 0..1) of the run is done: from `initial` down
-    to `final` over the first `fraction`.
+    """Epsilon at `progress` (in 0..1) of the run: from `initial` to `final` over the first
+    `fraction`.
     """
     if fraction <= 0.0:
         return final
@@ -31,8 +31,8 @@ def epsilon_greedy(q: Any, mask: Any, uniforms: Any, epsilon: Any, actions: Any)
     """Fill `actions` [n]: with probability epsilon a uniformly random legal action, else the legal
     one of the highest Q.
 
-    q [n, A], mask [n, A] bool, uniforms [n, 2] in [0, 1): the first decides whether to explore, the
-    second which action. The first of equal Q-values wins. A row without a legal action gets -1.
+    q [n, A], mask [n, A] bool, uniforms [n, 2] in [0, 1): the first decides on exploration, the
+    second picks the action. The first of equal Q-values wins. A row without a legal action gets -1.
     """
     for i in range(q.shape[0]):
         legal = 0

@@ -1,8 +1,8 @@
-"""The last layers of our networks: from hidden units to Q-values, plain, dueling, distributional,
-noisy, or all of these.
+"""The last layers of built-in networks: from hidden units to Q-values, plain, dueling,
+distributional, noisy, or all of these.
 
-They work in float32 whatever the others do: bfloat16 cannot tell values apart that differ by less
-than 1/256 of their size, and moves often do.
+They always work in float32: bfloat16 cannot represent differences of less than 1/256 of a value,
+and the Q-values of moves often differ by less.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ class QHead(nn.Module):
     """Q-values [B, A] from hidden units [B, units].
 
     - `dueling`: Q = V + A - mean(A) over all actions (Wang et al. 2016, equation 9). The mean runs
-      over illegal actions too, which shifts every Q alike and leaves the greedy move as it is. With
-      atoms it is taken of the logits, atom by atom, as in Rainbow (Hessel et al., AAAI 2018).
+      over illegal actions too, which shifts all Q-values equally and does not change the greedy
+      move. With atoms it is taken of the logits, atom by atom, as in Rainbow (Hessel et al., AAAI
+      2018).
     - `support`: (lowest, highest, number N of atoms) of a categorical distribution of returns
       (Bellemare et al., "A distributional perspective on reinforcement learning", ICML 2017); Q is
       its mean.
-    - `noisy`: noisy layers (`NoisyLinear`); here only, where Rainbow has them in all fully
+    - `noisy`: noisy layers (`NoisyLinear`), in the head only; Rainbow has them in all fully
       connected layers.
     """
 
@@ -59,8 +60,8 @@ class QHead(nn.Module):
         )
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """[B, units] -> [B, A, N] float32: of the probabilities of the atoms; without atoms N is 1
-        and they are the Q-values.
+        """[B, units] -> [B, A, N] float32, logits of the atoms; without atoms N is 1 and they are
+        the Q-values.
         """
         device = hidden.device.type
         with (
@@ -72,18 +73,17 @@ class QHead(nn.Module):
             if self.value is None:
                 logits: Tensor = self.advantage(hidden).unflatten(1, (-1, self.atoms))
                 return logits
-            # One product for both, as each takes longer to ask for than to work out.
+            # One product for both: launching one takes longer than computing it.
             both = zip(_weight_and_bias(self.advantage), _weight_and_bias(self.value), strict=True)
             weight, bias = (torch.cat(pair) for pair in both)
-            said = functional.linear(hidden, weight, bias).view(
-                -1, len(bias) // self.atoms, self.atoms
-            )
-            a, v = said[:, :-1], said[:, -1:]
+            outputs = functional.linear(hidden, weight, bias)
+            outputs = outputs.view(-1, len(bias) // self.atoms, self.atoms)
+            a, v = outputs[:, :-1], outputs[:, -1:]
             return v + a - a.mean(dim=1, keepdim=True)
 
     def noise(self) -> list[Tensor]:
-        """The noise of all noisy layers, to be filled with standard normal numbers; zeros are no
-        noise.
+        """The noise of all noisy layers, to be filled with standard normal numbers; with zeros the
+        weights are their means.
         """
         return [
             noise
@@ -94,12 +94,12 @@ class QHead(nn.Module):
 
 
 class NoisyLinear(nn.Module):
-    """A linear layer whose weights are drawn: mean + sigma * noise, mean and sigma being learned.
+    """A linear layer with random weights: mean + sigma * noise, with learned mean and sigma.
 
     Source: Fortunato et al., "Noisy networks for exploration" (ICLR 2018), with factorised noise
     (equations 10 and 11): that of a weight is f(out) f(in), that of a bias f(out), where f(x) =
-    sign(x) sqrt(|x|). `into` [in] and `out` [out] are filled from outside; as long as they are
-    zeros the weights are their means.
+    sign(x) sqrt(|x|). `into` [in] and `out` [out] are filled from outside; while they are zeros the
+    weights are their means.
     """
 
     def __init__(self, wide: int, narrow: int) -> None:
@@ -119,11 +119,10 @@ class NoisyLinear(nn.Module):
         return functional.linear(units, *self.drawn())
 
     def drawn(self) -> tuple[Tensor, Tensor]:
-        """(weight, bias) with the noise that there is."""
+        """(weight, bias) with the present noise."""
         into, out = _f(self.into), _f(self.out)
-        return self.weight + self.weight_sigma * out.unsqueeze(
-            1
-        ) * into, self.bias + self.bias_sigma * out
+        weight = self.weight + self.weight_sigma * out.unsqueeze(1) * into
+        return weight, self.bias + self.bias_sigma * out
 
 
 def _weight_and_bias(layer: nn.Linear | NoisyLinear) -> tuple[Tensor, Tensor]:
@@ -131,7 +130,7 @@ def _weight_and_bias(layer: nn.Linear | NoisyLinear) -> tuple[Tensor, Tensor]:
 
 
 def fill_noise(network: nn.Module, numbers: Tensor) -> None:
-    """Give the noisy layers of a network new noise: `numbers` [noise_size(network)], standard
+    """Set the noise of a network's noisy layers to `numbers` [noise_size(network)], standard
     normal.
     """
     start = 0

@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 Tensors = list[Tensor] | tuple[Tensor, ...]
-
-ADAM_BETAS: Final = (0.9, 0.999)
-ADAM_EPS: Final = 1e-8
 
 
 def copy_each(to: Tensors, source: Tensors) -> None:
@@ -55,6 +52,8 @@ def adam_step(
     steps: Tensor,
     *,
     learning_rate: float | Tensor,
+    betas: tuple[float, float],
+    eps: float,
     scale: Tensor,
     failed: Tensor,
 ) -> None:
@@ -63,7 +62,8 @@ def adam_step(
     weights, gradient and both moments are [size] float32, scale and failed [] float32.
     """
     if not hasattr(torch, "_fused_adam_"):
-        _plain_adam_step(weights, gradient / scale, moments, steps, learning_rate, failed)
+        gradient = gradient / scale
+        _plain_adam_step(weights, gradient, moments, steps, learning_rate, betas, eps, failed)
         return
     torch._fused_adam_(
         [weights],
@@ -73,10 +73,10 @@ def adam_step(
         [],
         [steps],
         lr=learning_rate,
-        beta1=ADAM_BETAS[0],
-        beta2=ADAM_BETAS[1],
+        beta1=betas[0],
+        beta2=betas[1],
         weight_decay=0.0,
-        eps=ADAM_EPS,
+        eps=eps,
         amsgrad=False,
         maximize=False,
         grad_scale=scale,
@@ -90,14 +90,16 @@ def _plain_adam_step(
     moments: tuple[Tensor, Tensor],
     steps: Tensor,
     learning_rate: float | Tensor,
+    betas: tuple[float, float],
+    eps: float,
     failed: Tensor,
 ) -> None:
     """Algorithm 1 of Kingma & Ba (ICLR 2015)."""
-    beta1, beta2 = ADAM_BETAS
+    beta1, beta2 = betas
     first = beta1 * moments[0] + (1 - beta1) * gradient
     second = beta2 * moments[1] + (1 - beta2) * gradient.square()
     mean, variance = first / (1 - beta1**steps), second / (1 - beta2**steps)
-    moved = weights - learning_rate * mean / (variance.sqrt() + ADAM_EPS)
+    moved = weights - learning_rate * mean / (variance.sqrt() + eps)
     for old, new in zip((weights, *moments), (moved, first, second), strict=True):
         old.copy_(torch.where(failed != 0, old, new))
 

@@ -13,21 +13,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sparring.config.schema import LearningOptions
 from sparring.dqn.cuda_graphs import CudaGraphs, GraphedUpdates
 from sparring.dqn.kernels import fast_float32
 from sparring.dqn.networks import FlatWeights, PolicySpec, build_network, get_weights, set_weights
 from sparring.dqn.optimizer import Adam, RunningMean
 from sparring.dqn.prefetch import Prefetcher
-from sparring.dqn.update import LearnerSettings, Update
+from sparring.dqn.update import Update
 from sparring.errors import NumericalError
 from sparring.games.rng import stream_key
 from sparring.replay import Replay
 from sparring.replay.cuda import DeviceReplay
 
-__all__ = ["LearnStats", "Learner", "LearnerSettings"]
-
 _SAMPLING: Final = 1  # purpose of the generator that draws minibatches
-_REMEDY: Final = "learning_rate is too high, rewards are too large, or the network itself returns NaN or infinity"
+_REMEDY: Final = (
+    "learning_rate is too high, rewards are too large, "
+    "or the network itself returns NaN or infinity"
+)
 UPDATES_PER_LAUNCH: Final = 8
 
 
@@ -52,24 +54,42 @@ class Learner:
 
     Updates from a `Replay` are made one by one; from a `DeviceReplay` on the learner's device,
     several per launch (`cuda_graphs.py`).
+
+    On a CPU with several `threads`, one of them prepares the next minibatch while the others share
+    the present one, except if the target network moves with every update.
     """
 
     def __init__(
-        self, spec: PolicySpec, settings: LearnerSettings, *, device: torch.device, seed: int
+        self,
+        spec: PolicySpec,
+        options: LearningOptions,
+        *,
+        device: torch.device,
+        seed: int,
+        bfloat16: bool = False,
+        threads: int = 1,
     ) -> None:
-        self.settings = settings
+        self.options = options
         self.device = device
+        ahead = threads > 1 and options.target_update_interval > 1
         self.policy = build_network(spec, seed=seed).to(device)
         self._target = build_network(spec, seed=seed).to(device).requires_grad_(False)
-        self._optimizer = Adam(self.policy, settings.learning_rate)
-        self._update = Update(self.policy, self._target, self._optimizer, settings)
-        self._mean = (
-            RunningMean(self._optimizer.weights, settings.averaging) if settings.averaging else None
+        self._optimizer = Adam(self.policy, options)
+        self._update = Update(
+            self.policy,
+            self._target,
+            self._optimizer,
+            options,
+            returns=spec.game_spec.returns if options.clip_targets else None,
+            bfloat16=bfloat16,
+            threads=threads - ahead,
         )
+        decay = options.weight_averaging
+        self._mean = RunningMean(self._optimizer.weights, decay) if decay else None
         self._graphed: GraphedUpdates | None = None
         self._rng = np.random.default_rng(stream_key(seed, _SAMPLING))
         self._prefetcher = Prefetcher(
-            self._update, settings.batch_size, device, self._rng, ahead=settings.prefetches
+            self._update, options.batch_size, device, self._rng, ahead=ahead
         )
         self.layout = FlatWeights(self.policy)
         self.updates = 0
@@ -106,7 +126,7 @@ class Learner:
 
     def _update_once(self, replay: Replay, beta: float, *, last: bool) -> None:
         """One update. The next minibatch is sampled meanwhile, if its target values stay valid."""
-        moves = (self.updates + 1) % self.settings.target_update_interval == 0
+        moves = (self.updates + 1) % self.options.target_update_interval == 0
         with fast_float32():  # for all threads, which share the setting
             minibatch = self._prefetcher.sample(replay, beta)  # with the target pass
             with self._prefetcher.prefetching(replay, beta, wanted=not (last or moves)):
@@ -124,15 +144,15 @@ class Learner:
         """Update the running mean after `updates` updates; move the target network if it is due."""
         if self._mean is not None:
             self._mean.update(updates)
-        if self.updates % self.settings.target_update_interval == 0:
-            self._update.move_target(self.settings.tau)
+        if self.updates % self.options.target_update_interval == 0:
+            self._update.move_target(self.options.tau)
 
     def _launch(self, replay: DeviceReplay, limit: int, beta: float) -> int:
         """Make at most `limit` updates, up to the next move of the target; return how many."""
         self._prefetcher.discard()  # of a run that has moved to this device
         if self._graphed is None or self._graphed.replay is not replay:
             self._graphed = self._graphed_updates(replay)
-        interval = self.settings.target_update_interval
+        interval = self.options.target_update_interval
         limit = min(limit, interval - self.updates % interval)
         count = self._graphed.max_updates if limit >= self._graphed.max_updates else 1
         with fast_float32():
@@ -145,8 +165,8 @@ class Learner:
         return GraphedUpdates(
             self._update,
             replay,
-            batch_size=self.settings.batch_size,
-            max_updates=min(UPDATES_PER_LAUNCH, self.settings.target_update_interval),
+            batch_size=self.options.batch_size,
+            max_updates=min(UPDATES_PER_LAUNCH, self.options.target_update_interval),
             recorder=CudaGraphs(self.device) if self.device.type == "cuda" else None,
         )
 

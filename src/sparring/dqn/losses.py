@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from sparring.config.schema import LearningOptions
 from sparring.dqn.architectures import QNetwork
 from sparring.dqn.targets import (
     categorical_targets,
@@ -40,11 +41,13 @@ class Loss(Protocol):
         """TD targets from `target_values`, the result of `target_pass`, and the loss."""
 
 
-def loss_of(network: nn.Module, *, double_q: bool, returns: tuple[float, float] | None) -> Loss:
+def loss_of(
+    network: nn.Module, options: LearningOptions, returns: tuple[float, float] | None
+) -> Loss:
     """Cross-entropy for networks with atoms, else Huber with targets clipped to `returns`."""
     if isinstance(network, QNetwork) and network.head.support is not None:
-        return Categorical(double_q)
-    return Huber(double_q, returns)
+        return Categorical(options.double_q)
+    return Huber(options.double_q, returns)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
-"""Q-networks as named factories with plain arguments, so that a file can name one without carrying
-code; how their weights travel.
+"""Q-networks as named factories with plain arguments, so that a file names a network without
+containing code; and the forms in which weights travel.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ Weights = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A network by its factory and the plain arguments (JSON values) that it takes.
+    """A network by its factory and plain arguments (JSON values).
 
-    `factory` is a name in `FACTORIES`, or `module:factory` for one that users bring
-    (`user_networks.py`).
+    `factory` is a name in `FACTORIES`, or `module:factory` for a user's (`user_networks.py`).
     """
 
     factory: str = "mlp"
@@ -37,11 +36,10 @@ class NetworkSpec:
 
 @dataclass(frozen=True)
 class PolicySpec:
-    """Everything that is needed to build an agent's network without its weights: the game's name
-    and the network.
+    """An agent without its weights: the name of its game, and its network.
 
-    `resolved` is the game's spec, where the caller has it. It travels along, and is no part of the
-    value: two specs of equal names and networks are equal.
+    `resolved` is the game's spec, if the caller has it. It travels along and is not part of the
+    value: two specs with equal names and networks are equal.
     """
 
     game: str
@@ -54,7 +52,7 @@ class PolicySpec:
 
     @cached_property
     def game_spec(self) -> GameSpec:
-        """The game's spec: its name is resolved once, which builds a user's class."""
+        """The game's spec; resolving its name, which builds a user's class, is done once."""
         return spec_of(self.game)
 
 
@@ -66,11 +64,11 @@ FACTORIES: Final[Mapping[str, Callable[..., nn.Module]]] = {
 
 
 def build_network(spec: PolicySpec, *, seed: int = 0) -> nn.Module:
-    """A freshly initialised network; the same seed gives the same weights and leaves torch's global
-    generator as it was.
+    """A newly initialised network; the same seed gives the same weights, and torch's global
+    generator does not change.
 
     Raises `ConfigurationError` for a network that is unknown, does not fit the game, or breaks the
-    rules for one's own networks.
+    rules for users' networks.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -78,10 +76,9 @@ def build_network(spec: PolicySpec, *, seed: int = 0) -> nn.Module:
 
 
 def check_fit(spec: PolicySpec, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Raise `ConfigurationError` unless `weights` are of this network, which has to be in
-    `FACTORIES`; allocates nothing.
+    """Raise `ConfigurationError` unless `weights` fit this network, which has to be in `FACTORIES`.
 
-    For weights and networks out of files: a few words there can ask for more memory than there is.
+    Allocates nothing: a few words in a file can ask for more memory than there is.
     """
     with torch.device("meta"):
         _check_shapes(build_network(spec), weights)
@@ -108,7 +105,7 @@ def get_weights(network: nn.Module) -> Weights:
 
 
 def set_weights(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Overwrite all parameters; names and shapes have to be the network's own."""
+    """Overwrite all parameters. Raises `ConfigurationError` for other names or shapes."""
     _check_shapes(network, weights)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
@@ -120,7 +117,7 @@ def _check_shapes(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> No
     if own.keys() != weights.keys():
         odd = sorted(own.keys() ^ weights.keys())
         raise ConfigurationError(
-            "these weights are not of this network",
+            "weights of another network",
             got=f"differing parameters {', '.join(odd[:4])}",
         )
     for name, parameter in own.items():
@@ -133,8 +130,8 @@ def _check_shapes(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> No
 
 
 class FlatWeights:
-    """The parameters of one network laid end to end in a float32 vector: the form in which weights
-    travel to workers.
+    """All parameters of a network as one float32 vector: the form in which weights travel to
+    workers.
     """
 
     def __init__(self, network: nn.Module) -> None:

@@ -10,8 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sparring.config.schema import LearningOptions
 from sparring.dqn.kernels import adam_step
 
+_BETAS: Final = (0.9, 0.999)
+_EPS: Final = 1e-8
 _MOMENTS: Final = ("exp_avg", "exp_avg_sq")
 _KEY: Final = "0"  # of the only entry in a saved state, which is that of the one vector
 
@@ -29,7 +32,7 @@ class Adam:
     weights: Tensor  # [size] float32
     gradient: Tensor  # [size] float32, to be filled before each step
 
-    def __init__(self, network: nn.Module, learning_rate: float) -> None:
+    def __init__(self, network: nn.Module, options: LearningOptions) -> None:
         trained = trainable_parameters(network)
         self.weights = torch.cat([parameter.detach().reshape(-1) for parameter in trained])
         for parameter, view in zip(trained, split_like(self.weights, trained), strict=True):
@@ -40,9 +43,9 @@ class Adam:
         # CUDA kernels read the learning rate on the device; the CPU's takes a number, which it
         # keeps in double precision.
         self._learning_rate = (
-            torch.tensor(learning_rate, device=self.weights.device)
+            torch.tensor(options.learning_rate, device=self.weights.device)
             if self.weights.is_cuda
-            else learning_rate
+            else options.learning_rate
         )
 
     def step(self, *, scale: Tensor, failed: Tensor) -> None:
@@ -57,6 +60,8 @@ class Adam:
             self._moments,
             self._steps,
             learning_rate=self._learning_rate,
+            betas=_BETAS,
+            eps=_EPS,
             scale=scale,
             failed=failed,
         )

@@ -1,6 +1,4 @@
-"""The network as workers and evaluation see it: weights go in, actions come out; no optimizer, no
-buffer.
-"""
+"""InferencePolicy: the network of workers and evaluation, without optimizer and buffer."""
 
 from __future__ import annotations
 
@@ -27,11 +25,11 @@ from sparring.dqn.networks import (
 
 
 class InferencePolicy:
-    """Plays with a network; runs on the CPU in the thread that calls it.
+    """A network for play, on the CPU, in the thread of the caller.
 
-    `weights` as from `DQNAgent.get_weights()`; without them the network keeps its initial ones.
-    With `bfloat16` matrices are multiplied in that precision: networks of ours keep their weights
-    so, others are left as they are and run under torch's autocast.
+    `weights` are those of `DQNAgent.get_weights()`; without them the network keeps its initial
+    ones. With `bfloat16` matrix products are in that precision: built-in networks convert their
+    weights, users' networks run under torch's autocast.
     """
 
     def __init__(
@@ -43,18 +41,25 @@ class InferencePolicy:
     ) -> None:
         self.spec = spec
         self.network = build_network(spec).eval().requires_grad_(False)
-        ours = self.network if isinstance(self.network, QNetwork) else None
-        if ours is not None and bfloat16:
-            ours.body_to_bfloat16()
-        self._autocast = bfloat16 and ours is None
+        built_in = self.network if isinstance(self.network, QNetwork) else None
+        if built_in is not None and bfloat16:
+            built_in.body_to_bfloat16()
+        self._autocast = bfloat16 and built_in is None
         self.infer: Callable[[Tensor], Tensor] = (
-            self.network if ours is None else ours.infer
-        )  # by the fastest way there is
+            self.network if built_in is None else built_in.infer
+        )
         self._flat = FlatWeights(self.network)
         self.noise_size = noise_size(self.network)
         self._num_actions = spec.game_spec.num_actions
         if weights is not None:
             self.set_weights(weights)
+
+    def __repr__(self) -> str:
+        game, network = self.spec.game, self.spec.network.factory
+        return (
+            f"{type(self).__name__}(game={game!r}, network={network!r}, "
+            f"parameters={self.num_parameters:_})"
+        )
 
     @property
     def num_parameters(self) -> int:
@@ -66,9 +71,7 @@ class InferencePolicy:
         return get_weights(self.network)
 
     def set_weights(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        """Overwrite all parameters; raises `ConfigurationError` when a name or shape is not the
-        network's own.
-        """
+        """Overwrite all parameters. Raises `ConfigurationError` for other names or shapes."""
         set_weights(self.network, weights)
 
     def vector(self) -> NDArray[np.float32]:
@@ -76,13 +79,11 @@ class InferencePolicy:
         return self._flat.vector(self.network)
 
     def load_vector(self, vector: NDArray[np.float32]) -> None:
-        """Overwrite all parameters from the flat form in which weights travel."""
+        """Overwrite all parameters from one flat vector."""
         self._flat.unpack(vector, self.network)
 
     def draw_noise(self, rng: np.random.Generator) -> None:
-        """New noise for the noisy layers, if there are any; until the first call they act by their
-        means.
-        """
+        """Draw new noise for the noisy layers, if any; before the first call there is no noise."""
         if self.noise_size:
             fill_noise(
                 self.network, torch.from_numpy(rng.standard_normal(self.noise_size, np.float32))

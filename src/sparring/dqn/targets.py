@@ -4,25 +4,29 @@ B is the size of the minibatch, A the number of actions, N the number of atoms o
 For the transition from step t to step t + n:
 
     target = clip(R + discount * sign * Q_target(s', a*), returns)
-    a* = argmax_a Q_target(s', a)      Mnih et al., "Human-level control through deep reinforcement learning" (Nature, 2015)
-    a* = argmax_a Q_online(s', a)      van Hasselt et al., "Deep reinforcement learning with double Q-learning" (AAAI 2016)
+    a* = argmax_a Q_target(s', a)      plain: Mnih et al. (2015)
+    a* = argmax_a Q_online(s', a)      double: van Hasselt et al. (2016)
     loss = mean_i w_i * huber(target_i - Q_online(s_i, a_i))
 
-and for distributions of returns, Bellemare et al., "A distributional perspective on reinforcement
-learning" (ICML 2017), algorithm 1:
+and for distributions of returns, as in algorithm 1 of Bellemare et al. (2017):
 
-    target = projection of the distribution of clip(R + discount * sign * Z_target(s', a*)) on the atoms, a* as above by the means
+    target = projection on the atoms of clip(R + discount * sign * Z_target(s', a*))
+    a* as above, by the means of the distributions
     loss = mean_i w_i * cross_entropy(target_i, Z_online(s_i, a_i))
 
+Sources:
+- Mnih et al., "Human-level control through deep reinforcement learning" (Nature, 2015)
+- van Hasselt et al., "Deep reinforcement learning with double Q-learning" (AAAI 2016)
+- Bellemare et al., "A distributional perspective on reinforcement learning" (ICML 2017)
+
 Deviations from these papers:
-- maximum and argmax run over the legal next actions; both papers' games allow all actions always;
+- maximum and argmax run over the legal next actions; in the papers all actions are always legal;
 - `sign` is -1 where the next state belongs to the opponent of a zero-sum game (negamax), else +1;
 - R sums n >= 1 steps and discount is gamma^n; the moves in between are not corrected for being
   off-policy;
 - targets are clipped to the range of returns that the game declares, in place of clipping the
   rewards; distributions are clipped to their atoms, which span that range;
-- the loss is weighted by importance (Schaul et al., 2016); the weights are all 1 with uniform
-  sampling.
+- the loss has importance weights (Schaul et al., 2016), which are all 1 with uniform sampling.
 """
 
 from __future__ import annotations
@@ -39,16 +43,16 @@ HUBER_DELTA: Final = 1.0
 def masked_max(q: Tensor, mask: Tensor) -> Tensor:
     """`max_a q[i, a]` over the actions with `mask[i, a]`, [B]; 0 in rows without any.
 
-    q is [B, A] floating, mask [B, A] bool. A value that is masked out is excluded, never
-    multiplied: it may be infinite or NaN.
+    q is [B, A] floating, mask [B, A] bool. A masked value is excluded, never multiplied: it may be
+    infinite or NaN.
     """
     best = _legal_only(q, mask).amax(dim=1)
     return torch.where(mask.any(dim=1), best, torch.zeros_like(best))
 
 
 def masked_argmax(q: Tensor, mask: Tensor) -> Tensor:
-    """`argmax_a q[i, a]` over the actions with `mask[i, a]`, [B] int64, the first one of equals; 0,
-    of no meaning, in rows without any.
+    """`argmax_a q[i, a]` over the actions with `mask[i, a]`, [B] int64, the first one of equals; 0
+    in rows without any.
     """
     return _legal_only(q, mask).argmax(dim=1)
 
@@ -67,8 +71,8 @@ def td_targets(
 
     q_next_target and q_next_online are [B, A]; a* is the best legal action by q_next_online (double
     DQN), or by q_next_target if q_next_online is None (plain DQN). next_mask is [B, A] bool; R and
-    discount are [B] floating; sign is [B], +1 or -1. The next state counts for nothing where
-    discount is 0 (terminated) or no next action is legal, whatever its values are.
+    discount are [B] floating; sign is [B], +1 or -1. The next state is ignored where discount is 0
+    (terminated) or no next action is legal, whatever its values are.
     """
     with torch.no_grad():
         if q_next_online is None:

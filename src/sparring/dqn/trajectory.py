@@ -1,4 +1,4 @@
-"""Transitions from a match that was played elsewhere."""
+"""Transitions of a match that was played elsewhere."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sparring.replay import transition_dtype
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One seat's decisions of one match, in order; T of them.
+    """One seat's T decisions of one match, in order.
 
-    `rewards[t]` is all that the seat was paid after decision t and before its next one, or before
-    the end. Unless the match `terminated`, `final_observation` and `final_mask` are what the seat
-    saw when it was cut.
+    `rewards[t]` is the sum of the seat's rewards after decision t, up to its next decision or the
+    end. Unless the match `terminated`, `final_observation` and `final_mask` are those of the seat
+    at the cut.
     """
 
     observations: NDArray[Any]  # [T, *observation_shape] from the point of view of this seat
@@ -29,7 +29,7 @@ class Trajectory:
     terminated: bool = True
     final_observation: NDArray[Any] | None = None  # [*observation_shape]
     final_mask: NDArray[np.bool_] | None = None  # [A]
-    version: int = 0  # of the weights that chose the actions, where it is known
+    version: int = 0  # of the weights that chose the actions, if known
 
 
 def trajectory_transitions(
@@ -38,7 +38,7 @@ def trajectory_transitions(
     """The n-step `own_turn` transitions [T] of a trajectory: the next state is the same seat's,
     `n_steps` own decisions later.
 
-    Raises `InputError` when lengths or shapes do not fit, an action is illegal, or a reward is not
+    Raises `InputError` if lengths or shapes do not fit, an action is illegal, or a reward is not
     finite.
     """
     _check(trajectory, spec)
@@ -97,5 +97,5 @@ def _check(trajectory: Trajectory, spec: GameSpec) -> None:
         and trajectory.masks[np.arange(T), actions].all()
     ):
         raise InputError(
-            "trajectory.actions", got=f"{actions}", expected="legal actions, as the masks say"
+            "trajectory.actions", got=f"{actions}", expected="legal actions by the masks"
         )

@@ -16,12 +16,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from sparring.config.schema import LearningOptions
 from sparring.dqn.architectures import QNetwork
 from sparring.dqn.heads import fill_noise, noise_size
 from sparring.dqn.kernels import add_each, copy_each, lerp_each
@@ -29,41 +29,16 @@ from sparring.dqn.losses import LossOutput, loss_of
 from sparring.dqn.optimizer import Adam, split_like, trainable_parameters
 from sparring.replay.minibatch import Part, TensorMinibatch
 
-__all__ = ["Adam", "LearnerSettings", "TensorMinibatch", "Update"]
-
 _POLICY, _TARGET = 0, 1
 _MAX_PENDING: Final = 64  # steps whose statistics are summed together
-
-
-@dataclass(frozen=True)
-class LearnerSettings:
-    """Hyperparameters of the update, named as in stable-baselines3."""
-
-    batch_size: int
-    learning_rate: float
-    double_q: bool
-    tau: float
-    target_update_interval: int
-    max_grad_norm: float
-    returns: tuple[float, float] | None  # range to which targets are clipped; None: not clipped
-    bfloat16: bool  # matrix products only; weights, targets, loss and optimizer are float32
-    averaging: float = 0.0  # decay per update of the running mean of the weights; 0: none
-    threads: int = 1  # on a CPU
-
-    @property
-    def prefetches(self) -> bool:
-        """True if one thread prepares the next minibatch while the others share the present one.
-
-        Not possible if the target network moves with every update.
-        """
-        return self.threads > 1 and self.target_update_interval > 1
 
 
 class Update:
     """Update step of a policy towards its target network; `optimizer` is the policy's.
 
-    With `bfloat16`, networks of ours work on copies of their weights in that precision, others run
-    under torch's autocast. After a change of weights from outside call `refresh`.
+    Targets are clipped to `returns` (lowest, highest), unless it is None. With `bfloat16`, networks
+    of ours work on copies of their weights in that precision, others run under torch's autocast;
+    only matrix products are in bfloat16. After a change of weights from outside call `refresh`.
 
     A series of steps starts with `begin`. Once a loss or the norm of a gradient is not finite,
     `failed` is 1 and the weights stay as they are until the next series, so no step has to wait for
@@ -74,26 +49,34 @@ class Update:
     last: tuple[Tensor, Tensor]  # loss and gradient norm of the last step; invalid in CUDA graphs
 
     def __init__(
-        self, policy: nn.Module, target: nn.Module, optimizer: Adam, settings: LearnerSettings
+        self,
+        policy: nn.Module,
+        target: nn.Module,
+        optimizer: Adam,
+        options: LearningOptions,
+        *,
+        returns: tuple[float, float] | None,
+        bfloat16: bool = False,
+        threads: int = 1,
     ) -> None:
-        self._settings = settings
+        self._options = options
         self._optimizer = optimizer
-        self._loss = loss_of(policy, double_q=settings.double_q, returns=settings.returns)
+        self._loss = loss_of(policy, options, returns)
         self._masters = [list[Tensor](network.parameters()) for network in (policy, target)]
         self._policy, self._target = policy, target
-        if settings.bfloat16:
+        if bfloat16:
             self._policy, self._target = _in_bfloat16(policy, target)
         self._working = [
             list[Tensor](network.parameters()) for network in (self._policy, self._target)
         ]
         self._has_copies = self._policy is not policy
-        self._autocasts = settings.bfloat16 and not self._has_copies
+        self._autocasts = bfloat16 and not self._has_copies
         self._trained = trainable_parameters(self._policy)
         self._gradients = split_like(optimizer.gradient, self._trained)
         device = optimizer.weights.device
         self.failed, self._scale = torch.zeros((), device=device), torch.ones((), device=device)
         self._nan_if_failed = torch.zeros((), device=device)  # 0, then NaN from the first failure
-        self._threads = Threads(min(settings.threads - settings.prefetches, settings.batch_size))
+        self._threads = Threads(min(threads, options.batch_size))
         self.statistics = Statistics(device)
         self.refresh()
 
@@ -159,7 +142,7 @@ class Update:
         # 0 times a number that is not finite is NaN, and a sum with NaN stays NaN.
         self._nan_if_failed.add_(loss + norm, alpha=0.0)
         self.failed.copy_(self._nan_if_failed != self._nan_if_failed)
-        torch.clamp(norm / self._settings.max_grad_norm, min=1.0, out=self._scale)
+        torch.clamp(norm / self._options.max_grad_norm, min=1.0, out=self._scale)
         return norm
 
     def move_target(self, tau: float) -> None:

@@ -1,9 +1,9 @@
-"""Networks that users bring: `factory(spec, **arguments)`, a function or class that is named
-`module:factory`, makes a module of torch.
+"""Users' networks: `factory(spec, **arguments)`, a function or class named `module:factory`,
+returns a torch module.
 
 The module maps observations [B, *observation_shape], in the game's dtype and with B >= 1, to
-Q-values [B, A]. Its parameters are all that travels to workers, snapshots and files, and all that
-learns; hence what is checked here, once for each network that is built.
+Q-values [B, A]. Only its parameters learn and travel to workers, snapshots and files; hence the
+checks of each network that is built.
 """
 
 from __future__ import annotations
@@ -26,14 +26,12 @@ _Made = TypeVar("_Made")
 
 
 def build_own(name: str, arguments: Mapping[str, Any], spec: GameSpec) -> nn.Module:
-    """The network of the factory called `name`. Raises `ConfigurationError` for one that cannot be
-    trained here, and says why.
-    """
+    """The network of the factory `name`. Raises `ConfigurationError` if it cannot be trained."""
     factory = import_named(name, what="network")
     try:
         inspect.signature(factory).bind(spec, **arguments)
     except TypeError as error:
-        remedy = "it is called as factory(spec, **arguments), with the arguments of policy_kwargs"
+        remedy = "the call is factory(spec, **arguments), with policy_kwargs.arguments"
         raise ConfigurationError(
             f"the arguments of network {name} do not fit: {error}", remedy=remedy
         ) from None
@@ -51,16 +49,12 @@ def build_own(name: str, arguments: Mapping[str, Any], spec: GameSpec) -> nn.Mod
 
 def _check_outputs(name: str, network: nn.Module, spec: GameSpec) -> None:
     batch = torch.zeros(2, *spec.observation_shape, dtype=getattr(torch, spec.observation_dtype))
-    expected = f"floating numbers [2, {spec.num_actions}] for observations {list(batch.shape)} of {spec.observation_dtype}"
+    observations = f"observations {list(batch.shape)} of {spec.observation_dtype}"
+    expected = f"floating-point numbers [2, {spec.num_actions}] for {observations}"
     with torch.no_grad():
-        _blaming(
-            name,
-            f"takes no observations {list(batch.shape)} of {spec.observation_dtype}:",
-            lambda: network(batch),
-        )
-        before = (
-            torch.get_rng_state()
-        )  # after the first call, in which lazy layers take their sizes and draw their weights
+        _blaming(name, f"does not accept {observations}:", lambda: network(batch))
+        # After the first call, in which lazy layers take their sizes and draw their weights.
+        before = torch.get_rng_state()
         q: Any = network(batch)
     if not isinstance(q, Tensor) or not q.is_floating_point() or q.shape != (2, spec.num_actions):
         got = (
@@ -68,20 +62,24 @@ def _check_outputs(name: str, network: nn.Module, spec: GameSpec) -> None:
             if isinstance(q, Tensor)
             else f"a value of {type(q).__name__}"
         )
-        raise ConfigurationError(f"what network {name} gives", got=got, expected=expected)
+        raise ConfigurationError(f"output of network {name}", got=got, expected=expected)
     if not torch.equal(before, torch.get_rng_state()):
         raise ConfigurationError(
-            f"network {name} draws random numbers whenever it is called", expected="the same Q-values for the same observation",
-            remedy="leave out dropout and noise",
-        )  # fmt: skip
+            f"network {name} draws random numbers in every call",
+            expected="the same Q-values for the same observation",
+            remedy="remove dropout and noise",
+        )
 
 
 def _check_tensors(name: str, network: nn.Module) -> None:
     if buffers := [buffer for buffer, _ in network.named_buffers()]:
         raise ConfigurationError(
-            f"network {name} has buffers, which do not travel with the weights", got=_some(buffers), expected="parameters only",
-            remedy="for BatchNorm use LayerNorm or GroupNorm; make a constant nn.Parameter(..., requires_grad=False)",
-        )  # fmt: skip
+            f"network {name} has buffers, which do not travel with the weights",
+            got=_some(buffers),
+            expected="parameters only",
+            remedy="replace BatchNorm by LayerNorm or GroupNorm, "
+            "and a constant by nn.Parameter(..., requires_grad=False)",
+        )
     parameters = dict(network.named_parameters())
     if not parameters:
         raise ConfigurationError(
@@ -95,9 +93,11 @@ def _check_tensors(name: str, network: nn.Module) -> None:
     ]
     if others:
         raise ConfigurationError(
-            f"parameters of network {name}", got=_some(others), expected="float32 on the CPU",
-            remedy="device and learner_precision say where and how finely the learner works",
-        )  # fmt: skip
+            f"parameters of network {name}",
+            got=_some(others),
+            expected="float32 on the CPU",
+            remedy="set the learner's device and precision by device and learner_precision",
+        )
 
 
 def _fits(parameter: Tensor) -> bool:
@@ -110,9 +110,7 @@ def _some(names: Iterable[str]) -> str:
 
 
 def _blaming(name: str, what: str, call: Callable[[], _Made]) -> _Made:
-    """Return what `call` returns; an exception becomes one line that says where in the user's own
-    code it was.
-    """
+    """Return `call()`; an exception becomes one line with its place in the user's code."""
     try:
         return call()
     except Exception as error:

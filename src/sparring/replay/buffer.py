@@ -1,7 +1,7 @@
-"""Circular storage of transitions, in whatever row layout it is given.
+"""Circular storage of transitions of any row layout.
 
-Row number i of all rows ever inserted lies at `i % capacity`, so the whole state is the filled part
-and one count.
+Row i of all rows ever inserted lies at `i % capacity`, so the whole state is the filled part and
+one count.
 """
 
 from __future__ import annotations
@@ -46,15 +46,13 @@ class ReplayBuffer:
 
     @property
     def storage(self) -> NDArray[Any]:
-        """All places [capacity], filled or not, as a read-only view for as long as the buffer
-        lives.
-        """
+        """All rows [capacity], filled or not, as a read-only view that stays valid."""
         view = self._rows[:]
         view.flags.writeable = False
         return view
 
     def extend(self, rows: NDArray[Any]) -> tuple[int, int]:
-        """Insert `rows` [n] in order, over the oldest ones; returns `first, count`: they lie at
+        """Insert `rows` [n] in order, over the oldest ones; return `first, count`: they lie at
         `(first + i) % capacity`, i < count.
 
         Of more rows than `capacity` only the last `capacity` are kept; `inserted` counts all.
@@ -75,11 +73,11 @@ class ReplayBuffer:
         return first, count
 
     def get_state(self) -> dict[str, Any]:
-        """Copies of everything that a later `set_state` needs: the filled part and the count."""
+        """Copies of the filled part, and the count."""
         return {"rows": self.rows.copy(), "inserted": self.inserted}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` of a buffer of the same layout and capacity returned."""
+        """Continue from what `get_state` of a buffer of equal layout and capacity returned."""
         rows, inserted = saved_rows(state, self.dtype, self.capacity)
         self._bytes[: len(rows)] = rows.view(self._opaque)
         self.inserted = inserted
@@ -88,8 +86,8 @@ class ReplayBuffer:
 def saved_rows(
     state: dict[str, Any], dtype: np.dtype[Any], capacity: int
 ) -> tuple[NDArray[Any], int]:
-    """The filled part and the count out of a buffer's state. Raises `InputError` unless it had this
-    layout and capacity.
+    """The filled part and the count of a saved buffer. Raises `InputError` for another layout or
+    capacity.
     """
     rows, inserted = state["rows"], int(state["inserted"])
     require_layout(rows, dtype)
@@ -107,7 +105,7 @@ def require_layout(rows: NDArray[Any], dtype: np.dtype[Any]) -> None:
     """Raise `InputError` for rows of another dtype."""
     if rows.dtype != dtype:
         raise InputError(
-            "the rows have another layout than the replay buffer",
+            "rows of another layout than the replay buffer",
             got=str(rows.dtype),
             expected=str(dtype),
         )

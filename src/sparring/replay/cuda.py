@@ -1,8 +1,7 @@
-"""`replay.py` on a device, where rows are stored, sampled, relabelled and split into fields.
+"""`replay.py` on a GPU, where rows are stored, sampled, relabelled and split into fields.
 
-Rows are bytes to the device, too: a field is a slice of them that is read as another dtype, and a
-symmetry of the game is a permutation of a row's bytes, but for the action, whose number has another
-name afterwards.
+Rows are bytes there: a field is a slice of them, read as another dtype. A symmetry of the game is a
+permutation of a row's bytes, except for the action, whose number is looked up.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from sparring.replay.transitions import offset_of
 
 
 class DeviceReplay:
-    """The newest `capacity` rows of one transition layout on `device`, a way of sampling, and on
-    request random symmetries.
+    """The newest `capacity` rows of one transition layout on `device`, a sampler, and optional
+    random symmetries.
 
-    Draws what `Replay` draws, in its order, and has its state: a run can go on from the one with
-    the other.
+    Draws the same random numbers as `Replay` in the same order, and has the same state: a run can
+    be resumed on another device.
     """
 
     def __init__(
@@ -55,13 +54,13 @@ class DeviceReplay:
             self._bytes = torch.from_numpy(_permuted_bytes(dtype, self._augmentation)).to(
                 device
             )  # [S, itemsize]
-            self._new_name = torch.from_numpy(self._augmentation.new_name).to(device)  # [S, A]
+            self._new_action = torch.from_numpy(self._augmentation.new_action).to(device)  # [S, A]
 
     def __len__(self) -> int:
         return min(self._inserted, self.capacity)
 
     def extend(self, rows: NDArray[Any]) -> None:
-        """Store transitions [m] in order; the oldest make room. Does not wait for the device."""
+        """Store transitions [m] in order, over the oldest. Does not wait for the device."""
         require_layout(rows, self.dtype)
         self._inserted += len(rows)
         kept = (
@@ -76,8 +75,8 @@ class DeviceReplay:
         self._sampler.on_insert(first, len(kept))
 
     def draw(self, batch_size: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """All random numbers of one minibatch, [2, batch_size]: those of the sampler, then the
-        relabellings.
+        """All random numbers of one minibatch, [2, batch_size]: for the sampler, and for the
+        symmetries.
         """
         numbers = np.zeros((2, batch_size))
         numbers[0] = self._sampler.draw(len(self), batch_size=batch_size, rng=rng)
@@ -86,8 +85,8 @@ class DeviceReplay:
         return numbers
 
     def sample(self, numbers: Tensor, beta: Tensor) -> tuple[Tensor, TensorMinibatch]:
-        """Places [B] and transitions from `numbers` [2, B] float64, as drawn; `beta` [] float64 is
-        the exponent of the weights.
+        """Indices [B] and transitions from the drawn `numbers` [2, B] float64; `beta` [] float64 is
+        the exponent of the importance weights.
         """
         indices, weights = self._sampler.pick(numbers[0], beta)
         rows = self._rows[indices]
@@ -95,7 +94,7 @@ class DeviceReplay:
         if self._augmentation is not None:
             choices = numbers[1].to(torch.int64)
             rows = rows.gather(1, self._bytes[choices])
-            action = self._new_name[choices, action]
+            action = self._new_action[choices, action]
         return indices, TensorMinibatch(
             observation=self._field(rows, "observation"),
             next_observation=self._field(rows, "next_observation"),
@@ -138,7 +137,7 @@ class DeviceReplay:
 
 
 def _permuted_bytes(dtype: np.dtype[Any], symmetry: RandomSymmetry) -> NDArray[np.int64]:
-    """[S, itemsize]: where each byte of a relabelled row was before."""
+    """[S, itemsize]: the index of each byte of a relabelled row in the row before."""
     bytes_ = np.tile(np.arange(dtype.itemsize), (len(symmetry.action), 1))
     tables = {
         "observation": symmetry.observation,
@@ -149,6 +148,6 @@ def _permuted_bytes(dtype: np.dtype[Any], symmetry: RandomSymmetry) -> NDArray[n
     for name, table in tables.items():
         field, offset = dtype[name], offset_of(dtype, name)
         width = field.base.itemsize
-        places = offset + width * table[:, :, None] + np.arange(width)
-        bytes_[:, offset : offset + field.itemsize] = places.reshape(len(table), -1)
+        sources = offset + width * table[:, :, None] + np.arange(width)
+        bytes_[:, offset : offset + field.itemsize] = sources.reshape(len(table), -1)
     return bytes_

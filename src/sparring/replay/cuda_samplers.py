@@ -1,4 +1,4 @@
-"""`samplers.py` on a device, with its sum tree.
+"""`samplers.py` on a GPU, with a sum tree.
 
 The host draws the random numbers, so that one NumPy generator is the whole random state of a run.
 """
@@ -20,39 +20,37 @@ _BITS: Final = 5
 
 
 class DeviceSampler(Protocol):
-    """Picks the places of minibatches; `get_state` and `set_state` are those of the sampler of the
-    same kind on the host.
+    """Samples the indices of minibatches; its state is that of the sampler of the same kind on the
+    host.
     """
 
     def on_insert(self, first: int, count: int) -> None:
-        """New rows were written at `count` places from `first` on; after the last place of the
-        buffer comes place 0.
-        """
+        """Add the `count` new rows from index `first` on, wrapping around at the capacity."""
 
     def draw(self, size: int, *, batch_size: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """The numbers [batch_size] that one minibatch out of `size` rows needs. Raises `InputError`
+        """Random numbers [batch_size] for one minibatch out of `size` rows. Raises `InputError`
         without rows.
         """
 
     def pick(self, numbers: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
-        """From drawn `numbers` [B] on the device: places [B] int64 and importance weights [B]
+        """From drawn `numbers` [B] on the device: indices [B] int64 and importance weights [B]
         float32; `beta` is [] float64.
         """
 
     def update(self, indices: Tensor, td_errors: Tensor, failed: Tensor) -> None:
-        """The rows at `indices` [B] had these errors [B]; of equal indices the last wins. Nothing
-        changes where `failed` [] is not 0.
+        """Set the priorities of the rows at `indices` [B] from TD errors [B]; of equal indices the
+        last wins. Nothing changes where `failed` [] is not 0.
         """
 
     def get_state(self) -> dict[str, Any]:
         """Copies on the host."""
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` of an equal sampler returned, here or on the host."""
+        """Continue from what `get_state` of an equal sampler returned, here or on the host."""
 
 
 class DeviceUniform:
-    """Every row is as likely as any other: the places that `UniformSampler` picks."""
+    """Uniform sampling, with the same indices as `UniformSampler`."""
 
     def on_insert(self, first: int, count: int) -> None:
         pass
@@ -77,9 +75,9 @@ class DeviceUniform:
 class DevicePrioritized:
     """The sampling of `PrioritizedSampler`, from the same numbers.
 
-    The places differ where the sums of two trees, added up in another order, round to different
-    sides of a stratum's mass; priorities and weights where the device's powers do. Errors are not
-    looked at here: a step with one that is not finite has failed.
+    Indices differ where the sums of the two trees, added in another order, round to different sides
+    of a stratum's mass; priorities and weights differ where the device's powers do. TD errors are
+    not checked here: a step with one that is not finite has failed.
     """
 
     def __init__(self, capacity: int, alpha: float, eps: float, device: torch.device) -> None:
@@ -126,23 +124,21 @@ class DevicePrioritized:
 
 
 class DeviceSumTree:
-    """Non-negative float64 values at places 0 to `capacity - 1`, all 0 at first, that can be found
-    in proportion to their size.
+    """Non-negative float64 values at indices 0 to `capacity - 1`, all 0 at first, found with
+    probabilities in proportion to their size.
     """
 
     def __init__(self, capacity: int, device: torch.device) -> None:
         self.capacity = capacity
-        self._levels: list[
-            Tensor
-        ] = []  # leaves first, each filled up with zeros to whole groups, down to one group
+        # Leaves first, each level padded with zeros to whole groups; the last one is one group.
+        self._levels: list[Tensor] = []
         size = capacity
         while not self._levels or len(self._levels[-1]) > _CHILDREN:
             groups = -(-size // _CHILDREN)
             self._levels.append(torch.zeros(groups * _CHILDREN, dtype=torch.float64, device=device))
             size = groups
-        self._up_to = torch.ones(
-            _CHILDREN, _CHILDREN, dtype=torch.float64, device=device
-        ).tril()  # row j: children 0 to j
+        ones = torch.ones(_CHILDREN, _CHILDREN, dtype=torch.float64, device=device)
+        self._up_to = ones.tril()  # row j: children 0 to j
 
     @property
     def values(self) -> Tensor:
@@ -158,7 +154,7 @@ class DeviceSumTree:
         """Set `values` [n] (finite, not negative) at `indices` [n] int64, both unchecked; of equal
         indices the last wins.
 
-        n x n numbers say which one that is: a scatter of different values to one place would leave
+        An n x n comparison finds the last: a scatter of different values to one index would leave
         it to chance.
         """
         order = torch.arange(len(indices), device=indices.device)
@@ -169,8 +165,8 @@ class DeviceSumTree:
             parents.scatter_(0, indices, _groups(children)[indices].sum(dim=1))
 
     def fill(self, first: int, count: int, value: Tensor) -> None:
-        """Set `value` [] at `count` (at most `capacity`) places from `first` on; after the last
-        place comes place 0.
+        """Set `value` [] at `count` (at most `capacity`) indices from `first` on, wrapping around
+        at the capacity.
         """
         before_wrap = min(count, self.capacity - first)
         for low, size in ((first, before_wrap), (0, count - before_wrap)):
@@ -179,7 +175,7 @@ class DeviceSumTree:
                 self._add_up(low, low + size)
 
     def load(self, values: Tensor) -> None:
-        """Set the first places to `values` [n] and all others to 0."""
+        """Set the first values to `values` [n] and all others to 0."""
         self._levels[0].zero_()
         self._levels[0][: len(values)] = values
         self._add_up(0, self.capacity)
@@ -190,24 +186,22 @@ class DeviceSumTree:
             parents[low:high] = _groups(children)[low:high].sum(dim=1)
 
     def find(self, masses: Tensor) -> Tensor:
-        """[n] int64: the places at which the running sum of all values first passes `masses` [n],
+        """[n] int64: the indices at which the running sum of all values first exceeds `masses` [n],
         from 0 up to the total.
 
-        A place whose value is 0 is never found, whatever the rounding: sums of more children are
-        never smaller, and the child that is taken raises its sum above those of the children before
-        it.
+        An index whose value is 0 is never found, whatever the rounding: sums of more children are
+        never smaller, and the chosen child raises its sum above those of the children before it.
         """
-        places = torch.zeros_like(masses, dtype=torch.int64)
+        indices = torch.zeros_like(masses, dtype=torch.int64)
         for level in reversed(self._levels):
-            sums = (_groups(level)[places].unsqueeze(1) * self._up_to).sum(
-                dim=2
-            )  # [n, 32] of the first 1 to 32 children
-            last = (sums < sums[:, -1:]).sum(dim=1)  # that is not 0
+            # [n, 32] sums of the first 1 to 32 children
+            sums = (_groups(level)[indices].unsqueeze(1) * self._up_to).sum(dim=2)
+            last = (sums < sums[:, -1:]).sum(dim=1)  # the last child that is not 0
             child = torch.minimum((sums <= masses.unsqueeze(1)).sum(dim=1), last)
             before = sums.gather(1, (child - 1).clamp(min=0).unsqueeze(1)).squeeze(1)
             masses = masses - torch.where(child > 0, before, 0.0)
-            places = (places << _BITS) + child
-        return places
+            indices = (indices << _BITS) + child
+        return indices
 
 
 def _groups(level: Tensor) -> Tensor:

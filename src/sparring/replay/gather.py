@@ -1,8 +1,7 @@
-"""From stored rows to the columns of a minibatch: one pass that picks the rows, relabels them and
-lays each field end to end.
+"""From stored rows to the columns of a minibatch: one pass that gathers the rows, applies
+symmetries and stores each field contiguously.
 
-An update reads each field as one tensor, several times; out of rows it would have to gather every
-one of them again.
+An update reads each field as one tensor, several times.
 
 The compiled functions call nothing outside of this file, because Numba's cache on disk does not
 notice a change elsewhere.
@@ -36,18 +35,18 @@ _READ_AS: Final = {
 
 
 class Gatherer:
-    """Reads minibatches out of `rows`, an array of the transition layout (`transitions.py`);
-    `symmetry` says what relabellings are.
+    """Gathers minibatches from `rows`, an array of the transition layout, with the relabellings of
+    `symmetry`.
     """
 
     def __init__(self, rows: NDArray[Any], symmetry: RandomSymmetry | None = None) -> None:
         layout = rows.dtype
         self._observation = layout["observation"]
-        # What an element of an observation means does not matter for its copy: four sizes are
+        # Elements of observations are copied as unsigned integers of their size: four variants are
         # compiled, whatever the games' dtypes.
         element = np.dtype(f"u{self._observation.base.itemsize}")
-        # The layout is aligned: each field starts at a whole number of its own elements, and a row
-        # is a whole number of them, too.
+        # The layout is aligned: the offset of each field and the size of a row are multiples of the
+        # field's element size.
         self._views = [
             rows.view(dtype).reshape(len(rows), -1) for dtype in (element, _BYTES, _INTS, _FLOATS)
         ]
@@ -59,12 +58,14 @@ class Gatherer:
         size, num_actions = int(np.prod(self._observation.shape)), layout["next_mask"].shape[0]
         none = np.arange(size)[None], np.arange(num_actions)[None], np.arange(num_actions)[None]
         self._tables = (
-            none if symmetry is None else (symmetry.observation, symmetry.action, symmetry.new_name)
+            none
+            if symmetry is None
+            else (symmetry.observation, symmetry.action, symmetry.new_action)
         )
 
     def allocate(self, batch_size: int) -> Columns:
         """Buffers for minibatches of `batch_size`: each field that an update needs, action as int64
-        and sign as float32, as torch has them.
+        and sign as float32, as torch needs them.
         """
         observations = batch_size, *self._observation.shape
         return {
@@ -79,7 +80,7 @@ class Gatherer:
         }
 
     def views(self, columns: Columns) -> Views:
-        """`columns` as `gather` writes them, for as long as they are used."""
+        """`columns` in the form that `gather` writes to; make them once."""
         B, size, element = len(columns["action"]), self._tables[0].shape[1], self._views[0].dtype
         as_elements = (
             columns[name].view(element).reshape(B, size)
@@ -96,10 +97,9 @@ class Gatherer:
         *,
         size: int,
     ) -> None:
-        """Fill `views` from the rows at `indices` [B], relabelled by `choices` [B] if they are
-        given.
+        """Fill `views` from the rows at `indices` [B], relabelled by `choices` [B] if given.
 
-        Raises IndexError for a place that is not below `size`.
+        Raises IndexError for an index that is not below `size`.
         """
         if choices is None:
             choices = np.zeros(len(indices), np.int64)
@@ -123,7 +123,7 @@ class Gatherer:
 def _gather(
     size: Any, indices: Any, choices: Any, offsets: Any,
     elements: Any, bytes_: Any, ints: Any, floats: Any,
-    observation_table: Any, action_table: Any, new_name: Any,
+    observation_table: Any, action_table: Any, new_action: Any,
     observation: Any, next_observation: Any, next_mask: Any,
     sign: Any, action: Any, version: Any, R: Any, discount: Any,
 ) -> Any:  # fmt: skip
@@ -139,7 +139,7 @@ def _gather(
     for i in range(indices.shape[0]):
         row = indices[i]
         sign[i] = np.int8(bytes_[row, offsets[3]])
-        action[i] = new_name[choices[i], ints[row, offsets[4]]]
+        action[i] = new_action[choices[i], ints[row, offsets[4]]]
         version[i] = ints[row, offsets[5]]
         R[i] = floats[row, offsets[6]]
         discount[i] = floats[row, offsets[7]]
@@ -148,14 +148,14 @@ def _gather(
 
 @njit(cache=True, nogil=True)
 def _touch(indices: Any, bytes_: Any) -> Any:
-    """Read a byte of every cache line of the rows: fetches from memory that wait for nothing else
-    overlap, copies' hardly do.
+    """Read a byte of every cache line of the rows: independent fetches from memory overlap, those
+    of copies hardly do.
     """
     total = np.int32(0)
     for index in indices:
         row = np.uint64(index)
-        for place in range(0, bytes_.shape[1], 64):
-            total += bytes_[row, np.uint64(place)]
+        for offset in range(0, bytes_.shape[1], 64):
+            total += bytes_[row, np.uint64(offset)]
         total += bytes_[row, np.uint64(bytes_.shape[1] - 1)]
     return total
 
@@ -165,34 +165,34 @@ def _relabel(indices: Any, choices: Any, rows: Any, first: Any, tables: Any, new
     """`new[i, j] = rows[indices[i], first + tables[choices[i], j]]`, where choice 0 is the
     identity.
 
-    Places are unsigned: a signed one could count from an array's end, and asking that each time
-    triples the cost.
+    Indices are unsigned: signed ones could count from an array's end, and that check triples the
+    cost.
     """
     for number in range(indices.shape[0]):
         i, row, choice = np.uint64(number), np.uint64(indices[number]), np.uint64(choices[number])
         if choice == 0:
-            for place in range(new.shape[1]):
-                j = np.uint64(place)
+            for column in range(new.shape[1]):
+                j = np.uint64(column)
                 new[i, j] = rows[row, first + j]
         else:
-            for place in range(new.shape[1]):
-                j = np.uint64(place)
+            for column in range(new.shape[1]):
+                j = np.uint64(column)
                 new[i, j] = rows[row, first + np.uint64(tables[choice, j])]
 
 
 class RandomSymmetry:
-    """Relabels each row of a minibatch by a random symmetry of the game, or by the identity, all
-    equally likely.
+    """Applies a random symmetry of the game, or the identity, to each row of a minibatch, all with
+    equal probability.
 
     Both observations, both masks and the action of a row are relabelled alike, so the row stays a
-    transition of the game. S counts the identity, which is number 0, and the declared symmetries, O
-    is the size of an observation, A the number of actions. The tables gather: `new[j] =
+    transition of the game. S is the number of declared symmetries plus the identity, which is
+    number 0; O is the size of an observation, A the number of actions. The tables gather: `new[j] =
     old[table[choice, j]]`.
     """
 
     observation: NDArray[np.int64]  # [S, O]
     action: NDArray[np.int64]  # [S, A]
-    new_name: NDArray[np.int64]  # [S, A] of the action that was called so
+    new_action: NDArray[np.int64]  # [S, A] the number of each action afterwards
 
     def __init__(self, spec: GameSpec) -> None:
         for symmetry in spec.symmetries:
@@ -205,19 +205,19 @@ class RandomSymmetry:
         ]
         self.observation = np.array([observation for observation, _ in tables], np.int64)
         self.action = np.array([action for _, action in tables], np.int64)
-        self.new_name = np.argsort(self.action, axis=1)
+        self.new_action = np.argsort(self.action, axis=1)
 
     def draw(self, count: int, rng: np.random.Generator) -> NDArray[np.int64] | None:
-        """The relabelling of each of `count` rows, in [0, S); None, and nothing drawn, if the game
-        declares no symmetry.
+        """A symmetry for each of `count` rows, in [0, S); None, and nothing drawn, if the game
+        declares none.
         """
         return random_indices(len(self.action), count, rng) if len(self.action) > 1 else None
 
 
 def _require_permutation(spec: GameSpec, what: str, table: tuple[int, ...], size: int) -> None:
-    # Compiled code reads through these tables without looking at bounds.
+    # Compiled code indexes with these tables without checking bounds.
     if sorted(table) != list(range(size)):
         raise GameError(
-            f"a symmetry of {spec.name} is no relabelling: got {len(table)} entries for {what}, "
+            f"a symmetry of {spec.name} is not a permutation: got {len(table)} entries for {what}, "
             f"expected each of 0 to {size - 1} once"
         )

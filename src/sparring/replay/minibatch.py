@@ -1,4 +1,4 @@
-"""The minibatch as an update wants it: tensors on the device."""
+"""A minibatch as tensors on the device."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TensorMinibatch:
     weights: Tensor  # [B] float32, of importance
 
     def parts(self, count: int) -> list[Part]:
-        """`count` parts as equal as can be, views of consecutive rows, each with its share of the
+        """`count` parts of nearly equal size, views of consecutive rows, each with its share of the
         whole.
         """
         B = len(self.R)
@@ -58,8 +58,8 @@ class TensorMinibatch:
         weights: NDArray[np.float32],
         device: torch.device,
     ) -> Self:
-        """From rows of the transition layout [B], or from their columns by name; tensors on the CPU
-        share columns that are as above.
+        """From rows of the transition layout [B], or from columns by name; on the CPU, without a
+        copy of columns that have the dtypes above.
         """
 
         def tensor(name: str) -> Tensor:

@@ -1,4 +1,4 @@
-"""The replay as the learner sees it: transitions go in, minibatches come out."""
+"""The replay on the host: transitions go in, minibatches come out."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from sparring.replay.samplers import Sampler
 class Minibatch:
     """B transitions with their `indices` [B] in the buffer and importance `weights` [B].
 
-    `rows[name]` [B, ...] is a field of the transition layout: an array of its own for each field
-    that an update needs.
+    `rows[name]` [B, ...] is a field of the transition layout, an array for each field that an
+    update needs.
     """
 
     indices: NDArray[np.int64]
@@ -28,7 +28,7 @@ class Minibatch:
 
 
 class Replay:
-    """Storage, a way of sampling, and on request a random symmetry of the game for each sampled
+    """Storage, a sampler, and optionally a random symmetry of the game for each sampled
     transition.
     """
 
@@ -52,24 +52,25 @@ class Replay:
         return self._buffer.dtype
 
     def extend(self, rows: NDArray[Any]) -> None:
-        """Store transitions [m] in order; the oldest make room."""
+        """Store transitions [m] in order, over the oldest."""
         self._sampler.on_insert(*self._buffer.extend(rows))
 
     def sample(self, batch_size: int, *, rng: np.random.Generator, beta: float) -> Minibatch:
-        """Draw with replacement; `beta` is the exponent of the importance weights."""
+        """Sample with replacement; `beta` is the exponent of the importance weights."""
         batch = self.allocate(batch_size)
         self.sample_into(batch, rng=rng, beta=beta)
         return batch
 
     def allocate(self, batch_size: int) -> Minibatch:
-        """A minibatch of zeros, to sample into again and again."""
+        """A minibatch of zeros, for repeated use with `sample_into`."""
         columns = self._gatherer.allocate(batch_size)
         indices, weights = np.zeros(batch_size, np.int64), np.zeros(batch_size, np.float32)
         return Minibatch(indices, columns, weights, self._gatherer.views(columns))
 
     def sample_into(self, batch: Minibatch, *, rng: np.random.Generator, beta: float) -> None:
-        """`sample`, into the arrays of `batch`, which is from `allocate`. Random numbers: those of the
-        sampler, then the relabellings.
+        """`sample` into the arrays of `batch`, which is from `allocate`.
+
+        Random numbers are drawn for the sampler first, then for the symmetries.
         """
         size, batch_size = len(self._buffer), len(batch.indices)
         batch.indices[:], batch.weights[:] = self._sampler.sample(

@@ -1,8 +1,8 @@
 """Sampling of rows of the replay buffer, uniformly or by priority.
 
 A sampler knows indices, never rows: it receives those of written rows (`on_insert`), samples some
-(`sample`), and receives their TD errors (`update`). Everything follows from the
-order of these calls and from the generator that is handed in.
+(`sample`), and receives their TD errors (`update`). Its results depend on the order of these calls
+and on the generator alone.
 
 The compiled functions call nothing outside of this file, because Numba's cache on disk does not
 notice a change elsewhere.
@@ -18,43 +18,40 @@ from numpy.typing import NDArray
 
 from sparring.errors import ConfigurationError, InputError, NumericalError
 
-_LARGEST = float(
-    np.finfo(np.float32).max
-)  # a larger error is an overflow where it came from, and could overflow the sum of all
+# A larger error overflowed already, and could overflow the sum of all priorities.
+_MAX_ERROR = float(np.finfo(np.float32).max)
 
 
 class Sampler(Protocol):
-    """Picks the places of minibatches."""
+    """Samples the indices of minibatches."""
 
     def on_insert(self, first: int, count: int) -> None:
-        """New rows were written at `count` places from `first` on; after the last place of the
-        buffer comes place 0.
-        """
+        """Add the `count` new rows from index `first` on, wrapping around at the capacity."""
 
     def sample(
         self, size: int, *, batch_size: int, rng: np.random.Generator, beta: float
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Places [batch_size] below `size`, the number of rows in the buffer, with replacement; and
-        importance weights [batch_size].
+        """Indices [batch_size] below `size`, the number of rows, with replacement; and importance
+        weights [batch_size].
 
-        The weights are at most 1, and 1 without any correction (`beta` 0) or for a uniform choice.
-        Raises `InputError` without rows.
+        The weights are at most 1, and exactly 1 for beta 0 or uniform sampling. Raises `InputError`
+        without rows.
         """
 
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.floating[Any]]) -> None:
-        """The rows at `indices` [n] had these errors [n], of either sign; taken in order, so that
-        of equal indices the last wins.
+        """Set the priorities of the rows at `indices` [n] from TD errors [n] of either sign; of
+        equal indices the last wins.
         """
 
     def get_state(self) -> dict[str, Any]:
-        """Copies of everything that a later `set_state` needs to go on exactly from here."""
+        """Copies of the whole state."""
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` of an equal sampler returned."""
+        """Continue from what `get_state` of an equal sampler returned."""
 
 
 class UniformSampler:
-    """Every row is as likely as any other; all weights are 1."""
+    """Uniform sampling; all weights are 1."""
 
     def on_insert(self, first: int, count: int) -> None:
         pass
@@ -76,13 +73,13 @@ class UniformSampler:
 
 
 class PrioritizedSampler:
-    """Proportional prioritisation: row i is picked with probability P(i) = p_i^alpha / sum_k
+    """Proportional prioritisation: row i is sampled with probability P(i) = p_i^alpha / sum_k
     p_k^alpha, where p_i = |td error| + eps.
 
     Source: Schaul et al., "Prioritized Experience Replay" (ICLR 2016), Algorithm 1 and sections
     3.3-3.4. Notes:
-    - a new row gets the largest p^alpha ever seen, 1 at first, as in the paper; that maximum never
-      comes down;
+    - a new row gets the largest p^alpha so far, 1 at first, as in the paper; that maximum never
+      decreases;
     - minibatches are stratified: one row from each of `batch_size` equal shares of the total (the
       paper's appendix B.2.1);
     - w_i = (N P(i))^-beta / max_j w_j, with the maximum over the minibatch. N and the total cancel
@@ -115,22 +112,20 @@ class PrioritizedSampler:
         return indices, weights
 
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.floating[Any]]) -> None:
-        """See `Sampler`. Raises `NumericalError`, before anything has changed, for an error that is
-        NaN or beyond float32.
+        """See `Sampler`. Raises `NumericalError`, before any change, for an error that is NaN or
+        exceeds float32.
         """
         values = np.empty(len(indices))
-        bad, misplaced, largest = _prioritize(
+        bad, empty, largest = _prioritize(
             self.priorities, indices, td_errors, self.alpha, self.eps, values
         )
         if bad:
             raise NumericalError(
-                f"{bad} of {len(td_errors)} td errors are not finite; "
+                f"{bad} of {len(td_errors)} TD errors are not finite; "
                 "a lower learning_rate may help"
             )
-        if misplaced:
-            raise IndexError(
-                "a priority for a place that holds no row: got an index that was never inserted"
-            )
+        if empty:
+            raise IndexError("priority of an empty row: got an index that was never inserted")
         self._tree.set(indices, values)
         self._largest = max(self._largest, largest)
 
@@ -151,16 +146,16 @@ class PrioritizedSampler:
 
 
 def random_indices(end: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """[count] whole numbers from 0 up to `end`, exclusive, far below 2**53; in a third of the time
-    of `rng.integers`.
+    """[count] integers from 0 up to `end`, exclusive, far below 2**53; three times as fast as
+    `rng.integers`.
     """
     numbers: NDArray[np.int64] = (rng.random(count) * end).astype(np.int64)
     return numbers
 
 
 def require_exponent(alpha: float, eps: float) -> None:
-    """Within these bounds no priority can vanish to 0, and a row of priority 0 would be taken for
-    an empty place.
+    """Raise `ConfigurationError` outside of the bounds within which no priority rounds to 0, which
+    stands for an empty row.
     """
     if not 0.0 <= alpha <= 1.0:
         raise ConfigurationError(
@@ -177,9 +172,7 @@ def require_exponent(alpha: float, eps: float) -> None:
 def require_rows(size: int) -> None:
     """Raise `InputError` for an empty replay buffer."""
     if size < 1:
-        raise InputError(
-            "nothing can be sampled from an empty replay buffer", remedy="insert rows first"
-        )
+        raise InputError("cannot sample from an empty replay buffer", remedy="insert rows first")
 
 
 @njit(cache=True, nogil=True)
@@ -195,36 +188,32 @@ def _weigh(priorities: Any, indices: Any, beta: Any, weights: Any) -> None:
 def _prioritize(
     priorities: Any, indices: Any, errors: Any, alpha: Any, eps: Any, values: Any
 ) -> Any:
-    """Puts p^alpha into `values`; returns how many errors are not finite, how many places hold no
-    row, and the largest p^alpha.
+    """Fill `values` with p^alpha; return the number of errors that are not finite, the number of
+    indices of empty rows, and the largest p^alpha.
     """
-    bad = misplaced = 0
+    bad = empty = 0
     largest = 0.0
     for i in range(indices.shape[0]):
         error, index = abs(np.float64(errors[i])), indices[i]
-        if not error <= _LARGEST:  # NaN, too
+        if not error <= _MAX_ERROR:  # NaN, too
             bad += 1
         if index < 0 or index >= priorities.shape[0] or priorities[index] == 0.0:
-            misplaced += 1
+            empty += 1
         values[i] = (error + eps) ** alpha
         largest = max(largest, values[i])
-    return bad, misplaced, largest
-
-
-# A binary tree of sums: sets n leaves, or finds n leaves by their share of the total, in O(n log
-# capacity).
-#
-# Leaves are padded to a power of two. Node 1 is the root, the children of node i are 2i and 2i + 1,
-# and leaf j is node `leaves + j`.
-#
-# A parent is always recomputed as the float64 sum of its two children, never adjusted by a
-# difference. So no error builds up however many updates there were, nothing has to be rebuilt, and
-# the tree is a function of its leaves alone: equal leaves, equal bits.
+    return bad, empty, largest
 
 
 class SumTree:
-    """Non-negative float64 values at places 0 to `capacity - 1`, all 0 at first, that can be found
-    in proportion to their size.
+    """Non-negative float64 values at indices 0 to `capacity - 1`, all 0 at first, found with
+    probabilities in proportion to their size; n values are set or found in O(n log capacity).
+
+    Leaves are padded to a power of two. Node 1 is the root, the children of node i are 2i and
+    2i + 1, and leaf j is node `leaves + j`.
+
+    A parent is always recomputed as the float64 sum of its two children, never adjusted by a
+    difference. So no error builds up over any number of updates, nothing has to be rebuilt, and the
+    tree is a function of its leaves alone: equal leaves, equal bits.
     """
 
     values: NDArray[np.float64]  # [capacity], a read-only view
@@ -243,41 +232,41 @@ class SumTree:
         return float(self._nodes[1])
 
     def set(self, indices: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-        """Set `values` [n] (finite, not negative: not checked) at `indices` [n], one after another:
-        of equal indices the last wins.
+        """Set `values` [n] (finite, not negative: not checked) at `indices` [n]; of equal indices
+        the last wins.
 
-        Raises IndexError, before anything has changed, for an index outside of the tree.
+        Raises IndexError, before any change, for an index outside of the tree.
         """
         if len(indices) != len(values):
             raise InputError(
-                "values for other places than were named",
+                "values and indices of different lengths",
                 got=f"{len(values)} values",
                 expected=f"{len(indices)}",
             )
         if not _set(self._nodes, self.capacity, indices, values):
             got = f"{indices.min()} to {indices.max()}"
             raise IndexError(
-                f"place not in the sum tree: got indices {got}, expected 0 to {self.capacity - 1}"
+                f"index outside of the sum tree: got {got}, expected 0 to {self.capacity - 1}"
             )
 
     def fill(self, first: int, count: int, value: float) -> None:
-        """Set `value` at `count` (at most `capacity`) places from `first` on; after the last place
-        comes place 0.
+        """Set `value` at `count` (at most `capacity`) indices from `first` on, wrapping around at
+        the capacity.
         """
         before_wrap = min(count, self.capacity - first)
         _fill(self._nodes, first, before_wrap, value)
         _fill(self._nodes, 0, count - before_wrap, value)
 
     def find_stratified(self, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
-        """[n] places, one from each of n equal shares of the total; `uniforms` [n] in [0, 1) says
-        where in its share.
+        """[n] indices, one from each of n equal shares of the total, at the fraction `uniforms`
+        [n], in [0, 1), of that share.
 
-        A place is found with a probability in proportion to its value; one whose value is 0 is
+        An index is found with a probability in proportion to its value; one whose value is 0 is
         never found, whatever the rounding.
         """
         if not self.total > 0:
             raise InputError(
-                "nothing can be sampled yet",
+                "cannot sample yet",
                 got="a total priority of 0",
                 expected="at least one row",
             )
@@ -288,7 +277,7 @@ class SumTree:
 
 @njit(cache=True, nogil=True)
 def _set(nodes: Any, capacity: Any, indices: Any, values: Any) -> Any:
-    """False, and nothing done, if an index is out of range."""
+    """Return False, without any change, if an index is out of range."""
     for i in range(indices.shape[0]):
         if indices[i] < 0 or indices[i] >= capacity:
             return False
@@ -296,8 +285,8 @@ def _set(nodes: Any, capacity: Any, indices: Any, values: Any) -> Any:
     changed = indices + first_leaf
     for i in range(indices.shape[0]):
         nodes[changed[i]] = values[i]
-    # Level by level: neighbours with the same parent, many in sorted or consecutive indices, are
-    # climbed from only once.
+    # Level by level: neighbours with the same parent, frequent in sorted or consecutive indices,
+    # count once.
     count = changed.shape[0]
     while first_leaf > 1:
         first_leaf //= 2
@@ -315,7 +304,7 @@ def _set(nodes: Any, capacity: Any, indices: Any, values: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def _fill(nodes: Any, first: Any, count: Any, value: Any) -> None:
-    """Neighbours have neighbours as parents: on each level one range is written."""
+    """Set a range of leaves: their ancestors are one range on each level."""
     if count == 0:
         return
     low = nodes.shape[0] // 2 + first
@@ -330,11 +319,10 @@ def _fill(nodes: Any, first: Any, count: Any, value: Any) -> None:
 
 @njit(cache=True, nogil=True)
 def _find_stratified(nodes: Any, uniforms: Any, indices: Any) -> None:
-    """All n descents take one level at a time, so that the processor overlaps their cache misses,
-    and without branches.
+    """All n descents go one level at a time, without branches, so that their cache misses overlap.
 
-    A node that is entered has a sum above 0, the root to begin with: the left child is taken if the
-    right one's sum is 0, or if what is left of the mass is below the left one's sum.
+    Every visited node has a sum above 0, starting at the root: the descent goes left if the right
+    child's sum is 0, or if the remaining mass is below the left child's sum.
     """
     n = uniforms.shape[0]
     first_leaf = nodes.shape[0] // 2

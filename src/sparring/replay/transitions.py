@@ -1,5 +1,4 @@
-"""The one layout of a transition, from the worker that makes it to the minibatch that learns from
-it.
+"""The row layout of a transition, the same from the worker to the minibatch.
 
 A transition is one row of a structured array: a block of rows moves with a single copy through
 shared memory, staging and replay, and observations keep the game's own dtype until a minibatch is
@@ -20,7 +19,7 @@ from sparring.games.spec import GameSpec
 def transition_dtype(spec: GameSpec) -> np.dtype[Any]:
     """Fields of one transition; A = actions of the game.
 
-    The target it stands for is `R + discount * sign * Q(next_observation, best legal action)`.
+    Its target is `R + discount * sign * Q(next_observation, best legal action)`.
     """
     observation = (spec.observation_dtype, spec.observation_shape)
     return np.dtype(
@@ -28,7 +27,7 @@ def transition_dtype(spec: GameSpec) -> np.dtype[Any]:
             ("observation", *observation),  # from the point of view of the seat that decided
             ("mask", np.bool_, (spec.num_actions,)),
             ("action", np.int32),
-            ("R", np.float32),  # discounted sum of what that seat was paid until the next state
+            ("R", np.float32),  # discounted rewards of that seat up to the next state
             ("next_observation", *observation),  # zeros when terminated
             ("next_mask", np.bool_, (spec.num_actions,)),  # all False when terminated
             ("discount", np.float32),  # gamma ** (steps bridged); 0 when terminated
@@ -48,8 +47,7 @@ def offset_of(layout: np.dtype[Any], name: str) -> int:
 def join_rows(blocks: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Blocks of one structured dtype, copied end to end, padding included.
 
-    NumPy would go field by field, which takes ten times as long as whole rows and leaves anything
-    between the fields.
+    NumPy would copy field by field, which takes ten times as long and leaves the padding undefined.
     """
     dtype = blocks[0].dtype
     opaque = np.dtype((np.void, dtype.itemsize))

@@ -14,21 +14,14 @@ from numpy.typing import NDArray
 from sparring.config import system
 from sparring.config.schema import ResolvedConfig
 from sparring.dqn.agent import DQNAgent, Training
-from sparring.dqn.learner import Learner, LearnerSettings
+from sparring.dqn.learner import Learner
 from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec
 from sparring.errors import ConfigurationError
 from sparring.games import GameSpec
 from sparring.opponents.pool import OpponentManager
-from sparring.replay import (
-    PrioritizedSampler,
-    RandomSymmetry,
-    Replay,
-    ReplayBuffer,
-    UniformSampler,
-    transition_dtype,
-)
+from sparring.replay import Replay, transition_dtype
+from sparring.replay.build import build_replay
 from sparring.replay.cuda import DeviceReplay
-from sparring.replay.cuda_samplers import DevicePrioritized, DeviceUniform
 from sparring.rollout.rollout import RolloutSettings
 from sparring.runtime import (
     InlineWorkers,
@@ -69,8 +62,14 @@ def assemble(config: ResolvedConfig, game: GameSpec) -> Parts:
     if config.backend == "processes":
         check_main_module(policy)
         allow_open_files(config.num_workers)
+    device = torch.device(config.device)
     learner = Learner(
-        policy, learner_settings(config, game), device=torch.device(config.device), seed=config.seed
+        policy,
+        config,
+        device=device,
+        seed=config.seed,
+        bfloat16=config.learner_precision == "bfloat16",
+        threads=config.learner_threads if device.type == "cpu" else 1,
     )
     rollout = _rollout_settings(config, policy)
     # twice: snapshots that left the pool may still be players of matches in progress
@@ -85,9 +84,8 @@ def assemble(config: ResolvedConfig, game: GameSpec) -> Parts:
         episodes=config.episodes_per_batch,
     )
     _check_memory(_replay_bytes(config, game), shared)
-    replay = _replay(config, game)
-    training = Training(learner, replay, config.gamma, config.n_steps)
-
+    replay = build_replay(game, config, device)
+    training = Training(learner, replay)
     opponents = _opponents_maker(config, learner.layout)
     # raises its errors now, before anything is started or written
     opponents(np.empty((0, learner.layout.size), np.float32))
@@ -197,22 +195,6 @@ def policy_of(config: ResolvedConfig, game: GameSpec) -> PolicySpec:
     )
 
 
-def learner_settings(config: ResolvedConfig, game: GameSpec) -> LearnerSettings:
-    """Return the hyperparameters of an update."""
-    return LearnerSettings(
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        double_q=config.double_q,
-        tau=config.tau,
-        target_update_interval=config.target_update_interval,
-        max_grad_norm=config.max_grad_norm,
-        returns=game.returns if config.clip_targets else None,
-        averaging=config.weight_averaging,
-        threads=config.learner_threads if config.device == "cpu" else 1,
-        bfloat16=config.learner_precision == "bfloat16",
-    )
-
-
 def _rollout_settings(config: ResolvedConfig, policy: PolicySpec) -> RolloutSettings:
     return RolloutSettings(
         policy=policy,
@@ -225,24 +207,6 @@ def _rollout_settings(config: ResolvedConfig, policy: PolicySpec) -> RolloutSett
         opponent_epsilon=config.opponent_epsilon,
         bfloat16=config.actor_precision == "bfloat16",
     )
-
-
-def _replay(config: ResolvedConfig, spec: GameSpec) -> Replay | DeviceReplay:
-    """Make the replay in this process's memory, or on the learner's GPU."""
-    capacity, device, dtype = (
-        config.buffer_size,
-        torch.device(config.device),
-        transition_dtype(spec),
-    )
-    exponents = config.prioritized_replay_alpha, config.prioritized_replay_eps
-    prioritized = config.prioritized_replay
-    augments = config.symmetry_augmentation and spec.symmetries
-    augmentation = RandomSymmetry(spec) if augments else None
-    if device.type == "cuda":
-        there = DevicePrioritized(capacity, *exponents, device) if prioritized else DeviceUniform()
-        return DeviceReplay(dtype, capacity, there, device, augmentation)
-    sampler = PrioritizedSampler(capacity, *exponents) if prioritized else UniformSampler()
-    return Replay(ReplayBuffer(dtype, capacity), sampler, augmentation)
 
 
 def _replay_bytes(config: ResolvedConfig, game: GameSpec) -> int:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import torch
 
-from sparring.dqn.learner import Learner, LearnerSettings
+from sparring.config.schema import LearningOptions
+from sparring.dqn.learner import Learner
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.replay import Replay, ReplayBuffer, UniformSampler, transition_dtype
@@ -27,10 +28,11 @@ _ROWS: Final = 4_096
 
 def measured_split(
     policy: PolicySpec,
-    settings: LearnerSettings,
+    options: LearningOptions,
     *,
     num_envs: int,
-    bfloat16: bool,
+    actor_bfloat16: bool,
+    learner_bfloat16: bool,
     plies_per_update: float,
     cpus: int,
     threads: int | None,
@@ -38,7 +40,7 @@ def measured_split(
     """Measure passes over `num_envs` positions, and updates on `threads` threads, or on 1, 2, 4,
     ...; return the best split of `cpus` CPUs.
     """
-    actor = InferencePolicy(policy, bfloat16=bfloat16)
+    actor = InferencePolicy(policy, bfloat16=actor_bfloat16)
     spec = policy.game_spec
     positions = np.zeros((num_envs, *spec.observation_shape), spec.observation_dtype)
     replay = Replay(ReplayBuffer(transition_dtype(spec), _ROWS), UniformSampler())
@@ -48,7 +50,12 @@ def measured_split(
         passes = _rate(partial(actor.q_values, positions))
         for count in [threads] if threads else [2**k for k in range(cpus.bit_length())]:
             learner = Learner(
-                policy, replace(settings, threads=count), device=torch.device("cpu"), seed=0
+                policy,
+                options,
+                device=torch.device("cpu"),
+                seed=0,
+                bfloat16=learner_bfloat16,
+                threads=count,
             )
             updates[count] = _SERIES * _rate(partial(learner.update, replay, _SERIES))
     return best_split(

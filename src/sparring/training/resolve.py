@@ -11,7 +11,7 @@ from sparring.errors import ConfigurationError
 from sparring.games import GameSpec, spec_of, with_players
 from sparring.opponents.scripted import default_shares
 from sparring.runtime import default_start_method
-from sparring.training.assembly import learner_settings, policy_of
+from sparring.training.assembly import policy_of
 from sparring.training.autotune import measured_split
 
 
@@ -65,9 +65,10 @@ def _balanced(config: ResolvedConfig, game: GameSpec, *, asked: TrainConfig) -> 
         return config
     split = measured_split(
         policy_of(config, game),
-        learner_settings(config, game),
+        config,
         num_envs=config.num_envs_per_worker,
-        bfloat16=config.actor_precision == "bfloat16",
+        actor_bfloat16=config.actor_precision == "bfloat16",
+        learner_bfloat16=config.learner_precision == "bfloat16",
         plies_per_update=config.batch_size / config.samples_per_insert,
         cpus=cpus,
         threads=asked.learner_threads,

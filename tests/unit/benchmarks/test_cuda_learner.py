@@ -46,9 +46,9 @@ def test_the_learner_that_is_measured_learns(
     torch.set_num_threads(1)
     monkeypatch.setattr(cuda_learner, "SERIES", 9)
     series = cuda_learner.learner(
-        cuda_learner.learner_settings(cuda_learner.MLP, "float32"),
         cuda_learner.random_rows(300),
         torch.device("cpu"),
         prioritized=prioritized,
+        bfloat16=False,
     )
     assert (series(), series()) == (9, 9)

@@ -7,7 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sparring.config.schema import LearningOptions
 from sparring.dqn.optimizer import Adam, split_like, trainable_parameters
+
+OPTIONS = LearningOptions(learning_rate=0.01)
 
 
 def make_network() -> nn.Sequential:
@@ -48,7 +51,7 @@ def weights_of(network: nn.Module) -> list[list[float]]:
 @pytest.mark.parametrize("scale", [1.0, 2.5])
 def test_steps_are_those_of_torch(scale: float) -> None:
     network, reference = make_network(), make_network()
-    adam = Adam(network, 0.01)
+    adam = Adam(network, OPTIONS)
     theirs = torch.optim.Adam(trainable_parameters(reference), lr=0.01, foreach=False)
     gradients = random_gradients(network, 7)
     for step, gradient in enumerate(gradients):
@@ -67,7 +70,7 @@ def test_steps_are_those_of_torch(scale: float) -> None:
 def test_parameters_that_learn_are_views_of_one_vector() -> None:
     network = make_network()
     before = weights_of(network)
-    adam = Adam(network, 0.01)
+    adam = Adam(network, OPTIONS)
     assert weights_of(network) == before
     assert len(adam.weights) == len(adam.gradient) == 3 * 5 + 2 * 3 + 2 + 2
     adam.weights.fill_(7.0)
@@ -85,7 +88,7 @@ def test_parameters_that_learn_are_views_of_one_vector() -> None:
 
 def test_a_step_that_failed_leaves_everything_as_it_is() -> None:
     network = make_network()
-    adam = Adam(network, 0.01)
+    adam = Adam(network, OPTIONS)
     follow(adam, network, random_gradients(network, 2))
     before, state = weights_of(network), adam.get_state()
     adam.gradient.fill_(float("nan"))
@@ -99,7 +102,7 @@ def test_a_step_that_failed_leaves_everything_as_it_is() -> None:
 
 def test_a_restored_one_goes_on_bit_for_bit() -> None:
     network, other_network = make_network(), make_network()
-    first, second = Adam(network, 0.01), Adam(other_network, 0.01)
+    first, second = Adam(network, OPTIONS), Adam(other_network, OPTIONS)
     follow(first, network, random_gradients(network, 3))
     state, weights = first.get_state(), first.weights.clone()
     more = random_gradients(network, 4, seed=1)
@@ -114,7 +117,7 @@ def test_a_restored_one_goes_on_bit_for_bit() -> None:
 
 def test_a_new_one_has_no_state_and_goes_back_to_it() -> None:
     network = make_network()
-    adam = Adam(network, 0.01)
+    adam = Adam(network, OPTIONS)
     assert adam.get_state() == {}
     follow(adam, network, random_gradients(network, 2))
     adam.set_state({})

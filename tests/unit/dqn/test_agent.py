@@ -8,8 +8,9 @@ import pytest
 import torch
 from random_rows import DTYPE, random_rows
 
+from sparring.config.schema import LearningOptions
 from sparring.dqn.agent import DQNAgent, Training, encode_agent
-from sparring.dqn.learner import Learner, LearnerSettings
+from sparring.dqn.learner import Learner
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.dqn.trajectory import Trajectory, trajectory_transitions
@@ -19,15 +20,8 @@ from sparring.replay import Replay, ReplayBuffer, UniformSampler
 
 NETWORK = NetworkSpec("mlp", {"net_arch": [8], "dueling": True})
 SPEC = PolicySpec("tic_tac_toe", NETWORK)
-SETTINGS = LearnerSettings(
-    batch_size=4,
-    learning_rate=0.01,
-    double_q=True,
-    tau=1.0,
-    target_update_interval=5,
-    max_grad_norm=10.0,
-    returns=(-1.0, 1.0),
-    bfloat16=False,
+OPTIONS = LearningOptions(
+    batch_size=4, learning_rate=0.01, target_update_interval=5, gamma=0.5, n_steps=2
 )
 EMPTY = np.zeros((2, 3, 3), np.int8)
 
@@ -38,10 +32,8 @@ def _one_torch_thread() -> None:
 
 
 def trained(seed: int = 0) -> tuple[DQNAgent, Training]:
-    learner = Learner(SPEC, SETTINGS, device=torch.device("cpu"), seed=seed)
-    training = Training(
-        learner, Replay(ReplayBuffer(DTYPE, 50), UniformSampler()), gamma=0.5, n_steps=2
-    )
+    learner = Learner(SPEC, OPTIONS, device=torch.device("cpu"), seed=seed)
+    training = Training(learner, Replay(ReplayBuffer(DTYPE, 50), UniformSampler()))
     return DQNAgent(SPEC, training=training), training
 
 
@@ -145,7 +137,7 @@ def test_weights_out_and_in() -> None:
     assert {name: v.tolist() for name, v in one.policy().get_weights().items()} == {
         n: v.tolist() for n, v in one.get_weights().items()
     }
-    with pytest.raises(ConfigurationError, match="these weights are not of this network"):
+    with pytest.raises(ConfigurationError, match="weights of another network"):
         one.set_weights({})
 
 
@@ -197,7 +189,7 @@ def with_network(**changes: Any) -> bytes:
         (file_of({**DESCRIPTION, "network": "mlp"}), "does not describe an agent"),
         (
             file_of({**DESCRIPTION, "game": "chess"}),
-            r"of a game that is not here: unknown game: got 'chess', expected one of",
+            r"a game that is not available: unknown game: got 'chess', expected one of",
         ),
         (
             file_of({**DESCRIPTION, "game": "chess:Chess"}),
@@ -205,21 +197,21 @@ def with_network(**changes: Any) -> bytes:
         ),
         (
             file_of({**DESCRIPTION, "game": "chess("}),
-            "of a game that is not here: invalid game name",
+            "a game that is not available: invalid game name",
         ),
         (file_of({**DESCRIPTION, "game": ["tic_tac_toe"]}), "does not describe an agent"),
-        (file_of({**DESCRIPTION, "encoding": {"shape": [18]}}), "sees tic_tac_toe in another form"),
-        (with_network(factory="resnet"), "names a network that cannot be built"),
+        (file_of({**DESCRIPTION, "encoding": {"shape": [18]}}), "another encoding of tic_tac_toe"),
+        (with_network(factory="resnet"), "has a network that cannot be built"),
         (with_network(factory=["mlp"]), "does not describe an agent"),
         (
             with_network(arguments={"net_arch": [8], "layers": 3}),
-            "names a network that cannot be built",
+            "has a network that cannot be built",
         ),
-        (with_network(arguments={"net_arch": [-8]}), "names a network that cannot be built"),
-        (with_network(arguments={"net_arch": "wide"}), "names a network that cannot be built"),
-        (with_network(arguments=None), "names a network that cannot be built"),
-        (with_network(arguments={"net_arch": [7]}), "not of this network"),
-        (file_of(DESCRIPTION, {}), "not of this network"),
+        (with_network(arguments={"net_arch": [-8]}), "has a network that cannot be built"),
+        (with_network(arguments={"net_arch": "wide"}), "has a network that cannot be built"),
+        (with_network(arguments=None), "has a network that cannot be built"),
+        (with_network(arguments={"net_arch": [7]}), "weights of another network"),
+        (file_of(DESCRIPTION, {}), "weights of another network"),
     ],
 )
 def test_a_file_that_is_no_agent_is_one_line(tmp_path: Path, data: bytes, message: str) -> None:

@@ -71,7 +71,10 @@ def test_equal_agents_are_equal_bytes_whatever_the_order() -> None:
 
 
 def test_bytes_do_not_depend_on_the_process() -> None:
-    source = "import sys; sys.path.insert(0, sys.argv[1]); import test_agent_file; print(test_agent_file.VALID.hex())"
+    source = (
+        "import sys; sys.path.insert(0, sys.argv[1]); "
+        "import test_agent_file; print(test_agent_file.VALID.hex())"
+    )
     for seed in ("1", "2"):
         command = [sys.executable, "-c", source, str(Path(__file__).parent)]
         environment = {**os.environ, "PYTHONHASHSEED": seed}
@@ -129,19 +132,19 @@ def bfloat16() -> bytes:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "damaged, or no agent file"),
-        (np.random.default_rng(0).bytes(4096), "damaged, or no agent file"),
-        (b"PK\x03\x04 a zip of pickles", "damaged, or no agent file"),
-        (VALID[:-1], "damaged, or no agent file"),
-        (VALID + b"x", "damaged, or no agent file"),
-        (VALID[:100], "damaged, or no agent file"),
-        (bfloat16(), "damaged, or no agent file"),
-        (with_metadata(None), "not an agent that Sparring saved"),
-        (with_metadata({"format": "pt"}), "not an agent that Sparring saved"),
-        (with_metadata({"sparring": "no json"}), "not an agent that Sparring saved"),
-        (with_metadata({"sparring": "[1]"}), "not an agent that Sparring saved"),
-        (with_metadata({"sparring": "{}"}), "not an agent that Sparring saved"),
-        (with_metadata({"sparring": "[" * 100_000}), "not an agent that Sparring saved"),
+        (b"", "damaged or not an agent file"),
+        (np.random.default_rng(0).bytes(4096), "damaged or not an agent file"),
+        (b"PK\x03\x04 a zip of pickles", "damaged or not an agent file"),
+        (VALID[:-1], "damaged or not an agent file"),
+        (VALID + b"x", "damaged or not an agent file"),
+        (VALID[:100], "damaged or not an agent file"),
+        (bfloat16(), "damaged or not an agent file"),
+        (with_metadata(None), "not an agent file of Sparring"),
+        (with_metadata({"format": "pt"}), "not an agent file of Sparring"),
+        (with_metadata({"sparring": "no json"}), "not an agent file of Sparring"),
+        (with_metadata({"sparring": "[1]"}), "not an agent file of Sparring"),
+        (with_metadata({"sparring": "{}"}), "not an agent file of Sparring"),
+        (with_metadata({"sparring": "[" * 100_000}), "not an agent file of Sparring"),
         (with_metadata({"sparring": '{"format": 2}'}), "another version: got 2, expected 1"),
     ],
 )

@@ -146,7 +146,7 @@ def test_a_file_that_asks_for_a_huge_network_is_refused_at_once(
     tmp_path: Path, factory: str, arguments: dict[str, Any]
 ) -> None:
     """Building these would take all memory or for ever; the test would not end."""
-    with pytest.raises(FileFormatError, match="names a network that cannot be built") as caught:
+    with pytest.raises(FileFormatError, match="has a network that cannot be built") as caught:
         DQNAgent.load(with_network(tmp_path, factory, arguments))
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500

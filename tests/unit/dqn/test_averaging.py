@@ -5,8 +5,9 @@ import pytest
 import torch
 from random_rows import filled_replay
 
+from sparring.config.schema import LearningOptions
 from sparring.dqn.agent import DQNAgent, Training
-from sparring.dqn.learner import Learner, LearnerSettings
+from sparring.dqn.learner import Learner
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.optimizer import RunningMean
 
@@ -15,11 +16,10 @@ CPU = torch.device("cpu")
 
 
 def learner(averaging: float) -> Learner:
-    settings = LearnerSettings(
-        batch_size=6, learning_rate=0.01, double_q=True, tau=1.0, target_update_interval=3, max_grad_norm=10.0, returns=(-1.0, 1.0),
-        bfloat16=False, averaging=averaging,
-    )  # fmt: skip
-    return Learner(SPEC, settings, device=CPU, seed=5)
+    options = LearningOptions(
+        batch_size=6, learning_rate=0.01, target_update_interval=3, weight_averaging=averaging
+    )
+    return Learner(SPEC, options, device=CPU, seed=5)
 
 
 def test_the_mean_by_hand() -> None:
@@ -76,7 +76,7 @@ def test_the_agent_plays_and_saves_the_mean_and_weights_set_from_outside_are_at_
     trained = learner(0.9)
     replay = filled_replay()
     trained.update(replay, 20)
-    agent = DQNAgent(SPEC, training=Training(trained, replay, 0.99, 1))
+    agent = DQNAgent(SPEC, training=Training(trained, replay))
     flat = np.concatenate([value.reshape(-1) for value in agent.get_weights().values()])
     np.testing.assert_array_equal(flat, trained.evaluated_vector())
     agent.set_weights({name: np.zeros_like(value) for name, value in agent.get_weights().items()})

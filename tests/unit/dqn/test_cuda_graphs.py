@@ -1,12 +1,9 @@
-"""Several updates at a launch against single ones; on the CPU, and on a GPU as well where there is
-one.
-"""
+"""Several updates per launch, compared with single ones; on the CPU, and on a GPU if available."""
 
 from __future__ import annotations
 
 import warnings
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +11,10 @@ import pytest
 import torch
 from random_rows import DTYPE, random_rows
 
+from sparring.config.schema import LearningOptions
 from sparring.dqn import learner as learner_module
 from sparring.dqn.cuda_graphs import WARM_UPS, Body, GraphedUpdates
-from sparring.dqn.learner import Learner, LearnerSettings
+from sparring.dqn.learner import Learner
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.errors import InputError, NumericalError
 from sparring.games import spec_of
@@ -28,10 +26,7 @@ CPU = torch.device("cpu")
 DEVICES = [CPU, *([torch.device("cuda")] if torch.cuda.is_available() else [])]
 SPEC = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}))
 SYMMETRY = RandomSymmetry(spec_of("tic_tac_toe"))
-SETTINGS = LearnerSettings(
-    batch_size=6, learning_rate=0.01, double_q=True, tau=1.0, target_update_interval=20, max_grad_norm=10.0, returns=(-1.0, 1.0),
-    bfloat16=False,
-)  # fmt: skip
+OPTIONS = LearningOptions(batch_size=6, learning_rate=0.01, target_update_interval=20)
 
 
 @pytest.fixture(autouse=True)
@@ -59,9 +54,7 @@ def on_host(*, prioritized: bool) -> Replay:
 
 
 class Recordings:
-    """A recorder that lets be seen what was asked of it, and plays a recording by running the
-    function.
-    """
+    """A recorder that counts its calls, and executes a recording by running the function."""
 
     def __init__(self, fails: bool = False) -> None:
         self.fails = fails
@@ -100,30 +93,28 @@ def assert_same(one: Learner, other: Learner) -> None:
     )
 
 
-VARIANTS = {
-    "as set": SETTINGS,
-    "target moves within what would be a launch": replace(SETTINGS, target_update_interval=3),
-    "target moves always": replace(SETTINGS, target_update_interval=1, tau=0.1),
-    "bfloat16": replace(SETTINGS, bfloat16=True),
+VARIANTS: dict[str, dict[str, Any]] = {
+    "target moves between launches": {},
+    "target moves within a launch": {"target_update_interval": 3},
+    "target moves with every update": {"target_update_interval": 1, "tau": 0.1},
+    "bfloat16": {"bfloat16": True},
 }
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=str)
 @pytest.mark.parametrize("prioritized", [False, True])
-@pytest.mark.parametrize("settings", VARIANTS.values(), ids=VARIANTS)
-def test_many_at_a_launch_are_as_many_single_ones(
-    settings: LearnerSettings,
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+def test_several_updates_per_launch_equal_single_ones(
+    changes: dict[str, Any],
     prioritized: bool,
     device: torch.device,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ends = []
-    for most in (8, 1):
-        monkeypatch.setattr(learner_module, "UPDATES_PER_LAUNCH", most)
-        learner, replay = (
-            Learner(SPEC, settings, device=device, seed=3),
-            on_device(device, prioritized=prioritized),
-        )
+    for limit in (8, 1):
+        monkeypatch.setattr(learner_module, "UPDATES_PER_LAUNCH", limit)
+        learner = make_learner(device, **changes)
+        replay = on_device(device, prioritized=prioritized)
         stats = []
         for count in (1, 25, 7, 16, 40):
             stats.append(learner.update(replay, count, beta=0.6))
@@ -138,9 +129,9 @@ def test_many_at_a_launch_are_as_many_single_ones(
 
 
 @pytest.mark.parametrize("prioritized", [False, True])
-def test_launches_on_the_cpu_are_updates_from_the_host(prioritized: bool) -> None:
-    """Bit for bit with uniform sampling; by priority up to the rounding of powers."""
-    one, other = (Learner(SPEC, SETTINGS, device=CPU, seed=3) for _ in range(2))
+def test_launches_on_the_cpu_equal_updates_from_a_replay_on_the_host(prioritized: bool) -> None:
+    """Bit for bit with uniform sampling; with priorities up to the rounding of powers."""
+    one, other = make_learner(), make_learner()
     host, device = on_host(prioritized=prioritized), on_device(prioritized=prioritized)
     for _ in range(3):
         expected, got = one.update(host, 27, beta=0.6), other.update(device, 27, beta=0.6)
@@ -153,15 +144,12 @@ def test_launches_on_the_cpu_are_updates_from_the_host(prioritized: bool) -> Non
 
 @pytest.mark.parametrize("device", DEVICES, ids=str)
 def test_a_restored_learner_goes_on_bit_for_bit(device: torch.device) -> None:
-    """Into the recordings of the one that is restored, too."""
-    first, first_replay = Learner(SPEC, SETTINGS, device=device, seed=1), on_device(device)
+    """Also with the recordings of the learner that is restored."""
+    first, first_replay = make_learner(device, seed=1), on_device(device)
     first.update(first_replay, 50)
     state, replay_state = first.get_state(), first_replay.get_state()
     first.update(first_replay, 45)
-    second, second_replay = (
-        Learner(SPEC, SETTINGS, device=device, seed=99),
-        on_device(device, rows=77),
-    )
+    second, second_replay = make_learner(device, seed=99), on_device(device, rows=77)
     second.update(second_replay, 60)
     second.set_state(state)
     second_replay.set_state(replay_state)
@@ -217,8 +205,16 @@ def test_figures_of_a_recording_that_failed_are_forgotten() -> None:
     assert all(np.isfinite(learner._update.statistics.means(WARM_UPS + 1)))
 
 
-def make_learner() -> Learner:
-    return Learner(SPEC, SETTINGS, device=CPU, seed=3)
+def make_learner(
+    device: torch.device = CPU,
+    spec: PolicySpec = SPEC,
+    *,
+    seed: int = 3,
+    bfloat16: bool = False,
+    **changes: Any,
+) -> Learner:
+    options = OPTIONS.model_copy(update=changes)
+    return Learner(spec, options, device=device, seed=seed, bfloat16=bfloat16)
 
 
 def launches_of(learner: Learner, recorder: Any) -> GraphedUpdates:
@@ -230,21 +226,18 @@ def launches_of(learner: Learner, recorder: Any) -> GraphedUpdates:
 @pytest.mark.parametrize("prioritized", [False, True])
 @pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize("network", ["mlp", "resnet"])
-def test_a_launch_never_asks_what_the_device_has_found(
+def test_a_launch_never_waits_for_the_device(
     network: str, bfloat16: bool, prioritized: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On torch's "meta" device tensors have no values: whoever looks at one, or mixes it with one
-    of the host, gets an error.
+    """On torch's "meta" device tensors have no values: reading one, or mixing it with one of the
+    host, is an error.
     """
-    monkeypatch.setattr(
-        torch, "autocast", lambda *arguments, **settings: nullcontext()
-    )  # not for this device
+    # autocast does not know this device
+    monkeypatch.setattr(torch, "autocast", lambda *arguments, **settings: nullcontext())
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: False)
     meta, spec = torch.device("meta"), PolicySpec("tic_tac_toe", NetworkSpec(network))
-    learner, replay = (
-        Learner(spec, replace(SETTINGS, bfloat16=bfloat16), device=meta, seed=0),
-        on_device(meta, prioritized=prioritized),
-    )
+    learner = make_learner(meta, spec, bfloat16=bfloat16)
+    replay = on_device(meta, prioritized=prioritized)
     learner._update.begin()
     launches = GraphedUpdates(learner._update, replay, batch_size=6, max_updates=4, recorder=None)
     launches.launch(4, rng=np.random.default_rng(0), beta=0.5)
@@ -264,7 +257,7 @@ def test_beta_and_learning_rate_reach_the_launches() -> None:
     assert len(set(ends)) == 3
 
 
-def test_between_is_asked_before_each_launch_and_can_stop_them() -> None:
+def test_between_is_called_before_each_launch_and_can_stop_them() -> None:
     learner, replay = make_learner(), on_device()
     answers = iter([False, False, True])
     assert learner.update(replay, 100, between=lambda: next(answers)).updates == 16
@@ -276,13 +269,10 @@ def test_between_is_asked_before_each_launch_and_can_stop_them() -> None:
 def test_the_first_update_that_fails_is_named_and_nothing_is_learned_after_it(
     device: torch.device,
 ) -> None:
-    settings = replace(SETTINGS, returns=None)
-    learner, replay = (
-        Learner(SPEC, settings, device=device, seed=1),
-        on_device(device, prioritized=False),
-    )
+    learner = make_learner(device, clip_targets=False)
+    replay = on_device(device, prioritized=False)
     learner.update(replay, 45)
-    single = Learner(SPEC, settings, device=device, seed=1)
+    single = make_learner(device, clip_targets=False)
     spoilt = random_rows(1)
     spoilt["R"] = np.inf
     single.update(clean := on_device(device, prioritized=False), 45)
@@ -298,6 +288,6 @@ def test_the_first_update_that_fails_is_named_and_nothing_is_learned_after_it(
         single.update(clean, 1)
 
 
-def test_nothing_can_be_learned_from_nothing() -> None:
+def test_an_update_from_an_empty_replay_is_refused() -> None:
     with pytest.raises(InputError, match="empty replay buffer"):
         make_learner().update(on_device(rows=0), 3)

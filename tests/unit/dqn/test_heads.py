@@ -7,18 +7,16 @@ import pytest
 import torch
 from random_rows import filled_replay
 
+from sparring.config.schema import LearningOptions
 from sparring.dqn.architectures import mlp
 from sparring.dqn.heads import NoisyLinear, QHead, fill_noise, noise_size
-from sparring.dqn.learner import Learner, LearnerSettings
+from sparring.dqn.learner import Learner
 from sparring.dqn.networks import NetworkSpec, PolicySpec, build_network, get_weights, set_weights
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError
 from sparring.games import spec_of
 
-SETTINGS = LearnerSettings(
-    batch_size=32, learning_rate=1e-3, double_q=True, tau=1.0, target_update_interval=50, max_grad_norm=10.0, returns=(-1.0, 1.0),
-    bfloat16=False,
-)  # fmt: skip
+OPTIONS = LearningOptions(batch_size=32, learning_rate=1e-3, target_update_interval=50)
 CPU = torch.device("cpu")
 
 
@@ -138,7 +136,7 @@ def test_noise_has_a_place_for_each_unit_of_each_noisy_layer() -> None:
 def test_updates_bring_every_kind_nearer_to_its_targets(
     arguments: dict[str, object], bfloat16: bool
 ) -> None:
-    """On terminal transitions, whose targets stay where they are."""
+    """On terminal transitions, whose targets do not move."""
     replay = filled_replay()
     rows = replay.get_state()["buffer"]["rows"]
     rows["discount"] = 0.0
@@ -146,9 +144,10 @@ def test_updates_bring_every_kind_nearer_to_its_targets(
     replay.extend(np.concatenate([rows] * (1 + replay.capacity // len(rows)))[: replay.capacity])
     learner = Learner(
         policy_spec(**arguments),
-        replace(SETTINGS, bfloat16=bfloat16, learning_rate=1e-2),
+        OPTIONS.model_copy(update={"learning_rate": 1e-2}),
         device=CPU,
         seed=0,
+        bfloat16=bfloat16,
     )
     before = learner.update(replay, 5)
     learner.update(replay, 200)
@@ -161,7 +160,7 @@ def test_noise_is_learned_and_drawn_anew_for_each_update() -> None:
     replay = filled_replay()
     ends = []
     for _ in range(2):
-        learner = Learner(policy_spec(noisy=True), SETTINGS, device=CPU, seed=3)
+        learner = Learner(policy_spec(noisy=True), OPTIONS, device=CPU, seed=3)
         first = get_weights(learner.policy)
         learner.update(replay, 4)
         ends.append(get_weights(learner.policy))
@@ -176,22 +175,25 @@ def test_noise_is_learned_and_drawn_anew_for_each_update() -> None:
 
 
 def test_the_priority_of_a_distribution_is_its_divergence_from_its_target() -> None:
-    """Where the distribution is the target's the divergence is 0, however large the target's
-    entropy.
-    """
+    """It is 0 if the distributions are equal, however large the target's entropy."""
     from sparring.dqn.losses import Categorical
     from sparring.replay.minibatch import TensorMinibatch
 
     policy = build_network(policy_spec(atoms=5))
-    set_weights(
-        policy, {name: np.zeros_like(value) for name, value in get_weights(policy).items()}
-    )  # 1/5 everywhere
+    # All weights 0: probabilities of 1/5 everywhere.
+    set_weights(policy, {name: np.zeros_like(value) for name, value in get_weights(policy).items()})
     observation = torch.zeros(2, 2, 3, 3, dtype=torch.int8)
     batch = TensorMinibatch(
-        observation=observation, next_observation=observation, next_mask=torch.ones(2, 9, dtype=torch.bool), action=torch.tensor([0, 1]),
-        R=torch.tensor([0.0, 1.0]), discount=torch.tensor([1.0, 0.0]), sign=torch.tensor([1.0, 1.0]),
-        version=torch.zeros(2, dtype=torch.int32), weights=torch.tensor([1.0, 0.5]),
-    )  # fmt: skip
+        observation=observation,
+        next_observation=observation,
+        next_mask=torch.ones(2, 9, dtype=torch.bool),
+        action=torch.tensor([0, 1]),
+        R=torch.tensor([0.0, 1.0]),
+        discount=torch.tensor([1.0, 0.0]),
+        sign=torch.tensor([1.0, 1.0]),
+        version=torch.zeros(2, dtype=torch.int32),
+        weights=torch.tensor([1.0, 0.5]),
+    )
     loss = Categorical(double_q=True)
     output = loss(policy, batch, loss.target_pass(policy, batch))
     assert output.priorities.tolist() == pytest.approx([0.0, np.log(5)], abs=1e-6)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sparring.config.schema import LearningOptions
 from sparring.dqn import kernels
 from sparring.dqn.architectures import QNetwork, mlp
 from sparring.dqn.kernels import fast_float32
@@ -106,7 +107,7 @@ def test_without_the_fused_kernel_adam_makes_the_same_steps(
     scale: float, failing: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def steps() -> tuple[Tensor, dict[str, Any]]:
-        adam = Adam(nn.Linear(1, 1000, bias=False), 0.01)
+        adam = Adam(nn.Linear(1, 1000, bias=False), LearningOptions(learning_rate=0.01))
         adam.weights.fill_(1.0)
         generator = torch.Generator().manual_seed(0)
         for step in range(5):

@@ -10,22 +10,14 @@ from numpy.typing import NDArray
 from random_rows import DTYPE, filled_replay, random_rows
 from torch import Tensor, nn
 
-from sparring.dqn.learner import Learner, LearnerSettings, LearnStats
+from sparring.config.schema import LearningOptions
+from sparring.dqn.learner import Learner, LearnStats
 from sparring.dqn.networks import NetworkSpec, PolicySpec, build_network, get_weights
 from sparring.errors import NumericalError
 from sparring.replay import Minibatch, PrioritizedSampler, Replay, ReplayBuffer
 
 SPEC = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8], "dueling": True}))
-SETTINGS = LearnerSettings(
-    batch_size=6,
-    learning_rate=0.01,
-    double_q=True,
-    tau=1.0,
-    target_update_interval=3,
-    max_grad_norm=10.0,
-    returns=(-1.0, 1.0),
-    bfloat16=False,
-)
+OPTIONS = LearningOptions(batch_size=6, learning_rate=0.01, target_update_interval=3)
 CPU = torch.device("cpu")
 
 
@@ -36,7 +28,7 @@ def _one_torch_thread() -> None:
 
 @dataclass
 class Given:
-    """A minibatch that is known beforehand; `rows` [6] have the transition layout."""
+    """A given minibatch; `rows` [6] have the transition layout."""
 
     indices: NDArray[np.int64]
     rows: NDArray[Any]
@@ -44,26 +36,26 @@ class Given:
 
 
 class GivenBatches:
-    """In place of a replay; keeps what it is told."""
+    """Stands in for a replay, and records the calls."""
 
     def __init__(self, batches: list[Given]) -> None:
         self.batches = list(batches)
-        self.asked: list[tuple[int, float]] = []
-        self.told: list[tuple[list[int], NDArray[np.float32]]] = []
+        self.sampled: list[tuple[int, float]] = []
+        self.updated: list[tuple[list[int], NDArray[np.float32]]] = []
         self._buffers = filled_replay()
 
     def allocate(self, batch_size: int) -> Minibatch:
         return self._buffers.allocate(batch_size)
 
     def sample_into(self, batch: Minibatch, *, rng: np.random.Generator, beta: float) -> None:
-        self.asked.append((len(batch.indices), beta))
+        self.sampled.append((len(batch.indices), beta))
         given = self.batches.pop(0)
         batch.indices[:], batch.weights[:] = given.indices, given.weights
         for name, column in batch.rows.items():
             column[:] = given.rows[name]
 
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.float32]) -> None:
-        self.told.append((indices.tolist(), td_errors))
+        self.updated.append((indices.tolist(), td_errors))
 
 
 def batches(count: int) -> list[Given]:
@@ -81,8 +73,9 @@ def batches(count: int) -> list[Given]:
 class ByHand:
     """The same updates, one transition at a time, with Adam written out."""
 
-    def __init__(self, settings: LearnerSettings, seed: int) -> None:
-        self.settings = settings
+    def __init__(self, spec: PolicySpec, options: LearningOptions, seed: int) -> None:
+        self.options = options
+        self.returns = spec.game_spec.returns if options.clip_targets else None
         self.policy, self.target = build_network(SPEC, seed=seed), build_network(SPEC, seed=seed)
         self.first = [torch.zeros_like(p) for p in self.policy.parameters()]
         self.second = [torch.zeros_like(p) for p in self.policy.parameters()]
@@ -102,14 +95,14 @@ class ByHand:
         loss = torch.stack(losses).sum() / len(losses)
         gradients = torch.autograd.grad(loss, list(self.policy.parameters()))
         norm = torch.sqrt(sum((g**2).sum() for g in gradients)).item()  # type: ignore[arg-type]
-        scale = min(1.0, self.settings.max_grad_norm / norm)
+        scale = min(1.0, self.options.max_grad_norm / norm)
         self.adam([g * scale for g in gradients])
-        if self.steps % self.settings.target_update_interval == 0:
+        if self.steps % self.options.target_update_interval == 0:
             with torch.no_grad():
                 for old, new in zip(
                     self.target.parameters(), self.policy.parameters(), strict=True
                 ):
-                    old.copy_((1 - self.settings.tau) * old + self.settings.tau * new)
+                    old.copy_((1 - self.options.tau) * old + self.options.tau * new)
         self.errors.append(errors)
         absolute = float(np.mean(np.abs(errors)))
         version = float(np.mean(batch.rows["version"]))
@@ -129,11 +122,11 @@ class ByHand:
         if row["discount"] > 0 and legal:
             q_target = q_of(self.target, row["next_observation"]).detach()
             chooser = (
-                q_of(self.policy, row["next_observation"]) if self.settings.double_q else q_target
+                q_of(self.policy, row["next_observation"]) if self.options.double_q else q_target
             )
             value = q_target[max(legal, key=lambda action: chooser[action].item())]
         target = torch.tensor(float(row["R"])) + float(row["discount"]) * int(row["sign"]) * value
-        return target if self.settings.returns is None else target.clip(*self.settings.returns)
+        return target if self.returns is None else target.clip(*self.returns)
 
     def adam(self, gradients: list[Tensor]) -> None:
         self.steps += 1
@@ -144,7 +137,7 @@ class ByHand:
                 m.copy_(0.9 * m + 0.1 * g)
                 v.copy_(0.999 * v + 0.001 * g * g)
                 m_hat, v_hat = m / (1 - 0.9**self.steps), v / (1 - 0.999**self.steps)
-                p -= self.settings.learning_rate * m_hat / (v_hat.sqrt() + 1e-8)
+                p -= self.options.learning_rate * m_hat / (v_hat.sqrt() + 1e-8)
 
 
 def q_of(network: nn.Module, observation: NDArray[Any]) -> Tensor:
@@ -152,48 +145,57 @@ def q_of(network: nn.Module, observation: NDArray[Any]) -> Tensor:
     return q
 
 
+def with_returns(returns: tuple[float, float]) -> PolicySpec:
+    """The same network for a game that declares another range of returns."""
+    return PolicySpec(SPEC.game, SPEC.network, resolved=replace(SPEC.game_spec, returns=returns))
+
+
+def changed(**changes: Any) -> LearningOptions:
+    return OPTIONS.model_copy(update=changes)
+
+
 VARIANTS = {
-    "double": SETTINGS,
-    "plain": replace(SETTINGS, double_q=False),
-    "soft": replace(SETTINGS, tau=0.25, target_update_interval=1),
-    "clipped gradient": replace(SETTINGS, max_grad_norm=0.05),
-    "unbounded returns": replace(SETTINGS, returns=None),
-    "tight returns": replace(SETTINGS, returns=(-0.1, 0.2)),
-    "target never moved": replace(SETTINGS, target_update_interval=1000),
+    "double": (SPEC, OPTIONS),
+    "plain": (SPEC, changed(double_q=False)),
+    "soft": (SPEC, changed(tau=0.25, target_update_interval=1)),
+    "clipped gradient": (SPEC, changed(max_grad_norm=0.05)),
+    "unbounded returns": (SPEC, changed(clip_targets=False)),
+    "tight returns": (with_returns((-0.1, 0.2)), OPTIONS),
+    "target never moved": (SPEC, changed(target_update_interval=1000)),
 }
 
 
-@pytest.mark.parametrize("settings", VARIANTS.values(), ids=VARIANTS)
-def test_updates_equal_those_made_by_hand(settings: LearnerSettings) -> None:
+@pytest.mark.parametrize(("spec", "options"), VARIANTS.values(), ids=VARIANTS)
+def test_updates_equal_those_made_by_hand(spec: PolicySpec, options: LearningOptions) -> None:
     given = batches(7)
     replay = GivenBatches(given)
-    learner = Learner(SPEC, settings, device=CPU, seed=5)
-    by_hand = ByHand(settings, seed=5)
+    learner = Learner(spec, options, device=CPU, seed=5)
+    by_hand = ByHand(spec, options, seed=5)
     for batch in given:
         stats = learner.update(replay, 1, beta=0.7)  # type: ignore[arg-type]
         by_hand.update(batch)
         expected = {"updates": 1, **by_hand.figures[-1]}
         assert vars(stats) == pytest.approx(expected, rel=1e-4, abs=1e-5)
-        assert replay.told[-1][0] == batch.indices.tolist()
-        np.testing.assert_allclose(replay.told[-1][1], by_hand.errors[-1], rtol=1e-4, atol=1e-5)
+        assert replay.updated[-1][0] == batch.indices.tolist()
+        np.testing.assert_allclose(replay.updated[-1][1], by_hand.errors[-1], rtol=1e-4, atol=1e-5)
     state = learner.get_state()
     for name, expected_network in (("policy", by_hand.policy), ("target", by_hand.target)):
         for parameter, value in get_weights(expected_network).items():
             np.testing.assert_allclose(
                 state[name][parameter], value, rtol=1e-4, atol=1e-4, err_msg=f"{name} {parameter}"
             )
-    assert replay.asked == [(6, 0.7)] * 7
+    assert replay.sampled == [(6, 0.7)] * 7
     assert learner.updates == 7
 
 
-def test_bfloat16_is_for_the_matrix_products_alone() -> None:
-    """Near the float32 result, not equal to it; all that is kept and sent is float32."""
+def test_bfloat16_is_for_matrix_products_only() -> None:
+    """Near the float32 result, not equal to it; weights, state and priorities are float32."""
     given, learners = batches(7), []
     for bfloat16 in (False, True):
-        learner = Learner(SPEC, replace(SETTINGS, bfloat16=bfloat16), device=CPU, seed=5)
+        learner = Learner(SPEC, OPTIONS, device=CPU, seed=5, bfloat16=bfloat16)
         replay = GivenBatches(given)
         learner.update(replay, 7)  # type: ignore[arg-type]
-        assert all(errors.dtype == np.float32 for _, errors in replay.told)
+        assert all(errors.dtype == np.float32 for _, errors in replay.updated)
         learners.append(learner)
     exact, rough = (learner.vector() for learner in learners)
     assert rough.dtype == np.float32
@@ -208,7 +210,7 @@ def test_bfloat16_is_for_the_matrix_products_alone() -> None:
 def test_the_learning_rate_can_be_set() -> None:
     """The first step of Adam moves each weight by the learning rate, up to rounding."""
     for learning_rate in (0.01, 0.001):
-        learner = Learner(SPEC, SETTINGS, device=CPU, seed=1)
+        learner = Learner(SPEC, OPTIONS, device=CPU, seed=1)
         before = learner.vector()
         learner.set_learning_rate(learning_rate)
         learner.update(filled_replay(), 1)
@@ -216,12 +218,10 @@ def test_the_learning_rate_can_be_set() -> None:
 
 
 def test_the_variants_really_differ() -> None:
-    """If, say, double and plain made the same choices here, the test above could not tell them
-    apart.
-    """
+    """Otherwise the test above could not tell, say, double from plain DQN."""
     ends = {}
-    for name, settings in VARIANTS.items():
-        learner = Learner(SPEC, settings, device=CPU, seed=5)
+    for name, (spec, options) in VARIANTS.items():
+        learner = Learner(spec, options, device=CPU, seed=5)
         learner.update(GivenBatches(batches(7)), 7)  # type: ignore[arg-type]
         ends[name] = learner.vector()
     for name, vector in ends.items():
@@ -231,10 +231,10 @@ def test_the_variants_really_differ() -> None:
 
 
 def test_figures_are_means_over_the_updates_of_a_call() -> None:
-    one_by_one = Learner(SPEC, SETTINGS, device=CPU, seed=5)
+    one_by_one = Learner(SPEC, OPTIONS, device=CPU, seed=5)
     replay = GivenBatches(batches(3))
     each = [one_by_one.update(replay, 1) for _ in range(3)]  # type: ignore[arg-type]
-    at_once = Learner(SPEC, SETTINGS, device=CPU, seed=5).update(GivenBatches(batches(3)), 3)  # type: ignore[arg-type]
+    at_once = Learner(SPEC, OPTIONS, device=CPU, seed=5).update(GivenBatches(batches(3)), 3)  # type: ignore[arg-type]
     assert at_once.updates == 3
     for name in ("loss", "q_mean", "td_error", "grad_norm", "version"):
         assert getattr(at_once, name) == pytest.approx(
@@ -245,7 +245,7 @@ def test_figures_are_means_over_the_updates_of_a_call() -> None:
 def test_the_same_seed_draws_the_same_minibatches() -> None:
     ends = []
     for seed in (1, 1, 2):
-        learner = Learner(SPEC, SETTINGS, device=CPU, seed=seed)
+        learner = Learner(SPEC, OPTIONS, device=CPU, seed=seed)
         learner.update(filled_replay(), 5)
         ends.append((learner.vector().tobytes(), learner.get_state()["rng"]))
     assert ends[0] == ends[1]
@@ -256,7 +256,6 @@ def test_the_same_seed_draws_the_same_minibatches() -> None:
 @pytest.mark.parametrize("prioritized", [False, True])
 def test_a_restored_learner_goes_on_bit_for_bit(prioritized: bool, bfloat16: bool) -> None:
     """Also when the first one went on after its state was taken: the state is a copy."""
-    settings = replace(SETTINGS, bfloat16=bfloat16)
 
     def replay() -> Replay:
         sampler = PrioritizedSampler(100, 0.6, 1e-6)
@@ -264,11 +263,13 @@ def test_a_restored_learner_goes_on_bit_for_bit(prioritized: bool, bfloat16: boo
         made.extend(random_rows(40))
         return made
 
-    first, first_replay = Learner(SPEC, settings, device=CPU, seed=1), replay()
+    first = Learner(SPEC, OPTIONS, device=CPU, seed=1, bfloat16=bfloat16)
+    first_replay = replay()
     first.update(first_replay, 4)
     state, replay_state = first.get_state(), first_replay.get_state()
     first.update(first_replay, 5)
-    second, second_replay = Learner(SPEC, settings, device=CPU, seed=99), replay()
+    second = Learner(SPEC, OPTIONS, device=CPU, seed=99, bfloat16=bfloat16)
+    second_replay = replay()
     second.update(second_replay, 2)
     second.set_state(state)
     second_replay.set_state(replay_state)
@@ -287,9 +288,9 @@ def test_a_restored_learner_goes_on_bit_for_bit(prioritized: bool, bfloat16: boo
 
 
 def test_a_state_can_be_taken_before_the_first_update() -> None:
-    first = Learner(SPEC, SETTINGS, device=CPU, seed=1)
+    first = Learner(SPEC, OPTIONS, device=CPU, seed=1)
     state = first.get_state()
-    second = Learner(SPEC, SETTINGS, device=CPU, seed=2)
+    second = Learner(SPEC, OPTIONS, device=CPU, seed=2)
     second.set_state(state)
     for learner in (first, second):
         learner.update(filled_replay(), 3)
@@ -299,11 +300,10 @@ def test_a_state_can_be_taken_before_the_first_update() -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("field", ["R", "discount"])
 def test_what_is_not_finite_never_reaches_the_weights(bad: float, field: str) -> None:
-    settings = replace(SETTINGS, returns=None)
     good, spoilt = batches(2)
     row = int(np.flatnonzero(spoilt.rows["next_mask"].any(axis=1))[0])
     spoilt.rows[field][row] = bad
-    learner = Learner(SPEC, settings, device=CPU, seed=1)
+    learner = Learner(SPEC, changed(clip_targets=False), device=CPU, seed=1)
     replay = GivenBatches([good, spoilt, good])
     learner.update(replay, 1)  # type: ignore[arg-type]
     before = learner.vector()
@@ -312,14 +312,14 @@ def test_what_is_not_finite_never_reaches_the_weights(bad: float, field: str) ->
     assert learner.vector().tobytes() == before.tobytes()
     assert np.isfinite(before).all()
     assert learner.updates == 1
-    assert len(replay.told) == 1
+    assert len(replay.updated) == 1
     learner.update(replay, 1)  # type: ignore[arg-type]
     assert np.isfinite(learner.vector()).all()
     assert learner.vector().tobytes() != before.tobytes()
 
 
 def test_a_weight_that_is_not_finite_is_found_too() -> None:
-    learner = Learner(SPEC, SETTINGS, device=CPU, seed=1)
+    learner = Learner(SPEC, OPTIONS, device=CPU, seed=1)
     weights = get_weights(learner.policy)
     weights["head.advantage.bias"][0] = np.nan
     learner.set_weights(weights)
@@ -330,7 +330,7 @@ def test_a_weight_that_is_not_finite_is_found_too() -> None:
 @pytest.mark.parametrize(("rate", "norm"), [(1e30, "inf"), (1e39, "nan")])
 def test_a_step_that_goes_too_far_is_found_at_the_end_of_its_series(rate: float, norm: str) -> None:
     """1e30 is a float32, and squares of it are not; 1e39 is none."""
-    learner = Learner(SPEC, replace(SETTINGS, learning_rate=rate), device=CPU, seed=1)
+    learner = Learner(SPEC, changed(learning_rate=rate), device=CPU, seed=1)
     with pytest.raises(
         NumericalError,
         match=rf"^update 1: norm of the weights {norm} is not finite; learning_rate is too high",
@@ -338,8 +338,8 @@ def test_a_step_that_goes_too_far_is_found_at_the_end_of_its_series(rate: float,
         learner.update(filled_replay(), 1)
 
 
-def test_between_is_asked_before_each_update_and_can_stop_them() -> None:
-    learner = Learner(SPEC, SETTINGS, device=CPU, seed=1)
+def test_between_is_called_before_each_update_and_can_stop_them() -> None:
+    learner = Learner(SPEC, OPTIONS, device=CPU, seed=1)
     answers = iter([False, False, True])
     stats = learner.update(filled_replay(), 10, between=lambda: next(answers))
     assert stats.updates == learner.updates == 2
@@ -349,8 +349,8 @@ def test_between_is_asked_before_each_update_and_can_stop_them() -> None:
 
 
 def test_the_target_is_moved_every_interval() -> None:
-    """tau 1 copies the policy at updates 3 and 6, exactly, and leaves the target alone in between."""
-    learner = Learner(SPEC, SETTINGS, device=CPU, seed=1)
+    """tau 1 copies the policy exactly at updates 3 and 6; in between the target does not move."""
+    learner = Learner(SPEC, OPTIONS, device=CPU, seed=1)
     replay = filled_replay()
     copied = get_weights(learner.policy)
     for update in range(1, 8):
@@ -362,7 +362,7 @@ def test_the_target_is_moved_every_interval() -> None:
 
 
 def test_set_weights_is_for_the_policy_alone() -> None:
-    learner = Learner(SPEC, SETTINGS, device=CPU, seed=1)
+    learner = Learner(SPEC, OPTIONS, device=CPU, seed=1)
     learner.update(filled_replay(), 2)
     before = learner.get_state()
     learner.set_weights({name: np.zeros_like(value) for name, value in before["policy"].items()})
@@ -381,8 +381,9 @@ def test_set_weights_is_for_the_policy_alone() -> None:
 @pytest.mark.parametrize("bfloat16", [False, True])
 def test_learns_on_from_weights_that_were_set(bfloat16: bool) -> None:
     """A learner whose policy and target begin with the same weights goes the same way."""
-    settings = replace(SETTINGS, bfloat16=bfloat16)
-    one, other = (Learner(SPEC, settings, device=CPU, seed=seed) for seed in (1, 2))
+    one, other = (
+        Learner(SPEC, OPTIONS, device=CPU, seed=seed, bfloat16=bfloat16) for seed in (1, 2)
+    )
     state = one.get_state()
     other.set_state({**other.get_state(), "target": state["target"], "rng": state["rng"]})
     other.set_weights(state["policy"])
@@ -392,7 +393,7 @@ def test_learns_on_from_weights_that_were_set(bfloat16: bool) -> None:
 
 
 def test_a_learner_begins_with_the_target_equal_to_the_policy() -> None:
-    state = Learner(SPEC, SETTINGS, device=CPU, seed=3).get_state()
+    state = Learner(SPEC, OPTIONS, device=CPU, seed=3).get_state()
     expected = get_weights(build_network(SPEC, seed=3))
     for part in ("policy", "target"):
         assert all(np.array_equal(state[part][name], value) for name, value in expected.items())

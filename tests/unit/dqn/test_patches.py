@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from sparring.dqn.architectures import MOST_LAYERS, Patches, patches
+from sparring.dqn.architectures import MAX_LAYERS, Patches, patches
 from sparring.dqn.networks import NetworkSpec, PolicySpec, build_network, get_weights
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError
@@ -139,7 +139,7 @@ def test_bfloat16_is_near_float32() -> None:
         ({"patch_size": 0}, "patch_size of network patches: got 0"),
         (
             {"patch_arch": []},
-            rf"patch_arch of network patches: got \[\], expected 1 to {MOST_LAYERS} numbers of units",
+            rf"patch_arch of network patches: got \[\], expected 1 to {MAX_LAYERS} numbers",
         ),
         (
             {"patch_arch": [8, "x"]},
@@ -172,6 +172,6 @@ def test_what_is_no_board() -> None:
     )
     with pytest.raises(
         ConfigurationError,
-        match=r"network patches cannot see dice: .*\[planes, rows, columns\]; choose network mlp",
+        match=r"network patches does not fit dice: .*\[planes, rows, columns\]; choose network mlp",
     ):
         patches(spec)

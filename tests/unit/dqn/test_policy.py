@@ -59,7 +59,7 @@ def test_it_reads_a_part_of_a_batch_as_it_reads_all() -> None:
 
 
 def test_weights_of_another_network_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="these weights are not of this network"):
+    with pytest.raises(ConfigurationError, match="weights of another network"):
         InferencePolicy(SPEC, {"a": np.zeros(2)})
     wider = InferencePolicy(
         PolicySpec("connect_four", NetworkSpec("mlp", {"net_arch": [9]}))

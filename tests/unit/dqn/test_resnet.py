@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from random_rows import DTYPE, random_rows
 
-from sparring.dqn.architectures import MOST_LAYERS, ResidualBlock, ResNet, resnet
-from sparring.dqn.learner import Learner, LearnerSettings
+from sparring.config.schema import LearningOptions
+from sparring.dqn.architectures import MAX_LAYERS, ResidualBlock, ResNet, resnet
+from sparring.dqn.learner import Learner
 from sparring.dqn.networks import (
     FlatWeights,
     NetworkSpec,
@@ -149,11 +150,8 @@ def test_the_gradient_reaches_every_parameter() -> None:
 
 def test_after_two_updates_every_block_has_begun_to_learn() -> None:
     """The zeros of the last convolutions hold the first ones back for one update, not for good."""
-    settings = LearnerSettings(
-        batch_size=32, learning_rate=0.01, double_q=True, tau=1.0, target_update_interval=2, max_grad_norm=10.0, returns=(-1.0, 1.0),
-        bfloat16=True,
-    )  # fmt: skip
-    learner = Learner(TIC_TAC_TOE, settings, device=torch.device("cpu"), seed=1)
+    options = LearningOptions(batch_size=32, learning_rate=0.01, target_update_interval=2)
+    learner = Learner(TIC_TAC_TOE, options, device=torch.device("cpu"), seed=1, bfloat16=True)
     replay = Replay(ReplayBuffer(DTYPE, 200), UniformSampler())
     replay.extend(random_rows(200))
     before = get_weights(learner.policy)
@@ -222,7 +220,7 @@ def test_what_is_no_board_is_refused(shape: tuple[int, ...]) -> None:
     )
     with pytest.raises(
         ConfigurationError,
-        match=r"network resnet cannot see dice: .*\[planes, rows, columns\]; choose network mlp",
+        match=r"network resnet does not fit dice: .*\[planes, rows, columns\]; choose network mlp",
     ) as caught:
         resnet(spec)
     assert f"shape {shape}" in str(caught.value)
@@ -239,7 +237,7 @@ def test_what_is_no_board_is_refused(shape: tuple[int, ...]) -> None:
         ({"channels": "wide"}, "channels of network resnet: got 'wide'"),
         (
             {"blocks": 0},
-            f"blocks of network resnet: got 0, expected a whole number from 1 to {MOST_LAYERS}",
+            f"blocks of network resnet: got 0, expected a whole number from 1 to {MAX_LAYERS}",
         ),
         ({"blocks": 10**12}, "blocks of network resnet: got 1000000000000"),
         ({"blocks": 2.0}, "blocks of network resnet: got 2.0"),

@@ -10,16 +10,17 @@ import torch
 from random_rows import random_rows
 from torch import Tensor, nn
 
+from sparring.config.schema import LearningOptions
 from sparring.dqn.networks import NetworkSpec, PolicySpec, build_network
+from sparring.dqn.optimizer import Adam
 from sparring.dqn.targets import td_errors, td_targets, weighted_huber
-from sparring.dqn.update import Adam, LearnerSettings, TensorMinibatch, Update
+from sparring.dqn.update import Update
+from sparring.replay.minibatch import TensorMinibatch
 
 B = 16
 CPU = torch.device("cpu")
-SETTINGS = LearnerSettings(
-    batch_size=B, learning_rate=0.01, double_q=True, tau=1.0, target_update_interval=3, max_grad_norm=10.0, returns=(-1.0, 1.0),
-    bfloat16=False,
-)  # fmt: skip
+OPTIONS = LearningOptions(batch_size=B, learning_rate=0.01, target_update_interval=3)
+RETURNS = -1.0, 1.0
 NETWORKS = {
     "mlp": NetworkSpec("mlp", {"net_arch": [8, 8], "dueling": True}),
     "patches": NetworkSpec("patches", {"patch_size": 2, "patch_arch": [4], "net_arch": [8]}),
@@ -34,9 +35,7 @@ def _one_torch_thread() -> None:
 
 
 class Odd(nn.Module):
-    """A user's network with a part that does not learn and one that is of no use; no different
-    dtypes within.
-    """
+    """A user's network with a constant parameter and an unused layer; not for mixed dtypes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +66,23 @@ def make(network: str = "mlp", **changes: Any) -> tuple[Update, nn.Module, nn.Mo
             build_network(spec, seed=1),
             build_network(spec, seed=2).requires_grad_(False),
         )
-    return Update(policy, target, Adam(policy, 0.01), replace(SETTINGS, **changes)), policy, target
+    return make_update(policy, target, **changes), policy, target
+
+
+def make_update(
+    policy: nn.Module,
+    target: nn.Module,
+    *,
+    returns: tuple[float, float] | None = RETURNS,
+    bfloat16: bool = False,
+    threads: int = 1,
+    **changes: Any,
+) -> Update:
+    options = OPTIONS.model_copy(update=changes)
+    optimizer = Adam(policy, options)
+    return Update(
+        policy, target, optimizer, options, returns=returns, bfloat16=bfloat16, threads=threads
+    )
 
 
 def stepped(update: Update, batch: TensorMinibatch) -> Tensor:
@@ -84,7 +99,7 @@ def by_torch(
     policy: nn.Module,
     target: nn.Module,
     minibatches: list[TensorMinibatch],
-    settings: LearnerSettings,
+    max_grad_norm: float,
 ) -> dict[str, Any]:
     """The same steps by `torch.optim.Adam` and `clip_grad_norm_`, of copies of the networks."""
     policy, target = deepcopy(policy), deepcopy(target)
@@ -94,13 +109,13 @@ def by_torch(
         with torch.no_grad():
             q_target, q_online = target(one.next_observation), policy(one.next_observation)
         targets = td_targets(
-            q_target, q_online, one.next_mask, one.R, one.discount, one.sign, settings.returns
+            q_target, q_online, one.next_mask, one.R, one.discount, one.sign, RETURNS
         )
         errors = td_errors(policy(one.observation), one.action, targets)
         loss = weighted_huber(errors, one.weights)
         optimizer.zero_grad()
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(policy.parameters(), settings.max_grad_norm)
+        norm = nn.utils.clip_grad_norm_(policy.parameters(), max_grad_norm)
         optimizer.step()
         values = (
             loss,
@@ -121,10 +136,10 @@ def by_torch(
 @pytest.mark.parametrize("max_grad_norm", [10.0, 0.05])
 @pytest.mark.parametrize("network", ["mlp", "patches", "resnet", "odd"])
 def test_steps_are_those_of_torch(network: str, max_grad_norm: float) -> None:
-    """More of them than are added up at a time."""
+    """More of them than are summed up at a time."""
     update, policy, target = make(network, max_grad_norm=max_grad_norm)
     minibatches = [batch(seed) for seed in range(70)]
-    expected = by_torch(policy, target, minibatches, replace(SETTINGS, max_grad_norm=max_grad_norm))
+    expected = by_torch(policy, target, minibatches, max_grad_norm)
     update.begin()
     for one in minibatches:
         errors = stepped(update, one)
@@ -168,8 +183,8 @@ def test_bfloat16_is_near_float32_and_all_that_stays_is_float32(network: str) ->
 @pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize("network", ["mlp", "odd"])
 def test_works_with_weights_that_were_set(network: str, bfloat16: bool) -> None:
-    """What `refresh` and `move_target` are for: errors are those of an update that had these
-    weights from the start.
+    """By `refresh` and `move_target`: the errors equal those of an update that had these weights
+    from the start.
     """
     update, policy, target = make(network, bfloat16=bfloat16)
     stepped(update, batch(0))
@@ -177,21 +192,11 @@ def test_works_with_weights_that_were_set(network: str, bfloat16: bool) -> None:
         for parameter in [*policy.parameters(), *target.parameters()]:
             parameter.mul_(0.5)
     update.refresh()
-    fresh = Update(
-        deepcopy(policy),
-        deepcopy(target),
-        Adam(deepcopy(policy), 0.01),
-        replace(SETTINGS, bfloat16=bfloat16),
-    )
+    fresh = make_update(deepcopy(policy), deepcopy(target), bfloat16=bfloat16)
     assert stepped(update, batch(1)).tolist() == stepped(fresh, batch(1)).tolist()
     update.move_target(1.0)
     assert torch.equal(flat(target), flat(policy))
-    fresh = Update(
-        deepcopy(policy),
-        deepcopy(target),
-        Adam(deepcopy(policy), 0.01),
-        replace(SETTINGS, bfloat16=bfloat16),
-    )
+    fresh = make_update(deepcopy(policy), deepcopy(target), bfloat16=bfloat16)
     assert stepped(update, batch(2)).tolist() == stepped(fresh, batch(2)).tolist()
 
 
@@ -229,7 +234,7 @@ def test_a_network_of_a_users_need_not_be_one_that_can_be_copied() -> None:
             raise TypeError("there is one of me")
 
     policy, target = Lone(), Lone().requires_grad_(False)
-    update = Update(policy, target, Adam(policy, 0.01), replace(SETTINGS, bfloat16=True))
+    update = make_update(policy, target, bfloat16=True)
     assert torch.isfinite(stepped(update, batch())).all()
 
 

@@ -10,7 +10,8 @@ import torch
 import user_factories
 from random_rows import DTYPE, random_rows
 
-from sparring.dqn.learner import Learner, LearnerSettings
+from sparring.config.schema import LearningOptions
+from sparring.dqn.learner import Learner
 from sparring.dqn.networks import (
     FlatWeights,
     NetworkSpec,
@@ -67,17 +68,8 @@ def test_weights_travel() -> None:
 
 
 def test_it_learns_and_plays() -> None:
-    settings = LearnerSettings(
-        batch_size=8,
-        learning_rate=0.01,
-        double_q=True,
-        tau=1.0,
-        target_update_interval=2,
-        max_grad_norm=10.0,
-        returns=None,
-        bfloat16=True,
-    )
-    learner = Learner(TOWER, settings, device=torch.device("cpu"), seed=0)
+    options = LearningOptions(batch_size=8, learning_rate=0.01, target_update_interval=2)
+    learner = Learner(TOWER, options, device=torch.device("cpu"), seed=0, bfloat16=True)
     replay = Replay(ReplayBuffer(DTYPE, 50), UniformSampler())
     replay.extend(random_rows(50))
     before = get_weights(learner.policy)
@@ -85,7 +77,7 @@ def test_it_learns_and_plays() -> None:
     after = get_weights(learner.policy)
     assert [name for name in before if np.array_equal(before[name], after[name])] == ["constant"]
     policy = InferencePolicy(TOWER, after)
-    again = Learner(TOWER, settings, device=torch.device("cpu"), seed=0)
+    again = Learner(TOWER, options, device=torch.device("cpu"), seed=0, bfloat16=True)
     again.set_state(learner.get_state())
     np.testing.assert_array_equal(policy.vector(), again.vector())
     assert policy.q_values(BOARDS).shape == (5, 9)
@@ -105,27 +97,28 @@ def test_q_values_are_float32_whatever_the_network_gives() -> None:
         ("no_parameters", "user_factories:no_parameters has no parameters"),
         (
             "batch_norm",
-            r"has buffers, .*: got 1\.running_mean and 2 more, .*; for BatchNorm use LayerNorm or GroupNorm",
+            r"has buffers, .*: got 1\.running_mean and 2 more, .*; replace BatchNorm by LayerNorm",
         ),
         (
             "constant_buffer",
             "has buffers, which do not travel with the weights: got table, expected",
         ),
-        ("dropout", "user_factories:dropout draws random numbers whenever it is called"),
+        ("dropout", "user_factories:dropout draws random numbers in every call"),
         (
             "double_precision",
-            r"parameters of .*: got one\.weight \(float64, cpu\) and 1 more, expected float32 on the CPU",
+            r"parameters of .*: got one\.weight \(float64, cpu\) and 1 more, expected float32 on",
         ),
         (
             "one_action_too_many",
-            r"what network .* gives: got float32 \[2, 10\], expected floating numbers \[2, 9\]",
+            r"output of .*: got float32 \[2, 10\], expected floating-point numbers \[2, 9\]",
         ),
-        ("a_tuple", "gives: got a value of tuple, expected floating numbers"),
-        ("whole_numbers", r"gives: got int64 \[2, 9\]"),
-        ("without_a_cast", r"takes no observations \[2, 2, 3, 3\] of int8: RuntimeError"),
+        ("a_tuple", ": got a value of tuple, expected floating-point numbers"),
+        ("whole_numbers", r"output of .*: got int64 \[2, 9\]"),
+        ("without_a_cast", r"does not accept observations \[2, 2, 3, 3\] of int8: RuntimeError"),
         (
             "fails",
-            r"network user_factories:fails raised ZeroDivisionError \(user_factories\.py, line \d+\): .*division",
+            r"network user_factories:fails raised ZeroDivisionError "
+            r"\(user_factories\.py, line \d+\): .*division",
         ),
         ("NOT_CALLABLE", "user_factories:NOT_CALLABLE is not a network: got a value of int"),
         ("smal", "user_factories has no such network: got 'smal'; did you mean 'small'?"),

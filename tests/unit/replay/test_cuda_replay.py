@@ -109,7 +109,7 @@ def play_along(
 def test_draws_and_keeps_what_the_host_does(
     device: torch.device, capacity: int, prioritized: bool
 ) -> None:
-    """Wrapping around, with more rows at once than there is room for, and with equal indices in
+    """Wrapping around, with more rows at once than the capacity, and with equal indices in
     most minibatches.
     """
     one, other = (
@@ -201,7 +201,7 @@ def test_a_state_is_a_copy(device: torch.device) -> None:
 
 def test_prioritized_sampling_is_proportional(device: torch.device) -> None:
     replay = on_device(device, 13, prioritized=True)
-    replay.extend(random_strips(SPEC, 11))  # two places stay empty
+    replay.extend(random_strips(SPEC, 11))  # two rows stay empty
     errors = np.linspace(-2.0, 3.0, 11).astype(np.float32)
     tell(replay, torch.arange(11, device=device), errors)
     rng = np.random.default_rng(11)
@@ -231,10 +231,10 @@ def test_a_step_that_failed_changes_no_priority(device: torch.device) -> None:
     assert before["largest"] == after["largest"]
 
 
-def test_what_makes_no_sense_is_refused(device: torch.device) -> None:
+def test_invalid_arguments_are_refused(device: torch.device) -> None:
     for prioritized in (False, True):
         replay = on_device(device, 5, prioritized=prioritized)
-        with pytest.raises(InputError, match="nothing can be sampled from an empty replay buffer"):
+        with pytest.raises(InputError, match="cannot sample from an empty replay buffer"):
             replay.draw(3, np.random.default_rng(0))
         with pytest.raises(InputError, match="another layout"):
             replay.extend(np.zeros(2, transition_dtype(spec_of("connect_four"))))

@@ -91,7 +91,7 @@ TestDeviceSumTree.settings = settings(max_examples=60, stateful_step_count=15, d
     share=st.floats(0, 1, exclude_max=True),
     count=st.integers(1, 9),
 )
-def test_an_empty_place_is_never_found(values: list[float], share: float, count: int) -> None:
+def test_an_empty_leaf_is_never_found(values: list[float], share: float, count: int) -> None:
     tree = make(len(values))
     set_(tree, list(range(len(values))), values)
     masses = (torch.arange(count) + share) * (tree.total / count)
@@ -99,7 +99,7 @@ def test_an_empty_place_is_never_found(values: list[float], share: float, count:
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=str)
-def test_the_edges_of_the_total_belong_to_filled_places(device: torch.device) -> None:
+def test_the_edges_of_the_total_belong_to_filled_leaves(device: torch.device) -> None:
     # 0.1 cannot be written in binary: sums of it round, and the last mass can pass the sum of the
     # filled part.
     for filled in range(1, 60):

@@ -54,9 +54,15 @@ def test_relabelling_by_hand() -> None:
 def test_dtypes_are_those_of_the_game_and_of_torch() -> None:
     columns = Gatherer(random_strips(make_spec(dtype="bool"), 1)).allocate(2)
     assert {name: str(column.dtype) for name, column in columns.items()} == {
-        "observation": "bool", "next_observation": "bool", "next_mask": "bool", "sign": "float32", "action": "int64", "version": "int32",
-        "R": "float32", "discount": "float32",
-    }  # fmt: skip
+        "observation": "bool",
+        "next_observation": "bool",
+        "next_mask": "bool",
+        "sign": "float32",
+        "action": "int64",
+        "version": "int32",
+        "R": "float32",
+        "discount": "float32",
+    }
 
 
 @settings(max_examples=60, deadline=None)
@@ -86,7 +92,7 @@ def test_reads_what_the_rows_are_now() -> None:
 
 
 @pytest.mark.parametrize("index", [-1, 3, 4, 2**40])
-def test_a_place_without_a_row_is_refused(index: int) -> None:
+def test_an_index_without_a_row_is_refused(index: int) -> None:
     gatherer = Gatherer(random_strips(make_spec(), 5))
     with pytest.raises(IndexError, match="expected 0 to 2"):
         read(gatherer, [0, index, 1], None, size=3)

@@ -40,12 +40,12 @@ def assert_same(one: Columns, other: Columns) -> None:
 
 
 class Recorder(UniformSampler):
-    """A sampler that writes down what it is told."""
+    """A sampler that records its calls."""
 
     def __init__(self) -> None:
         self.inserted: list[tuple[int, int]] = []
         self.updated: list[tuple[list[int], list[float]]] = []
-        self.asked: list[tuple[int, int, float]] = []
+        self.sampled: list[tuple[int, int, float]] = []
 
     def on_insert(self, first: int, count: int) -> None:
         self.inserted.append((first, count))
@@ -53,14 +53,14 @@ class Recorder(UniformSampler):
     def sample(
         self, size: int, *, batch_size: int, rng: np.random.Generator, beta: float
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        self.asked.append((size, batch_size, beta))
+        self.sampled.append((size, batch_size, beta))
         return np.array([2, 0, 2]), np.array([0.5, 1.0, 0.25], np.float32)
 
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[Any]) -> None:
         self.updated.append((indices.tolist(), td_errors.tolist()))
 
 
-def test_the_sampler_hears_of_places_and_the_learner_gets_rows() -> None:
+def test_the_sampler_receives_indices_and_the_learner_rows() -> None:
     sampler = Recorder()
     replay = Replay(ReplayBuffer(DTYPE, 4), sampler)
     assert (len(replay), replay.capacity, replay.dtype) == (0, 4, DTYPE)
@@ -69,8 +69,8 @@ def test_the_sampler_hears_of_places_and_the_learner_gets_rows() -> None:
     assert sampler.inserted == [(0, 3), (3, 3)]
     assert len(replay) == 4
     batch = replay.sample(3, rng=np.random.default_rng(0), beta=0.6)
-    assert sampler.asked == [(4, 3, 0.6)]
-    assert batch.rows["version"].tolist() == [2, 4, 2]  # places 2, 0, 2 hold rows 2, 4, 2
+    assert sampler.sampled == [(4, 3, 0.6)]
+    assert batch.rows["version"].tolist() == [2, 4, 2]  # indices 2, 0, 2 hold rows 2, 4, 2
     assert batch.indices.tolist() == [2, 0, 2]
     assert batch.weights.tolist() == [0.5, 1.0, 0.25]
     replay.update(batch.indices, np.array([0.5, -2.0, 4.0], np.float32))
@@ -150,10 +150,8 @@ def test_a_restored_replay_goes_on(prioritized: bool) -> None:
 
 
 @pytest.mark.parametrize("prioritized", [False, True])
-def test_room_is_sampled_into_again_and_again(prioritized: bool) -> None:
-    """The same draws as minibatches in arrays of their own; and a minibatch in its own arrays
-    outlives the next ones.
-    """
+def test_buffers_are_sampled_into_again_and_again(prioritized: bool) -> None:
+    """The same samples as in new arrays; and a minibatch in new arrays outlives the next ones."""
     replay = Replay(
         ReplayBuffer(DTYPE, 50),
         PrioritizedSampler(50, 0.7, 1e-3) if prioritized else UniformSampler(),
@@ -176,7 +174,7 @@ def test_room_is_sampled_into_again_and_again(prioritized: bool) -> None:
 
 def test_an_empty_replay_and_rows_of_another_layout_are_refused() -> None:
     replay = Replay(ReplayBuffer(DTYPE, 7), UniformSampler())
-    with pytest.raises(InputError, match="nothing can be sampled from an empty replay buffer"):
+    with pytest.raises(InputError, match="cannot sample from an empty replay buffer"):
         replay.sample(3, rng=np.random.default_rng(0), beta=1.0)
     with pytest.raises(InputError, match="another layout"):
         replay.extend(np.zeros(2, transition_dtype(spec_of("connect_four"))))

@@ -17,7 +17,7 @@ def test_tables_by_hand() -> None:
         [1, 2, 0, 4, 5, 3],
     ]
     assert symmetry.action.tolist() == [[0, 1, 2], [2, 1, 0], [1, 2, 0]]
-    assert symmetry.new_name.tolist() == [[0, 1, 2], [2, 1, 0], [2, 0, 1]]
+    assert symmetry.new_action.tolist() == [[0, 1, 2], [2, 1, 0], [2, 0, 1]]
 
 
 def test_identity_and_symmetries_are_equally_likely() -> None:
@@ -52,5 +52,5 @@ def test_a_game_without_symmetries_is_left_alone() -> None:
     ],
 )
 def test_refuses_a_symmetry_that_is_no_permutation(symmetry: Symmetry) -> None:
-    with pytest.raises(GameError, match="no relabelling"):
+    with pytest.raises(GameError, match="not a permutation"):
         RandomSymmetry(make_spec(symmetry))

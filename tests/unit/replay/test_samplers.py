@@ -24,7 +24,7 @@ def test_both_are_samplers() -> None:
 
 
 class PrioritizedMachine(RuleBasedStateMachine):
-    """The model: a dictionary of p^alpha by place, the largest one ever, and linear running sums."""
+    """The model: a dictionary of p^alpha by index, the largest one ever, and running sums."""
 
     @initialize(
         capacity=st.integers(1, 21),
@@ -90,7 +90,7 @@ class PrioritizedMachine(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 2**32))
     def save_and_restore(self, seed: int) -> None:
         restored = PrioritizedSampler(*self.arguments)
-        if self.model:  # over what is there already
+        if self.model:  # over old rows
             restored.on_insert(0, self.arguments[0])
         restored.set_state(self.sampler.get_state())
         if self.model:
@@ -157,7 +157,7 @@ def chi_square(counts: np.ndarray, probabilities: np.ndarray) -> float:
 @pytest.mark.parametrize("batch_size", [1, 32])
 def test_prioritized_sampling_is_proportional(batch_size: int) -> None:
     sampler = PrioritizedSampler(13, 0.6, 1e-2)
-    sampler.on_insert(0, 11)  # two places stay empty
+    sampler.on_insert(0, 11)  # two rows stay empty
     errors = np.linspace(-2.0, 3.0, 11)
     sampler.update(np.arange(11), errors)
     rng = np.random.default_rng(11)
@@ -244,7 +244,7 @@ def test_an_error_that_is_not_finite_is_refused_and_nothing_changes(bad: float) 
     sampler = PrioritizedSampler(3, 0.6, 1e-3)
     sampler.on_insert(0, 3)
     before = sampler.get_state()
-    with pytest.raises(NumericalError, match="1 of 3 td errors"):
+    with pytest.raises(NumericalError, match="1 of 3 TD errors"):
         sampler.update(np.arange(3), np.array([0.5, bad, 2.0]))
     after = sampler.get_state()
     assert before["priorities"].tolist() == after["priorities"].tolist()
@@ -252,7 +252,7 @@ def test_an_error_that_is_not_finite_is_refused_and_nothing_changes(bad: float) 
 
 
 @pytest.mark.parametrize("place", [-1, 2, 3, 4])
-def test_an_update_of_a_place_without_a_row_is_refused(place: int) -> None:
+def test_an_update_of_an_index_without_a_row_is_refused(place: int) -> None:
     sampler = PrioritizedSampler(3, 0.6, 1e-3)
     sampler.on_insert(0, 2)
     with pytest.raises(IndexError):

@@ -79,7 +79,7 @@ TestSumTree.settings = settings(max_examples=80, stateful_step_count=20, deadlin
     share=st.floats(0, 1, exclude_max=True),
     count=st.integers(1, 9),
 )
-def test_an_empty_place_is_never_found(values: list[float], share: float, count: int) -> None:
+def test_an_empty_leaf_is_never_found(values: list[float], share: float, count: int) -> None:
     tree = SumTree(len(values))
     tree.set(np.arange(len(values)), np.array(values))
     found = tree.find_stratified(np.full(count, share))
@@ -87,7 +87,7 @@ def test_an_empty_place_is_never_found(values: list[float], share: float, count:
 
 
 @pytest.mark.parametrize("share", [0.0, np.nextafter(1.0, 0.0)])
-def test_the_edges_of_the_total_belong_to_filled_places(share: float) -> None:
+def test_the_edges_of_the_total_belong_to_filled_leaves(share: float) -> None:
     # 0.1 cannot be written in binary: sums of it round, and the mass of the last stratum can pass
     # the sum of the filled part.
     for filled in range(1, 60):
@@ -114,8 +114,8 @@ def test_no_error_builds_up_over_many_updates(capacity: int) -> None:
     assert tree.total == 1e-12
 
 
-def test_every_stratum_gives_one_place() -> None:
-    # 100 equal values, 10 strata of 10 each: one place out of every ten.
+def test_every_stratum_gives_one_index() -> None:
+    # 100 equal values, 10 strata of 10 each: one index out of every ten.
     tree = SumTree(100)
     tree.set(np.arange(100), np.ones(100))
     found = tree.find_stratified(np.random.default_rng(0).random(10))
@@ -123,7 +123,7 @@ def test_every_stratum_gives_one_place() -> None:
 
 
 @pytest.mark.parametrize("index", [-1, 5, 7, 8, 2**40])
-def test_places_outside_are_refused_and_nothing_changes(index: int) -> None:
+def test_indices_outside_are_refused_and_nothing_changes(index: int) -> None:
     tree = SumTree(5)
     tree.set(np.arange(5), np.ones(5))
     with pytest.raises(IndexError, match="expected 0 to 4"):
@@ -132,11 +132,11 @@ def test_places_outside_are_refused_and_nothing_changes(index: int) -> None:
     assert tree.total == 5.0
 
 
-def test_refuses_what_makes_no_sense() -> None:
+def test_refuses_invalid_arguments() -> None:
     with pytest.raises(InputError, match="at least 1"):
         SumTree(0)
     tree = SumTree(3)
-    with pytest.raises(InputError, match="nothing can be sampled"):
+    with pytest.raises(InputError, match="cannot sample yet"):
         tree.find_stratified(np.zeros(1))
     with pytest.raises(InputError, match="expected 2"):
         tree.set(np.array([0, 1]), np.array([1.0]))

@@ -457,7 +457,7 @@ def test_rollout_worker_refuses_what_cannot_be() -> None:
         rollout_worker(spec, weights, opponents=("randon",))
     with pytest.raises(ConfigurationError, match="opponents"):
         rollout_worker(spec, weights, opponents=())
-    with pytest.raises(ConfigurationError, match="these weights are not of this network"):
+    with pytest.raises(ConfigurationError, match="weights of another network"):
         rollout_worker(spec, {"wrong": np.zeros(3)})
     with pytest.raises(ConfigurationError, match="unknown game"):
         rollout_worker(PolicySpec("tic_tac_to", NETWORK), weights)
