@@ -1,5 +1,5 @@
-"""Ctrl-C says what it waits for, a second one what is saved; neither is kept waiting by a worker that
-hangs. Through the command line.
+"""Ctrl-C says what it waits for, a second one what is saved; neither is kept waiting by a worker
+that hangs. Through the command line.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ import numpy as np
 from sparring.games import GameSpec
 
 class HangsOnce:
-    "The first process that finds the file `hang` deletes it, and hangs in C with Python's lock held."
+    "The first process that finds the file `hang` deletes it, and hangs in C with the GIL held."
 
     spec = GameSpec(
         num_players=2, num_actions=2, observation_shape=(1,), observation_dtype="int8", max_plies=9

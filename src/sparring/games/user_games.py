@@ -224,8 +224,8 @@ class _Guarded:
         self._history = state["guard_history"].copy()
 
     def _call(self, method: str, chosen: NDArray[np.int64], *arguments: Any) -> Any:
-        """Call the game's `method`. An exception does not tell in which of the `chosen` slots [m] it
-        occurred, so the first is recorded.
+        """Call the game's `method`. An exception does not tell in which of the `chosen` slots [m]
+        it occurred, so the first is recorded.
         """
         try:
             return getattr(self._game, method)(*arguments)

@@ -27,7 +27,8 @@ from {helper} import prize
 
 STATE = np.dtype([("seat", np.int8)])
 SPEC = GameSpec(
-    num_players=2, num_actions={actions}, observation_shape=(1,), observation_dtype="int8", max_plies=1
+    num_players=2, num_actions={actions}, observation_shape=(1,), observation_dtype="int8",
+    max_plies=1,
 )
 
 def start(state, rng):

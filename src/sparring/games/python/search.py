@@ -70,7 +70,7 @@ class _AlphaBeta:
 
 @dataclass
 class _Node:
-    """A position of the tree, after `move`; `total` is the sum of seat 0's returns over `visits`."""
+    """A position of the tree, after `move`; `total` sums seat 0's returns over `visits`."""
 
     move: int
     children: list[_Node] = field(default_factory=list)  # the newest first
