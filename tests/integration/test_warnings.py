@@ -91,3 +91,22 @@ def test_an_agent_that_learns_gets_no_warning(
     result = train(trial(tmp_path, **LEARNS))
     assert warnings_of(result.run) == {}
     assert "warning: " not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("clip_targets", [True, False])
+def test_there_is_one_warning_of_a_game_that_pays_more_than_it_declares(
+    clip_targets: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {
+        "opponents": {"self": 1.0},
+        "eval_matches": 2,
+        "n_steps": 1,
+        "clip_targets": clip_targets,
+    }
+    result = train(
+        trial(tmp_path, game="generous_game:Generous", backend="inline", n_episodes=60, **options)
+    )
+    printed = " ".join(capsys.readouterr().out.split())
+    warned = printed.count("warning: generous_game:Generous paid a seat 3 by the end of a match")
+    assert warned == clip_targets
+    assert warnings_of(result.run).get("warnings/returns", []) == [3.0] * clip_targets

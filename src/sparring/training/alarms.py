@@ -1,4 +1,5 @@
-"""Warnings of a run: the agent collapses, forgets, or its Q-values leave the range of returns.
+"""Warnings of a run: the agent collapses, forgets, or its Q-values leave the range of returns; the
+game pays what it does not declare.
 
 Alarms have hysteresis: the threshold to raise one and the threshold to clear it differ, so that a
 figure on the edge does not raise it with every evaluation. Each is raised once, and again only
@@ -11,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from numpy.typing import NDArray
+
 from sparring.evaluation.score import wilson_interval
 from sparring.opponents.records import RecentRecord, Record
 
@@ -20,6 +23,8 @@ _MIN_MATCHES: Final = 20  # of a record that is to say anything
 
 _FORGETTING: Final = "forgetting"
 _Q_RANGE: Final = "q_range"
+_RETURNS: Final = "returns"
+_TOLERANCE: Final = 1e-6  # of the width of the range of returns: rewards are rounded to float32
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,25 @@ class Alarms:
             f"a match pays {low:g} to {high:g}"
         )
         return Alarm(f"warnings/{_Q_RANGE}", q_mean, text)
+
+    def paid(self, game: str, blocks: Sequence[NDArray[Any]]) -> Alarm | None:
+        """Raise once in a run if a transition to the end of a match has a return outside the
+        declared range; `blocks` are transitions.
+        """
+        if self._returns is None or _RETURNS in self._raised:
+            return None
+        low, high = self._returns
+        margin = _TOLERANCE * (high - low)
+        for block in blocks:
+            paid = block["R"][block["discount"] == 0.0]
+            outside = paid[(paid < low - margin) | (paid > high + margin)]
+            if self._raise(_RETURNS, len(outside) > 0, cleared=False):
+                text = (
+                    f"{game} paid a seat {outside[0]:g} by the end of a match, but declares returns "
+                    f"of {low:g} to {high:g}, to which targets are clipped: correct spec.returns"
+                )
+                return Alarm(f"warnings/{_RETURNS}", float(outside[0]), text)
+        return None
 
     def _raise(self, name: str, holds: bool, *, cleared: bool) -> bool:
         """Return whether the alarm is to be raised now."""

@@ -28,6 +28,7 @@ from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.pool import Gate, OpponentManager
 from sparring.opponents.records import Record
 from sparring.opponents.scripted import baseline_opponents
+from sparring.runtime import Batch
 from sparring.training.alarms import Alarm, Alarms
 from sparring.training.assembly import Parts
 
@@ -117,6 +118,11 @@ class Evaluator:
         """Warn if the Q-values of a series of updates have left the range of returns."""
         if stats.updates:
             self._note(self._alarms.q_values(stats.q_mean))
+
+    def check_returns(self, batch: Batch) -> None:
+        """Warn if a match paid more or less than the game declares, and targets are clipped so."""
+        if self._config.clip_targets:
+            self._note(self._alarms.paid(self._config.game, batch.blocks))
 
     def take_figures(self) -> dict[str, float]:
         """Return the figures since the last call."""

@@ -88,6 +88,7 @@ class Session:
     def _receive(self, batch: Batch) -> None:
         """Store and count a batch."""
         replay = self._parts.replay
+        self._evaluator.check_returns(batch)
         for block in batch.blocks:
             replay.extend(block)
         self._parts.schedule.receive(

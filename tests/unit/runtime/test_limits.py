@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 from child_processes import HANG
-from trial_runs import COMMAND
+from trial_runs import COMMAND, trial
+
+from sparring import training
+from sparring.errors import SparringError
 
 TINY = ["--preset", "none", "--n-episodes", "40", "--no-tensorboard", "--device", "cpu"]
 
@@ -89,3 +92,15 @@ def test_a_start_that_fails_leaves_no_run_directory(tmp_path: Path) -> None:
         'lower num_workers, or use backend="inline"'
     )
     assert not list((tmp_path / "runs").iterdir())
+
+
+def test_too_little_shared_memory_leaves_no_run_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, offset: int, size: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(SparringError, match=r"^no shared memory: got No space left on device"):
+        training.train(trial(tmp_path), console=False)
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import numpy as np
+
 from sparring.opponents.records import RecentRecord, Record
 from sparring.training.alarms import Alarm, Alarms
 
@@ -106,3 +108,27 @@ def test_raised_alarms_and_best_scores_are_saved() -> None:
     assert restored.get_state() == alarms.get_state()
     assert restored.q_values(2.0) is None
     assert restored.collapse("random", 0.5, (0.4, 0.6))
+
+
+def transitions(*rows: tuple[float, float]) -> np.ndarray:
+    """(R, discount) of each."""
+    return np.array(list(rows), np.dtype([("R", np.float32), ("discount", np.float32)]))
+
+
+def test_a_return_outside_the_declared_range_is_raised_once() -> None:
+    """Only what is paid by the end counts: before it, the rest of the match may make up for it."""
+    alarms = Alarms((-1.0, 1.0))
+    within = transitions((1.0, 0.0), (-1.0, 0.0), (2.5, 0.9), (0.1 + 0.9, 0.0))
+    assert alarms.paid("pig:Pig", [within]) is None
+    beyond = transitions((0.0, 0.9), (2.5, 0.0), (7.0, 0.0))
+    assert alarms.paid("pig:Pig", [within, beyond]) == Alarm(
+        "warnings/returns",
+        2.5,
+        "pig:Pig paid a seat 2.5 by the end of a match, but declares returns of -1 to 1, "
+        "to which targets are clipped: correct spec.returns",
+    )
+    assert alarms.paid("pig:Pig", [beyond]) is None
+    again = Alarms((-1.0, 1.0))
+    again.set_state(alarms.get_state())
+    assert again.paid("pig:Pig", [beyond]) is None, "a resumed run does not repeat it"
+    assert Alarms(None).paid("pig:Pig", [beyond]) is None, "nothing is declared"
