@@ -32,6 +32,7 @@ from sparring.config.schema import TrainConfig
 from sparring.config.system import available_cpus
 from sparring.dqn.kernels import has_bfloat16
 from sparring.dqn.networks import PolicySpec
+from sparring.errors import ConfigurationError
 from sparring.opponents.records import result_dtype
 from sparring.replay.transitions import transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings, Sink
@@ -53,6 +54,11 @@ def measure(settings: Settings) -> Cases:
     """Connect Four, the MLP 2 x 256, 256 envs a worker, rounds of more than 50 ticks, the learner
     off.
     """
+    try:
+        allow_open_files(_MANY)
+    except ConfigurationError as error:
+        settings.note(f"workers: skipped: {error}")
+        return {}
     precision = "bfloat16" if has_bfloat16() else "float32"
     cases: Cases = {}
     if available_cpus() > 1:
@@ -249,7 +255,6 @@ def open_group(
     policy: PolicySpec, count: int, precision: str, *, body: Any = Rollout
 ) -> Iterator[WorkerGroup]:
     """So many workers of 256 envs, with the network's initial weights."""
-    allow_open_files(count)
     vector = weights_in_place(policy).published(0)
     workers = ProcessWorkers(
         rollout_settings(policy, precision=precision),
