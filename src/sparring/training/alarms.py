@@ -118,8 +118,9 @@ class Alarms:
             outside = paid[(paid < low - margin) | (paid > high + margin)]
             if self._raise(_RETURNS, len(outside) > 0, cleared=False):
                 text = (
-                    f"{game} paid a seat {outside[0]:g} by the end of a match, but declares returns "
-                    f"of {low:g} to {high:g}, to which targets are clipped: correct spec.returns"
+                    f"{game} paid a seat {outside[0]:g} by the end of a match, but declares "
+                    f"returns of {low:g} to {high:g}, to which targets are clipped: "
+                    "correct spec.returns"
                 )
                 return Alarm(f"warnings/{_RETURNS}", float(outside[0]), text)
         return None
