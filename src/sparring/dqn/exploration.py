@@ -27,6 +27,34 @@ def per_worker_epsilon(worker: int, num_workers: int, *, eps: float, alpha: floa
 
 
 @njit(cache=True, nogil=True)
+def decide_without_q(mask: Any, uniforms: Any, epsilon: Any, actions: Any, undecided: Any) -> Any:
+    """Fill `actions` [n] in the rows that need no Q-values, as `epsilon_greedy` would: random
+    actions, the only legal one, -1 without any. Put the other rows into `undecided` [n], and return
+    their number.
+
+    mask [n, A] bool, uniforms [n, 2] in [0, 1).
+    """
+    rows = 0
+    for i in range(mask.shape[0]):
+        legal = 0
+        for a in range(mask.shape[1]):
+            legal += mask[i, a]
+        actions[i] = -1
+        if legal > 1 and not uniforms[i, 0] < epsilon:
+            undecided[rows] = i
+            rows += 1
+        elif legal > 0:
+            nth = np.int64(uniforms[i, 1] * legal)
+            for a in range(mask.shape[1]):
+                if mask[i, a]:
+                    if nth == 0:
+                        actions[i] = a
+                        break
+                    nth -= 1
+    return rows
+
+
+@njit(cache=True, nogil=True)
 def epsilon_greedy(q: Any, mask: Any, uniforms: Any, epsilon: Any, actions: Any) -> None:
     """Fill `actions` [n]: with probability epsilon a uniformly random legal action, else the legal
     one of the highest Q.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparring.dqn.architectures import QNetwork
-from sparring.dqn.exploration import epsilon_greedy
+from sparring.dqn.exploration import decide_without_q, epsilon_greedy
 from sparring.dqn.heads import fill_noise, noise_size
 from sparring.dqn.networks import (
     FlatWeights,
@@ -22,6 +22,8 @@ from sparring.dqn.networks import (
     get_weights,
     set_weights,
 )
+
+_GATHER_UP_TO: Final = 0.75  # of all positions; above, copying them costs more than it saves
 
 
 class InferencePolicy:
@@ -109,7 +111,19 @@ class InferencePolicy:
         uniforms: NDArray[np.float64],
         epsilon: float,
     ) -> NDArray[np.int64]:
-        """Epsilon-greedy actions [n] for n positions; `mask` [n, A], `uniforms` [n, 2]."""
-        actions = np.empty(len(observation), np.int64)
-        epsilon_greedy(self.q_values(observation), mask, uniforms, epsilon, actions)
+        """Epsilon-greedy actions [n] for n positions; `mask` [n, A], `uniforms` [n, 2].
+
+        The network gets only the positions in which it decides, unless these are nearly all.
+        """
+        n = len(observation)
+        actions, undecided = np.empty(n, np.int64), np.empty(n, np.int64)
+        rows = undecided[: decide_without_q(mask, uniforms, epsilon, actions, undecided)]
+        if len(rows) > _GATHER_UP_TO * n:
+            epsilon_greedy(self.q_values(observation), mask, uniforms, epsilon, actions)
+        elif len(rows):
+            greedy = np.empty(len(rows), np.int64)
+            epsilon_greedy(
+                self.q_values(observation[rows]), mask[rows], uniforms[rows], 0.0, greedy
+            )
+            actions[rows] = greedy
         return actions

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from sparring.dqn.exploration import epsilon_greedy
 from sparring.dqn.networks import NetworkSpec, PolicySpec, build_network, get_weights
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError
@@ -39,6 +40,33 @@ def test_values_and_actions_fit_together() -> None:
     assert actions.tolist() == np.where(mask, q, -np.inf).argmax(axis=1).tolist()
     explored = policy.act(OBSERVATION, mask, np.full((6, 2), 0.2), epsilon=0.5)
     assert explored.tolist() == [int(np.flatnonzero(row)[int(0.2 * row.sum())]) for row in mask]
+
+
+def test_the_network_is_asked_only_where_it_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for random actions, the only legal one, or positions without any."""
+    policy = InferencePolicy(SPEC)
+    asked: list[list[int]] = []
+    rows = {row.tobytes(): number for number, row in enumerate(OBSERVATION)}
+    infer = policy.infer
+
+    def noted(observation: torch.Tensor) -> torch.Tensor:
+        asked.append([rows[row.numpy().tobytes()] for row in observation])
+        return infer(observation)
+
+    monkeypatch.setattr(policy, "infer", noted)
+    mask = np.ones((6, 7), np.bool_)
+    mask[1] = np.arange(7) == 5  # one legal action
+    mask[2] = False  # none
+    uniforms = np.full((6, 2), 0.5)
+    uniforms[3, 0] = 0.1  # explores
+    expected = np.full(6, -1, np.int64)
+    epsilon_greedy(policy.q_values(OBSERVATION), mask, uniforms, 0.2, expected)
+    asked.clear()
+    assert policy.act(OBSERVATION, mask, uniforms, epsilon=0.2).tolist() == expected.tolist()
+    assert asked == [[0, 4, 5]]
+    asked.clear()
+    assert policy.act(OBSERVATION, mask, uniforms, epsilon=1.0).tolist() == [3, 5, -1, 3, 3, 3]
+    assert asked == []
 
 
 def test_it_reads_a_part_of_a_batch_as_it_reads_all() -> None:

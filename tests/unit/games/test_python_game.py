@@ -10,6 +10,8 @@ from plain_games import Dice, Toe
 
 from sparring.errors import ConfigurationError, GameError, IllegalAction, InputError
 from sparring.games.compiled.game import CompiledGame
+from sparring.games.faults import BrokenContractError
+from sparring.games.python.coerce import as_mask
 from sparring.games.python.game import LoopedGame
 from sparring.games.rng import CHANCE, purpose_key
 from sparring.games.spec import GameSpec
@@ -341,3 +343,18 @@ def test_other_kinds_are_taken_where_nothing_is_lost():
     assert game.observation.tolist() == [[7, 8]]
     game.step(np.array([2]))
     assert game.terminated.all()
+
+
+def test_a_list_of_booleans_is_a_mask_without_numpys_detour(monkeypatch):
+    monkeypatch.setattr(np, "asarray", None)
+    for legal in ([True, False, True], [1, 0, 1]):
+        assert as_mask(legal, (3,)).tolist() == [True, False, True]
+        assert as_mask(legal, (3,)).dtype == np.bool_
+
+
+@pytest.mark.parametrize(
+    "legal", [[2, 0, 1], [-1, 0, 1], [300, 0, 1], [0.5, 0, 1], [1, 0], ["1"] * 3]
+)
+def test_a_list_of_other_numbers_is_no_mask(legal):
+    with pytest.raises(BrokenContractError, match="a mask"):
+        as_mask(legal, (3,))

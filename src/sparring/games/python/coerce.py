@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sparring.games.faults import BrokenContractError
 
+_FALSE_AND_TRUE = b"\0\1"
 _MAX_REWARD = float(np.finfo(np.float32).max)
 
 
@@ -32,6 +33,14 @@ def as_seat(seat: Any, num_players: int) -> int:
 
 def as_mask(legal: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return [A] bool from a mask of booleans, or of 0 and 1."""
+    if type(legal) is list and shape == (len(legal),):
+        # Twenty times as fast as by way of np.asarray.
+        try:
+            entries = bytes(legal)
+        except (TypeError, ValueError):
+            entries = b"\2"
+        if not entries.translate(None, _FALSE_AND_TRUE):
+            return np.frombuffer(entries, np.bool_)
     return _converted(
         legal,
         np.dtype(np.bool_),
@@ -107,17 +116,23 @@ def as_text(match: object) -> str:
 def _converted(
     given: Any, dtype: np.dtype[Any], shape: tuple[int, ...], what: str, remedy: str
 ) -> NDArray[Any]:
-    expected = f"{dtype} {shape}"
     try:
         array = np.asarray(given)
     except ValueError:  # rows of different lengths
-        raise BrokenContractError(f"{what} that is not an array", expected, remedy) from None
-    if array.shape != shape or array.dtype.kind not in ("biuf" if dtype.kind == "f" else "biu"):
-        raise BrokenContractError(f"{what} of {array.dtype} {array.shape}", expected, remedy)
-    with np.errstate(all="ignore"):
-        converted = array.astype(dtype)
-    if dtype.kind != "f" and np.any(converted != array):
         raise BrokenContractError(
-            f"{what} with {array[converted != array].flat[0]}", expected, remedy
+            f"{what} that is not an array", f"{dtype} {shape}", remedy
+        ) from None
+    if array.dtype == dtype and array.shape == shape:
+        return array
+    if array.shape != shape or array.dtype.kind not in ("biuf" if dtype.kind == "f" else "biu"):
+        raise BrokenContractError(
+            f"{what} of {array.dtype} {array.shape}", f"{dtype} {shape}", remedy
         )
+    if dtype.kind == "f":
+        with np.errstate(all="ignore"):
+            return array.astype(dtype)
+    converted = array.astype(dtype)
+    if (converted != array).any():
+        wrong = array[converted != array].flat[0]
+        raise BrokenContractError(f"{what} with {wrong}", f"{dtype} {shape}", remedy)
     return converted

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from sparring.errors import ConfigurationError, GameError, GameFault
@@ -45,6 +46,31 @@ from sparring.games.spec import Match, StateTree
 
 _BOOL = np.dtype(np.bool_)
 _STORED = ("keys", "plies", "rewards", "terminated")  # with the history; the rest is replayed
+
+
+@njit(cache=True, nogil=True)
+def _first_illegal(actions: Any, mask: Any, truncated: Any) -> Any:
+    """Return the first slot whose action is neither -1 nor legal, -1 if there is none; actions [n],
+    mask [n, A], truncated [n].
+    """
+    for i in range(actions.shape[0]):
+        action = actions[i]
+        if action != -1 and (
+            action < 0 or action >= mask.shape[1] or truncated[i] or not mask[i, action]
+        ):
+            return i
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _first_stuck(chosen: Any, mask: Any, terminated: Any) -> Any:
+    """Return the first of the `chosen` slots [m] whose match goes on without a legal action, -1 if
+    there is none.
+    """
+    for i in chosen:
+        if not terminated[i] and not np.any(mask[i]):
+            return i
+    return -1
 
 
 class LoopedGame(SearchedSlots):
@@ -85,7 +111,7 @@ class LoopedGame(SearchedSlots):
         self.plies = np.zeros(n, np.int64)
         self._keys = np.zeros(n, np.uint64)
         self._history = allocate_actions(n, spec.max_plies)
-        self._actions, self._everywhere = np.full(n, -1, np.int64), np.arange(n)
+        self._actions = np.full(n, -1, np.int64)
         self._during = ""  # the method of the match that is running
         self._mask_shape, self._observation_shape = self.mask.shape[1:], self.observation.shape[1:]
         self._observation_dtype = self.observation.dtype
@@ -192,13 +218,14 @@ class LoopedGame(SearchedSlots):
         self.rewards[chosen] = 0
         self.terminated[chosen] = self.truncated[chosen] = False
         self.plies[chosen] = 0
-        for slot in chosen.tolist():
-            try:
+        slot = -1
+        try:
+            for slot in chosen.tolist():
                 self._during = "reset"
                 self._matches[slot].reset(self._stream(slot))
                 self._show(slot)
-            except Exception as error:
-                raise self._fault(slot, error) from error
+        except Exception as error:
+            raise self._fault(slot, error) from error
 
     def _stream(self, slot: int) -> np.random.Generator:
         """Return the slot's generator at the start of its match's stream; seeding a new one takes
@@ -272,18 +299,16 @@ class LoopedGame(SearchedSlots):
         self.observation[slot] = seen
 
     def _refuse_illegal(self) -> None:
-        actions, known = self._actions, np.clip(self._actions, 0, self.spec.num_actions - 1)
-        allowed = self.mask[self._everywhere, known] & (known == actions) & ~self.truncated
-        if np.any(bad := ~allowed & (actions != -1)):
-            slot = int(bad.argmax())
-            raise illegal_action(self, slot, int(actions[slot]))
+        slot = _first_illegal(self._actions, self.mask, self.truncated)
+        if slot >= 0:
+            raise illegal_action(self, slot, int(self._actions[slot]))
 
     def _check_views(self, chosen: NDArray[np.int64]) -> None:
         """Check all matches at once: those that go on have a legal action, floats are finite."""
-        stuck = ~self.mask[chosen].any(axis=1) & ~self.terminated[chosen]
-        if np.any(stuck):
+        slot = _first_stuck(chosen, self.mask, self.terminated)
+        if slot >= 0:
             self._during = "mask"
-            raise self._fault(int(chosen[stuck.argmax()]), no_legal_action())
+            raise self._fault(slot, no_legal_action())
         if self._shows_floats:
             self._refuse_nan(chosen, self.observation[chosen])
 
