@@ -1,7 +1,7 @@
 """Games of OpenSpiel: `openspiel:tic_tac_toe`, `openspiel:go(board_size=5)`, with OpenSpiel's own
 parameters, and our `max_plies`.
 
-OpenSpielRules of the adapter:
+Rules of the adapter:
 
 - Chance nodes are sampled here, from the match's own stream, at the start and after each move,
   until a seat decides or the match ends.

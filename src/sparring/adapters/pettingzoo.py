@@ -6,7 +6,7 @@ Arguments are those of the environment, and our own: `max_plies`, and `chance`,
 of `classic/`; for any other game the default is chance, hidden information and not zero-sum, which
 is always correct but rules out `bootstrap="zero_sum"`.
 
-PettingZooRules of the adapter:
+Rules of the adapter:
 
 - Seats are numbered as in `possible_agents`.
 - The reward of a ply is what `rewards` holds after that very step. `last()` returns the sum since

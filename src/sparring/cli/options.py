@@ -1,7 +1,8 @@
 """Arguments and options of commands, and the parser of command lines.
 
 A `Form` describes a command. `parse` returns the values that a command line names; mistakes are
-errors of one line. `cli/help.py` prints a form.
+errors of one line. `cli/help.py` prints a form. argparse would need its private parts overridden
+for help in groups, guesses of near names and errors in this form.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class _Parser:
         self._store(option, texts)
 
     def _texts(self, option: Option) -> list[str]:
-        """The next token, of an option with many values all up to the next option."""
+        """The value of an option, or all of them up to the next option where it takes many."""
         texts: list[str] = []
         while self._tokens and not _is_option(self._tokens[0]):
             texts.append(self._tokens.pop(0))

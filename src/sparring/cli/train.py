@@ -15,29 +15,31 @@ if TYPE_CHECKING:
 
 def train(argv: Sequence[str], prog: str) -> int:
     """Answer `sparring train`; an unknown game is reported without waiting for torch."""
-    order = parse_train(argv, prog=prog)
+    arguments = parse_train(argv, prog=prog)
     from sparring.games import check_name
 
-    check_name(order.config.game)
-    with progress_on_stderr(order.json):
+    check_name(arguments.config.game)
+    with progress_on_stderr(arguments.json):
         from sparring import training
 
-        result = training.train(order.config)
-    return _report(result, as_json=order.json)
+        result = training.train(arguments.config)
+    return _report(result, as_json=arguments.json)
 
 
 def resume(argv: Sequence[str], prog: str) -> int:
     """Answer `sparring resume`; an unknown run is reported without waiting for torch."""
-    order = parse_resume(argv, prog=prog)
+    arguments = parse_resume(argv, prog=prog)
     from sparring.storage.run_directory import RunDirectory
 
-    with RunDirectory.open(order.runs_dir, order.run):
+    with RunDirectory.open(arguments.runs_dir, arguments.run):
         pass
-    with progress_on_stderr(order.json):
+    with progress_on_stderr(arguments.json):
         from sparring import training
 
-        result = training.resume(order.run, runs_dir=order.runs_dir, overrides=order.overrides)
-    return _report(result, as_json=order.json)
+        result = training.resume(
+            arguments.run, runs_dir=arguments.runs_dir, overrides=arguments.overrides
+        )
+    return _report(result, as_json=arguments.json)
 
 
 def _report(result: TrainResult, *, as_json: bool) -> int:

@@ -196,7 +196,7 @@ class RoundOptions(Settings):
         Synonyms("updates", "gradient_steps", "learning_steps"),
     ] = None
     """Updates per round; auto: one per match; adaptive: by samples_per_insert."""
-    samples_per_insert: Annotated[Positive, Synonyms("replay_ratio", "train_freq", "utd")] = 1.0
+    samples_per_insert: Annotated[Positive, Synonyms("replay_ratio")] = 1.0
     """Replay ratio (at a full buffer), with learning_steps_per_batch = adaptive only."""
 
 

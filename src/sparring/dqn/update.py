@@ -34,7 +34,7 @@ _MAX_PENDING: Final = 64  # steps whose statistics are summed together
 
 
 class Update:
-    """Update step of a policy towards its target network; `optimizer` is the policy's.
+    """Update step of a policy towards its TD targets; `optimizer` is the policy's.
 
     Targets are clipped to `returns` (lowest, highest), unless it is None. With `bfloat16`, networks
     of ours work on copies of their weights in that precision, others run under torch's autocast;
@@ -74,7 +74,7 @@ class Update:
         self._trained = trainable_parameters(self._policy)
         self._gradients = split_like(optimizer.gradient, self._trained)
         device = optimizer.weights.device
-        self.failed, self._scale = torch.zeros((), device=device), torch.ones((), device=device)
+        self.failed, self._divisor = torch.zeros((), device=device), torch.ones((), device=device)
         self._nan_if_failed = torch.zeros((), device=device)  # 0, then NaN from the first failure
         self._threads = Threads(min(threads, options.batch_size))
         self.statistics = Statistics(device)
@@ -107,7 +107,7 @@ class Update:
         fill_noise(self._policy, noise[: len(noise) // 2])
         output = self._loss_and_gradient(batch, target_values)
         norm = self._clip_gradient(output.loss)
-        self._optimizer.step(scale=self._scale, failed=self.failed)
+        self._optimizer.step(scale=self._divisor, failed=self.failed)
         self._refresh(_POLICY)
         self.last = output.loss, norm
         self.statistics.add(output, norm, batch.version)
@@ -136,13 +136,13 @@ class Update:
         return output._replace(loss=loss.detach()), gradients
 
     def _clip_gradient(self, loss: Tensor) -> Tensor:
-        """Set the scale that clips the gradient, and `failed`; return the norm before clipping."""
+        """Set the divisor that clips the gradient, and `failed`; return the unclipped norm."""
         norm: Tensor = torch.linalg.vector_norm(self._optimizer.gradient)
         # For an infinite error the Huber loss is infinite and its gradient is finite: check both.
         # 0 times a number that is not finite is NaN, and a sum with NaN stays NaN.
         self._nan_if_failed.add_(loss + norm, alpha=0.0)
-        self.failed.copy_(self._nan_if_failed != self._nan_if_failed)
-        torch.clamp(norm / self._options.max_grad_norm, min=1.0, out=self._scale)
+        self.failed.copy_(torch.isnan(self._nan_if_failed))
+        torch.clamp(norm / self._options.max_grad_norm, min=1.0, out=self._divisor)
         return norm
 
     def move_target(self, tau: float) -> None:

@@ -93,12 +93,14 @@ _POLL_INTERVAL: Final = 0.01
 _OUT_OF_MEMORY: Final = (
     "the system kills processes when memory runs out: lower num_workers or num_envs_per_worker"
 )
-_SILENCE: Final = 60.0  # seconds without a ply after which there is a warning
+_WARN_AFTER: Final = 60.0  # seconds without a ply after which there is a warning
 # Seconds without a ply after which a worker is replaced: before its first one, which may have to
 # import and compile a game, and when the run is to stop.
 _STUCK_AT_START: Final = 3_600.0
 _STUCK_IN_A_HURRY: Final = 20.0
-_USUAL: Final = 10  # times the longest pause between two plies so far are never taken for a hang
+_PAUSE_FACTOR: Final = (
+    10  # times the longest pause between two plies so far are never taken for a hang
+)
 _FIRST_NOTE, _NOTE_INTERVAL = 3.0, 30.0  # seconds, of notes on who is waited for
 _MAX_STEP: Final = 1.0  # seconds that count at a time: this process may itself have been stopped
 _GRACE: Final = 0.5  # seconds for each step of stopping a process
@@ -264,7 +266,7 @@ class ProcessWorkers:
                 handle.incarnation = saved["incarnation"] - 1
                 self._start(handle)
             handle.command(("set_state", saved["body"]))
-        # Only once it is restored would a successor begin with nothing.
+        # From then on a successor of a worker that dies begins with the restored state.
         self._wait(lambda: not any(handle.unfinished for handle in self._handles))
 
     def _wait(self, done: Callable[[], bool]) -> None:
@@ -301,13 +303,13 @@ class ProcessWorkers:
             if handle.silence > limit:
                 handle.cause = f"it made no ply for {limit:.0f} s"
                 handle.process.kill()
-            elif handle.silence <= _SILENCE:
+            elif handle.silence <= _WARN_AFTER:
                 self._warned.discard(handle.worker)
             elif handle.worker not in self._warned:
                 self._warned.add(handle.worker)
                 self._notify(
-                    f"worker {handle.worker} has made no ply for {_SILENCE:.0f} s: slow moves, or "
-                    f"a step that never returns; it is replaced after {limit:.0f} s"
+                    f"worker {handle.worker} has made no ply for {_WARN_AFTER:.0f} s: slow moves, "
+                    f"or a step that never returns; it is replaced after {limit:.0f} s"
                 )
 
     def _limit(self, handle: WorkerHandle) -> float:
@@ -315,7 +317,7 @@ class ProcessWorkers:
         if not handle.has_played:
             return _STUCK_AT_START
         limit = _STUCK_IN_A_HURRY if self._in_a_hurry else STUCK
-        return max(limit, _USUAL * self._longest_pause)
+        return max(limit, _PAUSE_FACTOR * self._longest_pause)
 
     def _replace(self, handle: WorkerHandle) -> None:
         handle.process.join()
