@@ -13,6 +13,7 @@ from sparring.errors import InputError
 from sparring.evaluation.matches import choose_actions
 from sparring.games.spec import BatchedGame
 from sparring.opponents.players import Player
+from sparring.opponents.records import outcomes
 
 MAX_POSITIONS: Final = 200_000
 _SLOTS: Final = 1024
@@ -78,7 +79,7 @@ def exhaustive_losses(
 
 def _search(game: BatchedGame, player: Player, seat: int, max_positions: int) -> SeatLines:
     """Count all lines with `player` in `seat`."""
-    margins, positions = [], 0
+    results, positions = [], 0
     frontier = np.zeros((1, 0), dtype=np.int64)  # [f, depth] moves to each position of one depth
     while len(frontier):
         positions += len(frontier)
@@ -93,11 +94,11 @@ def _search(game: BatchedGame, player: Player, seat: int, max_positions: int) ->
             moves = frontier[start : start + game.num_slots]
             returns = _replay(game, moves)
             over = (game.terminated | game.truncated)[: len(moves)]
-            margins.append((returns[:, seat] - returns[:, 1 - seat])[over])
+            results.append(outcomes(returns[over, seat], returns[over, 1 - seat]))
             children.append(_children(game, player, seat, moves, np.flatnonzero(~over)))
         frontier = np.concatenate(children)
-    margin = np.concatenate(margins)
-    return SeatLines(int((margin > 0).sum()), int((margin == 0).sum()), int((margin < 0).sum()))
+    result = np.concatenate(results)
+    return SeatLines(int((result > 0).sum()), int((result == 0).sum()), int((result < 0).sum()))
 
 
 def _replay(game: BatchedGame, moves: NDArray[np.int64]) -> NDArray[np.float64]:

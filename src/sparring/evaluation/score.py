@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.evaluation.matches import PlayedMatches
+from sparring.opponents.records import outcomes
 
 RESAMPLES: Final = 10_000
 _SEED: Final = 20_240_229  # any fixed number: the interval is a function of the table
 _TAIL: Final = 0.025
 _Z: Final = 1.959963984540054  # 97.5 % quantile of the normal distribution
-# Returns closer than this are equal: sums of the same rewards in another order differ by rounding.
-DRAW_TOLERANCE: Final = 1e-6
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def score_matches(table: PlayedMatches) -> Score:
 
 def first_place_shares(returns: NDArray[np.float64]) -> NDArray[np.float64]:
     """[m] player 0's share of the first place, from the returns [m, P] of all players."""
-    best = returns >= returns.max(axis=1, keepdims=True) - DRAW_TOLERANCE
+    best = outcomes(returns, returns.max(axis=1, keepdims=True)) == 0
     return np.where(best[:, 0], 1.0 / best.sum(axis=1), 0.0)
 
 

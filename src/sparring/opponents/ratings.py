@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.opponents.players import AGENT, AGENT_NAME
+from sparring.opponents.records import outcomes
 
 EVERY: Final = 16
 MAX_RATED: Final = 32
@@ -67,16 +68,16 @@ class Ratings:
             ids, returns = players[row].tolist(), results["returns"][row].tolist()
             for mine in (seat for seat, player in enumerate(ids) if player == AGENT):
                 for other in (seat for seat, player in enumerate(ids) if player != AGENT):
-                    self._rate(name_of(ids[other]), returns[mine] - returns[other])
+                    self._rate(name_of(ids[other]), int(outcomes(returns[mine], returns[other])))
 
-    def _rate(self, name: str, margin: float) -> None:
-        """Rate one match of the agent against another player, won if `margin` is positive."""
+    def _rate(self, name: str, outcome: int) -> None:
+        """Rate one match of the agent against another player: 1 won, 0 drawn, -1 lost."""
         mu, sigma = self._ratings[AGENT_NAME]
         teams = [
             [self._model.rating(mu=mu, sigma=math.hypot(sigma, self._tau))],
             [self._model.rating(*self.of(name))],
         ]
-        ranks = [float(margin < 0), float(margin > 0)]  # lower is better, equal is a draw
+        ranks = [float(outcome < 0), float(outcome > 0)]  # lower is better, equal is a draw
         [[agent], [other]] = self._model.rate(teams, ranks=ranks)
         self._ratings[AGENT_NAME], self._ratings[name] = (
             (agent.mu, agent.sigma),

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sparring.opponents.players import AGENT
+
+# Returns that differ by less are equal: sums of the same rewards in another order, or in float32,
+# differ by rounding. Relative to the larger one where that is more than 1.
+DRAW_TOLERANCE: Final = 1e-5
+
+
+def outcomes(own: ArrayLike, other: ArrayLike) -> NDArray[np.int64]:
+    """Compare returns, in training and evaluation alike: 1 where `own` is higher, 0 for a draw, -1
+    where it is lower; both broadcast.
+    """
+    mine, theirs = np.asarray(own, np.float64), np.asarray(other, np.float64)
+    margin = mine - theirs
+    scale = np.maximum(1.0, np.maximum(np.abs(mine), np.abs(theirs)))
+    return (np.sign(margin) * (np.abs(margin) > DRAW_TOLERANCE * scale)).astype(np.int64)
 
 
 def result_dtype(num_players: int) -> np.dtype[Any]:
@@ -97,10 +111,10 @@ def pairwise_records(results: NDArray[Any]) -> dict[int, Record]:
     for seat in range(players.shape[1]):
         for other in range(players.shape[1]):
             pair = is_agent[:, seat] & ~is_agent[:, other]
-            sign = np.sign(returns[pair, seat] - returns[pair, other])
+            outcome = outcomes(returns[pair, seat], returns[pair, other])
             ids = players[pair, other]
             for opponent in np.unique(ids).tolist():
-                mine = sign[ids == opponent]
+                mine = outcome[ids == opponent]
                 record = Record(
                     int(np.sum(mine > 0)), int(np.sum(mine == 0)), int(np.sum(mine < 0))
                 )

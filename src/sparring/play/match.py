@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import InputError
 from sparring.evaluation.matches import choose_actions
-from sparring.evaluation.score import DRAW_TOLERANCE
 from sparring.games.rng import EXPLORATION, stream_key, uniforms
 from sparring.games.spec import BatchedGame, StateTree
 from sparring.opponents.players import Player
+from sparring.opponents.records import outcomes
 
 _PLAY: Final = 0x504C_4159  # keeps these matches apart from those of training and evaluation
 
@@ -137,7 +137,7 @@ class PlaySession:
 
     def winners(self) -> list[int]:
         """The seats with the highest return of this match."""
-        return np.flatnonzero(self.returns >= self.returns.max() - DRAW_TOLERANCE).tolist()
+        return np.flatnonzero(outcomes(self.returns, self.returns.max()) == 0).tolist()
 
     def _play_others(self) -> None:
         while not self.over and self.game.seat[0] != self.seat:

@@ -22,11 +22,10 @@ from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.evaluation import GameCache, evaluate, play_matches
 from sparring.evaluation.matches import default_opening_plies
-from sparring.evaluation.score import DRAW_TOLERANCE
 from sparring.games.rng import stream_key
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.pool import Gate, OpponentManager
-from sparring.opponents.records import Record
+from sparring.opponents.records import Record, outcomes
 from sparring.opponents.scripted import baseline_opponents
 from sparring.runtime import Batch
 from sparring.training.alarms import Alarm, Alarms
@@ -205,6 +204,6 @@ class Duels:
             seed=stream_key(self._seed, *key),
             opening_plies=default_opening_plies(spec),
         )
-        margins = table.returns[:, :1] - table.returns[:, 1:]
-        wins, losses = int((margins > DRAW_TOLERANCE).sum()), int((margins < -DRAW_TOLERANCE).sum())
-        return Record(wins, margins.size - wins - losses, losses)
+        results = outcomes(table.returns[:, :1], table.returns[:, 1:])
+        wins, losses = int((results > 0).sum()), int((results < 0).sum())
+        return Record(wins, results.size - wins - losses, losses)

@@ -94,9 +94,9 @@ def test_more_than_two_players_are_rated_in_pairs() -> None:
     the other.
     """
     ratings, calls = Ratings(), []
-    ratings._rate = lambda name, margin: calls.append((name, margin))  # type: ignore[method-assign]
+    ratings._rate = lambda name, outcome: calls.append((name, outcome))  # type: ignore[method-assign]
     ratings.update(results(1, (0, 5, 0, 6), (3, 1, -2, 1)), name_of)
-    assert calls == [("player 5", 2.0), ("player 6", 2.0), ("player 5", -3.0), ("player 6", -3.0)]
+    assert calls == [("player 5", 1), ("player 6", 1), ("player 5", -1), ("player 6", -1)]
 
 
 def test_the_agent_stays_movable_and_those_who_do_not_change_do_not() -> None:

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sparring.opponents.records import RecentRecord, Record, pairwise_records, result_dtype
+from sparring.evaluation.score import first_place_shares
+from sparring.opponents.ratings import Ratings
+from sparring.opponents.records import (
+    RecentRecord,
+    Record,
+    outcomes,
+    pairwise_records,
+    result_dtype,
+)
 
 
 def results(*matches: tuple[tuple[int, ...], tuple[float, ...]]) -> NDArray[Any]:
@@ -29,6 +37,34 @@ def test_two_players_by_hand() -> None:
         )
     )
     assert records == {1: Record(wins=2, draws=1, losses=1), 7: Record(losses=1)}
+
+
+TENTHS = float(np.sum(np.full(10, 0.1, np.float32), dtype=np.float32))  # 1.0000001 in float32
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "outcome"),
+    [
+        (TENTHS, 1.0, 0),
+        (1.0, TENTHS, 0),
+        (1234.567, np.float32(1234.567), 0),  # 1234.567016...
+        (0.001, 0.0, 1),
+        (0.0, 0.001, -1),
+        (1234.5, 1234.6, -1),
+        (-1.0, -0.999, -1),
+    ],
+)
+def test_rounding_decides_no_match_in_training_or_evaluation(
+    own: float, other: float, outcome: int
+) -> None:
+    assert outcomes(own, other) == outcome
+    rows = results(((0, 1), (own, other)))
+    record = Record(wins=outcome == 1, draws=outcome == 0, losses=outcome == -1)
+    assert pairwise_records(rows) == {1: record}
+    assert first_place_shares(np.array([[own, other]])) == (outcome + 1) / 2
+    ratings = Ratings()
+    ratings.update(rows, lambda player: "other")
+    assert np.sign(round(ratings.of("self")[0] - ratings.of("other")[0], 6)) == outcome
 
 
 def test_four_players_by_hand() -> None:
