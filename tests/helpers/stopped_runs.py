@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from signal import SIGINT
 from typing import Any, Self
 
 from trial_runs import trial
@@ -28,6 +29,10 @@ class StopAfter:
     def requested(self) -> bool:
         StopAfter.looked += 1
         return StopAfter.looked > StopAfter.looks
+
+    @property
+    def signal(self) -> int:
+        return SIGINT if StopAfter.looked > StopAfter.looks else 0
 
     def on_request(self, call: Callable[[], None]) -> None:
         """Nobody is waited for in a hurry."""

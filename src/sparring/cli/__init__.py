@@ -1,8 +1,9 @@
 """The `sparring` command: exit statuses and streams.
 
 Exit status: 0 done; 2 bad usage or configuration, one line on standard error and nothing written;
-130 stopped by Ctrl-C; 1 anything else, also output that nothing reads. torch and the games are
-imported by the commands that need them, so that help and errors appear at once.
+130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP, with the run saved; 1 anything else, also
+output that nothing reads. torch and the games are imported by the commands that need them, so that
+help and errors appear at once.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ def open_closed_streams() -> None:
 
 
 def drop_broken_output() -> bool:
-    """Connect output streams without a reader (`| head -1`) to the null device; return whether
-    there was one.
+    """Connect output streams without a reader (`| head -1`, a closed terminal) to the null device;
+    return whether there was one.
 
     The interpreter flushes them once more when it exits.
     """
@@ -44,7 +44,7 @@ def _has_no_reader(stream: Any) -> bool:
     try:
         poll = select.poll()
         poll.register(stream.fileno(), select.POLLOUT)
-        return any(event & select.POLLERR for _, event in poll.poll(0))
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
     except (OSError, ValueError):  # not a file, or closed
         return False
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sparring.cli.streams import print_json, progress_on_stderr
+from sparring.cli.streams import drop_broken_output, print_json, progress_on_stderr
 from sparring.cli.train_options import parse_resume, parse_train
 
 if TYPE_CHECKING:
@@ -43,6 +43,21 @@ def resume(argv: Sequence[str], prog: str) -> int:
 
 
 def _report(result: TrainResult, *, as_json: bool) -> int:
+    """Print the result, and return the exit status: 128 + the signal that stopped the run.
+
+    The same event may have closed the terminal, which leaves the status as it is.
+    """
+    try:
+        _print(result, as_json=as_json)
+        sys.stdout.flush()
+    except OSError:
+        if not result.interrupted:
+            raise
+        drop_broken_output()
+    return 128 + result.signal if result.interrupted else 0
+
+
+def _print(result: TrainResult, *, as_json: bool) -> None:
     from sparring.cli import report
     from sparring.storage.run_directory import FAULTS
     from sparring.training import faults_saved
@@ -57,5 +72,3 @@ def _report(result: TrainResult, *, as_json: bool) -> int:
             f"sparring: interrupted; saved. Continue with: {report.command()} resume {result.run}",
             file=sys.stderr,
         )
-        return 130
-    return 0

@@ -152,7 +152,9 @@ class RunOptions(Settings):
     eval_matches: Annotated[AtLeastOne, Synonyms("eval_episodes")] = 200
     """Evaluation matches against each baseline opponent, and against the best agent so far."""
     checkpoint_interval: Annotated[AtLeastOne, Synonyms("save_freq", "save_interval")] = 5_000
-    """Updates between checkpoints."""
+    """Maximum number of updates between checkpoints."""
+    checkpoint_minutes: Annotated[Positive, Synonyms("save_minutes")] = 10.0
+    """Maximum number of minutes between checkpoints; the first comes after 1/20 of that time."""
     log_interval: Positive = 5.0
     """Seconds between progress reports."""
     tensorboard: bool = True

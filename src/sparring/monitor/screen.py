@@ -35,10 +35,11 @@ _REDRAW_INTERVAL: Final = 0.25  # seconds
 
 
 class SerialConsole(Console):
-    """A console that prints for one thread at a time, from the first thought to the last byte.
+    """A console that serves one thread at a time, and falls silent when it cannot be written.
 
     rich locks the writing alone. A line that one thread prints while another redraws the panel
-    would then start from a height that is not on the screen yet, and leave borders behind.
+    would then start from a height that is not on the screen yet, and leave borders behind. And a
+    pipe without a reader, a closed terminal or a full disk would end the training.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -53,8 +54,13 @@ class SerialConsole(Console):
     def __exit__(self, *error: Any) -> None:
         try:
             super().__exit__(*error)
+        except OSError:
+            self.on_broken_pipe()
         finally:
             self._serial.release()
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
 
 
 class LivePanel:

@@ -37,8 +37,9 @@ Deadlocks and races, and where each is avoided:
   is read to the end of its pipe before it is replaced (`_serve_ready`).
 - A pipe never ends because another worker inherited its other end: `forkserver` and `spawn` pass a
   new process its own descriptors only, and main closes its copy after the start (`_start`).
-- Ctrl-C reaches the whole process group, and a worker would die in the middle of a report. SIGINT
-  is blocked while a worker starts, and then ignored (`sigint_blocked`, `worker_main`).
+- Ctrl-C, a batch system or a closed terminal signal the whole process group, and a worker would die
+  in the middle of a report. These signals are blocked while a worker starts, and then ignored
+  (`stop_signals_blocked`, `worker_main`).
 - The main process is killed. Workers end, even one that hangs in C (`worker.end_with_parent`).
 - A worker hangs, or is stopped by a signal. It makes no ply for a stated time, and is killed and
   replaced (`_watch`).
@@ -79,7 +80,7 @@ from sparring.runtime.worker import (
     STUCK,
     Body,
     WorkerJob,
-    sigint_blocked,
+    stop_signals_blocked,
     worker_main,
 )
 
@@ -209,16 +210,13 @@ class ProcessWorkers:
             handle.pipe.close()  # an idle worker ends by itself
         # without those that failed to start
         processes = [handle.process for handle in handles if handle.process.pid is not None]
-        for end in (
-            lambda process: None,
-            lambda process: process.terminate(),
-            lambda process: process.kill(),
-        ):
-            deadline = time.monotonic() + _GRACE
-            for process in processes:
-                end(process)
-            for process in processes:
-                process.join(max(0.0, deadline - time.monotonic()))
+        deadline = time.monotonic() + _GRACE
+        for process in processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.join()
         self._block.close()
 
     def start(self, worker: int, command: RoundCommand) -> None:
@@ -360,7 +358,7 @@ class ProcessWorkers:
         make = self._context.Process  # type: ignore[attr-defined]
         handle.process = make(target=worker_main, args=(theirs, job), name=name, daemon=True)
         try:
-            with main_module_hidden(self._settings.policy), sigint_blocked():
+            with main_module_hidden(self._settings.policy), stop_signals_blocked():
                 handle.process.start()
         finally:
             theirs.close()

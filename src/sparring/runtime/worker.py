@@ -46,6 +46,7 @@ from sparring.runtime.weights import WeightStore
 
 # environment variable of a fork server: the game that it prepares for its workers
 PRELOAD_GAME: Final = "SPARRING_PRELOAD_GAME"
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 _PR_SET_PDEATHSIG: Final = 1
 STUCK: Final = 600.0  # seconds without a ply after which a worker is taken to hang
 
@@ -87,8 +88,8 @@ class _PermanentError(Exception):
 
 def worker_main(pipe: connection.Connection, job: WorkerJob) -> None:
     """The body of the process."""
-    # Ctrl-C reaches the whole process group; the main process decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in STOP_SIGNALS:  # they may reach the whole process group; the main process decides
+        signal.signal(number, signal.SIG_IGN)
     end_with_parent()
     take_long_slices()
     torch.set_num_threads(1)
@@ -249,15 +250,15 @@ def take_long_slices() -> None:
 
 
 @contextmanager
-def sigint_blocked() -> Iterator[None]:
-    """Start a process that never receives SIGINT: Ctrl-C reaches the whole process group, and the
-    main process decides.
+def stop_signals_blocked() -> Iterator[None]:
+    """Start a process that never receives SIGINT, SIGTERM or SIGHUP: Ctrl-C, a batch system or a
+    closed terminal reach the whole process group, and the main process decides.
 
     A new process inherits blocked signals, so this holds while it still imports.
     """
     # multiprocessing would start it below, and unblock SIGINT in this process
     resource_tracker.ensure_running()
-    blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
     finally:

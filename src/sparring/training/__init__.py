@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGINT
 from typing import Any
 
 from sparring.config.schema import GROUPS, ResolvedConfig, TrainConfig
@@ -43,9 +44,14 @@ class TrainResult:
     episodes_per_min: float  # during this call
     plies_per_s: float  # during this call
     sha256: str
-    interrupted: bool
+    signal: int  # that stopped the run, 0 if none did
     workers_replaced: int  # during this call, because they failed
     trained: DQNAgent
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal stopped the run: Ctrl-C, `kill`, a closed terminal."""
+        return self.signal != 0
 
 
 def train(config: TrainConfig, *, console: bool = True) -> TrainResult:
@@ -129,12 +135,12 @@ def _run(
         session.begin(saved)
         session.loop()
         return _result(
-            run, parts, session, interrupted=interrupts.requested, workers_replaced=workers.replaced
+            run, parts, session, signal=interrupts.signal, workers_replaced=workers.replaced
         )
 
 
 def _result(
-    run: RunDirectory, parts: Parts, session: Session, *, interrupted: bool, workers_replaced: int
+    run: RunDirectory, parts: Parts, session: Session, *, signal: int, workers_replaced: int
 ) -> TrainResult:
     agent, (seconds, plies, episodes) = parts.agent(), session.metrics.totals()
     return TrainResult(
@@ -147,7 +153,7 @@ def _result(
         episodes_per_min=60.0 * episodes / seconds,
         plies_per_s=plies / seconds,
         sha256=hashlib.sha256(agent.to_bytes()).hexdigest(),
-        interrupted=interrupted,
+        signal=signal,
         workers_replaced=workers_replaced,
         trained=agent,
     )
@@ -206,7 +212,8 @@ def train_dqn(
     `options`: single settings, which replace those of the preset.
 
     The run with its checkpoints is kept in `runs/`. Ctrl-C saves it and then raises
-    KeyboardInterrupt; `sparring resume` continues it. Raises `ConfigurationError` for an unknown or
+    KeyboardInterrupt; SIGTERM and SIGHUP save it and end the process; `sparring resume` continues
+    it. Raises `ConfigurationError` for an unknown or
     impossible setting, and leaves nothing behind; `GameFault` when the game raises, with the match
     saved.
 
@@ -217,6 +224,8 @@ def train_dqn(
     Settings with their defaults; None means that the run decides ("auto"):
     """
     result = train(build_config(preset=preset, overrides={"game": name_of(game), **options}))
+    if result.signal not in (0, SIGINT):
+        raise SystemExit(128 + result.signal)
     if result.interrupted:
         raise KeyboardInterrupt(f"saved. Continue with: sparring resume {result.run}")
     return result.trained

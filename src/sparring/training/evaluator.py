@@ -75,7 +75,11 @@ class Evaluator:
         """Evaluate when another `eval_interval` updates are over."""
         updates, interval = self._parts.learner.updates, self._config.eval_interval
         if updates // interval > self._evaluated_at // interval:
-            self._evaluated_at = updates
+            self.evaluate()
+
+    def evaluate_last(self) -> None:
+        """Evaluate the agent at the end of a run, unless that was just done."""
+        if self._best is None or self._evaluated_at < self._parts.learner.updates:
             self.evaluate()
 
     def evaluate(self) -> None:
@@ -84,6 +88,7 @@ class Evaluator:
         It does worse if its scores against the baseline opponents and against the best agent,
         added up, say so: baselines that are beaten nearly always hardly show further progress.
         """
+        self._evaluated_at = self._parts.learner.updates
         agent, weights = self._parts.agent(), self._parts.learner.evaluated_vector()
         score = self.against_baselines(agent)
         if self._best is not None:

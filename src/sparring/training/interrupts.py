@@ -1,4 +1,4 @@
-r"""Ctrl-C as a request that the training loop reads, so that nothing is cut off in the middle.
+r"""Signals as a request that the training loop reads, so that nothing is cut off in the middle.
 
     signal --> C handler of Python --> byte in a socket --> thread --> line on the console
                                    \-> `_handle`, when the main thread runs Python again
@@ -15,23 +15,36 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
-ACKNOWLEDGED: Final = (
-    "stopping after this round; press Ctrl-C again to stop at once, without saving"
-)
+_CTRL_C: Final = "stopping after this round; press Ctrl-C again to stop at once, without saving"
+# `kill`, `docker stop` and batch systems send SIGTERM, a closed terminal sends SIGHUP
+_SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+def acknowledgement(number: int) -> str:
+    """Return the line that answers a signal."""
+    if number == signal.SIGINT:
+        return _CTRL_C
+    return f"{signal.Signals(number).name}: stopping after this round, and saving"
 
 
 class Interrupts:
-    """Within the block the first SIGINT sets `requested` and `say` shows a line; a second one
-    raises KeyboardInterrupt at once.
+    """Within the block the first signal sets `requested` and `say` shows a line. SIGINT after that
+    raises KeyboardInterrupt at once; other signals change nothing any more.
 
-    Python takes signals in the main thread only; in another thread the block changes nothing.
+    `signal` is the number of the first one, 0 before. Signals that the process ignores, as below
+    `nohup`, stay ignored. Python takes signals in the main thread only; in another thread the block
+    changes nothing.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
-        self.requested = False
+        self.signal = 0
         self._say = say
         self._on_request: Callable[[], None] = lambda: None
-        self._before: Any = None
+        self._before: dict[int, Any] = {}
+
+    @property
+    def requested(self) -> bool:
+        return self.signal != 0
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -40,7 +53,9 @@ class Interrupts:
             self._thread = threading.Thread(target=self._acknowledge, daemon=True)
             self._thread.start()
             self._fd_before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-            self._before = signal.signal(signal.SIGINT, self._handle)
+            for number in (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)):
+                if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
@@ -49,28 +64,30 @@ class Interrupts:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        if self._before:
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
             signal.set_wakeup_fd(self._fd_before)
             self._writer.close()
             self._thread.join()
             self._reader.close()
 
     def on_request(self, call: Callable[[], None]) -> None:
-        """Let the first SIGINT call this too; at once where it has come already."""
+        """Let the first signal call this too; at once where it has come already."""
         self._on_request = call
         if self.requested:
             call()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if not self.requested:
+            self.signal = number
+            self._on_request()
+        elif number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.requested = True
-        self._on_request()
 
     def _acknowledge(self) -> None:
-        """Wait for the first SIGINT, and answer it; the end of the block closes the socket."""
+        """Wait for the first signal, and answer it; the end of the block closes the socket."""
         while numbers := self._reader.recv(64):
-            if signal.SIGINT in numbers:
-                self._say(ACKNOWLEDGED)
+            if ours := [number for number in numbers if number in self._before]:
+                self._say(acknowledgement(ours[0]))
                 return

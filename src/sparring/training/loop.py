@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 from sparring.config.schema import ResolvedConfig
 from sparring.monitor import Monitor
@@ -17,6 +18,36 @@ from sparring.training.assembly import Parts, pacing
 from sparring.training.evaluator import Evaluator
 from sparring.training.interrupts import Interrupts
 from sparring.training.metrics import RunMetrics
+
+_FIRST_CHECKPOINT: Final = 1 / 20  # of the time between checkpoints: 30 s by default
+
+
+class Saves:
+    """Decides when a checkpoint is due: after so many updates or so many seconds, whichever comes
+    first.
+
+    The first checkpoint of a run comes soon, so that there is an agent to play with.
+    """
+
+    def __init__(
+        self, interval: int, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._interval = interval
+        self._seconds = seconds
+        self._clock = clock
+        self._wait = _FIRST_CHECKPOINT * seconds
+        self._at = clock()
+        self.updates = 0  # at the last checkpoint
+
+    def due(self, updates: int) -> bool:
+        """Return whether it is time for a checkpoint, after this many updates of the run."""
+        if updates // self._interval > self.updates // self._interval:
+            return True
+        return self._clock() - self._at >= self._wait
+
+    def saved(self, updates: int) -> None:
+        """Note that there is a checkpoint of this many updates."""
+        self.updates, self._at, self._wait = updates, self._clock(), self._seconds
 
 
 class Session:
@@ -39,7 +70,7 @@ class Session:
         self._opponents = parts.opponents(workers.weights.snapshots)
         self._pacing = pacing(config, parts, workers, self._opponents)
         self._evaluator = Evaluator(config, parts, self._opponents, run.best_path, monitor.warn)
-        self._saved_at = 0  # updates
+        self._saves = Saves(config.checkpoint_interval, 60.0 * config.checkpoint_minutes)
         self.metrics = RunMetrics(monitor, parts, self._opponents, config)
 
     def begin(self, saved: dict[str, Any] | None) -> None:
@@ -54,11 +85,12 @@ class Session:
         """Run rounds until all matches are played and learned from, or a stop is requested."""
         for _ in self.rounds():
             pass
-        self._report(now=True)  # before the checkpoint, whose time would lower all rates
-        self._checkpoint()
+        self._report(now=True)  # now, because the time of what follows would lower all rates
         if self._parts.schedule.finished and not self._interrupts.requested:
-            self._evaluator.evaluate()
-        self._report(now=True)
+            self._evaluator.evaluate_last()
+        self._checkpoint()  # holds the best agent, so it comes after the evaluation
+        if self._evaluator.figures:
+            self._report(now=True)
 
     def rounds(self) -> Iterator[None]:
         """The loop, one round at a time: receive, learn, publish."""
@@ -121,8 +153,7 @@ class Session:
             self.metrics.report(self._evaluator.take_figures(), waited=self._pacing.waited)
 
     def _maybe_checkpoint(self) -> None:
-        interval = self._config.checkpoint_interval
-        if self._parts.learner.updates // interval > self._saved_at // interval:
+        if self._saves.due(self._parts.learner.updates):
             self._checkpoint()
 
     def _checkpoint(self) -> None:
@@ -130,13 +161,14 @@ class Session:
         handle = self._discard if self._parts.schedule.finished else self._receive
         for batch in self._pacing.settle():
             handle(batch)
-        self._saved_at = self._parts.learner.updates
-        self._run.save_checkpoint(self._saved_at, self._get_state())
+        updates = self._parts.learner.updates
+        self._saves.saved(updates)
+        self._run.save_checkpoint(updates, self._get_state())
         self._parts.agent().save(self._run.last_path)
 
     def _get_state(self) -> dict[str, Any]:
         return {
-            "session": {"saved_at": self._saved_at},
+            "session": {"saved_at": self._saves.updates},
             "evaluator": self._evaluator.get_state(),
             "schedule": self._parts.schedule.get_state(),
             "learner": self._parts.learner.get_state(),
@@ -147,7 +179,7 @@ class Session:
         }
 
     def _set_state(self, saved: dict[str, Any]) -> None:
-        self._saved_at = saved["session"]["saved_at"]
+        self._saves.saved(saved["session"]["saved_at"])
         self._evaluator.set_state(saved["evaluator"])
         self._parts.schedule.set_state(saved["schedule"])
         self._parts.learner.set_state(saved["learner"])

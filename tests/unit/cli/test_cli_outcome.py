@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainResult:
             3000.0,
             450.0,
             "ab" * 32,
-            False,
+            0,
             0,
             agent,
         ),
@@ -91,7 +92,7 @@ def test_training_ends_with_the_strength_of_the_agent_and_the_next_commands(
 def test_interrupted(
     result: TrainResult, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer(monkeypatch, dataclasses.replace(result, interrupted=True))
+    answer(monkeypatch, dataclasses.replace(result, signal=signal.SIGINT))
     assert main(["train", "tic_tac_toe", "--json"]) == 130
     said = capsys.readouterr()
     assert json.loads(said.out)["episodes"] == 100

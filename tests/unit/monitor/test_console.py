@@ -204,6 +204,31 @@ def test_the_panel_is_redrawn_in_place_whatever_its_height_and_whoever_prints(
     assert (text.count("╭"), text.count("╰")) == (1, 1)
 
 
+class Broken(io.StringIO):
+    """A pipe without a reader, a terminal that is gone, a disk that is full."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self._error = error
+
+    def flush(self) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(5, "EIO"), OSError(28, "ENOSPC")])
+def test_a_console_that_cannot_be_written_falls_silent(
+    error: OSError, terminal: bool, tmp_path: Path
+) -> None:
+    console = SerialConsole(file=Broken(error), width=80, force_terminal=terminal)
+    paths = Paths(tmp_path / "metrics.jsonl", tmp_path / "tensorboard", "run")
+    with Monitor(paths, total_episodes=100, tensorboard=False, console=console) as monitor:
+        for plies in (1, 2, 3):
+            monitor.note("a note")
+            monitor.report(ORDINARY, plies=plies)
+    assert len(paths.metrics_path.read_text().splitlines()) == 3
+
+
 def test_no_console_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = Paths(tmp_path / "metrics.jsonl", tmp_path / "tensorboard", "run")
     with Monitor(paths, total_episodes=1, tensorboard=False, console=False) as monitor:

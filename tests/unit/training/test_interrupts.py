@@ -1,4 +1,4 @@
-"""Ctrl-C: a request at first, then an order."""
+"""Signals: a request at first; a Ctrl-C after that is an order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from sparring.training.interrupts import ACKNOWLEDGED, Interrupts
+from sparring.training.interrupts import Interrupts, acknowledgement
 
 
 def silent(text: str) -> None:
@@ -25,6 +25,31 @@ def test_the_first_is_a_request_and_the_second_an_order() -> None:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_are_requests_however_often_they_come(number: signal.Signals) -> None:
+    """A session that ends may send SIGTERM and SIGHUP, one after the other."""
+    before = signal.getsignal(number)
+    heard: list[str] = []
+    with Interrupts(heard.append) as interrupts:
+        for again in (number, number, signal.SIGTERM):
+            signal.raise_signal(again)
+        assert interrupts.signal == number
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert heard == [f"{number.name}: stopping after this round, and saving"]
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_is_ignored_as_below_nohup_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupts(silent) as interrupts:
+            signal.raise_signal(signal.SIGHUP)
+            assert not interrupts.requested
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_the_first_is_acknowledged_while_the_main_thread_is_in_a_long_call() -> None:
@@ -43,7 +68,7 @@ def test_the_first_is_acknowledged_while_the_main_thread_is_in_a_long_call() -> 
         assert interrupts.requested
         assert said.wait(60.0)
     [(text, when)] = heard
-    assert text == ACKNOWLEDGED
+    assert text == acknowledgement(signal.SIGINT)
     assert when < woke - 1.0
 
 
