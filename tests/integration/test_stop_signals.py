@@ -1,4 +1,4 @@
-"""SIGTERM, a closed terminal and a pipe without a reader, through the command line: nothing is lost."""
+"""SIGTERM, a closed terminal, a pipe without a reader: nothing is lost. On the command line."""
 
 from __future__ import annotations
 
