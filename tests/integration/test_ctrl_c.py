@@ -21,12 +21,14 @@ from sparring.config.schema import TrainConfig
 from sparring.storage.run_directory import RunDirectory
 from sparring.training import resume
 from sparring.training.evaluator import Evaluator
+from sparring.training.metrics import RunMetrics
 
 LONG = {
     "n_episodes": 100_000,
     "checkpoint_interval": 100,
     "eval_interval": 1_000_000,
     "log_interval": 0.5,
+    "checkpoint_minutes": 1e9,
 }
 
 
@@ -169,16 +171,16 @@ def test_a_game_that_hangs_in_c_does_not_keep_ctrl_c_waiting(tmp_path: Path) -> 
 def test_right_after_the_last_match_it_is_130_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All is played and the checkpoint is written; the last evaluation is left to a resume."""
-    save, evaluations = RunDirectory.save_checkpoint, []
+    """All is played and reported; the last evaluation is left to a resume."""
+    report, evaluations = RunMetrics.report, list[Evaluator]()
 
-    def interrupted(run: RunDirectory, updates: int, tree: Any) -> None:
+    def interrupted(metrics: RunMetrics, *arguments: Any, **options: Any) -> None:
         signal.raise_signal(signal.SIGINT)
-        save(run, updates, tree)
+        report(metrics, *arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunDirectory, "save_checkpoint", interrupted)
-        patch.setattr(Evaluator, "evaluate", evaluations.append)
+        patch.setattr(RunMetrics, "report", interrupted)
+        patch.setattr(Evaluator, "evaluate", lambda self: evaluations.append(self))
         words = "train tic_tac_toe --preset none --n-episodes 40 --backend inline --num-workers 1"
         flags = ["--no-tensorboard", "--runs-dir", str(tmp_path), "--name", "run"]
         assert main([*words.split(), *flags]) == 130
