@@ -13,8 +13,8 @@ from broken_matches import BreaksRarely, Lists, LockedDice, Strip
 from sparring.conformance import check
 from sparring.games import make
 
-NUM_CHECKS = 23
-NUM_CHECKS_WITH_OUR_WRAPPER = 36
+NUM_CHECKS = 26
+NUM_CHECKS_WITH_OUR_WRAPPER = 39
 BROKEN = [*broken_matches.BROKEN, *broken_keepers.BROKEN]
 
 # Mistakes that people make, and the finding on each. One more, that no worker can make the game, is
@@ -27,7 +27,10 @@ MISTAKES = {
     "shared mutable observation": "the array that observe returned changes later",
     "not reproducible from its keys": "the same keys and actions give a different match",
     "not reproducible from its rng": "the same rng and actions give a different match",
+    "chance from the module random": "chance does not come from the match's rng",
     "never ends": "no match ever ends",
+    "a seat that never moves": "seat 1 never moves",
+    "rewards forgotten": "no match has a winner",
     "wrong dtype": "observe() has the wrong dtype",
     "wrong shape": "observe() has the wrong shape",
     "seat out of range": "invalid seat",

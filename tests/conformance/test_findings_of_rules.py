@@ -40,6 +40,34 @@ def test_compiled_rules_that_differ_from_plain_python_are_found(rules, got, reme
     assert remedy in finding.remedy
 
 
+@pytest.mark.parametrize(
+    ("rules", "what", "got"),
+    [
+        (
+            "wrapping_rules",
+            "an observation does not fit its dtype",
+            "observation -127 instead of 129 after 87 plies (wrapping_rules.py, line 27)",
+        ),
+        (
+            "wrapping_state_rules",
+            "a number does not fit its field of STATE",
+            "observation -64 instead of 64 after 87 plies (wrapping_state_rules.py, line 13)",
+        ),
+    ],
+)
+def test_numbers_that_wrap_around_are_found(rules, what, got):
+    [finding] = check(partial(CompiledGame, rules), matches=32).findings
+    assert (finding.check, finding.what, finding.got) == ("wide numbers", what, got)
+    assert "declare" in finding.remedy
+    assert "wider" in finding.remedy
+
+
+def test_chance_of_rules_that_does_not_come_from_the_rng_is_found():
+    [finding] = check(partial(CompiledGame, "global_dice_rules"), matches=32).findings
+    assert finding.what == "chance does not come from the match's rng"
+    assert "the module random was used" in finding.got
+
+
 class Endless:
     """A match that only the ply limit ends, of `length` plies."""
 
@@ -53,16 +81,17 @@ class Endless:
         )
 
     def reset(self, rng):
-        self.seat = 0
+        self.seat = self.plies = 0
 
     def mask(self):
         return [True]
 
     def observe(self, seat):
-        return np.array([seat == 0, seat == 1])
+        return np.array([seat, self.plies % 100], np.int8)
 
     def step(self, action):
         self.seat = 1 - self.seat
+        self.plies += 1
         return None, False
 
 

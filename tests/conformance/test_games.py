@@ -12,7 +12,7 @@ from sparring.games import make, names
 from sparring.games.compiled.game import CompiledGame
 from sparring.games.rng import CHANCE, purpose_key
 
-NUM_CHECKS = 26
+NUM_CHECKS = 30
 
 
 @pytest.mark.parametrize("name", names())

@@ -94,9 +94,13 @@ class Crashes(Toe):
 
 
 class FreshSeats(Toe):
+    def reset(self, slots, keys):
+        super().reset(slots, keys)
+        self.seat = self._slots.seat.copy()
+
     def step(self, actions):
         super().step(actions)
-        self.seat = self.seat.copy()
+        self.seat = self._slots.seat.copy()
 
 
 class ForgetsNothing(Toe):
@@ -294,6 +298,7 @@ BROKEN = [
         "invalid spec.observation_dtype",
     ),
     (declares(observation_shape=18), "declared facts", "invalid spec.observation_shape"),
+    (declares(observation_shape=()), "declared facts", "invalid spec.observation_shape"),
     (declares(observation_shape=(2, 0)), "declared facts", "invalid spec.observation_shape"),
     (declares(returns=3), "declared facts", "invalid spec.returns"),
     (

@@ -202,6 +202,33 @@ class PaysTwo(Strip):
         return (rewards and tuple(2 * reward for reward in rewards)), ended
 
 
+class PaysBack(Strip):
+    """The first move pays 1, the second costs 2: -1 in all."""
+
+    def step(self, action):
+        stones = np.sum(self.board >= 0)
+        super().step(action)
+        rewards = {0: (1.0, -1.0), 1: (-2.0, 2.0)}.get(stones)
+        return rewards, stones >= 1
+
+
+class PaysNothing(Strip):
+    def step(self, action):
+        return None, super().step(action)[1]
+
+
+class SeatNeverMoves(Strip):
+    def step(self, action):
+        outcome = super().step(action)
+        self.seat = 0
+        return outcome
+
+
+class ConstantObservation(Strip):
+    def observe(self, seat):
+        return np.full((2, 6), seat, np.int8)
+
+
 class PaysTheWinnerOnly(Strip):
     def step(self, action):
         rewards, ended = super().step(action)
@@ -258,7 +285,16 @@ BROKEN = [
         "put the observing seat's own pieces first",
     ),
     (NeverEnds, "ending by rules", "no match ever ends", "return ended = True"),
-    (PaysTwo, "returns", "a return is outside the declared range", "declare the range of returns"),
+    (PaysTwo, "returns", "a return is outside the declared range", "can still be paid"),
+    (PaysBack, "returns", "a return is outside the declared range", "can still be paid"),
+    (PaysNothing, "results", "no match has a winner", "in the step that ends the match"),
+    (SeatNeverMoves, "turns", "seat 1 never moves", "as self.seat = 1 - self.seat"),
+    (
+        ConstantObservation,
+        "information",
+        "the observation never changes",
+        "return the position from observe",
+    ),
     (PaysTheWinnerOnly, "zero-sum", "rewards do not sum to 0", "or declare zero_sum=False"),
     (HiddenDice, "declared chance", "the match depends on its key", "declare chance=True"),
     (

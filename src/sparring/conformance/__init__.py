@@ -95,7 +95,7 @@ def _levels(subject: Subject, *, batched: bool) -> tuple[Level, ...]:
         game_checks.FACTS,
         *(lines if subject.new_match else ()),
         *((view_checks.FORM,) if batched else ()),
-        *((rules_checks.CHECKS,) if rules_checks.is_compiled(subject) else ()),
+        *(rules_checks.LEVELS if rules_checks.is_compiled(subject) else ()),
         {"play": _play},
         *({**batch, **game} if batched else game for batch, game in pairs),
         *((other_process.CHECKS,) if subject.name else ()),

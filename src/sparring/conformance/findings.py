@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import sysconfig
 import textwrap
@@ -9,6 +10,8 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from sparring.errors import GameFault
 from sparring.games.faults import one_line
@@ -57,6 +60,29 @@ def of_contract(what: str, got: str, remedy: str, actions: Sequence[int], check:
     """Finding on a value that breaks the contract; `got` is the text of a `BrokenContractError`."""
     given, _, expected = got.removeprefix("got ").partition(", expected ")
     return Finding(what, given + played(actions), expected, remedy, check)
+
+
+def global_generators() -> dict[str, str]:
+    """States of the generators that a process has once, to see later which of them was used."""
+    return {
+        "the module random": repr(random.getstate()),
+        "numpy.random": repr(np.random.get_state()),  # noqa: NPY002 -- only read
+    }
+
+
+def of_chance(what: str, found: str, expected: str, before: dict[str, str]) -> Finding:
+    """Finding on a match that is different when it is replayed; `before` are the states of the
+    `global_generators` before that.
+    """
+    after = global_generators()
+    used = " and ".join(name for name in before if after[name] != before[name])
+    if used:
+        what, found = "chance does not come from the match's rng", f"{found}; {used} was used"
+    remedy = (
+        "draw all chance from the rng that reset receives (self.rng = rng); use no clock and no "
+        "order of a set"
+    )
+    return Finding(what, found, expected, remedy)
 
 
 def _of_fault(fault: GameFault, check: str) -> Finding:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.conformance.findings import Finding
+from sparring.conformance.findings import Finding, global_generators, of_chance
 from sparring.conformance.recordings import (
     AS_RECORDED,
     Frame,
@@ -26,6 +26,7 @@ from sparring.games.spec import BatchedGame, Symmetry, mistakes
 
 _TOLERANCE = 1e-5  # of sums of float32 rewards
 _TEXT_SLOTS = 2
+_MIN_DRAWS = 100  # finished matches, all of them without a winner, that make a finding
 
 
 def declared_facts(subject: Subject) -> Iterator[Finding]:
@@ -59,28 +60,98 @@ def zero_sum(subject: Subject) -> Iterator[Finding]:
 
 
 def declared_returns(subject: Subject) -> Iterator[Finding]:
-    """The return of a seat lies in the declared range."""
+    """The rewards of a seat, from any position to the end, sum to a return in the declared
+    range.
+    """
     if subject.spec.returns is None:
         return
     low, high = subject.spec.returns
+    slack = _TOLERANCE * max(1.0, abs(low), abs(high))
     for trace in subject.traces:
         with np.errstate(invalid="ignore"):
-            paid = np.sum([frame["rewards"] for frame in trace.frames], axis=0)
-        if np.any(wrong := (paid < low - _TOLERANCE) | (paid > high + _TOLERANCE)):
+            left = _returns_from_each_ply(trace)
+        if np.any(wrong := (left < low - slack) | (left > high + slack)):
+            ply, slot, seat = np.argwhere(wrong)[0].tolist()
             yield Finding(
                 "a return is outside the declared range",
-                row(paid, wrong),
-                f"{low} to {high}",
-                "declare the range of returns that the rules give",
+                f"{left[ply, slot, seat]:g} for seat {seat} from ply {ply} on, in slot {slot}",
+                f"{low:g} to {high:g} from any position on",
+                "declare the least and the most that a seat can still be paid, whatever it was "
+                "paid before",
             )
+
+
+def _returns_from_each_ply(trace: Trace) -> NDArray[np.float64]:
+    """[T, n, P] what each seat is paid after frame t; NaN in matches that have ended by then."""
+    rewards = np.array([frame["rewards"] for frame in trace.frames[1:]], np.float64)
+    left = np.cumsum(rewards[::-1], axis=0)[::-1]
+    ended = [~in_progress(frame) for frame in trace.frames[:-1]]
+    left[np.array(ended)] = np.nan
+    return left
+
+
+def turns(subject: Subject) -> Iterator[Finding]:
+    """Every seat decides in some match."""
+    moves = np.zeros(subject.spec.num_players, np.int64)
+    for trace in subject.traces:
+        for frame, actions in zip(trace.frames, trace.actions, strict=False):
+            played = frame["seat"][actions >= 0]
+            moves += np.bincount(played, minlength=len(moves))[: len(moves)]
+    idle = np.flatnonzero(moves == 0)
+    if len(idle):
+        matches = sum(trace.num_matches for trace in subject.traces)
+        yield Finding(
+            f"seat {idle[0]} never moves",
+            f"{moves[idle[0]]} of {moves.sum()} moves in {matches} matches",
+            "moves of every seat",
+            "set the seat to move after each ply, as self.seat = 1 - self.seat; or declare fewer "
+            "num_players",
+        )
+
+
+def results(subject: Subject) -> Iterator[Finding]:
+    """In a zero-sum game, some match has a winner."""
+    ended = sum(int(trace.frames[-1]["terminated"].sum()) for trace in subject.traces)
+    paid = any(frame["rewards"].any() for _, frame in frames(subject.traces))
+    if subject.spec.zero_sum and not paid and ended >= _MIN_DRAWS:
+        yield Finding(
+            "no match has a winner",
+            f"rewards of 0 in all of {ended} finished matches",
+            "rewards other than 0 in some match",
+            "return the rewards of all seats in the step that ends the match",
+        )
+
+
+def information(subject: Subject) -> Iterator[Finding]:
+    """A seat's observations depend on the position, where seats decide more than once."""
+    first: dict[int, NDArray[Any]] = {}
+    plies = 0
+    for _, frame in frames(subject.traces):
+        live = in_progress(frame)
+        plies = max(plies, int(frame["plies"][live].max(initial=0)))
+        for seat in range(subject.spec.num_players):
+            shown = frame["observation"][live & (frame["seat"] == seat)]
+            if len(shown) and np.any(shown != first.setdefault(seat, shown[0])):
+                return
+    if plies >= subject.spec.num_players:
+        yield Finding(
+            "the observation never changes",
+            "the same values for a seat in every position of every match",
+            "values that depend on the position",
+            "return the position from observe, not a constant",
+        )
 
 
 def reproducible(subject: Subject) -> Iterator[Finding]:
     """Keys and actions determine a match, whatever the game has played before."""
-    if found := replay(subject.fresh(), subject.trace, subject.trace.keys):
-        remedy = "draw all chance from the match's key, and clear everything in reset"
-        yield Finding(
-            "the same keys and actions give a different match", found, AS_RECORDED, remedy
+    before = global_generators()
+    try:
+        found = replay(subject.fresh(), subject.trace, subject.trace.keys)
+    except IllegalAction as error:
+        found = str(error)
+    if found:
+        yield of_chance(
+            "the same keys and actions give a different match", found, AS_RECORDED, before
         )
 
 
@@ -233,7 +304,14 @@ def _texts(game: BatchedGame, frame: Frame, slot: int) -> Iterator[Finding]:
 FACTS: Level = {"declared facts": declared_facts}
 # level i runs together with level i of `batch_checks`
 LEVELS: tuple[Level, ...] = (
-    {"ending by rules": ending_by_rules, "zero-sum": zero_sum, "returns": declared_returns},
+    {
+        "ending by rules": ending_by_rules,
+        "zero-sum": zero_sum,
+        "returns": declared_returns,
+        "turns": turns,
+        "results": results,
+        "information": information,
+    },
     {"reproducible": reproducible},
     {"declared chance": declared_chance},
     {"symmetries": symmetries},

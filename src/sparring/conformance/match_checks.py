@@ -5,7 +5,6 @@ and state that is kept or shared where it should not be.
 from __future__ import annotations
 
 import inspect
-import random
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.conformance.findings import Finding
+from sparring.conformance.findings import Finding, global_generators, of_chance
 from sparring.conformance.subject import Level, Subject
 from sparring.conformance.watched_match import Broken, Line, WatchedMatch
 from sparring.errors import nearest
@@ -167,38 +166,18 @@ def reading(subject: Subject) -> Iterator[Finding]:
 
 def same_again(subject: Subject) -> Iterator[Finding]:
     """The same rng and actions give the same match when another object plays it."""
-    drawn_before, common = _global_generators(), ""
+    before, common = global_generators(), ""
     for line in subject.lines:
         match = _started(subject, line)
         common = common or repr(class_attributes(match.match))
         if found := _replay(match, line):
-            moved = [
-                name for name, state in _global_generators().items() if state != drawn_before[name]
-            ]
-            cause = f"; the generator of {' and '.join(moved)} was used" if moved else ""
-            remedy = (
-                "draw all chance from the rng that reset receives (self.rng = rng); use no clock "
-                "and no order of a set"
-            )
-            other = Finding(
-                "the same rng and actions give a different match",
-                f"{found}{cause}",
-                _AS_RECORDED,
-                remedy,
-            )
+            what = "the same rng and actions give a different match"
             yield (
-                other
+                of_chance(what, found, _AS_RECORDED, before)
                 if repr(class_attributes(match.match)) == common
                 else shared(match.match, found)
             )
             return
-
-
-def _global_generators() -> dict[str, str]:
-    return {
-        "the module random": repr(random.getstate()),
-        "numpy.random": repr(np.random.get_state()),  # noqa: NPY002 -- only read
-    }
 
 
 def separate_matches(subject: Subject) -> Iterator[Finding]:
@@ -343,9 +322,10 @@ def _played_out(match: WatchedMatch, rng: np.random.Generator) -> str:
     return ""
 
 
+# First what later levels rely on when they replay matches.
 LEVELS: tuple[Level, ...] = (
-    {"given arrays": given_arrays, "reading": reading},
     {"same again": same_again},
+    {"given arrays": given_arrays, "reading": reading},
     {"separate matches": separate_matches},
     {"reset again": reset_again},
     {"copies": copies, "words": words},

@@ -245,9 +245,8 @@ def mistakes(spec: GameSpec) -> Iterator[Mistake]:
             expected,
             remedy,
         )
-    if not isinstance(spec.observation_shape, tuple) or not all(
-        map(_is_count, spec.observation_shape)
-    ):
+    shape = spec.observation_shape
+    if not isinstance(shape, tuple) or not shape or not all(map(_is_count, shape)):
         remedy = "write (9,) for nine numbers: (9) is a number, not a tuple"
         yield Mistake(
             "invalid spec.observation_shape",
