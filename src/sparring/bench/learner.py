@@ -214,7 +214,7 @@ def _update(
         target.requires_grad_(False),
         Adam(network, options),
         options,
-        returns=policy.game_spec.returns,
+        game=policy.game_spec,
         bfloat16=bfloat16,
         threads=threads,
     )

@@ -48,9 +48,9 @@ class LearnStats:
 class Learner:
     """Policy network, target network and optimizer, trained on minibatches from a replay.
 
-    Huber loss or cross-entropy, gradient norm clipped to `max_grad_norm`, Adam. The target network
-    moves towards the policy by `tau` every `target_update_interval` updates (1.0 copies it: Mnih et
-    al. 2015; less: Lillicrap et al. 2016).
+    A loss of `losses.py`, gradient norm clipped to `max_grad_norm`, Adam. The target network moves
+    towards the policy by `tau` every `target_update_interval` updates (1.0 copies it: Mnih et al.
+    2015; less: Lillicrap et al. 2016).
 
     Updates from a `Replay` are made one by one; from a `DeviceReplay` on the learner's device,
     several per launch (`cuda_graphs.py`).
@@ -80,7 +80,7 @@ class Learner:
             self._target,
             self._optimizer,
             options,
-            returns=spec.game_spec.returns if options.clip_targets else None,
+            game=spec.game_spec,
             bfloat16=bfloat16,
             threads=threads - ahead,
         )

@@ -1,4 +1,9 @@
-"""Losses of one minibatch: Huber on Q-values, cross-entropy on C51 distributions."""
+"""Losses of one minibatch: Huber or squared error on Q-values, cross-entropy on C51 distributions.
+
+With equal probabilities of +1 and -0.5 the expected value is 0.25. The minimum of the Huber loss
+lies between mean and median of the targets, and only that of the squared error is the mean. So the
+Huber loss is for games in which the target follows from the transition's state and action.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +21,9 @@ from sparring.dqn.targets import (
     td_errors,
     td_targets,
     weighted_huber,
+    weighted_square,
 )
+from sparring.games.spec import GameSpec
 from sparring.replay.minibatch import TensorMinibatch
 
 
@@ -41,21 +48,39 @@ class Loss(Protocol):
         """TD targets from `target_values`, the result of `target_pass`, and the loss."""
 
 
-def loss_of(
-    network: nn.Module, options: LearningOptions, returns: tuple[float, float] | None
-) -> Loss:
-    """Cross-entropy for networks with atoms, else Huber with targets clipped to `returns`."""
+def loss_of(network: nn.Module, options: LearningOptions, game: GameSpec) -> Loss:
+    """Cross-entropy for networks with atoms; else Huber, or where targets are random, the squared
+    error relative to half the range of returns, if that is declared.
+    """
     if isinstance(network, QNetwork) and network.head.support is not None:
         return Categorical(options.double_q)
-    return Huber(options.double_q, returns)
+    returns = game.returns if options.clip_targets else None
+    if not has_random_targets(game, options):
+        return OfQValues(options.double_q, returns, squared=False, unit=1.0)
+    lowest, highest = game.returns or (-1.0, 1.0)
+    return OfQValues(options.double_q, returns, squared=True, unit=(highest - lowest) / 2)
+
+
+def has_random_targets(game: GameSpec, options: LearningOptions) -> bool:
+    """True if equal states and actions lead to different targets: by chance, by what is hidden, or
+    by the moves of others before the seat's next turn (`own_turn`).
+    """
+    own_turn = options.bootstrap == "own_turn" or not game.allows_zero_sum_bootstrap
+    return game.chance or game.hidden_information or (own_turn and game.num_players > 1)
 
 
 @dataclass(frozen=True)
-class Huber:
-    """Huber loss of Q-values; the priorities are the TD errors."""
+class OfQValues:
+    """Huber loss or squared error of Q-values; the priorities are the TD errors.
+
+    Errors count in multiples of `unit`, so that `max_grad_norm` means the same for all ranges of
+    returns.
+    """
 
     double_q: bool
-    returns: tuple[float, float] | None
+    returns: tuple[float, float] | None  # targets are clipped to it
+    squared: bool
+    unit: float
 
     def target_pass(self, target: nn.Module, batch: TensorMinibatch) -> Tensor:
         """Q-values, [B, A]."""
@@ -78,7 +103,8 @@ class Huber:
             self.returns,
         )
         errors = td_errors(q, batch.action, targets)
-        loss = weighted_huber(errors, batch.weights)
+        distance = weighted_square if self.squared else weighted_huber
+        loss = distance(errors / self.unit, batch.weights)
         errors = errors.detach()
         return LossOutput(loss, targets, errors, errors)
 

@@ -26,6 +26,7 @@ Deviations from these papers:
   off-policy;
 - targets are clipped to the range of returns that the game declares, in place of clipping the
   rewards; distributions are clipped to their atoms, which span that range;
+- the loss is the squared error where targets are random (`losses.py`);
 - the loss has importance weights (Schaul et al., 2016), which are all 1 with uniform sampling.
 """
 
@@ -145,6 +146,11 @@ def weighted_huber(errors: Tensor, weights: Tensor) -> Tensor:
     return (
         weights * huber_loss(errors, torch.zeros_like(errors), reduction="none", delta=HUBER_DELTA)
     ).mean()
+
+
+def weighted_square(errors: Tensor, weights: Tensor) -> Tensor:
+    """`mean_i weights[i] * errors[i]^2 / 2`, a scalar: for random targets, whose mean it gives."""
+    return (weights * errors.square()).mean() / 2
 
 
 def _legal_only(q: Tensor, mask: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from sparring.dqn.heads import fill_noise, noise_size
 from sparring.dqn.kernels import add_each, copy_each, lerp_each
 from sparring.dqn.losses import LossOutput, loss_of
 from sparring.dqn.optimizer import Adam, split_like, trainable_parameters
+from sparring.games.spec import GameSpec
 from sparring.replay.minibatch import Part, TensorMinibatch
 
 _POLICY, _TARGET = 0, 1
@@ -36,9 +37,9 @@ _MAX_PENDING: Final = 64  # steps whose statistics are summed together
 class Update:
     """Update step of a policy towards its TD targets; `optimizer` is the policy's.
 
-    Targets are clipped to `returns` (lowest, highest), unless it is None. With `bfloat16`, networks
-    of ours work on copies of their weights in that precision, others run under torch's autocast;
-    only matrix products are in bfloat16. After a change of weights from outside call `refresh`.
+    With `bfloat16` only matrix products are in that precision: built-in networks work on copies of
+    their weights, others run under torch's autocast. After a change of weights from outside call
+    `refresh`.
 
     A series of steps starts with `begin`. Once a loss or the norm of a gradient is not finite,
     `failed` is 1 and the weights stay as they are until the next series, so no step has to wait for
@@ -55,13 +56,13 @@ class Update:
         optimizer: Adam,
         options: LearningOptions,
         *,
-        returns: tuple[float, float] | None,
+        game: GameSpec,
         bfloat16: bool = False,
         threads: int = 1,
     ) -> None:
         self._options = options
         self._optimizer = optimizer
-        self._loss = loss_of(policy, options, returns)
+        self._loss = loss_of(policy, options, game)
         self._masters = [list[Tensor](network.parameters()) for network in (policy, target)]
         self._policy, self._target = policy, target
         if bfloat16:

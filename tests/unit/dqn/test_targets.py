@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparring.dqn.targets import masked_argmax, masked_max, td_errors, td_targets, weighted_huber
+from sparring.dqn.targets import (
+    masked_argmax,
+    masked_max,
+    td_errors,
+    td_targets,
+    weighted_huber,
+    weighted_square,
+)
 
 INF, NAN = math.inf, math.nan
 NOTHING = [INF, -INF, NAN, 3e38, -3e38]  # what a masked entry may hold without anyone noticing
@@ -157,6 +164,16 @@ def test_targets_of_half_precision_networks_are_float32() -> None:
     )
     assert target.dtype == torch.float32
     assert target.tolist() == [1.0]
+
+
+def test_weighted_square_by_hand() -> None:
+    # (1 * 0.25 + 0.5 * 9) / 2 / 2, whose derivatives are weight * error / 2
+    errors = torch.tensor([0.5, -3.0], requires_grad=True)
+    loss = weighted_square(errors, torch.tensor([1.0, 0.5]))
+    backpropagate(loss)
+    assert loss.item() == pytest.approx(1.1875)
+    assert errors.grad is not None
+    assert errors.grad.tolist() == pytest.approx([0.25, -0.75])
 
 
 def test_weighted_huber_by_hand() -> None:

@@ -15,12 +15,13 @@ from sparring.dqn.networks import NetworkSpec, PolicySpec, build_network
 from sparring.dqn.optimizer import Adam
 from sparring.dqn.targets import td_errors, td_targets, weighted_huber
 from sparring.dqn.update import Update
+from sparring.games import GameSpec, spec_of
 from sparring.replay.minibatch import TensorMinibatch
 
 B = 16
 CPU = torch.device("cpu")
 OPTIONS = LearningOptions(batch_size=B, learning_rate=0.01, target_update_interval=3)
-RETURNS = -1.0, 1.0
+GAME = spec_of("tic_tac_toe")
 NETWORKS = {
     "mlp": NetworkSpec("mlp", {"net_arch": [8, 8], "dueling": True}),
     "patches": NetworkSpec("patches", {"patch_size": 2, "patch_arch": [4], "net_arch": [8]}),
@@ -73,16 +74,14 @@ def make_update(
     policy: nn.Module,
     target: nn.Module,
     *,
-    returns: tuple[float, float] | None = RETURNS,
+    game: GameSpec = GAME,
     bfloat16: bool = False,
     threads: int = 1,
     **changes: Any,
 ) -> Update:
     options = OPTIONS.model_copy(update=changes)
     optimizer = Adam(policy, options)
-    return Update(
-        policy, target, optimizer, options, returns=returns, bfloat16=bfloat16, threads=threads
-    )
+    return Update(policy, target, optimizer, options, game=game, bfloat16=bfloat16, threads=threads)
 
 
 def stepped(update: Update, batch: TensorMinibatch) -> Tensor:
@@ -109,7 +108,7 @@ def by_torch(
         with torch.no_grad():
             q_target, q_online = target(one.next_observation), policy(one.next_observation)
         targets = td_targets(
-            q_target, q_online, one.next_mask, one.R, one.discount, one.sign, RETURNS
+            q_target, q_online, one.next_mask, one.R, one.discount, one.sign, GAME.returns
         )
         errors = td_errors(policy(one.observation), one.action, targets)
         loss = weighted_huber(errors, one.weights)
@@ -210,7 +209,7 @@ def test_the_target_moves_by_its_share() -> None:
 
 @pytest.mark.parametrize("bfloat16", [False, True])
 def test_after_a_failure_the_weights_stay_until_the_next_series(bfloat16: bool) -> None:
-    update, policy, _ = make(returns=None, bfloat16=bfloat16)
+    update, policy, _ = make(clip_targets=False, bfloat16=bfloat16)
     update.begin()
     stepped(update, batch(0))
     good = flat(policy)
