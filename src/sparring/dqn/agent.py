@@ -1,8 +1,7 @@
-"""DQNAgent: it predicts, saves and loads, and learns while it is trained; and its file."""
+"""DQNAgent: it predicts, saves and loads, and learns while it is trained."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -11,9 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors import numpy as safetensors_numpy
 
+from sparring.dqn.agent_file import decode_agent, encode_agent, read_header
+from sparring.dqn.inputs import as_batch, as_masks
 from sparring.dqn.learner import Learner, LearnStats
 from sparring.dqn.networks import FACTORIES, NetworkSpec, PolicySpec, Weights, check_fit
 from sparring.dqn.policy import InferencePolicy
@@ -71,29 +70,13 @@ class DQNAgent:
         """The greedy action for one position [*observation_shape], or actions [n] for a batch of
         them, and None (there is no state).
 
-        `action_masks` [A] or [n, A] marks the legal actions; without it all are legal. Raises
-        `ConfigurationError` for another shape.
+        `action_masks` [A] or [n, A] marks the legal actions; without it all are legal; for one
+        position [1, A] is accepted too. Raises `ConfigurationError` for other shapes and dtypes,
+        for NaN and infinity, and for a mask without a legal action.
         """
-        single = np.ndim(observation) == len(self.game.observation_shape)
-        batch = np.asarray(observation)[None] if single else np.asarray(observation)
-        if batch.shape[1:] != self.game.observation_shape:
-            shape = np.shape(observation)
-            raise ConfigurationError(
-                "observation",
-                got=f"shape {shape}",
-                expected=f"{self.game.observation_shape} or a batch of such",
-            )
-        mask = np.ones((len(batch), self.game.num_actions), np.bool_)
-        if action_masks is not None:
-            expected = mask.shape[1:] if single else mask.shape
-            if np.shape(action_masks) != expected:
-                raise ConfigurationError(
-                    "action_masks", got=f"shape {np.shape(action_masks)}", expected=f"{expected}"
-                )
-            mask = np.asarray(action_masks, np.bool_).reshape(mask.shape)
-        actions = self._policy.act(
-            np.ascontiguousarray(batch), mask, np.zeros((len(batch), 2)), epsilon=0.0
-        )
+        batch, single = as_batch(observation, self.game)
+        mask = as_masks(action_masks, len(batch), self.game.num_actions, single=single)
+        actions = self._policy.act(batch, mask, np.zeros((len(batch), 2)), epsilon=0.0)
         return (int(actions[0]) if single else actions), None
 
     def policy(self) -> InferencePolicy:
@@ -118,8 +101,13 @@ class DQNAgent:
         """
         training = self._require_training("add_trajectory_to_buffer")
         options = training.learner.options
+        own_turn = options.bootstrap == "own_turn" or not self.game.allows_zero_sum_bootstrap
         rows = trajectory_transitions(
-            trajectory, self.game, gamma=options.gamma, n_steps=options.n_steps
+            trajectory,
+            self.game,
+            gamma=options.gamma,
+            n_steps=options.n_steps,
+            counts="decisions" if own_turn else "plies",
         )
         training.replay.extend(rows)
 
@@ -172,7 +160,7 @@ class DQNAgent:
         `"module:factory"`. Raises `FileFormatError` if the file is damaged, if its game is not
         `game` or differs from the installed game of that name, or if its network is not `network`.
         """
-        tensors, description = decode_agent(Path(path))
+        shapes, description = read_header(Path(path))
         try:
             name, encoding = description["game"], description["encoding"]
             factory, arguments = (
@@ -197,9 +185,8 @@ class DQNAgent:
                 f"{path} has another encoding of {name} than the game here", got=f"{encoding}"
             )
         try:
-            if spec.network.factory in FACTORIES:
-                check_fit(spec, tensors)
-            return cls(spec, weights=tensors)
+            check_fit(spec, shapes)
+            return cls(spec, weights=decode_agent(Path(path))[0])
         except (TypeError, ValueError, RuntimeError) as error:  # of torch or of our own checks
             raise FileFormatError(
                 f"{path} has a network that cannot be built", got=str(error).partition("\n")[0]
@@ -265,75 +252,3 @@ def _network_to_build(
             remedy=remedy,
         )
     return wanted
-
-
-# The agent file: one safetensors file of tensors, with a description as canonical JSON under one
-# metadata key. The library writes several keys in random order; one key of sorted JSON makes equal
-# agents equal bytes. Reading runs no code from the file: the description holds names only.
-
-Tensors = dict[str, NDArray[Any]]
-
-_KEY = "sparring"
-_FORMAT = 1
-
-
-def encode_agent(tensors: Mapping[str, NDArray[Any]], description: Mapping[str, Any]) -> bytes:
-    """The bytes of an agent file. The description is plain JSON (str keys; a tuple comes back as a
-    list; no NaN) without a key "format".
-    """
-    if "format" in description:
-        raise ValueError(
-            "the key 'format' of a description is reserved for the version of the file"
-        )
-    text = json.dumps(
-        {**description, "format": _FORMAT}, sort_keys=True, separators=(",", ":"), allow_nan=False
-    )
-    # The library writes the memory of an array as it is: a transposed one would be scrambled.
-    contiguous = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
-    return safetensors_numpy.save(contiguous, metadata={_KEY: text})
-
-
-def decode_agent(source: bytes | str | Path) -> tuple[Tensors, dict[str, Any]]:
-    """Tensors by name and the description of an agent file, given as bytes or path. Raises
-    `FileFormatError`.
-    """
-    label, data = (
-        ("the agent file", source)
-        if isinstance(source, bytes)
-        else (str(source), _read(Path(source)))
-    )
-    try:
-        tensors = safetensors_numpy.load(data)
-        metadata = _header(data).get("__metadata__", {})
-    except (SafetensorError, ValueError, KeyError, RecursionError):
-        raise FileFormatError(
-            f"{label} is damaged or not an agent file: not a safetensors file of numbers"
-        ) from None
-    try:
-        description = json.loads(metadata[_KEY])
-        version = description.pop("format")
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
-        raise FileFormatError(
-            f"{label} is a safetensors file, but not an agent file of Sparring"
-        ) from None
-    if version != _FORMAT:
-        raise FileFormatError(
-            f"{label} is an agent file of another version", got=repr(version), expected=str(_FORMAT)
-        )
-    return tensors, description
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise FileFormatError(f"the agent file {path} cannot be read: {error.strerror}") from None
-
-
-def _header(data: bytes) -> dict[str, Any]:
-    """The JSON before the tensors, which the library has checked but returns only for files on
-    disk.
-    """
-    size = int.from_bytes(data[:8], "little")
-    header: dict[str, Any] = json.loads(data[8 : 8 + size])
-    return header

@@ -7,7 +7,6 @@ and the Q-values of moves often differ by less.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Final
 
 import torch
@@ -63,23 +62,17 @@ class QHead(nn.Module):
         """[B, units] -> [B, A, N] float32, logits of the atoms; without atoms N is 1 and they are
         the Q-values.
         """
-        device = hidden.device.type
-        with (
-            torch.autocast(device, enabled=False)
-            if torch.is_autocast_enabled(device)
-            else nullcontext()
-        ):
-            hidden = hidden.to(torch.float32)
-            if self.value is None:
-                logits: Tensor = self.advantage(hidden).unflatten(1, (-1, self.atoms))
-                return logits
-            # One product for both: launching one takes longer than computing it.
-            both = zip(_weight_and_bias(self.advantage), _weight_and_bias(self.value), strict=True)
-            weight, bias = (torch.cat(pair) for pair in both)
-            outputs = functional.linear(hidden, weight, bias)
-            outputs = outputs.view(-1, len(bias) // self.atoms, self.atoms)
-            a, v = outputs[:, :-1], outputs[:, -1:]
-            return v + a - a.mean(dim=1, keepdim=True)
+        hidden = hidden.to(torch.float32)
+        if self.value is None:
+            logits: Tensor = self.advantage(hidden).unflatten(1, (-1, self.atoms))
+            return logits
+        # One product for both: launching one takes longer than computing it.
+        both = zip(_weight_and_bias(self.advantage), _weight_and_bias(self.value), strict=True)
+        weight, bias = (torch.cat(pair) for pair in both)
+        outputs = functional.linear(hidden, weight, bias)
+        outputs = outputs.view(-1, len(bias) // self.atoms, self.atoms)
+        a, v = outputs[:, :-1], outputs[:, -1:]
+        return v + a - a.mean(dim=1, keepdim=True)
 
     def noise(self) -> list[Tensor]:
         """The noise of all noisy layers, to be filled with standard normal numbers; with zeros the

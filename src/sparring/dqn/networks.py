@@ -5,6 +5,7 @@ containing code; and the forms in which weights travel.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import InitVar, dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -75,16 +76,24 @@ def build_network(spec: PolicySpec, *, seed: int = 0) -> nn.Module:
         return _build(spec)
 
 
-def check_fit(spec: PolicySpec, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Raise `ConfigurationError` unless `weights` fit this network, which has to be in `FACTORIES`.
+def check_fit(spec: PolicySpec, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise `ConfigurationError` unless weights of these shapes fit the network.
 
-    Allocates nothing: a few words in a file can ask for more memory than there is.
+    Allocates nothing for a network in `FACTORIES`: a few words in a file can ask for more memory
+    than there is.
     """
-    with torch.device("meta"):
-        _check_shapes(build_network(spec), weights)
+    with torch.device("meta") if spec.network.factory in FACTORIES else nullcontext():
+        _check_shapes(build_network(spec), shapes)
 
 
 def _build(spec: PolicySpec) -> nn.Module:
+    if not spec.game_spec.observation_shape:
+        raise ConfigurationError(
+            f"observation_shape of {spec.game}",
+            got="()",
+            expected="at least one dimension",
+            remedy="declare (1,) for a single number",
+        )
     name, arguments = spec.network.factory, spec.network.arguments
     if name in FACTORIES:
         return FACTORIES[name](spec.game_spec, **arguments)
@@ -106,25 +115,25 @@ def get_weights(network: nn.Module) -> Weights:
 
 def set_weights(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
     """Overwrite all parameters. Raises `ConfigurationError` for other names or shapes."""
-    _check_shapes(network, weights)
+    _check_shapes(network, {name: value.shape for name, value in weights.items()})
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             parameter.copy_(torch.from_numpy(np.asarray(weights[name], order="C")))
 
 
-def _check_shapes(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
+def _check_shapes(network: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> None:
     own = dict(network.named_parameters())
-    if own.keys() != weights.keys():
-        odd = sorted(own.keys() ^ weights.keys())
+    if own.keys() != shapes.keys():
+        odd = sorted(own.keys() ^ shapes.keys())
         raise ConfigurationError(
             "weights of another network",
             got=f"differing parameters {', '.join(odd[:4])}",
         )
     for name, parameter in own.items():
-        if tuple(parameter.shape) != tuple(weights[name].shape):
+        if tuple(parameter.shape) != shapes[name]:
             raise ConfigurationError(
                 f"weights of {name!r}",
-                got=f"shape {weights[name].shape}",
+                got=f"shape {shapes[name]}",
                 expected=f"{tuple(parameter.shape)}",
             )
 

@@ -39,7 +39,9 @@ class Adam:
             parameter.data = view
         self.gradient = torch.zeros_like(self.weights)
         self._moments = torch.zeros_like(self.weights), torch.zeros_like(self.weights)
-        self._steps = torch.zeros((), device=self.weights.device)
+        # The kernel takes a float32, which cannot count beyond 2**24.
+        self._steps = torch.zeros((), dtype=torch.float64, device=self.weights.device)
+        self._kernel_steps = torch.zeros((), device=self.weights.device)
         # CUDA kernels read the learning rate on the device; the CPU's takes a number, which it
         # keeps in double precision.
         self._learning_rate = (
@@ -54,11 +56,12 @@ class Adam:
         Both are [] float32.
         """
         self._steps += 1
+        self._kernel_steps.copy_(self._steps)
         adam_step(
             self.weights,
             self.gradient,
             self._moments,
-            self._steps,
+            self._kernel_steps,
             learning_rate=self._learning_rate,
             betas=_BETAS,
             eps=_EPS,

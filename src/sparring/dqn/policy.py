@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from typing import Any, Final
 
 import numpy as np
@@ -30,8 +29,8 @@ class InferencePolicy:
     """A network for play, on the CPU, in the thread of the caller.
 
     `weights` are those of `DQNAgent.get_weights()`; without them the network keeps its initial
-    ones. With `bfloat16` matrix products are in that precision: built-in networks convert their
-    weights, users' networks run under torch's autocast.
+    ones. With `bfloat16` matrix products of built-in networks are in that precision; users'
+    networks always work in float32.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class InferencePolicy:
         built_in = self.network if isinstance(self.network, QNetwork) else None
         if built_in is not None and bfloat16:
             built_in.body_to_bfloat16()
-        self._autocast = bfloat16 and built_in is None
         self.infer: Callable[[Tensor], Tensor] = (
             self.network if built_in is None else built_in.infer
         )
@@ -95,10 +93,9 @@ class InferencePolicy:
         """[n, *observation_shape] -> [n, A] float32."""
         if not len(observation):
             return np.empty((0, self._num_actions), np.float32)
-        with (
-            torch.inference_mode(),
-            torch.autocast("cpu", torch.bfloat16) if self._autocast else nullcontext(),
-        ):
+        if not observation.flags.writeable:
+            observation = observation.copy()  # torch warns of read-only memory
+        with torch.inference_mode():
             q: NDArray[np.float32] = (
                 self.infer(torch.from_numpy(observation)).to(torch.float32).numpy()
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,14 +29,23 @@ class Trajectory:
     terminated: bool = True
     final_observation: NDArray[Any] | None = None  # [*observation_shape]
     final_mask: NDArray[np.bool_] | None = None  # [A]
+    plies: NDArray[np.integer[Any]] | None = None  # [T] of the decisions; None: seats take turns
     version: int = 0  # of the weights that chose the actions, if known
 
 
 def trajectory_transitions(
-    trajectory: Trajectory, spec: GameSpec, *, gamma: float, n_steps: int
+    trajectory: Trajectory,
+    spec: GameSpec,
+    *,
+    gamma: float,
+    n_steps: int,
+    counts: Literal["decisions", "plies"] = "decisions",
 ) -> NDArray[Any]:
-    """The n-step `own_turn` transitions [T] of a trajectory: the next state is the same seat's,
-    `n_steps` own decisions later.
+    """The transitions [T] of a trajectory: the next state is the same seat's, `n_steps` later.
+
+    `gamma` and `n_steps` count own decisions (`own_turn`) or plies (`zero_sum`). With plies, the
+    next state is the first own decision after at least `n_steps` plies, and each reward counts from
+    the ply of its decision.
 
     Raises `InputError` if lengths or shapes do not fit, an action is illegal, or a reward is not
     finite.
@@ -46,9 +55,10 @@ def trajectory_transitions(
     rows = np.zeros(T, transition_dtype(spec))
     rows["observation"], rows["mask"] = trajectory.observations, trajectory.masks
     rows["action"], rows["sign"], rows["version"] = trajectory.actions, 1, trajectory.version
+    times = np.arange(T + 1) if counts == "decisions" else _plies(trajectory, spec)
     for t in range(T):
-        end = min(t + n_steps, T)
-        powers = gamma ** np.arange(end - t, dtype=np.float64)
+        end = min(int(np.searchsorted(times, times[t] + n_steps)), T)
+        powers = gamma ** (times[t:end] - times[t]).astype(np.float64)
         rows["R"][t] = powers @ trajectory.rewards[t:end]
         if end < T:
             rows["next_observation"][t], rows["next_mask"][t] = (
@@ -60,8 +70,18 @@ def trajectory_transitions(
                 trajectory.final_observation,
                 trajectory.final_mask,
             )
-        rows["discount"][t] = 0.0 if end == T and trajectory.terminated else gamma ** (end - t)
+        ends = end == T and trajectory.terminated
+        rows["discount"][t] = 0.0 if ends else gamma ** float(times[end] - times[t])
     return rows
+
+
+def _plies(trajectory: Trajectory, spec: GameSpec) -> NDArray[np.int64]:
+    """[T + 1] numbers of the plies of the decisions, and of the cut, if there is one."""
+    turns = np.arange(len(trajectory.actions) + 1) * spec.num_players
+    if trajectory.plies is None:
+        return turns
+    plies = np.asarray(trajectory.plies, np.int64)
+    return np.append(plies, plies[-1:] + spec.num_players)
 
 
 def _check(trajectory: Trajectory, spec: GameSpec) -> None:
@@ -72,6 +92,8 @@ def _check(trajectory: Trajectory, spec: GameSpec) -> None:
         ("actions", np.shape(trajectory.actions), (T,)),
         ("rewards", np.shape(trajectory.rewards), (T,)),
     ]
+    if trajectory.plies is not None:
+        shapes.append(("plies", np.shape(trajectory.plies), (T,)))
     if not trajectory.terminated:
         shapes.append(
             (
@@ -84,6 +106,9 @@ def _check(trajectory: Trajectory, spec: GameSpec) -> None:
     for name, got, expected in shapes:
         if got != expected:
             raise InputError(f"trajectory.{name}", got=f"shape {got}", expected=f"{expected}")
+    plies = np.arange(T) if trajectory.plies is None else np.asarray(trajectory.plies)
+    if plies.dtype.kind not in "iu" or (np.diff(plies.astype(np.int64)) < 1).any():
+        raise InputError("trajectory.plies", got=f"{plies}", expected="rising whole numbers")
     if not np.isfinite(trajectory.rewards).all():
         raise InputError(
             "trajectory.rewards", got=f"{trajectory.rewards}", expected="finite numbers"

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from typing import Final, TypeVar
 
@@ -37,8 +36,9 @@ _MAX_PENDING: Final = 64  # steps whose statistics are summed together
 class Update:
     """Update step of a policy towards its TD targets; `optimizer` is the policy's.
 
-    With `bfloat16` only matrix products are in that precision: built-in networks work on copies of
-    their weights, others run under torch's autocast. After a change of weights from outside call
+    With `bfloat16` matrix products of built-in networks are in that precision, on copies of the
+    weights. Users' networks always work in float32: bfloat16 cannot represent small differences of
+    Q-values, and their last layer is not known here. After a change of weights from outside call
     `refresh`.
 
     A series of steps starts with `begin`. Once a loss or the norm of a gradient is not finite,
@@ -71,7 +71,6 @@ class Update:
             list[Tensor](network.parameters()) for network in (self._policy, self._target)
         ]
         self._has_copies = self._policy is not policy
-        self._autocasts = bfloat16 and not self._has_copies
         self._trained = trainable_parameters(self._policy)
         self._gradients = split_like(optimizer.gradient, self._trained)
         device = optimizer.weights.device
@@ -94,8 +93,7 @@ class Update:
         minibatch. `noise` [noise_size] is that of `step`.
         """
         fill_noise(self._target, noise[len(noise) // 2 :])
-        with self._precision(batch):
-            return self._loss.target_pass(self._target, batch)
+        return self._loss.target_pass(self._target, batch)
 
     def step(self, batch: TensorMinibatch, target_values: Tensor, noise: Tensor) -> Tensor:
         """Make one update with the result of `target_pass`; return priorities, [B] float32.
@@ -128,8 +126,7 @@ class Update:
     def _part(self, item: tuple[Part, Tensor]) -> tuple[LossOutput, tuple[Tensor, ...]]:
         """Loss of a part of a minibatch, as its share of the mean over the whole; its gradient."""
         (batch, share), target_values = item
-        with self._precision(batch):
-            output = self._loss(self._policy, batch, target_values)
+        output = self._loss(self._policy, batch, target_values)
         loss = output.loss if share == 1.0 else output.loss * share
         gradients = torch.autograd.grad(
             loss, self._trained, allow_unused=True, materialize_grads=True
@@ -167,15 +164,6 @@ class Update:
             with torch.no_grad():
                 copy_each(self._working[which], self._masters[which])
 
-    def _precision(self, batch: TensorMinibatch) -> AbstractContextManager[object]:
-        # All threads would share the cache of cast weights, and a target pass would clear it for a
-        # thread that learns: no cache.
-        return (
-            torch.autocast(batch.R.device.type, torch.bfloat16, cache_enabled=False)
-            if self._autocasts
-            else nullcontext()
-        )
-
 
 def _joined(parts: Sequence[LossOutput]) -> LossOutput:
     """The output of a whole minibatch from those of its parts."""
@@ -186,7 +174,7 @@ def _joined(parts: Sequence[LossOutput]) -> LossOutput:
 
 
 def _in_bfloat16(policy: nn.Module, target: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """Copies in bfloat16; users' networks are returned as they are: not all can be copied."""
+    """Copies in bfloat16 of built-in networks; users' networks are returned as they are."""
     if not (isinstance(policy, QNetwork) and isinstance(target, QNetwork)):
         return policy, target
     copies = deepcopy(policy), deepcopy(target)

@@ -123,3 +123,13 @@ def test_a_new_one_has_no_state_and_goes_back_to_it() -> None:
     adam.set_state({})
     assert adam.get_state() == {}
     assert not any(moment.any() for moment in adam._moments)
+
+
+def test_steps_are_counted_beyond_what_a_float32_can_count() -> None:
+    network = make_network()
+    adam = Adam(network, OPTIONS)
+    follow(adam, network, random_gradients(network, 1))
+    adam.set_state({"0": {**adam.get_state()["0"], "step": np.array(2.0**24)}})
+    follow(adam, network, random_gradients(network, 3))
+    adam.step(scale=number(1.0), failed=number(1.0))
+    assert adam.steps == adam.get_state()["0"]["step"] == 2**24 + 3

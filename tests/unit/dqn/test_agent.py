@@ -9,7 +9,8 @@ import torch
 from random_rows import DTYPE, random_rows
 
 from sparring.config.schema import LearningOptions
-from sparring.dqn.agent import DQNAgent, Training, encode_agent
+from sparring.dqn.agent import DQNAgent, Training
+from sparring.dqn.agent_file import encode_agent
 from sparring.dqn.learner import Learner
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.policy import InferencePolicy
@@ -31,8 +32,9 @@ def _one_torch_thread() -> None:
     torch.set_num_threads(1)
 
 
-def trained(seed: int = 0) -> tuple[DQNAgent, Training]:
-    learner = Learner(SPEC, OPTIONS, device=torch.device("cpu"), seed=seed)
+def trained(seed: int = 0, **changes: Any) -> tuple[DQNAgent, Training]:
+    options = OPTIONS.model_copy(update=changes)
+    learner = Learner(SPEC, options, device=torch.device("cpu"), seed=seed)
     training = Training(learner, Replay(ReplayBuffer(DTYPE, 50), UniformSampler()))
     return DQNAgent(SPEC, training=training), training
 
@@ -245,8 +247,11 @@ def test_after_load_methods_that_train_say_that_it_was_loaded_for_play(tmp_path:
 def test_a_trajectory_goes_to_the_replay() -> None:
     agent, training = trained()
     agent.add_trajectory_to_buffer(one_match())
-    expected = trajectory_transitions(one_match(), spec_of("tic_tac_toe"), gamma=0.5, n_steps=2)
-    assert expected["R"].tolist() == [0.0, 0.5, 1.0]
+    expected = trajectory_transitions(
+        one_match(), spec_of("tic_tac_toe"), gamma=0.5, n_steps=2, counts="plies"
+    )
+    assert expected["R"].tolist() == [0.0, 0.0, 1.0]
+    assert expected["discount"].tolist() == [0.25, 0.25, 0.0]
     stored = training.replay.get_state()["buffer"]["rows"]
     for name in DTYPE.names or ():
         np.testing.assert_array_equal(stored[name], expected[name])
@@ -258,6 +263,13 @@ def test_a_trajectory_goes_to_the_replay() -> None:
     with pytest.raises(InputError, match="legal actions"):
         agent.add_trajectory_to_buffer(bad)
     assert len(training.replay) == 6
+
+
+def test_gamma_counts_own_decisions_with_own_turn_and_plies_with_zero_sum() -> None:
+    for bootstrap, discount in (("own_turn", 0.25), ("zero_sum", 0.0625)):
+        agent, training = trained(bootstrap=bootstrap, n_steps=2 if bootstrap == "own_turn" else 4)
+        agent.add_trajectory_to_buffer(one_match())
+        assert training.replay.get_state()["buffer"]["rows"]["discount"][0] == discount
 
 
 def test_learning_changes_what_the_agent_plays() -> None:

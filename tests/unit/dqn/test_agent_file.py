@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from safetensors.numpy import save as safetensors_save
 
-from sparring.dqn.agent import decode_agent, encode_agent
+from sparring.dqn.agent import DQNAgent
+from sparring.dqn.agent_file import decode_agent, encode_agent
 from sparring.errors import FileFormatError
 
 DESCRIPTION = {
@@ -35,6 +36,11 @@ def tensors() -> dict[str, NDArray[Any]]:
     }
 
 
+AGENT = {
+    "game": "tic_tac_toe",
+    "network": {"factory": "mlp", "arguments": {}},
+    "encoding": {"shape": [2, 3, 3], "dtype": "int8", "actions": 9},
+}
 VALID = encode_agent(tensors(), DESCRIPTION)
 
 
@@ -138,7 +144,7 @@ def bfloat16() -> bytes:
         (VALID[:-1], "damaged or not an agent file"),
         (VALID + b"x", "damaged or not an agent file"),
         (VALID[:100], "damaged or not an agent file"),
-        (bfloat16(), "damaged or not an agent file"),
+        (bfloat16(), "not an agent file"),
         (with_metadata(None), "not an agent file of Sparring"),
         (with_metadata({"format": "pt"}), "not an agent file of Sparring"),
         (with_metadata({"sparring": "no json"}), "not an agent file of Sparring"),
@@ -174,3 +180,30 @@ def test_overwritten_bytes_give_an_agent_or_a_clear_error(position: int, patch: 
         read, description = decode_agent(data)
         assert isinstance(description, dict)
         assert all(isinstance(tensor, np.ndarray) for tensor in read.values())
+
+
+@pytest.mark.parametrize("head", [b"", b"\x08\0\0\0\0\0\0\0{}      "])
+def test_the_size_of_a_file_is_looked_at_before_it_is_read(head: bytes, tmp_path: Path) -> None:
+    """20 GB, of which nothing is on the disk."""
+    path = tmp_path / "sparse.safetensors"
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(20 * 10**9)
+    with pytest.raises(FileFormatError, match="damaged or not an agent file"):
+        decode_agent(path)
+
+
+def test_a_large_file_that_claims_its_size_is_refused_by_its_shapes(tmp_path: Path) -> None:
+    """The header is that of an agent for tic-tac-toe with 20 GB of weights."""
+    weights = encode_agent({"w": np.zeros(1, np.float32)}, AGENT)
+    size = int.from_bytes(weights[:8], "little")
+    count = 5 * 10**9
+    header = json.loads(weights[8 : 8 + size])
+    header["w"] |= {"shape": [count], "data_offsets": [0, 4 * count]}
+    text = json.dumps(header).encode()
+    path = tmp_path / "sparse.safetensors"
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + 4 * count)
+    with pytest.raises(FileFormatError, match="a network that cannot be built: got weights of"):
+        DQNAgent.load(path)

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import user_factories
 
-from sparring.dqn.agent import DQNAgent, encode_agent
+from sparring.dqn.agent import DQNAgent
+from sparring.dqn.agent_file import encode_agent
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.errors import ConfigurationError, FileFormatError
 

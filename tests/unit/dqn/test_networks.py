@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from sparring.dqn.networks import (
     set_weights,
 )
 from sparring.errors import ConfigurationError
+from sparring.games import spec_of
 
 TIC_TAC_TOE = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [3, 2]}))
 DUELING = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [3, 2], "dueling": True}))
@@ -160,19 +162,27 @@ def test_weights_of_any_shape_are_set(shape: tuple[int, ...]) -> None:
     assert get_weights(network)["weight"].shape == shape
 
 
+def shapes_of(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
+    return {name: value.shape for name, value in get_weights(build_network(spec)).items()}
+
+
+def test_an_observation_without_dimensions_is_refused_in_one_line() -> None:
+    game = replace(spec_of("tic_tac_toe"), observation_shape=())
+    with pytest.raises(ConfigurationError, match=r"observation_shape of dice: got \(\), expected"):
+        build_network(PolicySpec("dice", resolved=game))
+
+
 def test_whether_weights_fit_is_found_out_without_building_the_network() -> None:
     """2^40 x 2^40 numbers would be 4 TiB of memory, a million times over."""
-    check_fit(DUELING, get_weights(build_network(DUELING)))
-    check_fit(
-        PolicySpec("connect_four", NetworkSpec("resnet")),
-        get_weights(build_network(PolicySpec("connect_four", NetworkSpec("resnet")))),
-    )
+    resnet = PolicySpec("connect_four", NetworkSpec("resnet"))
+    check_fit(DUELING, shapes_of(DUELING))
+    check_fit(resnet, shapes_of(resnet))
     for huge in (
         NetworkSpec("mlp", {"net_arch": [2**40, 2**20, 2]}),
         NetworkSpec("resnet", {"channels": 2**28, "blocks": 1}),
     ):
         with pytest.raises(ConfigurationError, match=r"weights of another network|got shape"):
-            check_fit(PolicySpec("tic_tac_toe", huge), get_weights(build_network(TIC_TAC_TOE)))
+            check_fit(PolicySpec("tic_tac_toe", huge), shapes_of(TIC_TAC_TOE))
 
 
 @pytest.mark.parametrize(

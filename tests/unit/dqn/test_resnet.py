@@ -162,22 +162,6 @@ def test_after_two_updates_every_block_has_begun_to_learn() -> None:
         assert not np.array_equal(value, before[name]), name
 
 
-def test_bfloat16_autocast_is_near_float32_and_has_a_gradient() -> None:
-    network = awake(CONNECT_FOUR)
-    batch = torch.from_numpy(boards(32, (2, 6, 7)))
-    with torch.autocast("cpu", torch.bfloat16):
-        coarse = network(batch)
-    fine = network(batch)
-    assert coarse.dtype == torch.float32  # the last layers work in float32
-    assert 0 < (coarse - fine).abs().max() < 0.05 * fine.abs().max()
-    coarse.sum().backward()
-    assert all(
-        torch.isfinite(parameter.grad).all()
-        for parameter in network.parameters()
-        if parameter.grad is not None
-    )
-
-
 @pytest.mark.parametrize("dtype", [torch.bool, torch.int8, torch.float32, torch.float64])
 def test_boards_of_any_type_and_memory(dtype: torch.dtype) -> None:
     network = awake(TIC_TAC_TOE)

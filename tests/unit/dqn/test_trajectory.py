@@ -200,3 +200,30 @@ def test_what_does_not_fit_is_one_line(change: dict[str, Any], message: str) -> 
     with pytest.raises(InputError, match=message) as error:
         trajectory_transitions(replace(GOOD, **change), SMALL, gamma=0.9, n_steps=1)
     assert "\n" not in str(error.value)
+
+
+def test_for_zero_sum_gamma_and_steps_count_plies() -> None:
+    """Two plies a decision where seats take turns; gamma 0.5."""
+    rows = trajectory_transitions(
+        numbered([4.0, 8.0, 16.0]), SMALL, gamma=0.5, n_steps=1, counts="plies"
+    )
+    assert rows["R"].tolist() == [4.0, 8.0, 16.0]
+    assert rows["discount"].tolist() == [0.25, 0.25, 0.0]
+    rows = trajectory_transitions(
+        numbered([4.0, 8.0, 16.0]), SMALL, gamma=0.5, n_steps=3, counts="plies"
+    )
+    assert rows["R"].tolist() == [4.0 + 2.0, 8.0 + 4.0, 16.0]
+    assert rows["discount"].tolist() == [0.0625, 0.0, 0.0]
+
+
+def test_extra_turns_count_by_their_plies() -> None:
+    trajectory = replace(numbered([4.0, 8.0, 16.0], terminated=False), plies=np.array([0, 1, 6]))
+    rows = trajectory_transitions(trajectory, SMALL, gamma=0.5, n_steps=1, counts="plies")
+    assert rows["discount"].tolist() == [0.5, 0.5**5, 0.25]
+
+
+@pytest.mark.parametrize("plies", [[0, 2], [0, 2, 2], [0.0, 2.0, 4.0], [4, 2, 0]])
+def test_plies_that_do_not_rise_are_refused(plies: list[float]) -> None:
+    trajectory = replace(numbered([4.0, 8.0, 16.0]), plies=np.array(plies))
+    with pytest.raises(InputError, match=r"trajectory\.plies"):
+        trajectory_transitions(trajectory, SMALL, gamma=0.5, n_steps=1, counts="plies")

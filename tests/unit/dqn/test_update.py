@@ -159,7 +159,12 @@ def test_equal_inputs_equal_bits(network: str, bfloat16: bool) -> None:
     assert ends[0] == ends[1]
 
 
-@pytest.mark.parametrize("network", ["mlp", "patches", "resnet", "odd"])
+def test_a_users_network_learns_in_float32() -> None:
+    steps = [stepped(make("odd", bfloat16=bfloat16)[0], batch()) for bfloat16 in (False, True)]
+    assert torch.equal(*steps)
+
+
+@pytest.mark.parametrize("network", ["mlp", "patches", "resnet"])
 def test_bfloat16_is_near_float32_and_all_that_stays_is_float32(network: str) -> None:
     errors, gradients = [], []
     for bfloat16 in (False, True):
