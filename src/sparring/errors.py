@@ -42,6 +42,14 @@ class FileFormatError(InputError):
     """A file is missing, damaged, or not what its name promises."""
 
 
+class StorageError(SparringError, OSError):
+    """A file or directory could not be saved; the one it would have replaced is still there."""
+
+    def __init__(self, line: str, cause: OSError | None = None) -> None:
+        super().__init__(line)
+        self.strerror = None if cause is None else cause.strerror
+
+
 class GameError(SparringError):
     """A game broke the contract of the batched protocol."""
 

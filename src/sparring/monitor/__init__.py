@@ -58,6 +58,7 @@ class Monitor:
         self._console = _console(quiet=not console) if isinstance(console, bool) else console
         self._live = False
         self._writers: list[MetricsWriter] = []
+        self._incomplete: set[Path] = set()  # files in which reports are missing
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -92,7 +93,7 @@ class Monitor:
         """
         finite = {tag: float(value) for tag, value in values.items() if math.isfinite(value)}
         for writer in self._writers:
-            writer.write(finite, plies)
+            self._write(writer, finite, plies)
         self._progress.update(finite)
         if not self._live:
             self._print(report_line(self._progress))
@@ -106,10 +107,21 @@ class Monitor:
         self._print(text)
 
     def warn(self, text: str) -> None:
-        """Print a warning above the live panel."""
-        self._print(
-            textwrap.fill(f"warning: {text}", WIDTH, subsequent_indent=" " * 9), style="yellow"
-        )
+        """Print a warning above the live panel, or without one as a line."""
+        line = f"warning: {text}"
+        panel = textwrap.fill(line, WIDTH, subsequent_indent=" " * 9)
+        self._print(panel if self._live else line, style="yellow")
+
+    def _write(self, writer: MetricsWriter, values: Mapping[str, float], plies: int) -> None:
+        """Write a report to a file; on a full disk leave it out, and say so once a file."""
+        try:
+            writer.write(values, plies)
+        except OSError as error:
+            if writer.path not in self._incomplete:
+                self._incomplete.add(writer.path)
+                self.warn(
+                    f"cannot write {writer.path}: {error.strerror}; reports are missing there"
+                )
 
     def _print(self, text: str, style: str | None = None) -> None:
         # plain lines go to files and pipes, which have no width

@@ -72,14 +72,22 @@ class ReplayBuffer:
             self._bytes[: count - before_wrap] = kept[before_wrap:]
         return first, count
 
+    @property
+    def memory(self) -> NDArray[np.uint8]:
+        """All bytes of the storage, for rows of a saved state to be read into."""
+        return self._rows.view(np.uint8)
+
     def get_state(self) -> dict[str, Any]:
-        """Copies of the filled part, and the count."""
-        return {"rows": self.rows.copy(), "inserted": self.inserted}
+        """The filled part, a view, and the count: valid until the next row is inserted."""
+        return {"rows": self._rows[: len(self)], "inserted": self.inserted}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continue from what `get_state` of a buffer of equal layout and capacity returned."""
+        """Restore what `get_state` of a buffer of the same layout and capacity returned; its rows
+        may be in `memory` already.
+        """
         rows, inserted = saved_rows(state, self.dtype, self.capacity)
-        self._bytes[: len(rows)] = rows.view(self._opaque)
+        if not np.may_share_memory(rows, self._rows):
+            self._bytes[: len(rows)] = rows.view(self._opaque)
         self.inserted = inserted
 
 

@@ -34,3 +34,10 @@ def build_replay(
         PrioritizedSampler(capacity, *exponents) if options.prioritized_replay else UniformSampler()
     )
     return Replay(ReplayBuffer(dtype, capacity), sampler, augmentation)
+
+
+def replay_bytes(spec: GameSpec, options: ReplayOptions) -> int:
+    """Memory of rows and priorities; with a GPU the host needs as much at a checkpoint."""
+    capacity = options.buffer_size
+    priorities = PrioritizedSampler.bytes_needed(capacity) if options.prioritized_replay else 0
+    return capacity * transition_dtype(spec).itemsize + priorities

@@ -122,8 +122,15 @@ class DeviceReplay:
             .view(len(rows), *dtype.shape)
         )
 
+    def memory(self, pointer: str) -> dict[str, NDArray[np.uint8]]:
+        """No memory: a saved state is read on the host and then copied to the device."""
+        return {}
+
     def get_state(self) -> dict[str, Any]:
-        rows = self._rows[: len(self)].cpu().numpy().copy().view(self.dtype).reshape(-1)
+        """State of rows and priorities, as long as neither changes; a copy where the device is a
+        GPU.
+        """
+        rows = self._rows[: len(self)].cpu().numpy().view(self.dtype).reshape(-1)
         return {
             "buffer": {"rows": rows, "inserted": self._inserted},
             "sampler": self._sampler.get_state(),

@@ -43,7 +43,7 @@ class DeviceSampler(Protocol):
         """
 
     def get_state(self) -> dict[str, Any]:
-        """Copies on the host."""
+        """State on the host; views of the device's memory where that is the host's."""
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from what `get_state` of an equal sampler returned, here or on the host."""
@@ -107,7 +107,7 @@ class DevicePrioritized:
 
     def get_state(self) -> dict[str, Any]:
         return {
-            "priorities": np.trim_zeros(self._tree.values.cpu().numpy(), "b").copy(),
+            "priorities": np.trim_zeros(self._tree.values.cpu().numpy(), "b"),
             "largest": float(self._largest),
         }
 

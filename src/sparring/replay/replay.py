@@ -83,7 +83,17 @@ class Replay:
         """Update priorities from TD errors."""
         self._sampler.update(indices, td_errors)
 
+    def memory(self, pointer: str) -> dict[str, NDArray[np.uint8]]:
+        """Bytes that the arrays of a saved state may be read into, by their JSON pointers, where
+        `pointer` is that of the state; `set_state` must follow.
+        """
+        priorities = self._sampler.memory
+        return {f"{pointer}/buffer/rows": self._buffer.memory} | (
+            {} if priorities is None else {f"{pointer}/sampler/priorities": priorities}
+        )
+
     def get_state(self) -> dict[str, Any]:
+        """Views of rows and priorities, valid until either changes."""
         return {"buffer": self._buffer.get_state(), "sampler": self._sampler.get_state()}
 
     def set_state(self, state: dict[str, Any]) -> None:

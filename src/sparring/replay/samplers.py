@@ -43,8 +43,14 @@ class Sampler(Protocol):
         equal indices the last wins.
         """
 
+    @property
+    def memory(self) -> NDArray[np.uint8] | None:
+        """All bytes of the priorities, for saved ones to be read into; None without priorities."""
+
     def get_state(self) -> dict[str, Any]:
-        """Copies of the whole state."""
+        """Everything that a later `set_state` needs to continue exactly from here; arrays are
+        views, valid until the next call of `on_insert` or `update`.
+        """
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from what `get_state` of an equal sampler returned."""
@@ -64,6 +70,10 @@ class UniformSampler:
 
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.floating[Any]]) -> None:
         pass
+
+    @property
+    def memory(self) -> None:
+        return None
 
     def get_state(self) -> dict[str, Any]:
         return {}
@@ -93,6 +103,11 @@ class PrioritizedSampler:
         self.eps = eps
         self._tree = SumTree(capacity)
         self._largest = 1.0  # of all p^alpha so far
+
+    @staticmethod
+    def bytes_needed(capacity: int) -> int:
+        """Bytes of the tree: its leaves, as many as the next power of two, and their parents."""
+        return 2 * (1 << (capacity - 1).bit_length()) * np.dtype(np.float64).itemsize
 
     @property
     def priorities(self) -> NDArray[np.float64]:
@@ -129,19 +144,16 @@ class PrioritizedSampler:
         self._tree.set(indices, values)
         self._largest = max(self._largest, largest)
 
+    @property
+    def memory(self) -> NDArray[np.uint8]:
+        return self._tree.memory
+
     def get_state(self) -> dict[str, Any]:
-        return {"priorities": np.trim_zeros(self.priorities, "b").copy(), "largest": self._largest}
+        filled = np.count_nonzero(self.priorities)  # rows fill the buffer from index 0 on
+        return {"priorities": self.memory.view(np.float64)[:filled], "largest": self._largest}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        saved = state["priorities"]
-        capacity = self._tree.capacity
-        if len(saved) > capacity:
-            raise InputError(
-                "the saved priorities", got=f"{len(saved)} rows", expected=f"at most {capacity}"
-            )
-        values = np.zeros(capacity)
-        values[: len(saved)] = saved
-        self._tree.set(np.arange(capacity), values)
+        self._tree.load(state["priorities"])
         self._largest = float(state["largest"])
 
 
@@ -231,6 +243,29 @@ class SumTree:
     def total(self) -> float:
         return float(self._nodes[1])
 
+    @property
+    def memory(self) -> NDArray[np.uint8]:
+        """All bytes of the values."""
+        leaves = self._nodes[self._first_leaf : self._first_leaf + self.capacity]
+        return leaves.view(np.uint8)
+
+    def load(self, values: NDArray[np.float64]) -> None:
+        """Set the first values to `values` [n], which may be in `memory` already, the others to 0.
+
+        InputError for more than `capacity`.
+        """
+        if len(values) > self.capacity:
+            raise InputError(
+                "the saved priorities",
+                got=f"{len(values)} rows",
+                expected=f"at most {self.capacity}",
+            )
+        end = self._first_leaf + len(values)
+        if not np.may_share_memory(values, self._nodes):
+            self._nodes[self._first_leaf : end] = values
+        self._nodes[end:] = 0.0
+        _sum_up(self._nodes)
+
     def set(self, indices: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         """Set `values` [n] (finite, not negative: not checked) at `indices` [n]; of equal indices
         the last wins.
@@ -300,6 +335,13 @@ def _set(nodes: Any, capacity: Any, indices: Any, values: Any) -> Any:
                 kept += 1
         count = kept
     return True
+
+
+@njit(cache=True, nogil=True)
+def _sum_up(nodes: Any) -> None:
+    """Recompute all parents from the leaves."""
+    for i in range(nodes.shape[0] // 2 - 1, 0, -1):
+        nodes[i] = nodes[2 * i] + nodes[2 * i + 1]
 
 
 @njit(cache=True, nogil=True)

@@ -15,6 +15,7 @@ several writers, because each locks the temporary file.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -23,12 +24,14 @@ import stat
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
-from sparring.errors import FileFormatError
-from sparring.storage.locks import lock
+from sparring.errors import FileFormatError, StorageError
+from sparring.storage.locks import lock, require_locks
 
 MANIFEST = "manifest.json"
+_MAX_MANIFEST: Final = 1_000_000  # bytes
+_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _TEMPORARY = ".sparring-tmp"
 _OLD = ".sparring-old"
 
@@ -37,46 +40,50 @@ Writer = Callable[[Path], object]
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write or replace one file, on the disk when this returns. Parent directories are made as
-    needed.
+    """Write or replace one file, on the disk when this returns; `StorageError` if it cannot be.
+
+    Parent directories are made as needed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _hidden(path, _TEMPORARY)
-    with _locked(temporary) as file:
-        try:
-            file.truncate(0)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    sync_directory(path.parent)
+    with _failing_with_one_line(path, len(data)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _hidden(path, _TEMPORARY)
+        with _locked(temporary) as file:
+            try:
+                file.truncate(0)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(temporary, path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        sync_directory(path.parent)
 
 
-def write_directory(path: Path, files: Mapping[str, bytes | Writer]) -> None:
-    """Write or replace a directory of plain files with its manifest, on the disk when this returns.
+def write_directory(path: Path, files: Mapping[str, bytes | Writer], *, size: int = 0) -> None:
+    """Write or replace a directory of plain files with its manifest, on the disk when this returns;
+    `StorageError` if it cannot be. It says that `size` bytes are needed.
 
     Replacing is as safe as writing: the old directory is kept until the new one is in its place.
     Disk space for both is needed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    recover(path.parent)
-    temporary = _hidden(path, _TEMPORARY)
-    temporary.mkdir()
-    try:
-        entries = {
-            name: _write_member(temporary / name, content) for name, content in files.items()
-        }
-        _write_member(
-            temporary / MANIFEST, json.dumps({"files": entries}, indent=1, sort_keys=True).encode()
-        )
-        sync_directory(temporary)
-        _put_in_place(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    with _failing_with_one_line(path, size):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        recover(path.parent)
+        temporary = _hidden(path, _TEMPORARY)
+        _remove(temporary)
+        temporary.mkdir()
+        try:
+            entries = {
+                name: _write_member(temporary / name, content) for name, content in files.items()
+            }
+            manifest = json.dumps({"files": entries}, indent=1, sort_keys=True)
+            _write_member(temporary / MANIFEST, manifest.encode())
+            sync_directory(temporary)
+            _put_in_place(temporary, path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
 
 
 def read_directory(path: Path, only: Container[str] | None = None) -> dict[str, Path]:
@@ -108,9 +115,9 @@ def is_complete(path: Path) -> bool:
 def remove_directory(path: Path) -> None:
     """Delete a directory; a kill in between leaves it whole, or out of sight."""
     temporary = _hidden(path, _TEMPORARY)
-    shutil.rmtree(temporary, ignore_errors=True)
+    _remove(temporary)
     os.rename(path, temporary)
-    shutil.rmtree(temporary)
+    _remove(temporary)
 
 
 def recover(parent: Path) -> None:
@@ -119,13 +126,12 @@ def recover(parent: Path) -> None:
     """
     for old in sorted(parent.glob(f".*{_OLD}")):
         path = parent / old.name[1 : -len(_OLD)]
-        if path.exists():
-            shutil.rmtree(old)
+        if path.exists() or not _is_own_directory(old):
+            _remove(old)
         else:
             os.rename(old, path)
     for leftover in sorted(parent.glob(f".*{_TEMPORARY}")):
-        if leftover.is_dir():  # a file may have a living writer
-            shutil.rmtree(leftover)
+        _remove_unless_file(leftover)  # which may have a living writer
 
 
 def sync_directory(path: Path) -> None:
@@ -144,9 +150,11 @@ def _hidden(path: Path, suffix: str) -> Path:
 @contextmanager
 def _locked(path: Path) -> Iterator[BinaryIO]:
     """Open (or create) and lock a file that another process may rename or delete meanwhile."""
+    require_locks()
+    _remove_unless_file(path)
     while True:
-        with open(path, "ab") as file:
-            lock(file, wait=True)
+        with open(path, "ab", opener=_without_following) as file:
+            lock(file.fileno(), wait=True)
             try:
                 ours = os.path.samestat(os.stat(path), os.fstat(file.fileno()))
             except FileNotFoundError:
@@ -159,10 +167,7 @@ def _locked(path: Path) -> Iterator[BinaryIO]:
 def _write_member(path: Path, content: bytes | Writer) -> dict[str, Any]:
     """Write and flush one file; returns its entry in the manifest."""
     if callable(content):
-        path.touch()
-        mode = stat.S_IMODE(path.stat().st_mode)
         content(path)
-        path.chmod(mode)  # safetensors 0.8 makes files that only their owner reads
     else:
         path.write_bytes(content)
     with open(path, "rb") as file:
@@ -181,12 +186,52 @@ def _put_in_place(temporary: Path, path: Path) -> None:
     os.rename(temporary, path)
     sync_directory(path.parent)
     if replaces:
-        shutil.rmtree(old)
+        _remove(old)
+
+
+def _remove(path: Path) -> None:
+    """Delete a directory with its contents, or anything else; a symbolic link, never its target."""
+    if _is_own_directory(path):
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_own_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _remove_unless_file(path: Path) -> None:
+    try:
+        is_file = stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return
+    if not is_file:
+        _remove(path)
+
+
+def _without_following(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
+@contextmanager
+def _failing_with_one_line(path: Path, size: int) -> Iterator[None]:
+    """Turn an OSError into a `StorageError`; on a full disk with the bytes needed and free."""
+    try:
+        yield
+    except OSError as error:
+        line = f"cannot save {path}: {error.strerror or error}"
+        if error.errno in _DISK_FULL:
+            free = shutil.disk_usage(next(p for p in path.absolute().parents if p.exists())).free
+            line += f"; {size:,} bytes are needed, {free:,} are free"
+        raise StorageError(line, error) from error
 
 
 def _check_sizes(path: Path) -> dict[str, dict[str, Any]]:
     """Entries of the manifest by file name, after comparing the sizes."""
     try:
+        if (path / MANIFEST).stat().st_size > _MAX_MANIFEST:
+            raise ValueError("too large")
         entries: dict[str, dict[str, Any]] = json.loads((path / MANIFEST).read_bytes())["files"]
         wrong = [
             name

@@ -28,10 +28,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from sparring.errors import FileFormatError
+from sparring.storage import tensors
 from sparring.storage.atomic import Writer, read_directory, write_directory
 
 StateTree = dict[str, Any]
@@ -43,9 +42,7 @@ _STATE = "state.json"
 _FORMAT = 3
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SCALARS = (int, float, str, bool, type(None))
-_SAFETENSORS = frozenset(
-    {"|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8"}
-)
+_MAX_STATE = 2**30  # bytes of state.json
 _PLAIN_DTYPE = re.compile(r"\|[biu]1|[<>][iu][248]|[<>]f[248]")
 
 Array = NDArray[Any]
@@ -55,9 +52,10 @@ Description = str | list[Any] | dict[str, Any]
 def save(path: Path, tree: Mapping[str, Any]) -> None:
     """Save a tree as the directory `path`, whole or not at all.
 
-    TypeError with the pointer of a leaf that cannot be stored exactly. Arrays are written from
-    where they lie; only those that are not contiguous are copied. Padding inside a structured array
-    is set to zero in place, so that equal trees give equal files.
+    TypeError with the pointer of a leaf that cannot be stored exactly, `StorageError` if the disk
+    does not take it, as when it is full. Arrays are written from where they lie; only those that
+    are not contiguous are copied. Padding inside a structured array is set to zero in place, so
+    that equal trees give equal files.
     """
     arrays: dict[str, Array] = {}
     opaque: dict[str, Any] = {}
@@ -76,33 +74,37 @@ def save(path: Path, tree: Mapping[str, Any]) -> None:
             if name.split("/")[1] == key
         }
         if below:
-            files[f"{key}.safetensors"] = partial(save_file, below)
-    files[_STATE] = json.dumps(state, separators=(",", ":")).encode()
-    write_directory(path, files)
+            files[f"{key}.safetensors"] = partial(tensors.write, arrays=below)
+    files[_STATE] = text = json.dumps(state, separators=(",", ":")).encode()
+    size = len(text) + sum(array.nbytes for array in arrays.values())
+    write_directory(path, files, size=size)
 
 
-def load(path: Path) -> StateTree:
+def load(path: Path, into: Mapping[str, NDArray[np.uint8]] | None = None) -> StateTree:
     """Return the tree that was saved as `path`; FileFormatError if a file is missing or damaged.
 
-    Sizes and SHA-256 of all files are verified first.
+    Sizes and SHA-256 of all files are verified first. `into` holds memory by JSON pointer: an array
+    that fits there is read into it, and the tree has a view of it.
     """
-    return _load(path, None)
+    return _load(path, None, into or {})
 
 
 def load_part(path: Path, key: str) -> Any:
     """Return the subtree below one top-level key of the tree that was saved as `path`; the arrays
     of other keys, such as the replay's, are not read.
     """
-    tree = _load(path, key)
+    tree = _load(path, key, {})
     if key not in tree:
         raise FileFormatError(f"{path} has no part {key!r}", expected=f"one of {', '.join(tree)}")
     return tree[key]
 
 
-def _load(path: Path, key: str | None) -> StateTree:
+def _load(path: Path, key: str | None, into: Mapping[str, NDArray[np.uint8]]) -> StateTree:
     """Return the tree; with a key, without the arrays of all other keys."""
     files = read_directory(path, None if key is None else (_STATE, f"{key}.safetensors"))
     try:
+        if files[_STATE].stat().st_size > _MAX_STATE:
+            raise ValueError("too large")
         state = json.loads(files.pop(_STATE).read_bytes())
         if state["format"] != _FORMAT:
             raise FileFormatError(
@@ -112,18 +114,12 @@ def _load(path: Path, key: str | None) -> StateTree:
         for file in files.values():
             arrays |= {
                 name: _restored(array, state["opaque"].get(name))
-                for name, array in load_file(file).items()
+                for name, array in tensors.read(file, into).items()
             }
         tree: StateTree = _with_arrays(state["tree"], "", arrays)
-    except (
-        OSError,
-        SafetensorError,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        RecursionError,
-    ) as error:
+    except MemoryError:
+        raise FileFormatError(f"{path} does not fit into the memory of this machine") from None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if isinstance(error, FileFormatError):
             raise
         raise FileFormatError(
@@ -182,7 +178,7 @@ def _storable(pointer: str, array: Array, opaque: dict[str, Any]) -> Array:
     """The array as safetensors takes it: contiguous and of a known dtype, or as bytes whose dtype
     and shape are added to `opaque`.
     """
-    if array.dtype.str in _SAFETENSORS and array.dtype.names is None:
+    if array.dtype.str in tensors.DTYPES and array.dtype.names is None:
         return array if array.flags.c_contiguous else array.copy(order="C")
     opaque[pointer] = {"dtype": _describe(pointer, array.dtype), "shape": list(array.shape)}
     used = _used_bytes(array.dtype)

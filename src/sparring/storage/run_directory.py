@@ -1,8 +1,9 @@
 """The directory of one run: its name, its lock, the paths of its files, and its checkpoints.
 
 runs/<name>/                claimed by mkdir, so that any number of processes can start side by side
-  lock                      held with flock while a process trains here; the system frees it when
-                            that process ends, even if it is killed
+  lock                      held with flock while a process trains here, as is the directory, in
+                            case the file is deleted; the system frees both when that process ends,
+                            even if it is killed
   config.toml  metrics.jsonl  tensorboard/  best.safetensors  last.safetensors
   checkpoints/<updates>/    written by `checkpoint.save`; the newest two are kept
   faults/<n>.json           matches in which the game raised, for `sparring replay`
@@ -18,13 +19,22 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
-from sparring.errors import ConfigurationError, FileFormatError, InputError, nearest
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.errors import (
+    ConfigurationError,
+    FileFormatError,
+    InputError,
+    StorageError,
+    nearest,
+)
 from sparring.storage import checkpoint
 from sparring.storage.atomic import is_complete, recover, remove_directory, sync_directory
 from sparring.storage.checkpoint import StateTree
-from sparring.storage.locks import lock, require_locks, unlock
+from sparring.storage.locks import DirectoryLock, require_locks
 
 FAULTS = "faults"
 KEPT_CHECKPOINTS = 2
@@ -52,7 +62,7 @@ class RunDirectory:
         self.faults_path = path / FAULTS
         self._kept = False
         self._damaged: set[int] = set()  # found while loading; the check of sizes cannot see it
-        self._lock: BinaryIO | None = _lock(path)
+        self._lock: DirectoryLock | None = DirectoryLock(path)
 
     @classmethod
     def create(cls, runs_root: str | Path, name: str | None, game: str) -> Self:
@@ -73,11 +83,11 @@ class RunDirectory:
             (path / _CHECKPOINTS).mkdir()
             sync_directory(path)
             sync_directory(runs_root)
+            return cls(path)
         except OSError as error:
             raise ConfigurationError(
                 f"cannot make a run directory in {runs_root}: {error.strerror}"
             ) from None
-        return cls(path)
 
     @classmethod
     def open(cls, runs_root: str | Path, name: str | Path) -> Self:
@@ -97,28 +107,34 @@ class RunDirectory:
         checkpoints.
 
         A checkpoint of the same number is replaced. A kill at any moment leaves every acknowledged
-        checkpoint that is among the newest two.
+        checkpoint that is among the newest two, and so does a failure: `StorageError` if the disk
+        does not take it, `InputError` if another process has the lock because it was deleted.
         """
-        self._check_open()
+        self.check_held()
         if updates < 0:
             raise ValueError(
                 f"a checkpoint is numbered by its updates: got {updates}, expected 0 or more"
             )
-        checkpoint.save(self._checkpoint_path(updates), tree)
+        try:
+            checkpoint.save(self._checkpoint_path(updates), tree)
+        except StorageError as error:
+            kept = [n for n in _numbers(self.checkpoints_path) if n not in self._damaged]
+            rest = f"the checkpoint of {kept[0]:,} updates is kept" if kept else "none is there yet"
+            raise StorageError(f"{error}; {rest}", error) from None
         self._damaged.discard(updates)
         self._prune(updates)
 
-    def load_checkpoint(self) -> StateTree:
-        """The tree of the newest complete checkpoint (highest number of updates); others are
-        skipped with a warning.
+    def load_checkpoint(self, into: Mapping[str, NDArray[np.uint8]] | None = None) -> StateTree:
+        """Return the tree of the newest complete checkpoint (highest number of updates); others are
+        skipped with a warning. `into` is that of `checkpoint.load`.
 
         InputError if there is none.
         """
-        self._check_open()
+        self.check_held()
         recover(self.checkpoints_path)
         for updates in _numbers(self.checkpoints_path):
             try:
-                tree = checkpoint.load(self._checkpoint_path(updates))
+                tree = checkpoint.load(self._checkpoint_path(updates), into)
             except FileFormatError as error:
                 log.warning(
                     "warning: checkpoint %d of run %s is skipped: %s", updates, self.name, error
@@ -147,17 +163,16 @@ class RunDirectory:
         """Delete the directory of a run that could not begin, unless it has a checkpoint, an agent
         or a fault, or `keep` was called.
         """
-        self._check_open()
         holds = (
             _numbers(self.checkpoints_path) or self.best_path.exists() or self.faults_path.exists()
         )
         if not self._kept and not holds:
+            self.check_held()
             shutil.rmtree(self.path)
 
     def close(self) -> None:
         """Release the lock. May be called again."""
         if self._lock is not None:
-            unlock(self._lock)
             self._lock.close()
             self._lock = None
 
@@ -172,9 +187,15 @@ class RunDirectory:
     ) -> None:
         self.close()
 
-    def _check_open(self) -> None:
+    def check_held(self) -> None:
+        """Take the lock anew if its file was deleted or replaced; InputError if another process
+        was faster.
+        """
         if self._lock is None:
             raise ValueError(f"the run directory {self.path} is closed; open it again")
+        if not self._lock.is_held:
+            self.close()
+            self._lock = DirectoryLock(self.path)
 
     def _checkpoint_path(self, updates: int) -> Path:
         return self.checkpoints_path / str(updates)
@@ -277,31 +298,3 @@ def _no_such_run(path: Path) -> InputError:
         f"there is {', '.join(sorted(names)[:5])}" if names else "start one: sparring train"
     )
     return InputError(f"there is no run {path.name!r} in {path.parent}", remedy=remedy)
-
-
-def _lock(path: Path) -> BinaryIO:
-    """Lock a run; the file stays open while the lock is held. InputError with the process id of
-    its holder.
-    """
-    run = path.resolve().name
-    try:
-        file = open(path / "lock", "a+b")  # noqa: SIM115
-    except OSError as error:
-        raise InputError(f"the run {run!r} cannot be locked: {error.strerror}") from None
-    try:
-        lock(file, wait=False)
-    except BlockingIOError:
-        with file:
-            file.seek(0)
-            holder = file.read(20).decode("ascii", "replace") or "unknown"
-        raise InputError(
-            f"the run {run!r} is in use by process {holder}",
-            remedy="wait until it ends, or choose another run",
-        ) from None
-    except OSError as error:
-        file.close()
-        raise InputError(f"the run {run!r} cannot be locked: {error.strerror}") from None
-    file.truncate(0)
-    file.write(str(os.getpid()).encode())
-    file.flush()
-    return file

@@ -65,8 +65,8 @@ def train(config: TrainConfig, *, console: bool = True) -> TrainResult:
     settings, game = resolved(config)
     parts = assemble(settings, game)
     with RunDirectory.create(settings.runs_dir, settings.name, label(settings.game)) as run:
-        write_file(run.config_path, to_toml(settings).encode())
         try:
+            write_file(run.config_path, to_toml(settings).encode())
             return _run(settings, parts, run, saved=None, console=console)
         except BaseException:
             run.discard()
@@ -90,7 +90,7 @@ def resume(
         saved_config = build_config(config_file=run.config_path)
         config, game = resolved(resume_config(saved_config, overrides or {}))
         parts = assemble(config, game)
-        saved = run.load_checkpoint()
+        saved = run.load_checkpoint(into=parts.replay.memory("/replay"))
         played = saved["schedule"]["episodes"]
         if "n_episodes" in (overrides or {}) and config.n_episodes < played:
             raise ConfigurationError(

@@ -19,8 +19,8 @@ from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec
 from sparring.errors import ConfigurationError
 from sparring.games import GameSpec
 from sparring.opponents.pool import OpponentManager
-from sparring.replay import Replay, transition_dtype
-from sparring.replay.build import build_replay
+from sparring.replay import Replay
+from sparring.replay.build import build_replay, replay_bytes
 from sparring.replay.cuda import DeviceReplay
 from sparring.rollout.rollout import RolloutSettings
 from sparring.runtime import (
@@ -83,7 +83,7 @@ def assemble(config: ResolvedConfig, game: GameSpec) -> Parts:
         num_versions=num_versions,
         episodes=config.episodes_per_batch,
     )
-    _check_memory(_replay_bytes(config, game), shared)
+    _check_memory(replay_bytes(game, config), shared)
     replay = build_replay(game, config, device)
     training = Training(learner, replay)
     opponents = _opponents_maker(config, learner.layout)
@@ -175,7 +175,7 @@ def describe(config: ResolvedConfig, parts: Parts) -> str:
     """Return lines on what was resolved and on the memory that replay and workers reserve."""
     counts = ((config.num_workers, "worker"), (config.learner_threads, "thread"))
     workers, threads = (f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
-    replay = _replay_bytes(config, parts.rollout.policy.game_spec)
+    replay = replay_bytes(parts.rollout.policy.game_spec, config)
     return (
         f"{config.game}: {workers} x {config.num_envs_per_worker} envs, {config.actor_precision}, "
         f"{config.bootstrap} bootstrap\n"
@@ -207,10 +207,6 @@ def _rollout_settings(config: ResolvedConfig, policy: PolicySpec) -> RolloutSett
         opponent_epsilon=config.opponent_epsilon,
         bfloat16=config.actor_precision == "bfloat16",
     )
-
-
-def _replay_bytes(config: ResolvedConfig, game: GameSpec) -> int:
-    return config.buffer_size * transition_dtype(game).itemsize
 
 
 def _check_memory(replay: int, shared: int) -> None:

@@ -20,6 +20,7 @@ from sparring.dqn.agent import DQNAgent
 from sparring.dqn.learner import LearnStats
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
+from sparring.errors import StorageError
 from sparring.evaluation import GameCache, evaluate, play_matches
 from sparring.evaluation.matches import default_opening_plies
 from sparring.games.rng import stream_key
@@ -96,7 +97,10 @@ class Evaluator:
             if gain < 0.5 - _ROUNDING:
                 return
         self._best = score, weights
-        agent.save(self._best_path)
+        try:
+            agent.save(self._best_path)
+        except StorageError as error:
+            self._warn(f"{error}; the next better agent is saved again")
 
     def against_baselines(self, agent: DQNAgent) -> float:
         """Mean score in greedy matches against the baseline opponents, always from the same

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from sparring.config.schema import ResolvedConfig
+from sparring.errors import StorageError
 from sparring.monitor import Monitor
 from sparring.runtime import Batch, Workers
 from sparring.storage.run_directory import RunDirectory
@@ -65,6 +66,7 @@ class Session:
         self._config = config
         self._parts = parts
         self._run = run
+        self._warn = monitor.warn
         self._workers = workers
         self._interrupts = interrupts
         self._opponents = parts.opponents(workers.weights.snapshots)
@@ -74,7 +76,7 @@ class Session:
         self.metrics = RunMetrics(monitor, parts, self._opponents, config)
 
     def begin(self, saved: dict[str, Any] | None) -> None:
-        """Restore what a checkpoint holds, or publish the first weights."""
+        """Take over what a checkpoint holds, or publish the first weights."""
         if saved is None:
             self._pacing.begin(self._parts.learner.vector())
         else:
@@ -88,9 +90,11 @@ class Session:
         self._report(now=True)  # now, because the time of what follows would lower all rates
         if self._parts.schedule.finished and not self._interrupts.requested:
             self._evaluator.evaluate_last()
-        self._checkpoint()  # holds the best agent, so it comes after the evaluation
+        unsaved = self._checkpoint()  # holds the best agent, so it comes after the evaluation
         if self._evaluator.figures:
             self._report(now=True)
+        if unsaved:
+            raise unsaved
 
     def rounds(self) -> Iterator[None]:
         """The loop, one round at a time: receive, learn, publish."""
@@ -154,17 +158,26 @@ class Session:
 
     def _maybe_checkpoint(self) -> None:
         if self._saves.due(self._parts.learner.updates):
-            self._checkpoint()
+            unsaved = self._checkpoint()
+            if unsaved:
+                self._warn(f"{unsaved}; training continues, and the next checkpoint is tried again")
 
-    def _checkpoint(self) -> None:
-        """Finish what is in flight without starting more, and save all that a resume needs."""
+    def _checkpoint(self) -> StorageError | None:
+        """Finish what is in flight without starting more, and save all that a resume needs; return
+        the error if the disk did not take it.
+        """
         handle = self._discard if self._parts.schedule.finished else self._receive
         for batch in self._pacing.settle():
             handle(batch)
         updates = self._parts.learner.updates
         self._saves.saved(updates)
-        self._run.save_checkpoint(updates, self._get_state())
-        self._parts.agent().save(self._run.last_path)
+        try:
+            self._run.check_held()
+            self._parts.agent().save(self._run.last_path)  # may fit where the checkpoint does not
+            self._run.save_checkpoint(updates, self._get_state())
+        except StorageError as error:
+            return error
+        return None
 
     def _get_state(self) -> dict[str, Any]:
         return {
@@ -179,11 +192,12 @@ class Session:
         }
 
     def _set_state(self, saved: dict[str, Any]) -> None:
-        self._saves.saved(saved["session"]["saved_at"])
-        self._evaluator.set_state(saved["evaluator"])
-        self._parts.schedule.set_state(saved["schedule"])
-        self._parts.learner.set_state(saved["learner"])
-        self._parts.replay.set_state(saved["replay"])
-        self._opponents.set_state(saved["opponents"])
-        self._pacing.set_state(saved["pacing"])
-        self._workers.set_state(saved["workers"])
+        """Restore all parts, and take them out of `saved`: memory is not held twice."""
+        self._saves.saved(saved.pop("session")["saved_at"])
+        self._evaluator.set_state(saved.pop("evaluator"))
+        self._parts.schedule.set_state(saved.pop("schedule"))
+        self._parts.learner.set_state(saved.pop("learner"))
+        self._parts.replay.set_state(saved.pop("replay"))
+        self._opponents.set_state(saved.pop("opponents"))
+        self._pacing.set_state(saved.pop("pacing"))
+        self._workers.set_state(saved.pop("workers"))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -265,7 +266,7 @@ def test_a_restored_learner_goes_on_bit_for_bit(prioritized: bool, bfloat16: boo
     first = Learner(SPEC, OPTIONS, device=CPU, seed=1, bfloat16=bfloat16)
     first_replay = replay()
     first.update(first_replay, 4)
-    state, replay_state = first.get_state(), first_replay.get_state()
+    state, replay_state = first.get_state(), copy.deepcopy(first_replay.get_state())
     first.update(first_replay, 5)
     second = Learner(SPEC, OPTIONS, device=CPU, seed=99, bfloat16=bfloat16)
     second_replay = replay()

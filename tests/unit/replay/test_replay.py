@@ -133,9 +133,8 @@ def test_a_restored_replay_goes_on(prioritized: bool) -> None:
     first, second = make(), make()
     first.extend(numbered(0, 10))
     first.update(np.array([1, 4]), np.array([3.0, 0.1], np.float32))
-    state = first.get_state()
     second.extend(numbered(50, 3))
-    second.set_state(state)
+    second.set_state(first.get_state())
     generators = [np.random.default_rng(1), np.random.default_rng(1)]
     for step in range(4):
         one, other = (
@@ -179,3 +178,37 @@ def test_an_empty_replay_and_rows_of_another_layout_are_refused() -> None:
     with pytest.raises(InputError, match="another layout"):
         replay.extend(np.zeros(2, transition_dtype(spec_of("connect_four"))))
     assert len(replay) == 0
+
+
+def test_a_state_may_be_read_into_the_memory_of_the_replay() -> None:
+    """Rows and priorities are then those of a replay that copies them, bit for bit."""
+
+    def make() -> Replay:
+        return Replay(ReplayBuffer(DTYPE, 7), PrioritizedSampler(7, 0.7, 1e-3))
+
+    first, copied, read = make(), make(), make()
+    first.extend(numbered(0, 10))
+    first.update(np.array([1, 4]), np.array([3.0, 0.1], np.float32))
+    state = first.get_state()
+    copied.set_state(state)
+    memory = read.memory("/replay")
+    for pointer, array in (
+        ("/replay/buffer/rows", state["buffer"]["rows"]),
+        ("/replay/sampler/priorities", state["sampler"]["priorities"]),
+    ):
+        there = memory[pointer][: array.nbytes]
+        there[:] = np.frombuffer(array.tobytes(), np.uint8)
+    assert memory.keys() == {"/replay/buffer/rows", "/replay/sampler/priorities"}
+    rows = memory["/replay/buffer/rows"].view(DTYPE)[: len(first)]
+    priorities = memory["/replay/sampler/priorities"].view(np.float64)[: len(first)]
+    read.set_state(
+        {
+            "buffer": {**state["buffer"], "rows": rows},
+            "sampler": {**state["sampler"], "priorities": priorities},
+        }
+    )
+    for replay in (copied, read):
+        one = first.sample(6, rng=np.random.default_rng(1), beta=0.4)
+        other = replay.sample(6, rng=np.random.default_rng(1), beta=0.4)
+        assert_same(one.rows, other.rows)
+        assert one.weights.tolist() == other.weights.tolist()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -70,13 +71,24 @@ class BufferMachine(RuleBasedStateMachine):
     @rule()
     def save_and_restore(self) -> None:
         state = self.buffer.get_state()
-        self.buffer.extend(make_rows(5000, 2 * self.capacity))  # the state is a copy
         self.buffer = ReplayBuffer(DTYPE, self.capacity)
         self.buffer.set_state(state)
 
     @rule()
-    def restore_over_what_is_there(self) -> None:
+    def save_and_read_into_place(self) -> None:
+        """As a checkpoint does: rows are written from where they lie, and read back there."""
         state = self.buffer.get_state()
+        assert np.shares_memory(state["rows"], self.buffer.rows) or not len(self.buffer)
+        stored = state["rows"].tobytes()
+        restored = ReplayBuffer(DTYPE, self.capacity)
+        restored.memory[: len(stored)] = np.frombuffer(stored, np.uint8)
+        read = restored.memory[: len(stored)].view(DTYPE)
+        restored.set_state({"rows": read, "inserted": state["inserted"]})
+        self.buffer = restored
+
+    @rule()
+    def restore_over_what_is_there(self) -> None:
+        state = copy.deepcopy(self.buffer.get_state())
         self.buffer.extend(make_rows(5000, 2 * self.capacity))
         self.buffer.set_state(state)
 

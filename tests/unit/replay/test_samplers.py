@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -243,7 +245,7 @@ def test_of_equal_indices_the_last_error_wins() -> None:
 def test_an_error_that_is_not_finite_is_refused_and_nothing_changes(bad: float) -> None:
     sampler = PrioritizedSampler(3, 0.6, 1e-3)
     sampler.on_insert(0, 3)
-    before = sampler.get_state()
+    before = copy.deepcopy(sampler.get_state())
     with pytest.raises(NumericalError, match="1 of 3 TD errors"):
         sampler.update(np.arange(3), np.array([0.5, bad, 2.0]))
     after = sampler.get_state()
@@ -272,7 +274,7 @@ def test_a_restored_sampler_goes_on_as_the_first_one_does() -> None:
 
     first = PrioritizedSampler(100, 0.7, 1e-6)
     play(first, 1)
-    state = first.get_state()
+    state = copy.deepcopy(first.get_state())
     expected = play(first, 2)
     second = PrioritizedSampler(100, 0.7, 1e-6)
     second.set_state(state)

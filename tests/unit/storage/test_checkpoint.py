@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 import textwrap
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from sparring.errors import FileFormatError
+from sparring.errors import FileFormatError, StorageError
+from sparring.storage import tensors
 from sparring.storage.checkpoint import load, save
 
 PLAIN = [
@@ -237,6 +239,11 @@ def test_keys_keep_their_order(tmp_path: Path) -> None:
     assert (list(loaded), list(loaded["a"])) == (["z", "a"], ["y", "b", "a"])
 
 
+def test_all_files_of_a_checkpoint_have_the_same_mode(tmp_path: Path) -> None:
+    save(tmp_path / "tree", {"networks": {"w": np.zeros(3)}, "n": 1})
+    assert len({file.stat().st_mode for file in (tmp_path / "tree").iterdir()}) == 1
+
+
 def test_one_file_for_each_part_that_has_arrays(tmp_path: Path) -> None:
     save(
         tmp_path / "tree",
@@ -424,3 +431,93 @@ def test_a_large_replay_is_saved_without_a_copy_in_memory(tmp_path: Path) -> Non
         str(tmp_path),
     )
     assert int(growth) < 20
+
+
+def test_arrays_are_read_into_memory_that_is_given(tmp_path: Path) -> None:
+    rows, priorities = filled(TRANSITION, (5,)), np.arange(5.0)
+    save(tmp_path / "tree", {"replay": {"rows": rows, "priorities": priorities}, "w": np.ones(3)})
+    memory, small = np.zeros(8, TRANSITION), np.zeros(4)
+    tree = load(
+        tmp_path / "tree",
+        into={
+            "/replay/rows": memory.view(np.uint8), "/replay/priorities": small.view(np.uint8),
+            "/no such array": small.view(np.uint8),
+        },
+    )  # fmt: skip
+    assert np.shares_memory(tree["replay"]["rows"], memory)
+    np.testing.assert_array_equal(memory[:5], rows)
+    assert not memory.view(np.uint8)[5 * TRANSITION.itemsize :].any()
+    np.testing.assert_array_equal(tree["replay"]["priorities"], priorities)
+    assert not small.any(), "five do not fit into four"
+
+
+def test_safetensors_reads_what_is_written_and_the_other_way_round(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    arrays = {f"{dtype} {shape}": filled(dtype, shape) for dtype in tensors.DTYPES for shape in [
+        (), (0,), (7,), (2, 3)
+    ]}  # fmt: skip
+    tensors.write(tmp_path / "ours", arrays)
+    save_file(arrays, tmp_path / "theirs", metadata={"by": "the library"})
+    for read in (load_file(tmp_path / "ours"), tensors.read(tmp_path / "theirs", {})):
+        assert read.keys() == arrays.keys()
+        for name, array in arrays.items():
+            assert (read[name].dtype, read[name].shape) == (array.dtype, array.shape)
+            np.testing.assert_array_equal(read[name], array)
+
+
+def forged(header: object, data: bytes = bytes(8)) -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def entry(dtype: object = "F32", shape: object = (2,), offsets: object = (0, 8)) -> object:
+    return {"x": {"dtype": dtype, "shape": shape, "data_offsets": offsets}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"\0", (2**63).to_bytes(8, "little"), (1000).to_bytes(8, "little") + b"{}",
+        forged(b"[1"), forged([]), forged(b"[" * 100_000), forged({"x": 1}), forged({"x": {}}),
+        forged(entry(dtype="object")), forged(entry(dtype=["F32"])), forged(entry(shape=(3,))),
+        forged(entry(shape=(-2,))), forged(entry(shape=(1.5,))), forged(entry(shape=None)),
+        forged(entry(offsets=(-8, 0))), forged(entry(offsets=(8, 0))),
+        forged(entry(offsets=(0, 9))), forged(entry(offsets=(4, 12))),
+        forged(entry(offsets=("0", "8"))), forged(entry(shape=(2**61,), offsets=(0, 2**63))),
+    ],
+)  # fmt: skip
+def test_a_forged_file_of_arrays_is_refused(content: bytes, tmp_path: Path) -> None:
+    from sparring.storage.atomic import write_directory
+
+    save(tmp_path / "tree", {"x": np.zeros(2, np.float32)})
+    files = contents(tmp_path / "tree") | {"x.safetensors": content}
+    del files["manifest.json"]
+    write_directory(tmp_path / "tree", files)
+    with pytest.raises(FileFormatError, match="not a checkpoint that this version can read"):
+        load(tmp_path / "tree")
+
+
+def test_arrays_beyond_the_memory_are_one_line_at_once(tmp_path: Path) -> None:
+    """A sparse file with a header that fits: only its size tells."""
+    size = 8 * 2**40
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(forged(entry("U8", [size], [0, size]), b""))
+    os.truncate(path, path.stat().st_size + size)
+    with pytest.raises(MemoryError):
+        tensors.read(path, {})
+
+
+def test_a_full_disk_is_one_line_with_the_bytes_that_are_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "7", {"a": np.zeros(3)})
+
+    def full(path: Path, arrays: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tensors, "write", full)
+    with pytest.raises(StorageError, match=r"7: No space left on device; 8,000,\d\d\d bytes are"):
+        save(tmp_path / "7", {"a": np.zeros(1_000_000)})
+    np.testing.assert_array_equal(load(tmp_path / "7")["a"], np.zeros(3))

@@ -14,6 +14,7 @@ from child_processes import HANG
 from sparring.errors import ConfigurationError, InputError, SparringError
 from sparring.storage import run_directory
 from sparring.storage.atomic import remove_directory
+from sparring.storage.locks import DirectoryLock
 from sparring.storage.run_directory import RunDirectory
 
 
@@ -125,6 +126,7 @@ def test_a_root_that_is_no_directory(tmp_path: Path) -> None:
 def test_six_processes_get_six_names(tmp_path: Path) -> None:
     source = """
 import sys
+from sparring.storage.locks import DirectoryLock
 from sparring.storage.run_directory import RunDirectory
 print("ready", flush=True)
 sys.stdin.readline()
@@ -208,6 +210,7 @@ def test_lock_ends_with_its_process(tmp_path: Path) -> None:
     RunDirectory.create(tmp_path, "mine", "tic_tac_toe").close()
     source = """
 import sys, time
+from sparring.storage.locks import DirectoryLock
 from sparring.storage.run_directory import RunDirectory
 run = RunDirectory.open(sys.argv[1], "mine")
 print("locked", flush=True)
@@ -342,3 +345,69 @@ def test_a_failed_save_keeps_both(tmp_path: Path) -> None:
         with pytest.raises(TypeError):
             run.save_checkpoint(3, {"bad": object()})
         assert numbers(run) == ["1", "2"]
+
+
+def other_process(tmp_path: Path) -> str:
+    """Words of another process that opens the run."""
+    source = """
+import sys
+from sparring.errors import InputError
+from sparring.storage.locks import DirectoryLock
+from sparring.storage.run_directory import RunDirectory
+try:
+    RunDirectory.open(sys.argv[1], "mine")
+    print("opened")
+except InputError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", source, str(tmp_path)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=HANG, check=True
+    ).stdout.strip()
+
+
+def test_a_lock_that_is_deleted_keeps_others_out(tmp_path: Path) -> None:
+    with RunDirectory.create(tmp_path, "mine", "tic_tac_toe") as run:
+        (run.path / "lock").unlink()
+        assert other_process(tmp_path) == (
+            "the run 'mine' is in use by another process; wait until it ends, or choose another run"
+        )
+        run.save_checkpoint(1, tree(1))
+        assert (run.path / "lock").read_text() == str(os.getpid())
+        assert f"in use by process {os.getpid()};" in other_process(tmp_path)
+    assert other_process(tmp_path) == "opened"
+
+
+@pytest.mark.parametrize("replaced", ["lock", "directory"])
+def test_a_run_whose_lock_another_process_has_saves_nothing_more(
+    replaced: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where directories cannot be locked (NFS), or where the directory was moved away."""
+    monkeypatch.setattr(DirectoryLock, "_lock_directory", lambda self: None)
+    with RunDirectory.create(tmp_path, "mine", "tic_tac_toe") as run:
+        run.save_checkpoint(1, tree(1))
+        if replaced == "lock":
+            (run.path / "lock").unlink()
+            other = RunDirectory.open(tmp_path, "mine")
+        else:
+            run.path.rename(tmp_path / "away")
+            other = RunDirectory.create(tmp_path, "mine", "tic_tac_toe")
+        before = numbers(other)
+        with other:
+            with pytest.raises(InputError, match=f"in use by process {os.getpid()};"):
+                run.save_checkpoint(2, tree(2))
+            with pytest.raises(ValueError, match="is closed"):
+                run.save_checkpoint(2, tree(2))
+            assert numbers(other) == before
+            other.save_checkpoint(3, tree(3))
+        assert numbers(other) == [*before, "3"]
+
+
+def test_a_lock_that_is_a_link_is_refused_and_its_target_kept(tmp_path: Path) -> None:
+    RunDirectory.create(tmp_path, "mine", "tic_tac_toe").close()
+    (tmp_path / "precious").write_text("text")
+    (tmp_path / "mine" / "lock").unlink()
+    (tmp_path / "mine" / "lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(InputError, match="cannot be locked"):
+        RunDirectory.open(tmp_path, "mine")
+    assert (tmp_path / "precious").read_text() == "text"
