@@ -20,6 +20,7 @@ class Slots(NamedTuple):
     rng: NDArray[np.uint64]  # [n, 2] key and counter of the stream of the match's chance
     seat: NDArray[np.int64]
     observation: NDArray[Any]
+    wide: NDArray[np.int64]  # [1, *observation_shape] before the check of its range
     mask: NDArray[np.bool_]
     rewards: NDArray[np.float32]
     terminated: NDArray[np.bool_]
@@ -42,6 +43,7 @@ def allocate_slots(spec: GameSpec, state: np.dtype[Any], num_slots: int) -> Slot
         rng=np.zeros((n, 2), np.uint64),
         seat=np.zeros(n, np.int64),
         observation=np.zeros((n, *spec.observation_shape), spec.observation_dtype),
+        wide=np.zeros((1, *spec.observation_shape), np.int64),
         mask=np.zeros((n, spec.num_actions), np.bool_),
         rewards=np.zeros((n, spec.num_players), np.float32),
         terminated=np.ones(n, np.bool_),

@@ -4,15 +4,19 @@ so, and the record of the match.
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
 import faulty_rules
 import numpy as np
 import pytest
+import wide_rules
 
 from sparring.errors import ConfigurationError, GameFault
+from sparring.games import make
 from sparring.games.compiled.game import CompiledGame
+from sparring.games.compiled.jit import interpreted as in_plain_python
 from sparring.games.rng import CHANCE, purpose_key
 
 KEY = 2**64 - 5
@@ -164,3 +168,38 @@ def test_rules_that_cannot_be_compiled(tmp_path, monkeypatch):
         CompiledGame("untyped_rules", 1)
     assert "\n" not in str(raised.value)
     assert CompiledGame("untyped_rules", 1, interpreted=True).num_slots == 1
+
+
+@pytest.mark.parametrize("interpreted", [False, True])
+def test_an_observation_beyond_its_type_is_a_fault_and_does_not_wrap_around(interpreted):
+    game = CompiledGame("wide_rules", 2, interpreted=interpreted)
+    game.reset(np.arange(2), np.zeros(2, np.uint64))
+    for points in range(2, 127, 2):
+        game.step(np.array([-1, 1]))
+        assert game.observation[1].tolist() == [points, -points // 2]
+    line = inspect.getsourcelines(wide_rules.observe)[1]
+    with pytest.raises(
+        GameFault,
+        match=(
+            rf"^game wide_rules breaks the contract of games in observe \(wide_rules\.py, "
+            rf"line {line}\): got 128 in an observation of int8, expected -128 to 127; declare a "
+        ),
+    ) as raised:
+        game.step(np.array([-1, 1]))
+    assert raised.value.record["actions"] == [1] * 64
+
+
+def test_observations_of_built_in_games_fit_their_type():
+    """Their compiled rules are not checked at each ply."""
+    rng = np.random.default_rng(0)
+    for name in ("connect_four", "ludo(num_players=4)", "tic_tac_toe"):
+        game = make(name, 64)
+        wide = np.zeros(game.spec.observation_shape, np.int64)
+        game.reset(np.arange(64), np.arange(64).astype(np.uint64))
+        for _ in range(60):
+            live = game.mask.any(axis=1) & ~game.truncated
+            game.step(np.where(live, (game.mask * rng.random(game.mask.shape)).argmax(axis=1), -1))
+            for slot in np.flatnonzero(~game.terminated)[:4].tolist():
+                wide[...] = 0
+                in_plain_python(game.rules.observe)(game._slots.states[slot].copy(), wide)
+                assert wide.tolist() == game.observation[slot].tolist()

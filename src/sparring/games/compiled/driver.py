@@ -21,9 +21,8 @@ from sparring.games.compiled.jit import compiled, unowned
 from sparring.games.rng import CHANCE, TRIALS, purpose_key
 from sparring.games.tic_tac_toe import SPEC, legal, observe, play, start
 
-FINE, ILLEGAL_ACTION, NO_SUCH_SEAT, NO_LEGAL_ACTION, OBSERVATION_NOT_FINITE, REWARD_NOT_FINITE = (
-    range(6)
-)
+FINE, ILLEGAL_ACTION, NO_SUCH_SEAT, NO_LEGAL_ACTION = range(4)
+OBSERVATION_NOT_FINITE, OBSERVATION_TOO_LARGE, REWARD_NOT_FINITE = range(4, 7)
 START, LEGAL, OBSERVE, PLAY = range(4)  # rules functions
 _SLOT, _RUNNING, _TRIED, _REPLY = range(4)  # entries of the cursor
 
@@ -33,7 +32,14 @@ _start, _legal, _observe, _play = (
 _MAX_PLIES = SPEC.max_plies
 _HAS_CHANCE = SPEC.chance
 _HIDES = SPEC.hidden_information
-_SHOWS_FLOATS = np.dtype(SPEC.observation_dtype).kind == "f"
+_DTYPE = np.dtype(SPEC.observation_dtype)
+_SHOWS_FLOATS = _DTYPE.kind == "f"
+# Small integers wrap around silently, so users' rules write them into int64 first, and they are
+# checked. Tests check the rules of Sparring instead, which are faster without.
+_CHECKS_RANGE = (
+    _DTYPE.kind in "iu" and _DTYPE.itemsize < 8 and not play.__module__.startswith("sparring.")
+)
+_LOWEST, _HIGHEST = (np.iinfo(_DTYPE).min, np.iinfo(_DTYPE).max) if _CHECKS_RANGE else (0, 0)
 _TRIAL_KEYS = np.array(
     [purpose_key(np.uint64(number), TRIALS) for number in range(16 if SPEC.chance else 1)],
     np.uint64,
@@ -51,7 +57,8 @@ def reset(slots: Any, chosen: Any, keys: Any) -> Any:
         slots.states[i] = blank[0]
         slots.cursor[_SLOT], slots.cursor[_RUNNING] = i, START
         _start(slots.states[i], slots.rng[i])
-        _show(slots, i)
+        if not _show(slots, i):
+            return OBSERVATION_TOO_LARGE
     return _settle(slots, chosen)
 
 
@@ -66,7 +73,8 @@ def step(slots: Any, actions: Any) -> Any:
         if actions[i] >= 0:
             slots.cursor[_SLOT], slots.cursor[_RUNNING] = i, PLAY
             slots.terminated[i] = _play(slots.states[i], actions[i], slots.rewards[i], slots.rng[i])
-            _show(slots, i)
+            if not _show(slots, i):
+                return OBSERVATION_TOO_LARGE
     return _settle(slots, np.arange(actions.shape[0]))
 
 
@@ -76,7 +84,8 @@ def refresh(slots: Any) -> Any:
     slots = unowned(slots)
     for i in range(slots.states.shape[0]):
         slots.cursor[_SLOT] = i
-        _show(slots, i)
+        if not _show(slots, i):
+            return OBSERVATION_TOO_LARGE
     return FINE
 
 
@@ -95,7 +104,8 @@ def observe_as(slots: Any, chosen: Any, seats: Any, out: Any) -> Any:
             shown[0] = slots.states[i]
             state = shown[0]
             state["seat"] = seats[j]
-            _observe(state, out[j])
+            if not _observe_into(state, slots.wide[0], out[j]):
+                return OBSERVATION_TOO_LARGE
             if _SHOWS_FLOATS and not _all_finite(out[j].ravel()):
                 return OBSERVATION_NOT_FINITE
     return FINE
@@ -175,16 +185,38 @@ def _note(slots: Any, actions: Any) -> None:
 
 
 @njit(nogil=True, inline="always")
-def _show(slots: Any, i: Any) -> None:
+def _show(slots: Any, i: Any) -> Any:
+    """Fill the views of slot i; return False if its observation does not fit its dtype."""
+    fits = True
     state = slots.states[i]
     slots.seat[i] = state["seat"]
     slots.observation[i] = 0
     slots.mask[i] = False
     if not slots.terminated[i]:
         slots.cursor[_RUNNING] = OBSERVE
-        _observe(state, slots.observation[i])
+        fits = _observe_into(state, slots.wide[0], slots.observation[i])
         slots.cursor[_RUNNING] = LEGAL
         _legal(state, slots.mask[i])
+    return fits
+
+
+@njit(nogil=True)
+def _observe_into(state: Any, wide: Any, observation: Any) -> Any:
+    """Fill `observation`, all 0; return False if a value does not fit its dtype, which is then in
+    `wide`.
+    """
+    if not _CHECKS_RANGE:
+        _observe(state, observation)
+        return True
+    wide[:] = 0
+    _observe(state, wide)
+    values, shown, fits = wide.ravel(), observation.ravel(), True
+    for k in range(values.shape[0]):
+        fits &= _LOWEST <= values[k] <= _HIGHEST
+    if fits:
+        for k in range(values.shape[0]):
+            shown[k] = values[k]
+    return fits
 
 
 @njit(nogil=True)

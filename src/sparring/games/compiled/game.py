@@ -76,6 +76,12 @@ _BREACHES = {
         "finite numbers",
         "observe finite numbers only",
     ),
+    "OBSERVATION_TOO_LARGE": (
+        "observe",
+        "{misfit} in an observation of {dtype}",
+        "{lowest} to {highest}",
+        "declare a larger observation_dtype, or scale the number",
+    ),
     "REWARD_NOT_FINITE": (
         "play",
         "rewards {rewards}",
@@ -288,7 +294,19 @@ class CompiledGame(SearchedSlots):
             "last_seat": self.spec.num_players - 1,
             "rewards": self.rewards[slot].tolist(),
         }
+        if function == "observe":
+            values |= self._misfit()
         return BrokenContractError(*(text.format(**values) for text in texts))
+
+    def _misfit(self) -> dict[str, object]:
+        """Return the first number of the last observation that does not fit, and the limits."""
+        dtype = np.dtype(self.spec.observation_dtype)
+        if dtype.kind not in "iu":
+            return {}
+        limits = np.iinfo(dtype)
+        wide = self._slots.wide[(self._slots.wide < limits.min) | (self._slots.wide > limits.max)]
+        misfit = wide[0] if len(wide) else None
+        return {"misfit": misfit, "dtype": dtype, "lowest": limits.min, "highest": limits.max}
 
     def _fault(self, error: Exception) -> GameFault:
         slot, running, *tried = self._slots.cursor.tolist()

@@ -334,6 +334,7 @@ def _unowned(slots: Any) -> Any:
             drop(slots.rng),
             drop(slots.seat),
             drop(slots.observation),
+            drop(slots.wide),
             drop(slots.mask),
             drop(slots.rewards),
             drop(slots.terminated),
