@@ -105,14 +105,14 @@ def _head(spec: GameSpec, *, dueling: bool, atoms: int, noisy: bool) -> Callable
     Atoms are evenly spaced over the range of returns that the game declares.
     """
     _check_count("atoms", atoms, MAX_ATOMS)
-    if atoms > 1 and spec.returns is None:
+    if atoms > 1 and spec.value_range is None:
         raise ConfigurationError(
             f"atoms of a network for {spec.name}",
             got=atoms,
             expected="1, as the game does not declare the range of its returns",
             remedy="declare GameSpec.returns, or leave atoms out",
         )
-    support = (*spec.returns, atoms) if atoms > 1 and spec.returns is not None else None
+    support = (*spec.value_range, atoms) if atoms > 1 and spec.value_range else None
     return partial(
         QHead, num_actions=spec.num_actions, dueling=dueling, support=support, noisy=noisy
     )

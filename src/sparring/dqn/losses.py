@@ -54,10 +54,10 @@ def loss_of(network: nn.Module, options: LearningOptions, game: GameSpec) -> Los
     """
     if isinstance(network, QNetwork) and network.head.support is not None:
         return Categorical(options.double_q)
-    returns = game.returns if options.clip_targets else None
+    returns = game.value_range if options.clip_targets else None
     if not has_random_targets(game, options):
         return OfQValues(options.double_q, returns, squared=False, unit=1.0)
-    lowest, highest = game.returns or (-1.0, 1.0)
+    lowest, highest = game.value_range or (-1.0, 1.0)
     return OfQValues(options.double_q, returns, squared=True, unit=(highest - lowest) / 2)
 
 

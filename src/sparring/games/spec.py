@@ -44,8 +44,10 @@ class GameSpec:
       one seat's value is then minus the other's, and training makes use of it.
     - `impartial`: all seats see a position alike, as in Nim. Otherwise an observation shows the
       observer's own things first.
-    - `returns`: (lowest, highest) sum of one seat's rewards in one match, undiscounted; targets are
-      clipped to it.
+    - `returns`: (lowest, highest) sum of the rewards that one seat can still be paid from any
+      position on, whatever it was paid before: to the end or, with a discount below 1, to any
+      earlier ply. Where rewards come only at the end, these are the results. Targets are clipped
+      to it, and the atoms of C51 span it (`value_range`).
     - `symmetries`: relabellings (`Symmetry`) that leave the game as it is; training learns from
       each position in all of them.
     """
@@ -81,6 +83,15 @@ class GameSpec:
     @property
     def observation_size(self) -> int:
         return math.prod(self.observation_shape)
+
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        """`returns` extended to 0: the range of all values, whatever the discount. A discounted sum
+        is a weighted mean of the undiscounted sums over its first plies, and the empty sum is 0.
+        """
+        if self.returns is None:
+            return None
+        return min(self.returns[0], 0.0), max(self.returns[1], 0.0)
 
     @property
     def allows_zero_sum_bootstrap(self) -> bool:
@@ -232,7 +243,7 @@ def mistakes(spec: GameSpec) -> Iterator[Mistake]:
             "invalid spec.returns",
             repr(spec.returns),
             "(lowest, highest), or None",
-            "declare the lowest and the highest sum of one seat's rewards",
+            "declare the lowest and highest sum of one seat's rewards from any position on",
         )
     if not _is_number_type(spec.observation_dtype):
         expected, remedy = (
@@ -294,7 +305,7 @@ def _is_count(value: object) -> bool:
 def _is_range(returns: Any) -> bool:
     try:
         low, high = returns
-        return math.isfinite(low) and math.isfinite(high) and low <= high
+        return math.isfinite(low) and math.isfinite(high) and low <= high and (low, high) != (0, 0)
     except (TypeError, ValueError):
         return False
 

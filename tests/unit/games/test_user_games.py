@@ -11,6 +11,7 @@ import pytest
 from sparring.errors import ConfigurationError
 from sparring.games import GameSpec, make, name_of, spec_of, with_players
 from sparring.games.compiled.game import CompiledGame
+from sparring.games.spec import checked
 from sparring.games.user_games import name_of as name_of_game
 
 SPEC = GameSpec(
@@ -190,3 +191,21 @@ def test_the_repr_of_a_spec_names_the_facts_that_hold():
     assert repr(SPEC) == (
         "GameSpec(unnamed: num_players=2, num_actions=2, observation=int8 (2,), max_plies=6)"
     )
+
+
+@pytest.mark.parametrize(
+    ("returns", "value_range"),
+    [
+        (None, None),
+        ((-1.0, 1.0), (-1.0, 1.0)),
+        ((0.5, 2.0), (0.0, 2.0)),
+        ((-3.0, -1.0), (-3.0, 0.0)),
+    ],
+)
+def test_values_lie_between_the_returns_and_0_whatever_the_discount(returns, value_range):
+    assert replace(SPEC, returns=returns).value_range == value_range
+
+
+def test_an_observation_needs_a_dimension():
+    with pytest.raises(ConfigurationError, match=r"invalid spec.observation_shape: got \(\)"):
+        checked(replace(SPEC, observation_shape=()), "my_game:MyGame", "spec")
