@@ -28,6 +28,7 @@ from sparring.conformance.recordings import record
 from sparring.conformance.subject import Check, Factory, Level, Subject
 from sparring.conformance.watched_match import Broken
 from sparring.errors import ConfigurationError, InputError
+from sparring.games.faults import is_ctrl_c
 
 __all__ = ["Factory", "Finding", "Report", "check"]
 
@@ -69,7 +70,9 @@ def _checked(
         subject = Subject(factory, factory(min(matches, NUM_SLOTS)), seed, matches, name)
     except InputError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        if is_ctrl_c(error):
+            raise
         _raise_of_memory(error)
         report.checks.append("making")
         report.findings.append(of_exception("the game cannot be made", error, check="making"))
@@ -136,11 +139,13 @@ def _findings(name: str, test: Check, subject: Subject) -> Iterator[Finding]:
                 yield dataclasses.replace(finding, check=finding.check or name)
     except Broken as broken:
         yield broken.finding
-    except Exception as error:
+    except BaseException as error:
+        if is_ctrl_c(error):
+            raise
         _raise_of_memory(error)
         yield of_exception("the game raises an exception", error, check=name)
 
 
-def _raise_of_memory(error: Exception) -> None:
+def _raise_of_memory(error: BaseException) -> None:
     if is_of_memory(error):
         raise MemoryError(str(error)) from error

@@ -117,7 +117,7 @@ def answer() -> None:
         result["difference"] = replay(
             make(str(stored["name"]), trace.num_matches), trace, trace.keys
         )
-    except Exception as error:
+    except BaseException as error:
         where = place(error)
         result["error"] = text_of(error) + (f" ({where})" if where else "")
         result["no memory"] = is_of_memory(error)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.conformance.findings import Finding, of_contract, of_exception, played
-from sparring.games.faults import BrokenContractError
+from sparring.games.faults import BrokenContractError, is_ctrl_c
 from sparring.games.python.coerce import (
     as_flag,
     as_mask,
@@ -198,7 +198,9 @@ class WatchedMatch:
             return function(*arguments)
         except MemoryError:
             raise
-        except Exception as error:
+        except BaseException as error:
+            if is_ctrl_c(error):
+                raise
             raise Broken(of_exception(f"{name} raises an exception", error, self.actions)) from None
 
     def _broken(self, check: str, what: str, got: str, expected: str, remedy: str) -> Broken:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -176,10 +177,12 @@ class Blame:
     method: object  # the function of that name, if known: its file is that of the rules
     tried: Sequence[int] = ()
 
-    def fault(self, error: Exception, seen: Exception | None = None) -> GameFault:
+    def fault(self, error: BaseException, seen: BaseException | None = None) -> GameFault:
         """Make the fault of an exception of the rules, or of a `BrokenContractError`; `seen` is the
-        same error with a traceback into the rules.
+        same error with a traceback into the rules. Raises the error itself if it is a Ctrl-C.
         """
+        if is_ctrl_c(error):
+            raise error
         seen = seen or error
         if isinstance(error, BrokenContractError):
             what, cause, trace = f"breaks the contract of games in {self.during}", str(error), ""
@@ -187,7 +190,7 @@ class Blame:
         else:
             kind, text = (
                 type(error).__name__,
-                one_line(str(error)) or _source_line(seen, self.method),
+                one_line(text_of(error)) or _source_line(seen, self.method),
             )
             what, cause = f"raised {kind} in {self.during}", f"{kind}: {text}" if text else kind
             trace = "".join(traceback.format_exception(seen))[-_MAX_TRACEBACK:]
@@ -209,13 +212,29 @@ class Blame:
         return GameFault(f"{line}; {remedy}", {**record, "cause": cause, "traceback": trace})
 
 
+def is_ctrl_c(error: BaseException) -> bool:
+    """Return whether an exception is that of Ctrl-C and not of a game: where SIGINT raises none, as
+    in workers and during a training, a `KeyboardInterrupt` is the game's.
+    """
+    by_signal = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return isinstance(error, KeyboardInterrupt) and by_signal
+
+
+def text_of(error: BaseException) -> str:
+    """Return the text of an exception, whose `__str__` may fail in turn."""
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"(str() of it raises {type(failure).__name__})"
+
+
 def one_line(text: str) -> str:
     """Return `text` without line breaks, and shortened if it is long."""
     line = " ".join(text.split())
     return line if len(line) <= _MAX_TEXT else f"{line[: _MAX_TEXT - 3]}..."
 
 
-def _place(error: Exception, method: object) -> str:
+def _place(error: BaseException, method: object) -> str:
     """Return ` (file, line n)` of the innermost frame in the rules' own folder, else of the method;
     "" if neither is known.
     """
@@ -230,7 +249,7 @@ def _place(error: Exception, method: object) -> str:
     )
 
 
-def _innermost(error: Exception, method: object) -> traceback.FrameSummary | None:
+def _innermost(error: BaseException, method: object) -> traceback.FrameSummary | None:
     code = getattr(method, "__code__", None)
     frames = [
         frame
@@ -250,7 +269,7 @@ def _folder(path: str) -> str:
     return os.path.dirname(path)
 
 
-def _source_line(error: Exception, method: object) -> str:
+def _source_line(error: BaseException, method: object) -> str:
     """Return the source line of an exception without a text, such as `assert pot > 0`."""
     frame = _innermost(error, method)
     return one_line(frame.line or "") if frame is not None else ""

@@ -23,7 +23,7 @@ from sparring.games.arrays import (
     played,
     widened,
 )
-from sparring.games.faults import Blame, BrokenContractError
+from sparring.games.faults import Blame, BrokenContractError, text_of
 from sparring.games.names import GameName, parse
 from sparring.games.spec import BatchedGame, Match, StateTree, checked
 
@@ -136,7 +136,11 @@ def _call(offered: Callable[..., Any], name: GameName, arguments: Mapping[str, A
             got=str(name),
             expected=f"others: {error}",
         ) from None
-    return offered(**arguments)
+    try:
+        return offered(**arguments)
+    except (SystemExit, GeneratorExit) as error:  # would end the process without a word
+        what = f"{name.scheme}:{name.target} cannot be made"
+        raise ConfigurationError(what, got=f"{type(error).__name__}: {text_of(error)}") from error
 
 
 # Errors of the caller, or faults that the game reports itself.
@@ -231,7 +235,7 @@ class _Guarded:
             return getattr(self._game, method)(*arguments)
         except _NOT_FAULTS:
             raise
-        except Exception as error:
+        except BaseException as error:
             fault = self._fault(method, int(chosen[0]) if len(chosen) else 0, error)
             if len(chosen) < 2:
                 raise fault from error
@@ -258,7 +262,7 @@ class _Guarded:
             )
             raise self._fault(method, int(chosen[bad.argmax()]), error)
 
-    def _fault(self, method: str, slot: int, error: Exception) -> GameFault:
+    def _fault(self, method: str, slot: int, error: BaseException) -> GameFault:
         actions = self._history[slot, : self._plies[slot]].tolist()
         function = getattr(type(self._game), method, None)
         return Blame(self._game.spec.name, int(self._keys[slot]), actions, method, function).fault(

@@ -51,7 +51,7 @@ from sparring.games.arrays import (
 from sparring.games.compiled.cache import load_driver, load_rules
 from sparring.games.compiled.jit import interpreted as in_plain_python
 from sparring.games.compiled.searches import CompiledSearch
-from sparring.games.faults import Blame, BrokenContractError
+from sparring.games.faults import Blame, BrokenContractError, is_ctrl_c
 from sparring.games.lookahead import SearchedSlots
 from sparring.games.spec import GameSpec, StateTree
 
@@ -236,7 +236,7 @@ class CompiledGame(SearchedSlots):
         try:
             with self._numpy_errors():
                 wrong = function(self._slots, *arguments)
-        except Exception as error:
+        except BaseException as error:
             if self._slots.cursor[0] < 0:  # before any match
                 raise
             raise self._fault(error) from error
@@ -261,7 +261,7 @@ class CompiledGame(SearchedSlots):
         try:
             with self._numpy_errors():
                 found = getattr(search, how)(self._slots, slot, *arguments)
-        except Exception as error:
+        except BaseException as error:
             raised = error
         if found is None:
             self._play_line(slot, search.line)
@@ -308,7 +308,9 @@ class CompiledGame(SearchedSlots):
         misfit = wide[0] if len(wide) else None
         return {"misfit": misfit, "dtype": dtype, "lowest": limits.min, "highest": limits.max}
 
-    def _fault(self, error: Exception) -> GameFault:
+    def _fault(self, error: BaseException) -> GameFault:
+        if is_ctrl_c(error):
+            raise error
         slot, running, *tried = self._slots.cursor.tolist()
         blame = self._blame(slot, _RULES[running], [action for action in tried if action >= 0])
         return blame.fault(
@@ -326,7 +328,7 @@ class CompiledGame(SearchedSlots):
             tried,
         )
 
-    def _seen_in_plain_python(self, blame: Blame, error: Exception) -> Exception | None:
+    def _seen_in_plain_python(self, blame: Blame, error: BaseException) -> BaseException | None:
         """Return the same error raised in plain Python, which has a line number; None if it does
         not occur again.
         """
@@ -346,7 +348,7 @@ class CompiledGame(SearchedSlots):
             )
             return (
                 seen
-                if isinstance(seen, Exception) and same and again.record["during"] == blame.during
+                if seen is not None and same and again.record["during"] == blame.during
                 else None
             )
         except IllegalAction:  # the match differs in plain Python
@@ -356,7 +358,7 @@ class CompiledGame(SearchedSlots):
     def _in_words(self, function: str, slot: int, *arguments: Any) -> str:
         try:
             return str(getattr(self.rules, function)(*arguments))
-        except Exception as error:
+        except BaseException as error:
             raise self._blame(slot, function, []).fault(error) from error
 
 

@@ -29,7 +29,7 @@ from sparring.games.arrays import (
     played,
     widened,
 )
-from sparring.games.faults import Blame, BrokenContractError
+from sparring.games.faults import Blame, BrokenContractError, is_ctrl_c
 from sparring.games.lookahead import SearchedSlots
 from sparring.games.python.coerce import (
     as_flag,
@@ -156,7 +156,7 @@ class LoopedGame(SearchedSlots):
                         self._observation_dtype,
                         self._observation_shape,
                     )
-                except Exception as error:
+                except BaseException as error:
                     raise self._fault(slot, error) from error
         if self._shows_floats:
             self._refuse_nan(chosen, seen)
@@ -167,7 +167,7 @@ class LoopedGame(SearchedSlots):
         self._during = "__str__"
         try:
             return as_text(self._matches[slot])
-        except Exception as error:
+        except BaseException as error:
             raise self._fault(slot, error) from error
 
     def action_text(self, slot: int, action: int) -> str:
@@ -175,7 +175,7 @@ class LoopedGame(SearchedSlots):
         in_words, self._during = getattr(self._matches[slot], "action_text", str), "action_text"
         try:
             return str(in_words(action))
-        except Exception as error:
+        except BaseException as error:
             raise self._fault(slot, error) from error
 
     def get_state(self) -> StateTree:
@@ -224,7 +224,7 @@ class LoopedGame(SearchedSlots):
                 self._during = "reset"
                 self._matches[slot].reset(self._stream(slot))
                 self._show(slot)
-        except Exception as error:
+        except BaseException as error:
             raise self._fault(slot, error) from error
 
     def _stream(self, slot: int) -> np.random.Generator:
@@ -258,7 +258,7 @@ class LoopedGame(SearchedSlots):
                     self._end(slot)
                 else:
                     self._show(slot)
-        except Exception as error:
+        except BaseException as error:
             raise self._fault(slot, error) from error
         self.truncated[chosen] = (self.plies[chosen] >= self.spec.max_plies) & ~self.terminated[
             chosen
@@ -344,7 +344,7 @@ class LoopedGame(SearchedSlots):
             another_turn = self.plies[slot] + 1 < self.spec.max_plies  # the next seat can still win
             if another_turn and not marked.any():
                 marked = trials.blocking(legal)
-        except Exception as error:
+        except BaseException as error:
             self._during = trials.during
             raise self._fault(slot, error, trials.actions) from error
         if marked.any():
@@ -361,7 +361,9 @@ class LoopedGame(SearchedSlots):
         )
         try:
             return getattr(search, how)(*arguments)
-        except Exception as error:
+        except BaseException as error:
+            if is_ctrl_c(error):
+                raise
             raised = error
         again = LoopedGame(self.spec.name, self.new_match, 1)
         again.reset(np.zeros(1, np.int64), self._keys[slot : slot + 1])
@@ -370,7 +372,7 @@ class LoopedGame(SearchedSlots):
         self._during = trials.during  # only copies fail
         raise self._fault(slot, raised, trials.actions) from raised
 
-    def _fault(self, slot: int, error: Exception, tried: Sequence[int] = ()) -> GameFault:
+    def _fault(self, slot: int, error: BaseException, tried: Sequence[int] = ()) -> GameFault:
         actions = self._history[slot, : self.plies[slot]].tolist()
         method = getattr(type(self._matches[slot]), self._during, None)
         return Blame(
