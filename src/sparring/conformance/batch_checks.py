@@ -25,11 +25,10 @@ from sparring.conformance.recordings import (
 )
 from sparring.conformance.subject import Level, Subject
 from sparring.errors import IllegalAction
+from sparring.games.lookahead import MAX_PAIRS
 from sparring.games.spec import BatchedGame, StateTree
 
 _MAX_TRIALS = 4000  # pairs of actions tried, over all positions
-# per position, weighted; blocks are not checked beyond it, since the definition tries all pairs
-_MAX_PAIRS = 20_000
 _FEW_MATCHES = 4  # of a game whose set_state replays matches, as games in plain Python do
 
 
@@ -248,7 +247,7 @@ def win_or_block(subject: Subject) -> Iterator[Finding]:
                 )
             else:
                 yield from _compare(
-                    game, marked, tick, blocks_too=num_actions**2 * weight <= _MAX_PAIRS
+                    game, marked, tick, blocks_too=num_actions**2 * weight <= MAX_PAIRS
                 )
         game.step(actions[everyone])
     if won < tried / 2:

@@ -14,6 +14,7 @@ from sparring.games.spec import BatchedGame, GameSpec
 # By this share an end counts for more for each ply that it comes sooner; the product with a float32
 # is exact.
 SOONER: Final = 2.0**-20
+MAX_PAIRS: Final = 20_000  # of a move and a reply that `win_or_block` tries in plain Python
 MAX_PLAYOUT: Final = 10_000  # plies; a playout that reaches it counts for its rewards so far
 
 

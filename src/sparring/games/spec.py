@@ -143,7 +143,8 @@ class BatchedGame(Protocol):
         The match's own chance is never used: in a game with chance a move wins only if it does so
         with each of several other streams, and the next seat's wins are not looked for. A game may
         also give all legal moves there. With hidden information it gives all legal moves: trying
-        them would show what the mover cannot see.
+        them would show what the mover cannot see. A game in plain Python with more than 141 legal
+        moves, as Go has, looks for its own wins only: the other would take a minute.
         """
 
     def observe_as(self, slots: NDArray[np.int64], seats: NDArray[np.int64]) -> NDArray[Any]:

@@ -141,7 +141,9 @@ class RandomPlayer:
 
 
 class OnePlyPlayer:
-    """A move that wins at once, otherwise one with which the next seat would win, otherwise any."""
+    """A move that wins at once, otherwise one with which the next seat would win, otherwise any;
+    see `BatchedGame.win_or_block` for games in which it looks for less.
+    """
 
     name = "one_ply"
 

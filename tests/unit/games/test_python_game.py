@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 
 import numpy as np
 import pytest
@@ -358,3 +359,50 @@ def test_a_list_of_booleans_is_a_mask_without_numpys_detour(monkeypatch):
 def test_a_list_of_other_numbers_is_no_mask(legal):
     with pytest.raises(BrokenContractError, match="a mask"):
         as_mask(legal, (3,))
+
+
+class Wide:
+    """`size` moves, of which number 7 wins from the second ply on; counts its copies."""
+
+    copies = 0
+
+    def __init__(self, size=142):
+        self.spec = GameSpec(
+            num_players=2, num_actions=size, observation_shape=(1,), observation_dtype="int8",
+            max_plies=9, zero_sum=True,
+        )  # fmt: skip
+        self.seat = self.plies = 0
+
+    def reset(self, rng):
+        self.seat = self.plies = 0
+
+    def mask(self):
+        return np.ones(self.spec.num_actions, np.bool_)
+
+    def observe(self, seat):
+        return [self.plies]
+
+    def step(self, action):
+        mover, self.seat = self.seat, 1 - self.seat
+        self.plies += 1
+        won = self.plies > 1 and action == 7
+        return ([1, -1] if mover == 0 else [-1, 1]) if won else None, won
+
+    def copy(self):
+        Wide.copies += 1
+        other = Wide(self.spec.num_actions)
+        other.seat, other.plies = self.seat, self.plies
+        return other
+
+
+@pytest.mark.parametrize(("size", "blocks", "copies"), [(20, True, 20 * 21), (142, False, 142)])
+def test_with_very_many_moves_only_wins_are_looked_for(size, blocks, copies):
+    """Go of 19 x 19 has 361 moves: with all replies one move took 47 seconds."""
+    game = LoopedGame("wide", functools.partial(Wide, size), 1)
+    game.reset(np.zeros(1, np.int64), np.zeros(1, np.uint64))
+    Wide.copies = 0
+    marked = game.win_or_block(np.zeros(1, np.int64))[0]
+    assert np.flatnonzero(marked).tolist() == ([7] if blocks else list(range(size)))
+    assert Wide.copies <= copies
+    game.step(np.zeros(1, np.int64))
+    assert np.flatnonzero(game.win_or_block(np.zeros(1, np.int64))[0]).tolist() == [7]

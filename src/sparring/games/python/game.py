@@ -30,7 +30,7 @@ from sparring.games.arrays import (
     widened,
 )
 from sparring.games.faults import Blame, BrokenContractError, is_ctrl_c
-from sparring.games.lookahead import SearchedSlots
+from sparring.games.lookahead import MAX_PAIRS, SearchedSlots
 from sparring.games.python.coerce import (
     as_flag,
     as_mask,
@@ -342,7 +342,8 @@ class LoopedGame(SearchedSlots):
         try:
             marked = trials.winning(legal)
             another_turn = self.plies[slot] + 1 < self.spec.max_plies  # the next seat can still win
-            if another_turn and not marked.any():
+            pairs = int(np.count_nonzero(legal)) ** 2
+            if another_turn and pairs <= MAX_PAIRS and not marked.any():
                 marked = trials.blocking(legal)
         except BaseException as error:
             self._during = trials.during
