@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from sparring import numba_setup
+
 if TYPE_CHECKING:
     from sparring.config.schema import TrainConfig
     from sparring.dqn.agent import DQNAgent
@@ -49,6 +51,8 @@ _HOMES = {
     "rollout_worker": "sparring.rollout",
     "train_dqn": "sparring.training",
 }
+
+numba_setup.prepare()
 
 
 def __getattr__(name: str) -> Any:

@@ -29,6 +29,7 @@ from sparring.games.compiled.jit import fingerprint, toolchain
 from sparring.games.lookahead import SOONER
 from sparring.games.rng import nth_true, purpose_key, random_below
 from sparring.games.spec import checked
+from sparring.numba_setup import user_cache
 from sparring.user_code import is_missing
 
 _RULES_LINE = "from sparring.games.tic_tac_toe import "
@@ -132,10 +133,11 @@ def _cache_root() -> Path:
     temporary folder of this process if that is not writable.
     """
     if chosen := os.environ.get("SPARRING_CACHE_DIR"):
-        root = Path(chosen)
+        root = Path(chosen).absolute()
+    elif users := user_cache():
+        root = users / "sparring"
     else:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "sparring"
-    root = root.absolute()
+        return _process_cache()
     return root if _writable(str(root)) else _process_cache()
 
 
