@@ -41,7 +41,7 @@ from sparring.adapters.seat_planes import Comparison, Views
 from sparring.errors import ConfigurationError, nearest
 from sparring.games.names import GameName, parse
 from sparring.games.python.game import LoopedGame
-from sparring.games.spec import BatchedGame, GameSpec
+from sparring.games.spec import BatchedGame, GameSpec, check_size
 
 pyspiel: Final = imported("pyspiel", "openspiel")
 _observers: Final = imported("open_spiel.python.observation", "openspiel")
@@ -63,11 +63,15 @@ class OpenSpielRules:
         _check_kind(name, kind)
         self.pays_at_the_end = kind.reward_model == kind.RewardModel.TERMINAL
         try:
-            self._observer, shape = _tensor(self.game, kind)
+            shape = _tensor_shape(self.game, kind)
+            check_size(str(name), 4 * math.prod(shape), self.game.num_distinct_actions())
+            self._observer = _observer(self.game, kind)
             self._seen: NDArray[np.float32] = self._observer.tensor.reshape(shape)
             append = not _compared(self.game, self._observer).name_the_seat()
             self._views = Views(shape, np.dtype(np.float32), self.game.num_players(), append=append)
             self.spec = self._spec(kind, max_plies)
+        except ConfigurationError:
+            raise
         except Exception as error:  # OpenSpiel's own, and those of its bindings and of NumPy
             raise misfit(
                 name, f"OpenSpiel's error: {' '.join(str(error).split())}", "tensors and limits"
@@ -177,15 +181,20 @@ def _check_kind(name: GameName, kind: Any) -> None:
         raise misfit(name, "no observation tensor and no information-state tensor", "one of them")
 
 
-def _tensor(game: Any, kind: Any) -> tuple[Any, list[int]]:
-    """Observer that writes a seat's tensor to its array `tensor` (far faster than lists), and the
-    tensor's shape.
-    """
+def _tensor_shape(game: Any, kind: Any) -> list[int]:
+    shape: list[int] = (
+        game.observation_tensor_shape()
+        if kind.provides_observation_tensor
+        else game.information_state_tensor_shape()
+    )
+    return shape
+
+
+def _observer(game: Any, kind: Any) -> Any:
+    """Observer that writes a seat's tensor to its array `tensor`, far faster than lists."""
     if kind.provides_observation_tensor:
-        return _observers.make_observation(game), game.observation_tensor_shape()
-    return _observers.make_observation(
-        game, _observers.INFO_STATE_OBS_TYPE
-    ), game.information_state_tensor_shape()
+        return _observers.make_observation(game)
+    return _observers.make_observation(game, _observers.INFO_STATE_OBS_TYPE)
 
 
 def _compared(game: Any, observer: Any) -> Comparison:

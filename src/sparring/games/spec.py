@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -83,6 +84,10 @@ class GameSpec:
     @property
     def observation_size(self) -> int:
         return math.prod(self.observation_shape)
+
+    @property
+    def observation_bytes(self) -> int:
+        return self.observation_size * np.dtype(self.observation_dtype).itemsize
 
     @property
     def value_range(self) -> tuple[float, float] | None:
@@ -193,6 +198,33 @@ class Match(Protocol):
         """Play a legal action and set the next `seat`; return (rewards [P], or None for all 0;
         True if the match has ended).
         """
+
+
+_MIN_TRANSITIONS = 1000  # without so many in memory nothing is learned
+
+
+def check_size(name: str, observation_bytes: int, num_actions: int, num_slots: int = 1) -> None:
+    """Raise `ConfigurationError` for a game that is too large for this machine's memory: so many
+    slots, or 1,000 transitions with two observations and masks each.
+    """
+    position = observation_bytes + num_actions
+    needed = max(num_slots, 2 * _MIN_TRANSITIONS) * position
+    memory = _physical_memory()
+    if needed > memory:
+        raise ConfigurationError(
+            f"{name} is too large for the memory of this machine",
+            got=f"{position / 2**20:,.0f} MiB for an observation and a mask of "
+            f"{num_actions:,} actions",
+            expected=f"at most {memory / max(num_slots, 2 * _MIN_TRANSITIONS) / 2**20:,.1f} MiB",
+            remedy="choose a smaller variant of the game",
+        )
+
+
+def _physical_memory() -> float:
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return math.inf
 
 
 # Validation of declared facts.

@@ -9,9 +9,11 @@ import pytest
 
 from sparring.errors import ConfigurationError
 from sparring.games import make, spec_of
+from sparring.games import spec as spec_module
 
 pyspiel = pytest.importorskip("pyspiel")
 
+from sparring.adapters import openspiel  # noqa: E402
 from sparring.adapters.openspiel import OpenSpielMatch, OpenSpielRules, sampled  # noqa: E402
 from sparring.games.names import parse  # noqa: E402
 
@@ -251,3 +253,13 @@ def test_without_the_library(monkeypatch):
     with pytest.raises(ConfigurationError, match=r"pip install 'sparring\[openspiel\]'") as caught:
         make("openspiel:go", 1)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["dots_and_boxes(num_rows=1000,num_cols=1000)", "deep_sea(size=9000)"]
+)
+def test_games_too_large_for_the_memory_are_refused_before_they_are_built(monkeypatch, name):
+    monkeypatch.setattr(spec_module, "_physical_memory", lambda: 16.0 * 2**30)
+    monkeypatch.setattr(openspiel, "_observer", None)
+    with pytest.raises(ConfigurationError, match="too large for the memory of this machine"):
+        make(f"openspiel:{name}", 1)

@@ -10,6 +10,7 @@ import pytest
 
 from sparring.errors import ConfigurationError
 from sparring.games import GameSpec, make, name_of, spec_of, with_players
+from sparring.games import spec as spec_module
 from sparring.games.compiled.game import CompiledGame
 from sparring.games.spec import checked
 from sparring.games.user_games import name_of as name_of_game
@@ -209,3 +210,27 @@ def test_values_lie_between_the_returns_and_0_whatever_the_discount(returns, val
 def test_an_observation_needs_a_dimension():
     with pytest.raises(ConfigurationError, match=r"invalid spec.observation_shape: got \(\)"):
         checked(replace(SPEC, observation_shape=()), "my_game:MyGame", "spec")
+
+
+class Vast(Sticks):
+    def __init__(self, size):
+        super().__init__()
+        self.spec = replace(SPEC, observation_shape=(size, size))
+
+
+def test_a_game_too_large_for_the_memory_is_refused_at_once(monkeypatch):
+    monkeypatch.setattr(spec_module, "_physical_memory", lambda: 2.0**30)
+    name = f"{HERE}:Vast(size=800)"
+    with pytest.raises(
+        ConfigurationError,
+        match=(
+            r"Vast\(size=800\) is too large for the memory of this machine: got 1 MiB for an "
+            r"observation and a mask of 2 actions, expected at most 0\.5 MiB; choose a smaller"
+        ),
+    ):
+        make(name, 1)
+    make(f"{HERE}:Vast(size=500)", 1)
+    with pytest.raises(ConfigurationError, match="too large"):
+        make(f"{HERE}:Vast(size=500)", 5000)
+    with pytest.raises(ConfigurationError, match="too large"):
+        make("connect_four", 20_000_000)

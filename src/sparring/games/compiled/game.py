@@ -53,7 +53,7 @@ from sparring.games.compiled.jit import interpreted as in_plain_python
 from sparring.games.compiled.searches import CompiledSearch
 from sparring.games.faults import Blame, BrokenContractError, is_ctrl_c
 from sparring.games.lookahead import SearchedSlots
-from sparring.games.spec import GameSpec, StateTree
+from sparring.games.spec import GameSpec, StateTree, check_size
 
 _RULES = ("start", "legal", "observe", "play")  # by the driver's numbers
 # by the driver's names: the rules function at fault, got, expected, remedy
@@ -118,6 +118,7 @@ class CompiledGame(SearchedSlots):
         self.spec: GameSpec = dataclasses.replace(
             module.SPEC, name=name or module.SPEC.name or rules
         )
+        check_size(self.spec.name, self.spec.observation_bytes, self.spec.num_actions, num_slots)
         self.num_slots = num_slots
         self._slots = allocate_slots(self.spec, module.STATE, num_slots)
         self._steps_left = 0  # steps until the history may be full

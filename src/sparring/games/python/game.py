@@ -42,7 +42,7 @@ from sparring.games.python.coerce import (
 )
 from sparring.games.python.search import MatchSearch, Trials, no_legal_action
 from sparring.games.rng import CHANCE, purpose_key
-from sparring.games.spec import Match, StateTree
+from sparring.games.spec import Match, StateTree, check_size
 
 _BOOL = np.dtype(np.bool_)
 _STORED = ("keys", "plies", "rewards", "terminated")  # with the history; the rest is replayed
@@ -93,12 +93,14 @@ class LoopedGame(SearchedSlots):
     ) -> None:
         if num_slots < 1:
             raise ConfigurationError("a game needs slots", got=num_slots, expected="at least 1")
+        made = [new_match()] if first is None else [first]
+        spec = made[0].spec
+        check_size(name, spec.observation_bytes, spec.num_actions, num_slots)
         self.new_match = new_match
         # Not copies of one match: copies may share what the constructor makes per object.
-        made = [] if first is None else [first]
         self._matches = [*made, *(new_match() for _ in range(num_slots - len(made)))]
         self._rngs = [np.random.Generator(np.random.PCG64()) for _ in range(num_slots)]
-        self.spec = spec = dataclasses.replace(self._matches[0].spec, name=name)
+        self.spec = spec = dataclasses.replace(spec, name=name)
         self.num_slots = n = num_slots
         self.seat = np.zeros(n, np.int64)
         self.observation: NDArray[Any] = np.zeros(
