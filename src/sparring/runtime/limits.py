@@ -11,7 +11,8 @@ from typing import Final
 
 from sparring.errors import ConfigurationError
 
-_FILES_A_WORKER: Final = 3  # pipe, sentinel, and the end of the pipe that is the worker's sentinel
+# its pipe, its sentinel, the end of the pipe that is its own sentinel, and the mapping of its ring
+FILES_A_WORKER: Final = 4
 _FILES_BESIDE: Final = 48  # of the fork server, libraries, logs and checkpoints
 _SOCKET_PATH: Final = 103  # bytes of the longest path of a socket on macOS; 107 on Linux
 _SOCKET_NAME: Final = len("/pymp-xxxxxxxx/listener-xxxxxxxx")
@@ -29,11 +30,11 @@ def allow_open_files(num_workers: int) -> None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     beside = _open_files() + _FILES_BESIDE
-    needed = beside + _FILES_A_WORKER * num_workers
+    needed = beside + FILES_A_WORKER * num_workers
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
-        affordable = (hard - beside) // _FILES_A_WORKER
+        affordable = (hard - beside) // FILES_A_WORKER
         fewer = f"use num_workers={affordable} or fewer, or " if affordable > 0 else ""
         workers = "1 worker" if num_workers == 1 else f"{num_workers} workers"
         raise ConfigurationError(

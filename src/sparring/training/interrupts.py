@@ -29,7 +29,7 @@ def acknowledgement(number: int) -> str:
 
 class Interrupts:
     """Within the block the first signal sets `requested` and `say` shows a line. SIGINT after that
-    raises KeyboardInterrupt at once; other signals change nothing any more.
+    raises KeyboardInterrupt at once, but once only; other signals change nothing any more.
 
     `signal` is the number of the first one, 0 before. Signals that the process ignores, as below
     `nohup`, stay ignored. Python takes signals in the main thread only; in another thread the block
@@ -38,6 +38,7 @@ class Interrupts:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.signal = 0
+        self._stopped = False
         self._say = say
         self._on_request: Callable[[], None] = lambda: None
         self._before: dict[int, Any] = {}
@@ -82,7 +83,8 @@ class Interrupts:
         if not self.requested:
             self.signal = number
             self._on_request()
-        elif number == signal.SIGINT:
+        elif number == signal.SIGINT and not self._stopped:
+            self._stopped = True  # a third one may not cut off what ends the workers
             raise KeyboardInterrupt
 
     def _acknowledge(self) -> None:

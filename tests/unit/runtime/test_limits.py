@@ -10,12 +10,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from child_processes import HANG
 from trial_runs import COMMAND, trial
+from trial_workers import process_workers
 
 from sparring import training
 from sparring.errors import SparringError
+from sparring.runtime.limits import FILES_A_WORKER
 
 TINY = ["--preset", "none", "--n-episodes", "40", "--no-tensorboard", "--device", "cpu"]
 
@@ -55,6 +58,16 @@ def test_the_number_that_is_named_is_enough_and_the_number_of_workers_too(tmp_pa
     for count, limit in ((14, needed), (workers, 80)):
         done = train(tmp_path, int(count), limits=f"-n {limit}")
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_a_worker_takes_as_many_open_files_as_are_counted(start_method: str) -> None:
+    def open_files(num_workers: int) -> int:
+        with process_workers(num_workers, start_method=start_method):
+            return psutil.Process().num_fds()
+
+    open_files(1)  # starts the fork server
+    assert open_files(4) - open_files(1) == 3 * FILES_A_WORKER
 
 
 @pytest.mark.slow

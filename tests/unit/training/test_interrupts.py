@@ -24,6 +24,7 @@ def test_the_first_is_a_request_and_the_second_an_order() -> None:
         assert interrupts.requested
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # a third one changes nothing
     assert signal.getsignal(signal.SIGINT) is before
 
 
