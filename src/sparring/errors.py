@@ -81,6 +81,10 @@ class WorkerError(SparringError):
     """A worker failed repeatedly; the message ends with the cause."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, as a training raises it; a plain KeyboardInterrupt there is one of a game."""
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """The remedy for a misspelt name: "did you mean 'x'?", or "" when none is near."""
     near = near_name(name, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from signal import SIGINT
 from typing import Any, Self
@@ -33,6 +34,9 @@ class StopAfter:
     @property
     def signal(self) -> int:
         return SIGINT if StopAfter.looked > StopAfter.looks else 0
+
+    def cutting_off(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def on_request(self, call: Callable[[], None]) -> None:
         """Nobody is waited for in a hurry."""

@@ -18,8 +18,9 @@ from trial_runs import start, trial
 
 from sparring.cli import main
 from sparring.config.schema import TrainConfig
+from sparring.dqn.agent import DQNAgent
 from sparring.storage.run_directory import RunDirectory
-from sparring.training import resume
+from sparring.training import resume, train
 from sparring.training.evaluator import Evaluator
 from sparring.training.metrics import RunMetrics
 
@@ -188,3 +189,22 @@ def test_right_after_the_last_match_it_is_130_too(
     said = capsys.readouterr()
     assert f"Continue with: sparring resume {tmp_path / 'run'}" in said.err
     assert resume("run", runs_dir=str(tmp_path), console=False).episodes >= 40
+
+
+def test_it_cuts_off_the_last_evaluation_which_a_resume_repeats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evaluation(evaluator: Evaluator, agent: DQNAgent) -> float:
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("the evaluation goes on")
+
+    config = trial(tmp_path, name="run", backend="inline", eval_interval=10**9)
+    with monkeypatch.context() as patch:
+        patch.setattr(Evaluator, "against_baselines", evaluation)
+        stopped = train(config, console=False)
+    assert stopped.interrupted
+    assert stopped.episodes >= 240
+    assert not (stopped.run / "best.safetensors").exists()
+    resumed = resume("run", runs_dir=str(tmp_path), console=False)
+    assert (resumed.updates, resumed.sha256) == (stopped.updates, stopped.sha256)
+    assert (resumed.run / "best.safetensors").is_file()

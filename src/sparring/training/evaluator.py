@@ -79,9 +79,17 @@ class Evaluator:
             self.evaluate()
 
     def evaluate_last(self) -> None:
-        """Evaluate the agent at the end of a run, unless that was just done."""
+        """Evaluate the agent at the end of a run, unless that was just done.
+
+        When it is cut off, a resume does it again.
+        """
         if self._best is None or self._evaluated_at < self._parts.learner.updates:
-            self.evaluate()
+            before = self._evaluated_at
+            try:
+                self.evaluate()
+            except KeyboardInterrupt:
+                self._evaluated_at, self.figures = before, {}
+                raise
 
     def evaluate(self) -> None:
         """Evaluate the agent, and keep it unless it does worse than the best one so far.

@@ -11,9 +11,12 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
+
+from sparring.errors import Interrupted
 
 _CTRL_C: Final = "stopping after this round; press Ctrl-C again to stop at once, without saving"
 # `kill`, `docker stop` and batch systems send SIGTERM, a closed terminal sends SIGHUP
@@ -27,9 +30,13 @@ def acknowledgement(number: int) -> str:
     return f"{signal.Signals(number).name}: stopping after this round, and saving"
 
 
+class _CutOff(Interrupted):
+    """Ends work in its middle that a resume repeats."""
+
+
 class Interrupts:
     """Within the block the first signal sets `requested` and `say` shows a line. SIGINT after that
-    raises KeyboardInterrupt at once, but once only; other signals change nothing any more.
+    raises `Interrupted` at once, but once only; other signals change nothing any more.
 
     `signal` is the number of the first one, 0 before. Signals that the process ignores, as below
     `nohup`, stay ignored. Python takes signals in the main thread only; in another thread the block
@@ -39,6 +46,7 @@ class Interrupts:
     def __init__(self, say: Callable[[str], None]) -> None:
         self.signal = 0
         self._stopped = False
+        self._cutting_off = False
         self._say = say
         self._on_request: Callable[[], None] = lambda: None
         self._before: dict[int, Any] = {}
@@ -79,13 +87,26 @@ class Interrupts:
         if self.requested:
             call()
 
+    @contextmanager
+    def cutting_off(self) -> Iterator[None]:
+        """Let the first signal end the block in its middle: for work that a resume repeats."""
+        self._cutting_off = True
+        try:
+            yield
+        except _CutOff:
+            pass
+        finally:
+            self._cutting_off = False
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self.requested:
             self.signal = number
             self._on_request()
+            if self._cutting_off:
+                raise _CutOff
         elif number == signal.SIGINT and not self._stopped:
             self._stopped = True  # a third one may not cut off what ends the workers
-            raise KeyboardInterrupt
+            raise Interrupted
 
     def _acknowledge(self) -> None:
         """Wait for the first signal, and answer it; the end of the block closes the socket."""

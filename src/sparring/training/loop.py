@@ -89,7 +89,8 @@ class Session:
             pass
         self._report(now=True)  # now, because the time of what follows would lower all rates
         if self._parts.schedule.finished and not self._interrupts.requested:
-            self._evaluator.evaluate_last()
+            with self._interrupts.cutting_off():
+                self._evaluator.evaluate_last()
         unsaved = self._checkpoint()  # holds the best agent, so it comes after the evaluation
         if self._evaluator.figures:
             self._report(now=True)

@@ -28,9 +28,20 @@ def test_the_first_is_a_request_and_the_second_an_order() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_the_first_cuts_off_what_a_resume_repeats() -> None:
+    with Interrupts(silent) as interrupts:
+        with interrupts.cutting_off():
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("not reached")
+        assert interrupts.requested
+        with pytest.raises(KeyboardInterrupt), interrupts.cutting_off():
+            signal.raise_signal(signal.SIGINT)  # a second one stops at once, here too
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_other_signals_are_requests_however_often_they_come(number: signal.Signals) -> None:
     """A session that ends may send SIGTERM and SIGHUP, one after the other."""
+    outside = signal.signal(number, signal.SIG_DFL)  # `nohup` lets it be ignored
     before = signal.getsignal(number)
     heard: list[str] = []
     with Interrupts(heard.append) as interrupts:
@@ -41,6 +52,7 @@ def test_other_signals_are_requests_however_often_they_come(number: signal.Signa
             signal.raise_signal(signal.SIGINT)
     assert heard == [f"{number.name}: stopping after this round, and saving"]
     assert signal.getsignal(number) is before
+    signal.signal(number, outside)
 
 
 def test_a_signal_that_is_ignored_as_below_nohup_stays_ignored() -> None:
