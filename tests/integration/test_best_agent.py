@@ -11,7 +11,6 @@ from trial_runs import trial
 
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.learner import Learner, LearnStats
-from sparring.opponents.records import Record
 from sparring.storage.run_directory import read_newest
 from sparring.training import resume, train
 from sparring.training.evaluator import BEST, Duels, Evaluator
@@ -35,15 +34,16 @@ def run_with(
         seen.append(agent.policy().vector().tobytes())
         return scores[len(seen) - 1]
 
-    def play(self: Duels, one: Any, other: Any, *, matches: int, key: tuple[int, ...]) -> Record:
+    def advantage(
+        self: Duels, one: Any, other: Any, *, matches: int, key: tuple[int, ...]
+    ) -> float:
         duels.append(
             (one.policy.vector().tobytes(), other.policy.vector().tobytes(), matches, key[0])
         )
-        wins = round(100 * next(results))
-        return Record(wins=wins, losses=100 - wins)
+        return next(results)
 
     monkeypatch.setattr(Evaluator, "against_baselines", evaluate)
-    monkeypatch.setattr(Duels, "play", play)
+    monkeypatch.setattr(Duels, "advantage", advantage)
     config = trial(
         tmp_path,
         name="run",
@@ -61,32 +61,32 @@ def run_with(
 
 
 @pytest.mark.parametrize(
-    ("scores", "against_best", "kept"),
+    ("returns", "against_best", "kept"),
     [
-        ([0.5, 0.6, 0.7], [0.5, 0.5], 2),
-        ([0.7, 0.6, 0.7], [0.5, 0.5], 2),  # the later of equals
-        ([0.7, 0.6, 0.6], [0.5, 0.5], 0),
+        ([0.5, 0.6, 0.7], [0.0, 0.0], 2),
+        ([0.7, 0.6, 0.7], [0.0, 0.0], 2),  # the later of equals
+        ([0.7, 0.6, 0.6], [0.0, 0.0], 0),
         # the second beats the first by more than it loses against the baseline opponents
-        ([0.7, 0.6, 0.6], [0.7, 0.5], 2),
-        ([0.7, 0.6, 0.5], [0.7, 0.5], 1),
-        ([0.7, 0.8, 0.8], [0.3, 0.3], 0),  # and the reverse
+        ([0.7, 0.6, 0.6], [0.2, 0.0], 2),
+        ([0.7, 0.6, 0.5], [0.2, 0.0], 1),
+        ([0.7, 0.8, 0.8], [-0.2, -0.2], 0),  # and the reverse
     ],
 )
 def test_baselines_and_matches_with_the_best_one_count_alike(
-    scores: list[float],
+    returns: list[float],
     against_best: list[float],
     kept: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # The run has four evaluations; the last agent loses every match.
-    assert run_with(tmp_path, monkeypatch, [*scores, 0.0], [*against_best, 0.0])[0] == kept
+    assert run_with(tmp_path, monkeypatch, [*returns, 0.0], [*against_best, -0.5])[0] == kept
 
 
 def test_each_agent_meets_the_best_one_so_far(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run_with(tmp_path, monkeypatch, [0.7, 0.6, 0.8, 0.7], [0.5, 0.5, 0.5]) == (2, [0, 0, 2])
+    assert run_with(tmp_path, monkeypatch, [0.7, 0.6, 0.8, 0.7], [0.0, 0.0, 0.0]) == (2, [0, 0, 2])
 
 
 def test_the_checkpoint_at_the_end_holds_the_best_agent(tmp_path: Path) -> None:

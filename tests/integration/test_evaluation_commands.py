@@ -194,7 +194,7 @@ def test_long_names_and_many_players_stay_within_80_columns(
         capsys, "tournament", *agents[:18], "--opponent", "random", "--matches", "2"
     )
     text = said(capsys, "tournament", *agents, "--opponent", "random", "--matches", "2")
-    assert "The scores of 20 players do not fit here" in text
+    assert "The results of 20 players do not fit here" in text
     assert all(f"…t-with-a-long-name-{i} " in text for i in range(10))
 
 

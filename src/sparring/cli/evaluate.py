@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -39,8 +40,7 @@ def evaluate_matches(
     seed: int,
     opening_plies: int | None = None,
 ) -> dict[str, Any]:
-    """Results of the greedy agent: `{"opponents": {NAME: {"matches", "wins", ..., "score",
-    "interval95", "seats"}}}`.
+    """Results of the greedy agent as of `sparring.evaluation.evaluate`.
 
     Without `opponents` it plays the baseline opponents of its game.
     """
@@ -62,10 +62,7 @@ def search_losses(found_agent: FoundAgent) -> dict[str, Any]:
     found = exhaustive_losses(
         partial(games.make, agent.spec.game), NetworkPlayer("agent", agent.policy())
     )
-    seats = [
-        {"lines": seat.lines, "wins": seat.wins, "draws": seat.draws, "losses": seat.losses}
-        for seat in found.seats
-    ]
+    seats = [{"lines": seat.lines, **asdict(seat)} for seat in found.seats]
     return {"lines": found.lines, "losses": found.losses, "seats": seats}
 
 

@@ -4,7 +4,7 @@ be training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,7 @@ from sparring.games import GameSpec
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.pool import snapshot_player, stored_snapshots
 from sparring.opponents.scripted import baseline_opponents, scripted_player
-from sparring.plot.curves import save_learning, save_opponents
+from sparring.plot.curves import save_learning, save_opponents, save_returns
 from sparring.plot.metrics import Metrics, read_metrics
 from sparring.plot.payoff import save_payoff
 from sparring.runtime import torch_threads
@@ -60,32 +60,52 @@ def plot(run: Path, folder: Path) -> dict[str, Any]:
     if metrics.opponents():
         save_opponents(folder / "opponents.png", title, metrics)
     report("opponents", "" if metrics.opponents() else "the metrics have no win rates yet")
-    has_agent = any((run / f"{name}.safetensors").is_file() for name in _AGENTS)
-    if has_agent:
-        played = _play_round_robin(run, metrics)
-        draw_payoff(folder / "payoff.png", played, played.ratings(_ZERO), f"{title}: payoff matrix")
-    report("payoff", "" if has_agent else "the run has no agent yet")
+    if metrics.with_returns():
+        save_returns(folder / "returns.png", title, metrics)
+        report("returns")
+    report("payoff", _save_payoff(folder / "payoff.png", run, metrics))
     return {"run": str(run), "pictures": pictures, "skipped": skipped}
 
 
-def draw_payoff(path: Path, played: Tournament, ratings: Ratings, title: str) -> None:
-    """Draw the scores of a round robin with its ratings, the strongest player first."""
+def draw_payoff(path: Path, played: Tournament, ratings: Ratings | None, title: str) -> None:
+    """Draw the results of a round robin, the strongest player first: scores with ratings, or
+    without ratings mean returns.
+    """
     order = strongest_first(played, ratings)
+    names, cells = [played.names[i] for i in order], np.ix_(order, order)
+    matches = f"{played.matches} matches"
+    if ratings is None:
+        note = f"mean return of the row against the column, {matches}"
+        values = played.mean_returns()[cells]
+        save_payoff(path, names, values, None, title=title, note=note, fair=None)
+        return
     save_payoff(
         path,
-        [played.names[i] for i in order],
-        played.scores()[np.ix_(order, order)],
+        names,
+        played.scores()[cells],
         ratings.values[order].tolist(),
         title=title,
-        note=f"score of the row against the column, %, {played.matches} matches; Elo of random = 0",
+        note=f"score of the row against the column, %, {matches}; Elo of random = 0",
         fair=1.0 / played.seats,
     )
 
 
-def _play_round_robin(run: Path, metrics: Metrics) -> Tournament:
-    """Matches among the agents of the run, some of its snapshots, and the baseline opponents."""
+def _save_payoff(path: Path, run: Path, metrics: Metrics) -> str:
+    """Play and draw a round robin; return the reason if there is none to draw."""
+    if not any((run / f"{name}.safetensors").is_file() for name in _AGENTS):
+        return "the run has no agent yet"
     agents = _agents(run)
-    newest = next(reversed(agents.values()))
+    if next(iter(agents.values())).game.num_players == 1:
+        return "it is a game for one player"
+    played = _play_round_robin(run, agents, metrics)
+    ratings = None if played.graded else played.ratings(_ZERO)
+    draw_payoff(path, played, ratings, f"{run.resolve().name}: payoff matrix")
+    return ""
+
+
+def _play_round_robin(run: Path, agents: Mapping[str, DQNAgent], metrics: Metrics) -> Tournament:
+    """Matches among the agents of the run, some of its snapshots, and the baseline opponents."""
+    newest = list(agents.values())[-1]
     game, spec = newest.spec.game, newest.game
     players: dict[str, Player] = {
         name: scripted_player(name, game) for name in baseline_opponents(game)

@@ -13,13 +13,16 @@ from rich.console import Console
 from rich.table import Table
 
 from sparring.cli.agents import find_agent
+from sparring.config.sources import read_toml
 from sparring.games import GameSpec
 
 if TYPE_CHECKING:
     from sparring.training import TrainResult
 
-_STRENGTH_MATCHES = 200
-_MAX_PLAYERS = 19  # in the payoff table: four characters each
+_WIDTH = 80
+# Of a result: its mean, its interval, the means by seat.
+_SCORE_KEYS = ("score", "interval95", "seats")
+_RETURN_KEYS = ("mean_return", "return_interval95", "return_seats")
 # Columns of solved positions: among which, the share, its interval.
 _POSITION_SHARES = {
     "keeps the value": ("all", "value_preserving", "interval95"),
@@ -65,9 +68,9 @@ def print_training(result: TrainResult) -> None:
     _line(f"last.safetensors sha256 {result.sha256}")
     if result.interrupted:
         return
-    print_evaluation(
-        {"agent": str(found.path), **evaluate_matches(found, (), matches=_STRENGTH_MATCHES, seed=0)}
-    )
+    matches = int(read_toml(result.run / "config.toml")["eval_matches"])
+    _line(f"evaluating the agent: {matches:,} greedy matches for each line of the table ...")
+    print_evaluation(evaluate_matches(found, (), matches=matches, seed=0))
     _line("What next:")
     _line(f"  {command()} play {result.run}")
     _line(f"  {command()} evaluate {result.run} --matches 1000")
@@ -78,32 +81,68 @@ def print_training(result: TrainResult) -> None:
 def print_evaluation(figures: Mapping[str, Any]) -> None:
     """Print the result of `evaluate`: matches, solved positions, exhaustive search."""
     if "opponents" in figures:
-        _print(_score_table(figures["opponents"]))
+        _print_scores(figures["opponents"])
+    if "players" in figures:
+        _print_solo(figures["players"])
     if "positions" in figures:
         _print_positions(figures["positions"])
     if "exhaustive" in figures:
         _print_exhaustive(figures["exhaustive"])
 
 
-def _score_table(opponents: Mapping[str, Mapping[str, Any]]) -> Table:
-    """A row per opponent. Scores by seat fit into a line for two seats only."""
-    seats = max(len(result["seats"]) for result in opponents.values())
-    columns = ["matches", "wins", "draws", "losses", "score", "95 % interval"]
-    table = _table("against", *columns, *(["by seat"] if seats <= 2 else []))
+def _print_scores(opponents: Mapping[str, Mapping[str, Any]]) -> None:
+    """A row per opponent; where matches pay graded amounts the mean return instead of the score.
+
+    Results by seat fit into a line for two seats only.
+    """
+    results = opponents.values()
+    seats = max(len(result["seats"]) for result in results)
+    graded = any(result["graded"] for result in results)
+    counts = ["matches", "wins", "draws", "losses", *(["cut"] if _any_cut(results) else [])]
+    value, interval, by_seat = _RETURN_KEYS if graded else _SCORE_KEYS
+    columns = ["return" if graded else "score", "95 % interval", "by seat"]
+    table = _table("against", *counts, *columns[: 3 if seats <= 2 else 2])
     for name, result in opponents.items():
-        low, high = result["interval95"]
-        counts = (f"{result[key]:,}" for key in ("matches", "wins", "draws", "losses"))
-        by_seat = [" ".join(f"{score:.3f}" for score in result["seats"])] if seats <= 2 else []
-        table.add_row(name, *counts, f"{result['score']:.3f}", f"{low:.3f} - {high:.3f}", *by_seat)
-    if seats > 2:
-        table.caption = f"score: share of first places; {1 / seats:.3f} between equals"
-    return table
+        cells = [f"{result[key]:,}" for key in counts]
+        cells += [f"{result[value]:.3f}", _interval(result[interval])]
+        if seats <= 2:
+            cells.append(" ".join(f"{mean:.3f}" for mean in result[by_seat]))
+        table.add_row(name, *cells)
+    _print(table)
+    if graded:
+        _line("return: mean of what a match pays the agent.")
+    elif seats > 2:
+        _line(f"score: share of first places; {1 / seats:.3f} between equals.")
+    if _any_cut(results):
+        _line("cut: matches that reached the ply limit; they are neither won, drawn nor lost.")
+
+
+def _print_solo(players: Mapping[str, Mapping[str, Any]]) -> None:
+    """A row per player of a game for one player."""
+    cut = ["cut"] if _any_cut(players.values()) else []
+    table = _table("player", "matches", *cut, "return", "95 % interval")
+    for name, result in players.items():
+        counts = (f"{result[key]:,}" for key in ("matches", *cut))
+        mean, interval = result["mean_return"], result["return_interval95"]
+        table.add_row(_abbreviated(name, 40), *counts, f"{mean:.3f}", _interval(interval))
+    _print(table)
+    _line("return: mean of what a match pays; each plays alone from the same openings.")
+
+
+def _any_cut(results: Iterable[Mapping[str, Any]]) -> bool:
+    return any(result["cut"] for result in results)
+
+
+def _interval(bounds: Sequence[float], digits: int = 3) -> str:
+    low, high = bounds
+    return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 def _print_exhaustive(found: Mapping[str, Any]) -> None:
     _line(f"{found['losses']:,} losses in {found['lines']:,} lines of play (all that exist)")
     for seat, lines in enumerate(found["seats"]):
-        counts = ", ".join(f"{lines[key]:,} {key}" for key in ("wins", "draws", "losses"))
+        kinds = ("wins", "draws", "losses", *(["cut"] if lines["cut"] else []))
+        counts = ", ".join(f"{lines[key]:,} {key}" for key in kinds)
         _line(f"  seat {seat}: {counts}")
 
 
@@ -145,26 +184,27 @@ def _share_and_half(share: float | None, interval: Sequence[float]) -> str:
 
 
 def print_tournament(figures: Mapping[str, Any]) -> None:
-    """Print the ratings and the payoff matrix."""
-    payoff = figures["payoff"]
-    table = _table("", "player", "rating", "95 % interval", "score")
+    """Print the ratings, or mean returns where matches are graded, and the payoff matrix."""
+    if "payoff" not in figures:
+        _print_solo({player["name"]: player for player in figures["players"]})
+        return
+    payoff, graded = figures["payoff"], figures["graded"]
+    table = _table("", "player", "return" if graded else "rating", "95 % interval", "score")
     table.columns[1].justify = "left"
     for place, player in enumerate(figures["players"], 1):
-        low, high = player["interval95"]
-        mark = "" if player["settled"] else "*"
+        if graded:
+            cells = f"{player['mean_return']:.3f}", _interval(player["return_interval95"])
+        else:
+            mark = "" if player["settled"] else "*"
+            cells = f"{player['rating']:.0f}{mark}", _interval(player["interval95"], 0)
         name = _abbreviated(player["name"], 40)
-        table.add_row(
-            str(place),
-            name,
-            f"{player['rating']:.0f}{mark}",
-            f"{low:.0f} to {high:.0f}",
-            f"{player['score']:.3f}",
-        )
+        table.add_row(str(place), name, *cells, f"{player['score']:.3f}")
     _print(table)
-    _line(
-        f"{figures['game']}, {figures['matches']:,} matches per pair; ratings in Elo, random = 0."
-    )
-    if not all(player["settled"] for player in figures["players"]):
+    scale = "mean returns per match" if graded else "ratings in Elo, random = 0"
+    _line(f"{figures['game']}, {figures['matches']:,} matches per pair; {scale}.")
+    if figures["cut"]:
+        _line(f"{figures['cut']:,} matches reached the ply limit and were cut.")
+    if not all(player.get("settled", True) for player in figures["players"]):
         _line("* a bound only: results do not connect this player with random both ways (it, or a")
         _line("  group that it belongs to, won or lost every point)")
     if payoff["seats"] > 2:
@@ -172,18 +212,26 @@ def print_tournament(figures: Mapping[str, Any]) -> None:
             f"The row's player has one seat, the column's the other {payoff['seats'] - 1}; "
             f"equals score {1 / payoff['seats']:.2f}."
         )
-    _print_payoff(payoff["scores"])
+    if graded:
+        title = "Mean return of the row's player against the column's, by place:"
+        _print_payoff(payoff["mean_returns"], title, 7, "{:7.2f}")
+    else:
+        percents = [[s and 100 * s for s in row] for row in payoff["scores"]]
+        title = "Score of the row's player against the column's, in per cent, by place:"
+        _print_payoff(percents, title, 4, "{:4.0f}")
 
 
-def _print_payoff(scores: Sequence[Sequence[float | None]]) -> None:
-    """Print scores in per cent; rows and columns are the players' places in the ranking."""
-    if len(scores) > _MAX_PLAYERS:
-        _line(f"The scores of {len(scores)} players do not fit here: see --json and --picture.")
+def _print_payoff(
+    values: Sequence[Sequence[float | None]], title: str, width: int, form: str
+) -> None:
+    """Print values in cells of `width`; rows and columns are the players' places."""
+    if 4 + width * len(values) > _WIDTH:
+        _line(f"The results of {len(values)} players do not fit here: see --json and --picture.")
         return
-    _line("Score of the row's player against the column's, in per cent, by place:")
-    _line("    " + "".join(f"{place:4d}" for place in range(1, len(scores) + 1)))
-    for place, row in enumerate(scores, 1):
-        cells = ("   -" if score is None else f"{100 * score:4.0f}" for score in row)
+    _line(title)
+    _line("    " + "".join(f"{place:{width}d}" for place in range(1, len(values) + 1)))
+    for place, row in enumerate(values, 1):
+        cells = (f"{'-':>{width}}" if value is None else form.format(value) for value in row)
         _line(f"{place:4d}{''.join(cells)}")
 
 
@@ -224,7 +272,7 @@ def _table(first: str, *others: str) -> Table:
 
 
 def _print(table: Table) -> None:
-    Console(width=80).print(table)
+    Console(width=_WIDTH).print(table)
 
 
 def _line(text: str) -> None:

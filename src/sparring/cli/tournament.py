@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -10,14 +9,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sparring import games
 from sparring.cli.agents import FoundAgent
 from sparring.cli.evaluate import load_agent
 from sparring.dqn.agent import DQNAgent
 from sparring.errors import InputError
+from sparring.evaluation import GameCache, play_matches
 from sparring.evaluation.matches import default_opening_plies
+from sparring.evaluation.score import score_solo
 from sparring.evaluation.tournament import Tournament, play_tournament, standings
+from sparring.games import GameSpec
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.scripted import baseline_opponents, scripted_player
 from sparring.play.commands import OpponentChoices
@@ -36,26 +39,30 @@ def compete(
     picture: Path | None,
 ) -> dict[str, Any]:
     """Play a round robin; `{"game", "agents", "matches", "players": [...], "payoff": {...}}`, the
-    strongest player first.
+    strongest player first. In a game for one player each plays alone, and there is no payoff.
 
     Without `opponents` the baseline opponents of the game take part. Writes the payoff matrix to
     `picture`, if that is given.
     """
-    if picture is not None:
-        _check_picture(picture)
     agents = _load(found)
     spec = next(iter(agents.values()))[1].game
     game = spec.name
+    if picture is not None:
+        _check_picture(picture, spec)
     players: dict[str, Player] = {
         name: scripted_player(name, game)
         for name in (ZERO, *(opponents or baseline_opponents(game)))
     }
     players |= _entrants(agents, snapshots=snapshots)
     plies = default_opening_plies(spec)
+    files = {name: str(where.path) for name, (where, _) in agents.items()}
+    if spec.num_players == 1:
+        rows = _play_alone(spec, players, matches=matches, seed=seed, opening_plies=plies)
+        return {"game": game, "agents": files, "matches": matches, "players": rows}
     played = play_tournament(
         partial(games.make, game), players, matches=matches, seed=seed, opening_plies=plies
     )
-    ratings = played.ratings(ZERO)
+    ratings = None if played.graded else played.ratings(ZERO)
     if picture is not None:
         from sparring.cli.plot import draw_payoff
 
@@ -63,11 +70,23 @@ def compete(
     table = standings(played, ratings)
     return {
         "game": game,
-        "agents": {name: str(where.path) for name, (where, _) in agents.items()},
+        "agents": files,
         "matches": played.matches,
+        "cut": played.cut,
+        "graded": played.graded,
         "players": table,
         "payoff": _payoff(played, [row["name"] for row in table]),
     }
+
+
+def _play_alone(
+    spec: GameSpec, players: Mapping[str, Player], **options: int
+) -> list[dict[str, Any]]:
+    """Rows of a game for one player: every player from the same openings, by mean return."""
+    cache = GameCache(spec)
+    scores = {name: score_solo(play_matches(cache, [p], **options)) for name, p in players.items()}
+    rows = [{"name": name, **score.as_dict()} for name, score in scores.items()]
+    return sorted(rows, key=lambda row: -row["mean_return"])
 
 
 def _load(found: Sequence[FoundAgent]) -> dict[str, tuple[FoundAgent, DQNAgent]]:
@@ -128,20 +147,29 @@ def _entrants(
 
 
 def _payoff(played: Tournament, order: Sequence[str]) -> dict[str, Any]:
-    """Scores of the players of rows against those of columns, in `order`; None on the diagonal."""
+    """Results of the players of rows against those of columns, in `order`; None on the diagonal."""
     index = [played.names.index(name) for name in order]
-    cells = np.ix_(index, index)
-    scores, bounds = played.scores()[cells].tolist(), played.intervals95()[cells].tolist()
+
+    def cells(values: NDArray[np.float64]) -> list[list[Any]]:
+        rows: list[list[Any]] = values[np.ix_(index, index)].tolist()
+        for i, row in enumerate(rows):
+            row[i] = None
+        return rows
+
     return {
         "names": list(order),
         "seats": played.seats,
-        "scores": [[None if math.isnan(score) else score for score in row] for row in scores],
-        "interval95": [[None if math.isnan(pair[0]) else pair for pair in row] for row in bounds],
+        "scores": cells(played.scores()),
+        "interval95": cells(played.intervals95()),
+        "mean_returns": cells(played.mean_returns()),
+        "return_interval95": cells(played.return_intervals95()),
     }
 
 
-def _check_picture(picture: Path) -> None:
+def _check_picture(picture: Path, spec: GameSpec) -> None:
     """Check, before anything is played, that the picture can be drawn and has a folder."""
+    if spec.num_players == 1:
+        raise InputError("--picture: a game for one player has no payoff matrix")
     if picture.suffix != ".png" or not picture.parent.is_dir():
         raise InputError(
             "--picture",

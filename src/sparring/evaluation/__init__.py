@@ -14,7 +14,7 @@ from sparring.evaluation.matches import (
     default_opening_plies,
     play_matches,
 )
-from sparring.evaluation.score import Score, score_matches
+from sparring.evaluation.score import Score, SoloScore, score_matches, score_solo
 from sparring.games import spec_of
 from sparring.opponents.players import Player
 from sparring.opponents.scripted import scripted_player
@@ -25,6 +25,7 @@ __all__ = [
     "PlayedMatches",
     "Score",
     "SeatLines",
+    "SoloScore",
     "evaluate",
     "exhaustive_losses",
     "play_matches",
@@ -42,19 +43,27 @@ def evaluate(
     opening_plies: int | None = None,
 ) -> dict[str, Any]:
     """Results of `agent_player` against each of the scripted `opponents`: `{"opponents": {NAME:
-    {"matches", "wins", ..., "score", ...}}}`.
+    {"matches", "wins", ..., "mean_return", ...}}}`, the fields of `Score`.
 
     An opponent takes all seats but the agent's. All opponents play from the same openings of
     `opening_plies` random plies (None: `matches.default_opening_plies`), so that their results can
-    be compared.
+    be compared. A game for one player has no opponents: every player, the agent first, plays
+    alone from the same openings, `{"players": {NAME: {"matches", "mean_return", ...}}}`, the
+    fields of `SoloScore`.
     """
     cache = GameCache(spec_of(game)) if isinstance(game, str) else game
     spec = cache.spec
     by_name = {name: scripted_player(name, spec.name) for name in opponents}  # before any match
     plies = default_opening_plies(spec) if opening_plies is None else opening_plies
-    scores = {}
-    for name, opponent in by_name.items():
-        players = [agent_player, *[opponent] * (spec.num_players - 1)]
-        table = play_matches(cache, players, matches=matches, seed=seed, opening_plies=plies)
-        scores[name] = score_matches(table).as_dict()
+
+    def play(*players: Player) -> PlayedMatches:
+        return play_matches(cache, players, matches=matches, seed=seed, opening_plies=plies)
+
+    if spec.num_players == 1:
+        alone = {agent_player.name: agent_player, **by_name}
+        return {"players": {name: score_solo(play(p)).as_dict() for name, p in alone.items()}}
+    scores = {
+        name: score_matches(play(agent_player, *[opponent] * (spec.num_players - 1))).as_dict()
+        for name, opponent in by_name.items()
+    }
     return {"opponents": scores}

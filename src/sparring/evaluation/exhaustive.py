@@ -29,10 +29,11 @@ class SeatLines:
     wins: int
     draws: int
     losses: int
+    cut: int  # at the ply limit
 
     @property
     def lines(self) -> int:
-        return self.wins + self.draws + self.losses
+        return self.wins + self.draws + self.losses + self.cut
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def exhaustive_losses(
 
 def _search(game: BatchedGame, player: Player, seat: int, max_positions: int) -> SeatLines:
     """Count all lines with `player` in `seat`."""
-    results, positions = [], 0
+    results, cut, positions = [], 0, 0
     frontier = np.zeros((1, 0), dtype=np.int64)  # [f, depth] moves to each position of one depth
     while len(frontier):
         positions += len(frontier)
@@ -94,11 +95,13 @@ def _search(game: BatchedGame, player: Player, seat: int, max_positions: int) ->
             moves = frontier[start : start + game.num_slots]
             returns = _replay(game, moves)
             over = (game.terminated | game.truncated)[: len(moves)]
-            results.append(outcomes(returns[over, seat], returns[over, 1 - seat]))
+            finished = game.terminated[: len(moves)]
+            results.append(outcomes(returns[finished, seat], returns[finished, 1 - seat]))
+            cut += int(over.sum() - finished.sum())
             children.append(_children(game, player, seat, moves, np.flatnonzero(~over)))
         frontier = np.concatenate(children)
-    result = np.concatenate(results)
-    return SeatLines(int((result > 0).sum()), int((result == 0).sum()), int((result < 0).sum()))
+    wins, draws, losses = (int((np.concatenate(results) == sign).sum()) for sign in (1, 0, -1))
+    return SeatLines(wins, draws, losses, cut)
 
 
 def _replay(game: BatchedGame, moves: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -29,8 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.errors import InputError
-from sparring.evaluation.matches import play_matches
-from sparring.evaluation.score import bootstrap_interval, first_place_shares
+from sparring.evaluation.matches import PlayedMatches, play_matches
+from sparring.evaluation.score import (
+    bootstrap_interval,
+    by_opening,
+    first_place_shares,
+    is_graded,
+)
 from sparring.games.spec import BatchedGame
 from sparring.opponents.players import Player
 
@@ -56,12 +61,17 @@ class Tournament:
     """Results of a round robin of K players in a game of P seats, from E openings that each
     pairing played in P rotations.
 
-    `shares` [K, K, E] are the row player's mean shares of the first place, NaN on the diagonal.
+    `shares` and `returns` [K, K, E] are the row player's mean shares of the first place and mean
+    returns, NaN on the diagonal. Where matches are `graded` (`score.is_graded`), players are
+    compared by their mean returns; else by ratings from the shares.
     """
 
     names: tuple[str, ...]
     seats: int
     shares: NDArray[np.float64]
+    returns: NDArray[np.float64]
+    graded: bool = False
+    cut: int = 0  # matches that reached the ply limit, of all pairings
 
     @property
     def matches(self) -> int:
@@ -74,14 +84,35 @@ class Tournament:
         scores: NDArray[np.float64] = self.shares.mean(axis=2)
         return scores
 
+    def mean_returns(self) -> NDArray[np.float64]:
+        """[K, K] mean return of the row player against the column player, NaN on the diagonal."""
+        means: NDArray[np.float64] = self.returns.mean(axis=2)
+        return means
+
     def intervals95(self) -> NDArray[np.float64]:
         """[K, K, 2] bounds of the scores by resampling openings (`score.bootstrap_interval`), NaN
         on the diagonal.
         """
+        return self._bounds(self.shares, 0.0, 1.0)
+
+    def return_intervals95(self) -> NDArray[np.float64]:
+        """[K, K, 2] the same of the mean returns."""
+        return self._bounds(self.returns, *self._return_range)
+
+    def total_return(self, player: int) -> tuple[float, tuple[float, float]]:
+        """Mean return of a player against all others, with its 95 % interval."""
+        clusters = np.nanmean(self.returns[player], axis=0)  # [E]
+        return float(clusters.mean()), bootstrap_interval(clusters, *self._return_range)
+
+    @property
+    def _return_range(self) -> tuple[float, float]:
+        return float(np.nanmin(self.returns)), float(np.nanmax(self.returns))
+
+    def _bounds(self, values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
         K = len(self.names)
         bounds = np.full((K, K, 2), np.nan)
         for row, column in permutations(range(K), 2):
-            bounds[row, column] = bootstrap_interval(self.shares[row, column])
+            bounds[row, column] = bootstrap_interval(values[row, column], low, high)
         return bounds
 
     def ratings(self, zero: str) -> Ratings:
@@ -137,21 +168,23 @@ def play_tournament(
             expected="at least two players",
         )
     seats = make_game(1).spec.num_players
-    results: dict[tuple[int, int], NDArray[np.float64]] = {}
+    tables: dict[tuple[int, int], PlayedMatches] = {}
     for row, column in _pairings(len(names), seats):
         pair = [players[names[row]], *[players[names[column]]] * (seats - 1)]
-        table = play_matches(
+        tables[row, column] = play_matches(
             make_game, pair, matches=matches, seed=seed, opening_plies=opening_plies
         )
-        results[row, column] = np.bincount(
-            table.opening, weights=first_place_shares(table.returns)
-        ) / np.bincount(table.opening)
-    shares = np.full((len(names), len(names), len(next(iter(results.values())))), np.nan)
-    for (row, column), by_opening in results.items():
-        shares[row, column] = by_opening
+    openings = int(next(iter(tables.values())).opening[-1]) + 1
+    shares, returns = np.full((2, len(names), len(names), openings), np.nan)
+    for (row, column), table in tables.items():
+        shares[row, column] = by_opening(table, first_place_shares(table.returns))
+        returns[row, column] = by_opening(table, table.returns[:, 0])
         if seats == 2:
-            shares[column, row] = 1.0 - by_opening
-    return Tournament(names, seats, shares)
+            shares[column, row] = 1.0 - shares[row, column]
+            returns[column, row] = by_opening(table, table.returns[:, 1])
+    graded = is_graded(np.concatenate([table.returns for table in tables.values()]))
+    cut = sum(int(table.truncated.sum()) for table in tables.values())
+    return Tournament(names, seats, shares, returns, graded, cut)
 
 
 def _pairings(players: int, seats: int) -> Iterator[tuple[int, int]]:
@@ -161,27 +194,34 @@ def _pairings(players: int, seats: int) -> Iterator[tuple[int, int]]:
     yield from combinations(range(players), 2) if seats == 2 else permutations(range(players), 2)
 
 
-def strongest_first(tournament: Tournament, ratings: Ratings) -> NDArray[np.intp]:
-    """Return the players' indices [K] by rating, equals by mean score, strongest first."""
+def strongest_first(tournament: Tournament, ratings: Ratings | None) -> NDArray[np.intp]:
+    """Return the players' indices [K], strongest first: by rating, equals by mean score; without
+    ratings by mean return.
+    """
+    if ratings is None:
+        return np.argsort(-np.nanmean(tournament.mean_returns(), axis=1), kind="stable")
     means = np.nanmean(tournament.scores(), axis=1)
     return np.lexsort((-means, -ratings.values))
 
 
-def standings(tournament: Tournament, ratings: Ratings) -> list[dict[str, Any]]:
-    """Name, rating with its interval, and mean score against all others, of every player; the
-    strongest first.
+def standings(tournament: Tournament, ratings: Ratings | None) -> list[dict[str, Any]]:
+    """Name, mean return and mean score against all others, and if given the rating, of every
+    player; the strongest first.
     """
     means = np.nanmean(tournament.scores(), axis=1)
-    return [
-        {
-            "name": tournament.names[i],
-            "rating": float(ratings.values[i]),
-            "interval95": ratings.interval95[i].tolist(),
-            "settled": bool(ratings.settled[i]),
-            "score": float(means[i]),
-        }
-        for i in strongest_first(tournament, ratings)
-    ]
+    rows = []
+    for i in strongest_first(tournament, ratings).tolist():
+        mean_return, interval = tournament.total_return(i)
+        row = {"name": tournament.names[i], "score": float(means[i])}
+        row |= {"mean_return": mean_return, "return_interval95": list(interval)}
+        if ratings is not None:
+            row |= {
+                "rating": float(ratings.values[i]),
+                "interval95": ratings.interval95[i].tolist(),
+                "settled": bool(ratings.settled[i]),
+            }
+        rows.append(row)
+    return rows
 
 
 def bradley_terry_ratings(

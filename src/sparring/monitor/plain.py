@@ -59,6 +59,11 @@ def _cells(progress: ConsoleState) -> Iterator[str]:
 
 def _result(opponent: Opponent) -> str:
     """Return the win rate in evaluation if there is one, else in training."""
+    if opponent.mean_return is not None:
+        name = opponent.name
+        if opponent.greedy is not None:
+            name = f"vs {name} {percent(opponent.greedy).strip()},"
+        return f"{name} return {opponent.mean_return:+.3g}"
     if opponent.greedy is not None:
         return f"vs {opponent.name} {percent(opponent.greedy).strip()}"
     return f"vs {opponent.name} {percent(opponent.exploring).strip()} (training)"

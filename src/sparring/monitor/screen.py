@@ -200,6 +200,8 @@ def _results(opponents: Sequence[Opponent]) -> RenderableType:
     grid.add_row(*(Text(word, style="dim") for word in header))
     for opponent in opponents[:MAX_OPPONENTS]:
         drawn = "" if opponent.greedy_draws is None else f"{percent(opponent.greedy_draws)} drawn"
+        if opponent.mean_return is not None:
+            drawn = f"return {opponent.mean_return:+.3g}"
         cells = [
             _bar(opponent.exploring),
             percent(opponent.exploring),

@@ -16,6 +16,7 @@ LEARNER_IDLE: Final = "perf/learner_wait_frac"
 ROLLOUT_WINS: Final = "rollout/win_rate/"
 EVAL_WINS: Final = "eval/win_rate/"
 EVAL_DRAWS: Final = "eval/draw_rate/"
+EVAL_RETURNS: Final = "eval/return/"
 
 _WINDOW: Final = 60.0  # seconds; longer where rounds are so long that fewer than _MIN_SAMPLES fit
 _MIN_SAMPLES: Final = 6
@@ -23,12 +24,15 @@ _MIN_SAMPLES: Final = 6
 
 @dataclass(frozen=True)
 class Opponent:
-    """Shares of matches of the agent against one opponent, each None if unknown."""
+    """Shares of matches of the agent against one opponent, each None if unknown, and the mean
+    return where matches are graded. In a game for one player: the mean return of that player.
+    """
 
     name: str
     exploring: float | None
     greedy: float | None
     greedy_draws: float | None
+    mean_return: float | None = None
 
 
 class ConsoleState:
@@ -89,7 +93,7 @@ class ConsoleState:
         """
         names = [
             tag.removeprefix(prefix)
-            for prefix in (EVAL_WINS, ROLLOUT_WINS)
+            for prefix in (EVAL_WINS, EVAL_RETURNS, ROLLOUT_WINS)
             for tag in self.values
             if tag.startswith(prefix)
         ]
@@ -98,7 +102,7 @@ class ConsoleState:
                 name,
                 *(
                     self.values.get(prefix + name)
-                    for prefix in (ROLLOUT_WINS, EVAL_WINS, EVAL_DRAWS)
+                    for prefix in (ROLLOUT_WINS, EVAL_WINS, EVAL_DRAWS, EVAL_RETURNS)
                 ),
             )
             for name in dict.fromkeys(names)

@@ -91,10 +91,8 @@ class Conversation:
         """Begin the first match."""
         session = self._session
         spec = session.game.spec
-        lines = [
-            f"{spec.name} against {session.opponent.name}, seed {session.seed}; "
-            "type help for the commands."
-        ]
+        against = f" against {session.opponent.name}" if spec.num_players > 1 else ""
+        lines = [f"{spec.name}{against}, seed {session.seed}; type help for the commands."]
         if spec.hidden_information:
             lines.append(
                 "This game has hidden information: "
@@ -230,6 +228,8 @@ class Conversation:
         return [seats] if over else [seats, *self._changes(before)]
 
     def _opponent(self, rest: str) -> list[Part]:
+        if self._session.game.spec.num_players == 1:
+            raise InputError("this game has one player: there is no opponent")
         if not rest:
             return [
                 _lines(

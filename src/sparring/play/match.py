@@ -34,13 +34,19 @@ class Ply:
     value: float
 
 
+Outcome = Literal["won", "drawn", "lost", "cut", "alone"]
+
+
 @dataclass(frozen=True)
 class Result:
-    """Result of a finished match for the person, who had `seat`."""
+    """Result of a match for the person, who had `seat`. A match may be cut at the ply limit, and a
+    game for one player has no opponent to win against.
+    """
 
     opponent: str
     seat: int
-    outcome: Literal["won", "drawn", "lost"]
+    outcome: Outcome
+    amount: float = 0.0  # the person's return
 
 
 @dataclass(frozen=True)
@@ -160,9 +166,14 @@ class PlaySession:
         self.game.step(np.array([action]))
         self.returns += self.game.rewards[0]
         if self.over:
-            self.results.append(Result(self.opponent.name, self.seat, self._outcome()))
+            amount = float(self.returns[self.seat])
+            self.results.append(Result(self.opponent.name, self.seat, self._outcome(), amount))
 
-    def _outcome(self) -> Literal["won", "drawn", "lost"]:
+    def _outcome(self) -> Outcome:
+        if self.game.spec.num_players == 1:
+            return "alone"
+        if self.game.truncated[0]:
+            return "cut"
         winners = self.winners()
         return "lost" if self.seat not in winners else "won" if len(winners) == 1 else "drawn"
 

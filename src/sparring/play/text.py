@@ -9,7 +9,7 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from sparring import games
-from sparring.play.match import PlaySession, Ply
+from sparring.play.match import PlaySession, Ply, Result
 
 MANY: Final = 20  # more moves are not listed one by one
 _LINE_WIDTH: Final = 76
@@ -64,6 +64,8 @@ def places(session: PlaySession) -> str:
         for seat in range(session.game.spec.num_players)
     ]
     others = seats[: session.seat] + seats[session.seat + 1 :]
+    if not others:
+        return "You play alone: this game has one player."
     *first, last = others
     theirs = f"seats {', '.join(first)} and {last}" if first else f"seat {last}"
     return f"You have seat {seats[session.seat]}, {session.opponent.name} has {theirs}."
@@ -125,17 +127,25 @@ def player_name(session: PlaySession, seat: int, name: str) -> str:
 
 def end(session: PlaySession) -> list[str]:
     """The result of the match, with the person's return, and the score so far."""
-    result, spec = session.results[-1], session.game.spec
-    amount = float(session.returns[result.seat].round(3)) + 0.0
-    returned = f" (you: {amount:+g})" if result.outcome == "lost" else f" ({amount:+g})"
-    cut = f", cut at the limit of {spec.max_plies} plies" if session.game.truncated[0] else ""
-    return [f"{_outcome(session)}{returned if amount else ''}{cut}.", *score(session)]
+    result = session.results[-1]
+    amount = _amount(result.amount)
+    if result.outcome == "alone":
+        return [f"The match is over. Your return: {amount}.", *score(session)]
+    yours = f"you: {amount}" if result.outcome in ("lost", "cut") else amount
+    returned = f" ({yours})" if float(amount) else ""
+    return [f"{_outcome(session)}{returned}.", *score(session)]
+
+
+def _amount(value: float) -> str:
+    return f"{round(value, 3) + 0.0:+g}"
 
 
 def _outcome(session: PlaySession) -> str:
     result, winners = session.results[-1], session.winners()
     if result.outcome == "won":
         return "You win"
+    if result.outcome == "cut":
+        return f"The match was cut at the limit of {session.game.spec.max_plies} plies"
     if len(winners) == session.game.spec.num_players:
         return "Draw"
     names = " and ".join(
@@ -149,11 +159,22 @@ def _outcome(session: PlaySession) -> str:
 
 def score(session: PlaySession) -> list[str]:
     """The person's results so far, by opponent."""
-    counts = Counter((result.opponent, result.outcome) for result in session.results)
-    lines = []
-    for opponent in dict.fromkeys(result.opponent for result in session.results):
-        figures = ", ".join(
-            f"{counts[opponent, outcome]} {outcome}" for outcome in ("won", "drawn", "lost")
-        )
-        lines.append(f"Your score against {opponent}: {figures}")
+    by_opponent: dict[str, list[Result]] = {}
+    for result in session.results:
+        by_opponent.setdefault(result.opponent, []).append(result)
+    lines = [_score_line(opponent, results) for opponent, results in by_opponent.items()]
     return lines or ["No match is finished yet."]
+
+
+def _score_line(opponent: str, results: list[Result]) -> str:
+    """Counts of outcomes; the mean return where an outcome has paid several amounts."""
+    mean = f"mean return {_amount(sum(result.amount for result in results) / len(results))}"
+    if results[0].outcome == "alone":
+        return f"Your score: {len(results)} played, {mean}"
+    counts: Counter[str] = Counter(result.outcome for result in results)
+    figures = [f"{counts[outcome]} {outcome}" for outcome in ("won", "drawn", "lost")]
+    if counts["cut"]:
+        figures.append(f"{counts['cut']} cut")
+    if len({(result.outcome, result.amount) for result in results}) > len(counts):
+        figures.append(mean)
+    return f"Your score against {opponent}: {', '.join(figures)}"

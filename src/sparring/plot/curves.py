@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from sparring.plot import style
-from sparring.plot.metrics import EVAL_DRAWS, EVAL_WINS, ROLLOUT_WINS, Metrics, Series
+from sparring.plot.metrics import EVAL_DRAWS, EVAL_RETURNS, EVAL_WINS, ROLLOUT_WINS, Metrics, Series
 
 LEARNING: Final[Mapping[str, str]] = {
     "Loss": "train/loss",
@@ -41,10 +41,12 @@ def save_learning(path: Path, run: str, metrics: Metrics) -> None:
     note = ", ".join(
         f"{count:,.0f} {what}" for what, tag in done if (count := metrics.last(tag)) is not None
     )
-    keys = [
-        _key("smoothed", style.BLUE),
-        _key("each report", style.BLUE, alpha=style.FAINT, linewidth=1.2),
-    ]
+    keys = [_key("each report", style.BLUE)]
+    if any(metrics.series(tag).is_smoothed for tag in LEARNING.values()):
+        keys = [
+            _key("smoothed", style.BLUE),
+            _key("each report", style.BLUE, alpha=style.FAINT, linewidth=1.2),
+        ]
     with style.picture(path, 14.0, 7.4, f"{run}: learning", note, keys) as figure:
         panels = style.panels(figure, list(LEARNING), 3, metrics.plies)
         for tag, axes in zip(LEARNING.values(), panels, strict=True):
@@ -96,6 +98,23 @@ def save_opponents(path: Path, run: str, metrics: Metrics) -> None:
         first = figure.axes[0]
         first.set_ylim(-0.02, 1.02)
         first.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+
+
+def save_returns(path: Path, run: str, metrics: Metrics) -> None:
+    """Draw the mean returns of evaluations over plies, a panel per opponent (in a game for one
+    player: per player).
+    """
+    shown = metrics.with_returns()[:_MAX_PANELS]
+    columns = 2 if len(shown) in (2, 4) else min(3, len(shown))
+    size = 2.0 + 4.0 * max(2, columns), 0.6 + 3.3 * -(-len(shown) // columns)
+    note = "mean of what a match pays, greedy; top right of a panel: at the last evaluation"
+    with style.picture(path, *size, f"{run}: mean returns", note) as figure:
+        panels = style.panels(figure, shown, columns, metrics.plies, share_y=True)
+        for name, axes in zip(shown, panels, strict=True):
+            series = metrics.series(EVAL_RETURNS + name)
+            axes.axhline(0.0, color=style.GREY, linewidth=0.8)
+            _line(axes, series, style.BLUE, marker="o", markersize=6)
+            axes.set_title(f"{series.values[-1]:.3g}", loc="right", color=style.BLUE)
 
 
 def _noisy(axes: Axes, series: Series, colour: str) -> None:

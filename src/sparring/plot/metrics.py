@@ -16,6 +16,7 @@ from sparring.errors import FileFormatError, InputError
 
 EVAL_WINS: Final = "eval/win_rate/"
 EVAL_DRAWS: Final = "eval/draw_rate/"
+EVAL_RETURNS: Final = "eval/return/"
 ROLLOUT_WINS: Final = "rollout/win_rate/"
 _WINDOWS: Final = 25  # smoothing windows in a series
 _MIN_SMOOTHED: Final = 10  # values; a shorter series is not smoothed
@@ -31,13 +32,18 @@ class Series:
     def __len__(self) -> int:
         return len(self.plies)
 
+    @property
+    def is_smoothed(self) -> bool:
+        """Whether `smoothed` changes the series."""
+        return len(self) >= _MIN_SMOOTHED
+
     def smoothed(self) -> Series:
         """The series with each value replaced by the mean of a window around it: a 25th of the
         series, at least three values, fewer at the ends.
 
         A series of less than 10 values is returned as it is.
         """
-        if len(self) < _MIN_SMOOTHED:
+        if not self.is_smoothed:
             return self
         reach = max(1, len(self) // (2 * _WINDOWS))
         index = np.arange(len(self))
@@ -68,6 +74,11 @@ class Metrics:
     def last(self, tag: str) -> float | None:
         """The newest value of `tag`, or None."""
         return next((report[tag] for report in reversed(self._reports) if tag in report), None)
+
+    def with_returns(self) -> list[str]:
+        """The names that have mean returns of evaluations."""
+        tags = dict.fromkeys(tag for report in self._reports for tag in report)
+        return [tag.removeprefix(EVAL_RETURNS) for tag in tags if tag.startswith(EVAL_RETURNS)]
 
     def opponents(self) -> list[str]:
         """The names of all opponents: first those with greedy results, then self, then others, then

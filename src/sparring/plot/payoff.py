@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,33 @@ _COLOURS: Final = LinearSegmentedColormap.from_list(
 _DIAGONAL: Final = "#D0D0D0"
 
 
+@dataclass(frozen=True)
+class _Scale:
+    """The colours: white at `fair`, red at `low`, blue at `high`."""
+
+    low: float
+    fair: float
+    high: float
+    percent: bool
+
+    @classmethod
+    def of(cls, scores: NDArray[np.float64], fair: float | None) -> _Scale:
+        if fair is not None:
+            return cls(0.0, fair, 1.0, percent=True)
+        reach = float(np.nanmax(np.abs(scores), initial=0.0)) or 1.0
+        return cls(-reach, 0.0, reach, percent=False)
+
+    def text(self, score: float) -> str:
+        """Whole per cent, or a return with two decimals."""
+        text = f"{100 * score:.0f}" if self.percent else f"{score:.2f}"
+        return text.replace("-", "\N{MINUS SIGN}")
+
+    @property
+    def ticks(self) -> list[float]:
+        steps = np.linspace(self.low, self.high, 5).tolist()
+        return sorted({*steps, self.fair})
+
+
 def save_payoff(
     path: Path,
     names: Sequence[str],
@@ -34,13 +62,13 @@ def save_payoff(
     *,
     title: str = "Payoff",
     note: str = "score of the row against the column, %",
-    fair: float = 0.5,
+    fair: float | None = 0.5,
 ) -> None:
-    """Draw `scores` [K, K]: the score (0 to 1) of the row's player against the column's, NaN on the
-    diagonal.
+    """Draw `scores` [K, K] of the row's player against the column's, NaN on the diagonal: scores
+    from 0 to 1, of which `fair` is that between equals (1/P in a game of P players), or mean
+    returns where `fair` is None.
 
-    `ratings` [K] in Elo, if given, are drawn beside the rows. `fair` is the score between equals:
-    1/P in a game of P players.
+    `ratings` [K] in Elo, if given, are drawn beside the rows.
     """
     K = len(names)
     if scores.shape != (K, K) or (ratings is not None and len(ratings) != K):
@@ -58,23 +86,24 @@ def save_payoff(
     )
     with style.picture(path, width, bottom + side, title, note) as figure:
         axes = style.inches(figure, left, bottom, side, side)
-        image = _draw_cells(axes, scores, fair)
+        scale = _Scale.of(scores, fair)
+        image = _draw_cells(axes, scores, scale)
         _name_sides(axes, names)
         if K <= _MAX_NUMBERED:
-            _number_cells(axes, image, scores)
+            _number_cells(axes, image, scores, scale)
         if ratings is not None:
             _draw_ratings(
                 style.inches(figure, left + side + 0.15, bottom, beside - 0.15, side), ratings
             )
-        _draw_scale(figure, image, (left + side + beside + 0.2, bottom, 0.2, side), fair)
+        _draw_scale(figure, image, (left + side + beside + 0.2, bottom, 0.2, side), scale)
 
 
-def _draw_cells(axes: Axes, scores: NDArray[np.float64], fair: float) -> AxesImage:
+def _draw_cells(axes: Axes, scores: NDArray[np.float64], scale: _Scale) -> AxesImage:
     axes.set_facecolor(_DIAGONAL)
     image = axes.imshow(
         scores,
         cmap=_COLOURS,
-        norm=TwoSlopeNorm(fair, vmin=0.0, vmax=1.0),
+        norm=TwoSlopeNorm(scale.fair, vmin=scale.low, vmax=scale.high),
         aspect="auto",
         interpolation="nearest",
     )
@@ -96,8 +125,8 @@ def _name_sides(axes: Axes, names: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), names, color="black")
 
 
-def _number_cells(axes: Axes, image: AxesImage, scores: NDArray[np.float64]) -> None:
-    """Whole percents; white on dark cells."""
+def _number_cells(axes: Axes, image: AxesImage, scores: NDArray[np.float64], scale: _Scale) -> None:
+    """Numbers, white on dark cells."""
     for (row, column), score in np.ndenumerate(scores):
         if np.isfinite(score):
             red, green, blue, _ = _COLOURS(image.norm(np.asarray(score)))
@@ -105,7 +134,7 @@ def _number_cells(axes: Axes, image: AxesImage, scores: NDArray[np.float64]) -> 
             axes.text(
                 column,
                 row,
-                f"{100 * score:.0f}",
+                scale.text(float(score)),
                 ha="center",
                 va="center",
                 color="white" if dark else "black",
@@ -131,12 +160,11 @@ def _draw_ratings(axes: Axes, ratings: Sequence[float]) -> None:
 
 
 def _draw_scale(
-    figure: Figure, image: AxesImage, place: tuple[float, float, float, float], fair: float
+    figure: Figure, image: AxesImage, place: tuple[float, float, float, float], scale: _Scale
 ) -> None:
-    scale = figure.colorbar(
-        image, cax=style.inches(figure, *place), ticks=sorted({0.0, 0.25, 0.5, 0.75, 1.0, fair})
-    )
-    scale.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-    scale.ax.tick_params(length=0)
-    scale.set_label("score of the row")
-    scale.outline.set_visible(False)
+    bar = figure.colorbar(image, cax=style.inches(figure, *place), ticks=scale.ticks)
+    if scale.percent:
+        bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    bar.ax.tick_params(length=0)
+    bar.set_label("score of the row" if scale.percent else "mean return of the row")
+    bar.outline.set_visible(False)

@@ -8,7 +8,7 @@ depend on them, except through the gate of the pool.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +37,7 @@ GATE: Final = 1
 FORGETTING: Final = 2
 BEST: Final = 3
 _BASELINES: Final = 0x4556_414C_0004
-_ROUNDING: Final = 1e-9  # of scores
+_ROUNDING: Final = 1e-6  # of mean returns
 
 
 class Evaluator:
@@ -63,7 +63,7 @@ class Evaluator:
         self._duels = Duels(parts.rollout.policy, config.seed, self._games)
         self._seed = stream_key(config.seed, _BASELINES)
         self._alarms = Alarms(self._games.spec.returns)
-        self._best: tuple[float, NDArray[np.float32]] | None = None  # score, weights
+        self._best: tuple[float, NDArray[np.float32]] | None = None  # mean return, weights
         self._evaluated_at = 0  # updates
         self.figures: dict[str, float] = {}
 
@@ -94,25 +94,25 @@ class Evaluator:
     def evaluate(self) -> None:
         """Evaluate the agent, and keep it unless it does worse than the best one so far.
 
-        It does worse if its scores against the baseline opponents and against the best agent,
+        It does worse if its mean returns against the baseline opponents and against the best agent,
         added up, say so: baselines that are beaten nearly always hardly show further progress.
         """
         self._evaluated_at = self._parts.learner.updates
         agent, weights = self._parts.agent(), self._parts.learner.evaluated_vector()
-        score = self.against_baselines(agent)
+        mean_return = self.against_baselines(agent)
         if self._best is not None:
-            gain = score - self._best[0] + self._score_against(self._best[1], weights)
-            if gain < 0.5 - _ROUNDING:
+            gain = mean_return - self._best[0] + self._advantage_over(self._best[1], weights)
+            if gain < -_ROUNDING:
                 return
-        self._best = score, weights
+        self._best = mean_return, weights
         try:
             agent.save(self._best_path)
         except StorageError as error:
             self._warn(f"{error}; the next better agent is saved again")
 
     def against_baselines(self, agent: DQNAgent) -> float:
-        """Mean score in greedy matches against the baseline opponents, always from the same
-        openings.
+        """Mean return in greedy matches against the baseline opponents, or of the agent alone in a
+        game for one player, always from the same openings.
 
         They differ from those of `sparring evaluate --seed` with the run's seed: the best agent was
         lucky in the openings that chose it.
@@ -120,15 +120,24 @@ class Evaluator:
         config, player = self._config, NetworkPlayer("agent", agent.policy())
         in_training = [name for name, share in config.opponents.items() if share > 0.0]
         names = baseline_opponents(config.game, in_training)
-        results = evaluate(
-            player, self._games, names, matches=config.eval_matches, seed=self._seed
-        )["opponents"]
-        for name, result in results.items():
-            self.figures[f"eval/win_rate/{name}"] = result["wins"] / result["matches"]
-            self.figures[f"eval/draw_rate/{name}"] = result["draws"] / result["matches"]
+        found = evaluate(player, self._games, names, matches=config.eval_matches, seed=self._seed)
+        if "players" in found:
+            for name, result in found["players"].items():
+                self.figures[f"eval/return/{name}"] = result["mean_return"]
+            return float(found["players"][player.name]["mean_return"])
+        for name, result in found["opponents"].items():
+            self._add_figures(name, result)
             self._note(self._alarms.collapse(name, result["score"], result["interval95"]))
         self._check_forgetting(player)
-        return float(np.mean([result["score"] for result in results.values()]))
+        return float(np.mean([result["mean_return"] for result in found["opponents"].values()]))
+
+    def _add_figures(self, name: str, result: Mapping[str, Any]) -> None:
+        """Shares of matches against one opponent; the mean return where matches are graded."""
+        for kind, counted in (("win", "wins"), ("draw", "draws"), ("cut", "cut")):
+            if counted != "cut" or result["cut"]:
+                self.figures[f"eval/{kind}_rate/{name}"] = result[counted] / result["matches"]
+        if result["graded"]:
+            self.figures[f"eval/return/{name}"] = result["mean_return"]
 
     def check_q_values(self, stats: LearnStats) -> None:
         """Warn if the Q-values of a series of updates have left the range of returns."""
@@ -145,10 +154,15 @@ class Evaluator:
         figures, self.figures = self.figures, {}
         return figures
 
-    def _score_against(self, best: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
+    def _advantage_over(self, best: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
+        """Mean return above that of an equal in matches against the best agent; 0 in a game for
+        one player, whose baselines show all that there is.
+        """
+        if self._games.spec.num_players == 1:
+            return 0.0
         players = self._duels.player("agent", weights), self._duels.player("best", best)
         key = (BEST, self._parts.learner.updates)
-        return self._duels.play(*players, matches=self._config.eval_matches, key=key).score
+        return self._duels.advantage(*players, matches=self._config.eval_matches, key=key)
 
     def _passes(self, newest: str, weights: NDArray[np.float32]) -> bool:
         """Return whether the agent, playing greedily, scores `gate_score` against the pool's newest
@@ -178,7 +192,7 @@ class Evaluator:
             self._warn(alarm.text)
 
     def get_state(self) -> dict[str, Any]:
-        best = {} if self._best is None else {"score": self._best[0], "weights": self._best[1]}
+        best = {} if self._best is None else {"return": self._best[0], "weights": self._best[1]}
         return {
             "evaluated_at": self._evaluated_at,
             "best": best,
@@ -187,7 +201,7 @@ class Evaluator:
 
     def set_state(self, state: dict[str, Any]) -> None:
         self._evaluated_at, best = state["evaluated_at"], state["best"]
-        self._best = (best["score"], best["weights"]) if best else None
+        self._best = (best["return"], best["weights"]) if best else None
         self._alarms.set_state(state["alarms"])
 
 
@@ -213,14 +227,27 @@ class Duels:
         Every opening, drawn as in `evaluate`, is played from each seat. With more than two players
         each pair of seats counts, as in the records of training.
         """
+        returns = self._returns(one, other, matches, key)
+        signs = outcomes(returns[:, :1], returns[:, 1:])
+        wins, draws, losses = (int((signs == outcome).sum()) for outcome in (1, 0, -1))
+        return Record(wins, draws, losses)
+
+    def advantage(self, one: Player, other: Player, *, matches: int, key: tuple[int, ...]) -> float:
+        """Return half the mean difference between the returns of `one` and of `other`: with two
+        players and rewards that cancel, the mean return of `one`.
+        """
+        returns = self._returns(one, other, matches, key)
+        return float((returns[:, :1] - returns[:, 1:]).mean()) / 2.0
+
+    def _returns(
+        self, one: Player, other: Player, matches: int, key: tuple[int, ...]
+    ) -> NDArray[np.float64]:
+        """[m, P] returns of `one`, then of the seats of `other`."""
         spec = self._games.spec
-        table = play_matches(
+        return play_matches(
             self._games,
             [one, *[other] * (spec.num_players - 1)],
             matches=matches,
             seed=stream_key(self._seed, *key),
             opening_plies=default_opening_plies(spec),
-        )
-        results = outcomes(table.returns[:, :1], table.returns[:, 1:])
-        wins, losses = int((results > 0).sum()), int((results < 0).sum())
-        return Record(wins, results.size - wins - losses, losses)
+        ).returns

@@ -14,6 +14,7 @@ from sparring.config.schema import TrainConfig
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.errors import GameFault, WorkerError
+from sparring.evaluation import Score
 from sparring.games.faults import read_fault
 from sparring.training import TrainResult
 
@@ -24,6 +25,7 @@ def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainResult:
     agent = DQNAgent(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]})))
     run = tmp_path / "runs" / "tic_tac_toe-1"
     agent.save(run / "last.safetensors")
+    (run / "config.toml").write_text("eval_matches = 60\n")
     answer(
         monkeypatch,
         made := TrainResult(
@@ -81,8 +83,9 @@ def test_training_ends_with_the_strength_of_the_agent_and_the_next_commands(
     assert said.err == ""
     for words in (
         "progress",
-        "random       200",
-        "one_ply      200",
+        "evaluating the agent: 60 greedy matches",
+        "random        60",
+        "one_ply       60",
         f"sparring evaluate {result.run}",
         "tensorboard --logdir",
     ):
@@ -183,13 +186,7 @@ def test_evaluate(result: TrainResult, capsys: pytest.CaptureFixture[str]) -> No
     assert figures["agent"] == str(result.agent)
     assert list(figures["opponents"]) == ["random", "one_ply"]
     assert figures["opponents"]["random"].keys() == {
-        "matches",
-        "wins",
-        "draws",
-        "losses",
-        "score",
-        "interval95",
-        "seats",
+        field.name for field in dataclasses.fields(Score)
     }
     assert (
         main(

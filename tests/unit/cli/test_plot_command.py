@@ -19,7 +19,7 @@ def test_the_payoff_matrix_lists_the_strongest_player_first(
     shares = np.full((3, 3, 1), np.nan)
     for row, column in ((1, 0), (1, 2), (0, 2)):
         shares[row, column], shares[column, row] = 0.75, 0.25
-    played = Tournament(("a", "b", "c"), 2, shares)
+    played = Tournament(("a", "b", "c"), 2, shares, 2 * shares - 1)
     drawn: list[Any] = []
     monkeypatch.setattr(plot, "save_payoff", lambda *arguments, **_: drawn.append(arguments))
     plot.draw_payoff(Path("payoff.png"), played, played.ratings("a"), "title")
@@ -36,7 +36,7 @@ def test_the_payoff_matrix_lists_the_strongest_player_first(
 def test_ratings_are_fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fit of resampled tables takes most of the time after the matches."""
     shares = np.full((2, 2, 4), 0.5)
-    played = Tournament(("a", "b"), 2, shares)
+    played = Tournament(("a", "b"), 2, shares, 2 * shares - 1)
     ratings = played.ratings("a")
     monkeypatch.setattr(Tournament, "ratings", lambda *_: pytest.fail("fitted again"))
     assert len(standings(played, ratings)) == 2

@@ -74,7 +74,7 @@ def count(rule, seat):
     go((0,) * 9, (0,) * 9, 0)
     # `three(theirs)` at the turn of `mover` means that the other side won; the other side is the
     # player when mover != seat.
-    return SeatLines(*ends)
+    return SeatLines(*ends, cut=0)
 
 
 @pytest.mark.parametrize("rule", [minimax, first_legal])
@@ -94,22 +94,21 @@ def test_all_lines_of_the_toy_game():
     # n-th ply (n = 1..7: the player wins; n = 8: cut).
     result = exhaustive_losses(quiet_toy, Always(WIN))
     assert result.seats == (
-        SeatLines(wins=1, draws=0, losses=0),
-        SeatLines(wins=MAX_PLIES - 1, draws=2, losses=MAX_PLIES),
+        SeatLines(wins=1, draws=0, losses=0, cut=0),
+        SeatLines(wins=MAX_PLIES - 1, draws=0, losses=MAX_PLIES, cut=2),
     )
     # A player that keeps the turn for ever allows one line from seat 0.
     assert exhaustive_losses(quiet_toy, Always(AGAIN)).seats[0] == SeatLines(
-        wins=0, draws=1, losses=0
+        wins=0, draws=0, losses=0, cut=1
     )
 
 
 def test_rewards_add_up_over_a_line():
-    # The player passes. In seat 1 it gets the turn whenever the opponent passes; any AGAIN of the
-    # opponent, in any line that is not won by WIN, decides the match: draws are the lines of
-    # nothing but PASS.
-    result = exhaustive_losses(lambda slots: ToyGame(slots, chance=False, wage=0.125), Always(PASS))
-    assert [(seat.wins, seat.draws) for seat in result.seats] == [(0, 1), (0, 1)]
-    assert result.losses > 100
+    # The opponent moves first and takes 0.5 for each of n times AGAIN. Then it wins (n = 0..7), or
+    # passes and pays 1 to the player that wins (n = 0..6): it has still lost for n < 4, drawn for
+    # 4, won for 5 and 6. Eight plies without an end are cut.
+    result = exhaustive_losses(lambda slots: ToyGame(slots, chance=False, wage=0.5), Always(WIN))
+    assert result.seats[1] == SeatLines(wins=4, draws=1, losses=MAX_PLIES + 2, cut=2)
 
 
 def test_frontiers_larger_than_the_batch(monkeypatch):

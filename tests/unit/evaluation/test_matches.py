@@ -32,11 +32,12 @@ def test_the_first_mover_wins():
     assert table.plies.tolist() == [1] * 40
 
 
-def test_a_cut_match_is_a_draw():
+def test_a_cut_match_is_neither_won_drawn_nor_lost():
     table = play_matches(ToyGame, [Always(AGAIN), Always(PASS)], matches=10, seed=0)
     assert table.truncated.all()
     assert table.plies.tolist() == [MAX_PLIES] * 10
-    assert score_matches(table).draws == 10
+    score = score_matches(table)
+    assert (score.wins, score.draws, score.losses, score.cut) == (0, 0, 0, 10)
 
 
 @pytest.mark.parametrize("num_players", [2, 3, 4])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,9 +10,12 @@ from hypothesis import strategies as st
 
 from sparring.evaluation.matches import PlayedMatches
 from sparring.evaluation.score import (
+    Score,
     bootstrap_interval,
     first_place_shares,
+    is_graded,
     score_matches,
+    score_solo,
     wilson_interval,
 )
 
@@ -41,6 +45,58 @@ def test_a_score_by_hand():
     assert 0.5 <= low < score.score < high <= 1
 
 
+def test_cut_matches_are_counted_apart_from_draws():
+    played = table([[WON, LOST], [DRAWN, DRAWN]])
+    played.truncated[:] = [False, True, False, True]
+    score = score_matches(played)
+    assert (score.wins, score.draws, score.losses, score.cut) == (1, 1, 0, 2)
+    assert score.matches == 4
+
+
+@pytest.mark.parametrize(
+    ("returns", "graded"),
+    [
+        ([[1, -1], [-1, 1], [0, 0]], False),
+        ([[1, -1], [-2, 2]], True),
+        ([[1, -1 / 3, -1 / 3, -1 / 3], [-1 / 3, -1 / 3, 1, -1 / 3], [0, 0, 0, 0]], False),
+        ([[1, 0.5], [0.5, 1]], False),
+        ([[1, 0.5], [0.25, 1]], True),
+        ([[0.1 + 0.2, -0.3], [-0.3, 0.3]], False),  # equal up to rounding
+    ],
+)
+def test_matches_are_graded_where_a_win_or_loss_pays_different_amounts(returns, graded):
+    assert is_graded(np.array(returns, float)) == graded
+
+
+def test_the_mean_return_by_hand():
+    """Three small wins and a large loss: a good score, and a bad return."""
+    score = score_matches(table([[(1, -1), (1, -1)], [(1, -1), (-9, 9)]]))
+    assert score.graded
+    assert (score.score, score.mean_return) == (0.75, -1.5)
+    assert score.return_seats == (1.0, -4.0)
+    low, high = score.return_interval95
+    assert (low, high) == (-4.0, 1.0)  # of two openings, with means 1 and -4
+
+
+def test_the_interval_of_equal_returns_reaches_towards_the_other_players():
+    """All matches pay 2 and -2: any other opening may pay -2."""
+    score = score_matches(table([[(2, -2), (2, -2)]] * 10))
+    assert score.return_interval95 == pytest.approx((2 - 4 * (1 - 0.025**0.1), 2))
+
+
+def test_one_player_is_scored_by_its_returns():
+    played = table([[[1.0]], [[-1.0]], [[-1.0]], [[0.0]]])
+    score = score_solo(played)
+    assert (score.matches, score.cut, score.mean_return) == (4, 0, -0.25)
+    assert score.return_interval95[0] < -0.25 < score.return_interval95[1]
+    assert json.loads(json.dumps(score.as_dict())).keys() == {
+        "matches",
+        "cut",
+        "mean_return",
+        "return_interval95",
+    }
+
+
 def test_the_share_of_the_first_place():
     returns = np.array(
         [
@@ -66,7 +122,7 @@ def test_three_players():
 
 def test_a_score_is_printed_as_json():
     printed = json.loads(json.dumps(score_matches(table([[WON, LOST], [WON, DRAWN]])).as_dict()))
-    assert printed.keys() == {"matches", "wins", "draws", "losses", "score", "interval95", "seats"}
+    assert printed.keys() == {field.name for field in dataclasses.fields(Score)}
     assert printed["matches"] == 4
     assert printed["seats"] == [1.0, 0.25]
     assert len(printed["interval95"]) == 2

@@ -11,7 +11,7 @@ from toy_game import PASS, WIN, Always, AtRandom, ToyGame
 
 from sparring.errors import InputError
 from sparring.evaluation.matches import play_matches
-from sparring.evaluation.score import bootstrap_interval, first_place_shares
+from sparring.evaluation.score import bootstrap_interval, first_place_shares, is_graded
 from sparring.evaluation.tournament import Tournament, play_tournament, standings
 
 
@@ -21,7 +21,7 @@ def table_of(names, shares):
     full = np.full((len(names), len(names), E), np.nan)
     for (i, j), by_opening in shares.items():
         full[i, j], full[j, i] = by_opening, 1.0 - np.array(by_opening)
-    return Tournament(tuple(names), 2, full)
+    return Tournament(tuple(names), 2, full, 2.0 * full - 1.0)
 
 
 def test_a_player_that_always_wins_and_one_that_never_does():
@@ -109,6 +109,29 @@ def test_standings():
     assert table[1]["rating"] == 0.0
     assert table[0]["interval95"][0] < table[0]["rating"] < table[0]["interval95"][1]
     assert table == standings(played, played.ratings("random"))
+
+
+def test_graded_matches_rank_players_by_their_mean_returns():
+    """`often` wins 3 of 4 openings by 1 and loses one by 6."""
+    shares, returns = np.full((2, 2, 2, 4), np.nan)
+    shares[0, 1], returns[0, 1] = [1, 1, 1, 0], [1, 1, 1, -6]
+    shares[1, 0], returns[1, 0] = 1 - shares[0, 1], -returns[0, 1]
+    first, second = standings(Tournament(("often", "much"), 2, shares, returns, graded=True), None)
+    assert (first["name"], first["mean_return"], first["score"]) == ("much", 0.75, 0.25)
+    assert (second["name"], second["mean_return"]) == ("often", -0.75)
+    assert "rating" not in first
+    low, high = first["return_interval95"]
+    assert -1.0 == low < 0.75 < high <= 6.0
+
+
+def test_the_toy_game_with_stakes_is_graded_and_pays_what_its_matches_pay():
+    players = {"wins": Always(WIN), "passes": Always(PASS)}
+    played = play_tournament(ToyGame, players, matches=40, seed=0, opening_plies=0)
+    table = play_matches(ToyGame, list(players.values()), matches=40, seed=0, opening_plies=0)
+    assert played.graded == is_graded(table.returns)
+    assert played.mean_returns()[0, 1] == pytest.approx(table.returns[:, 0].mean())
+    assert played.mean_returns()[1, 0] == pytest.approx(table.returns[:, 1].mean())
+    assert played.cut == int(table.truncated.sum())
 
 
 def test_a_tournament_needs_two_players():

@@ -33,7 +33,7 @@ def test_the_end_is_counted_for_the_person() -> None:
         table.play(action)
     assert table.over
     assert table.legal == []
-    assert table.results == [Result("first", 0, "won")]
+    assert table.results == [Result("first", 0, "won", 1.0)]
     assert table.winners() == [0]
     assert table.returns.tolist() == [1, -1]
     table.begin()
@@ -75,7 +75,7 @@ def test_take_back_of_several_decisions_at_once_and_of_a_finished_match() -> Non
     assert not table.game.rewards.any()
     table.play(5)
     table.play(8)
-    assert table.results == [Result("first", 0, "won")]
+    assert table.results == [Result("first", 0, "won", 1.0)]
 
 
 @pytest.mark.parametrize("decisions", [2, 0, -1])

@@ -66,10 +66,13 @@ class Seats:
         (
             [-0.0, 0],
             1,
-            "drawn",
+            "cut",
             True,
-            "Draw, cut at the limit of 9 plies.",
+            "The match was cut at the limit of 9 plies.",
         ),
+        ([0.5, 2], 0, "cut", True, "The match was cut at the limit of 9 plies (you: +0.5)."),
+        ([2.5], 0, "alone", False, "The match is over. Your return: +2.5."),
+        ([0], 0, "alone", True, "The match is over. Your return: +0."),
         (
             [-1 / 3, 1, -1 / 3],
             2,
@@ -100,7 +103,7 @@ def test_how_a_match_ended(
     table = PlaySession(game, untrained(), FirstPlayer(), seat=seat, seed=0)
     table.returns[:] = returns
     assert table._outcome() == outcome
-    table.results.append(Result("first", seat, outcome))
+    table.results.append(Result("first", seat, table._outcome(), returns[seat]))
     table.seat, table.opponent = 0, RandomPlayer()  # chosen since for the next match
     assert text.end(table)[0] == expected
 
@@ -118,6 +121,17 @@ def test_the_score_by_opponent() -> None:
         "Your score against a: 2 won, 0 drawn, 1 lost",
         "Your score against b: 0 won, 1 drawn, 0 lost",
     ]
+
+
+def test_the_score_counts_cut_matches_and_averages_graded_amounts() -> None:
+    table = session()
+    table.results += [Result("a", 0, "won", 1.0), Result("a", 0, "cut"), Result("b", 0, "lost", -1)]
+    assert text.score(table) == [
+        "Your score against a: 1 won, 0 drawn, 0 lost, 1 cut",
+        "Your score against b: 0 won, 0 drawn, 1 lost",
+    ]
+    table.results += [Result("b", 0, "lost", -4.0), Result("b", 0, "won", 2.0)]
+    assert text.score(table)[1] == ("Your score against b: 1 won, 0 drawn, 2 lost, mean return -1")
 
 
 def test_of_many_moves_the_best_values_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,7 @@ def test_learning(tmp_path: Path, figures: list[Figure]) -> None:
     assert panels["Loss"].get_ylim()[0] == 0.0
     assert [text.get_text() for text in panels["TD error"].texts] == ["no values"]
     assert [text.get_text() for text in figures[0].texts] == ["my-run: learning", "3 matches"]
+    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == ["each report"]
 
 
 def test_opponents(tmp_path: Path, figures: list[Figure]) -> None:

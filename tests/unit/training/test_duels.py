@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.policy import InferencePolicy
@@ -53,6 +54,17 @@ def test_equals_in_a_game_of_four_score_one_half() -> None:
     assert (
         record.score == 0.5
     )  # every opening is played from every seat by the same player, so all cancels
+
+
+def test_an_advantage_is_the_mean_return_between_two_and_0_between_equals() -> None:
+    duels = Duels(policy("tic_tac_toe"), seed=0)
+    good, bad = scripted_player("one_ply"), scripted_player("random")
+    record = duels.play(good, bad, matches=200, key=(GATE, 1))
+    advantage = duels.advantage(good, bad, matches=200, key=(GATE, 1))
+    assert advantage == pytest.approx(2 * record.score - 1)
+    racer = scripted_player("ludo:racer")
+    of_four = Duels(policy("ludo(num_players=4)"), seed=0)
+    assert of_four.advantage(racer, racer, matches=20, key=(GATE, 0)) == pytest.approx(0.0)
 
 
 def test_players_have_the_weights_that_they_are_given() -> None:
