@@ -24,6 +24,7 @@ from sparring.config.schema import (
 from sparring.errors import ConfigurationError, FileFormatError, near_name, nearest
 
 AUTO: Final = "auto"
+_MAX_TOML: Final = 1_000_000  # bytes
 ANY_GAME: Final = "any"  # stands for a game in the names of presets that suit all
 
 
@@ -129,10 +130,14 @@ def to_toml(config: TrainConfig) -> str:
 def read_toml(path: Path) -> dict[str, Any]:
     """Read the settings in a TOML file, unchecked."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with open(path, "rb") as file:
+            data = file.read(_MAX_TOML + 1)
+        text = data.decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise FileFormatError(f"{path} cannot be read: {reason}") from None
+    if len(data) > _MAX_TOML:
+        raise FileFormatError(f"{path} is too large: expected at most {_MAX_TOML:,} bytes")
     return _parse(text, str(path))
 
 

@@ -20,6 +20,7 @@ EVAL_RETURNS: Final = "eval/return/"
 ROLLOUT_WINS: Final = "rollout/win_rate/"
 _WINDOWS: Final = 25  # smoothing windows in a series
 _MIN_SMOOTHED: Final = 10  # values; a shorter series is not smoothed
+_MAX_BYTES: Final = 2**31
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ def read_metrics(path: Path) -> Metrics:
     Raises `InputError` if there is no report yet, `FileFormatError` for an invalid line.
     """
     try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise FileFormatError(f"{path} is too large", expected=f"at most {_MAX_BYTES:,} bytes")
         lines = path.read_bytes().split(b"\n")[:-1]
     except OSError as error:
         raise InputError(

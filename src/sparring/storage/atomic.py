@@ -230,7 +230,9 @@ def _failing_with_one_line(path: Path, size: int) -> Iterator[None]:
 def _check_sizes(path: Path) -> dict[str, dict[str, Any]]:
     """Entries of the manifest by file name, after comparing the sizes."""
     try:
-        if (path / MANIFEST).stat().st_size > _MAX_MANIFEST:
+        if not stat.S_ISREG((manifest := (path / MANIFEST).stat()).st_mode):
+            raise ValueError("not a file")
+        if manifest.st_size > _MAX_MANIFEST:
             raise ValueError("too large")
         entries: dict[str, dict[str, Any]] = json.loads((path / MANIFEST).read_bytes())["files"]
         wrong = [

@@ -107,6 +107,22 @@ def test_only_a_run_that_could_not_begin_leaves_nothing(
 
 
 @pytest.mark.parametrize(
+    "error", [OSError(24, "Too many open files"), RuntimeError("odd"), KeyboardInterrupt()]
+)
+@pytest.mark.parametrize("where", ["open_workers", "write_file", "Monitor", "Interrupts"])
+def test_a_run_that_cannot_begin_leaves_nothing_whatever_the_reason(
+    where: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **options: object) -> object:
+        raise error
+
+    monkeypatch.setattr(f"sparring.training.{where}", fail)
+    with pytest.raises(type(error)):
+        train(build_config(overrides={**TINY, "runs_dir": str(tmp_path)}), console=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
     ("game", "advice"),
     [
         (
