@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -100,3 +101,14 @@ def test_a_folder_that_cannot_be_written(run: Path, capsys: pytest.CaptureFixtur
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert "cannot be written" in said.err
     assert "--out" in said.err
+
+
+def test_every_metric_of_a_run_is_documented(run: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    tags = {tag for line in lines for tag in json.loads(line)} - {"plies", "wall_time"}
+    by_opponent = re.compile(r"^(\w+/(?:win_rate|draw_rate|cut_rate|return))/.*")
+    names = {by_opponent.sub(r"\1/NAME", tag) for tag in tags}
+    warnings = {name for name in names if name.startswith("warnings/")}
+    assert len(names) > 20
+    assert {name for name in names - warnings if f"`{name}`" not in page} == set()

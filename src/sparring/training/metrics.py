@@ -31,6 +31,7 @@ class _Window:
         self.returns = 0.0  # of the agent's seats, summed
         self.match_plies = 0.0  # of finished matches, summed
         self.seats = 0
+        self.cut = 0  # matches that reached the ply limit
         self.version = 0  # of the newest weights, when the last series of updates was made
         self.lag = 0.0  # versions between the weights that played the last batch and the newest
         self.records: dict[str, Record] = defaultdict(Record)
@@ -82,6 +83,7 @@ class RunMetrics:
         window.returns += float(results["returns"][agents].sum(dtype=np.float64))
         window.seats += int(agents.sum())
         window.match_plies += float(results["plies"].sum())
+        window.cut += int(results["truncated"].sum())
         if batch.transitions:
             window.lag = (
                 version
@@ -128,6 +130,7 @@ class RunMetrics:
         if window.episodes:
             figures["rollout/ep_rew_mean"] = window.returns / max(1, window.seats)
             figures["rollout/ep_len_mean"] = window.match_plies / window.episodes
+            figures["rollout/cut_rate"] = window.cut / window.episodes
         return figures | {
             f"rollout/win_rate/{name}": record.wins / record.matches
             for name, record in window.records.items()
