@@ -117,7 +117,13 @@ evaluate
 resume connect_four-2
     no run | connect_four-2 | connect_four-1
 resume connect_four-1 --batch-size 3
-    unknown option | --batch-size
+    resume cannot change --batch-size | only --n-episodes, --device | sparring train
+resume connect_four-1 --opponents self=1
+    resume cannot change --opponents | a run keeps its settings
+resume connect_four-1 --lr 1
+    unknown option
+resume {AGENT}
+    resume needs a run | {AGENT} | no optimizer state
 resume
     missing argument RUN
 plot connect_four-2

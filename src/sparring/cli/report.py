@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from rich.table import Table
 from sparring.cli.agents import find_agent
 from sparring.config.sources import read_toml
 from sparring.games import GameSpec
+from sparring.storage.run_directory import as_argument
 
 if TYPE_CHECKING:
     from sparring.training import TrainResult
@@ -71,11 +73,12 @@ def print_training(result: TrainResult) -> None:
     matches = int(read_toml(result.run / "config.toml")["eval_matches"])
     _line(f"evaluating the agent: {matches:,} greedy matches for each line of the table ...")
     print_evaluation(evaluate_matches(found, (), matches=matches, seed=0))
+    run = as_argument(result.run)
     _line("What next:")
-    _line(f"  {command()} play {result.run}")
-    _line(f"  {command()} evaluate {result.run} --matches 1000")
-    _line(f"  {command()} resume {result.run} --n-episodes {2 * result.episodes}")
-    _line(f"  {command('tensorboard')} --logdir {result.run.parent}")
+    _line(f"  {command()} play {run}")
+    _line(f"  {command()} evaluate {run} --matches 1000")
+    _line(f"  {command()} resume {run} --n-episodes {2 * result.episodes}")
+    _line(f"  {command('tensorboard')} --logdir {shlex.quote(str(result.run.parent))}")
 
 
 def print_evaluation(figures: Mapping[str, Any]) -> None:

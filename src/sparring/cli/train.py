@@ -59,7 +59,7 @@ def _report(result: TrainResult, *, as_json: bool) -> int:
 
 def _print(result: TrainResult, *, as_json: bool) -> None:
     from sparring.cli import report
-    from sparring.storage.run_directory import FAULTS
+    from sparring.storage.run_directory import FAULTS, as_argument
     from sparring.training import faults_saved
 
     if as_json:
@@ -68,7 +68,5 @@ def _print(result: TrainResult, *, as_json: bool) -> None:
         with faults_saved(result.run / FAULTS):
             report.print_training(result)
     if result.interrupted:
-        print(
-            f"sparring: interrupted; saved. Continue with: {report.command()} resume {result.run}",
-            file=sys.stderr,
-        )
+        again = f"{report.command()} resume {as_argument(result.run)}"
+        print(f"sparring: interrupted; saved. Continue with: {again}", file=sys.stderr)

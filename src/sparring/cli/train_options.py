@@ -10,6 +10,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -28,6 +29,8 @@ from sparring.config.sources import (
     preset_names,
     validate,
 )
+from sparring.errors import InputError
+from sparring.storage.run_directory import as_argument
 
 QUICK: Final = "quick"
 NO_PRESET: Final = "none"
@@ -75,10 +78,43 @@ def parse_train(argv: Sequence[str], *, prog: str) -> TrainArguments:
 
 def parse_resume(argv: Sequence[str], *, prog: str) -> ResumeArguments:
     """Parse `argv`; only settings that it names become overrides."""
+    _refuse_fixed(argv)
     named = parse(resume_form(), argv, prog=prog)
     run, json = named.pop("run"), named.pop("json", False)
+    if Path(run).is_file():
+        raise _not_a_run(Path(run))
     runs_dir = named.pop("runs_dir", TrainConfig.model_fields["runs_dir"].default)
     return ResumeArguments(run, runs_dir, named, json)
+
+
+def _refuse_fixed(argv: Sequence[str]) -> None:
+    """Raise `InputError` for a setting of `train` that a run keeps."""
+    own = {option.flag for option in resume_form().options}
+    flags = {flag: o for o in train_form().options for flag in (o.flag, o.negative_flag)}
+    for token in argv:
+        flag = token.partition("=")[0].replace("_", "-")
+        if flag in flags and flags[flag].flag not in own and flags[flag].name != "config":
+            changes = ", ".join(f"--{name.replace('_', '-')}" for name in RESUMABLE)
+            raise InputError(
+                f"resume cannot change {flag}: a run keeps its settings",
+                expected=f"only {changes}",
+                remedy=f"start a new run: sparring train GAME {flag} ...",
+            )
+
+
+def _not_a_run(file: Path) -> InputError:
+    """The error for an agent file in place of a run."""
+    run = file.parent
+    remedy = (
+        f"resume its run: sparring resume {as_argument(run)}"
+        if (run / "checkpoints").is_dir()
+        else "an agent file has no optimizer state and no replay buffer; start a new run: "
+        "sparring train"
+    )
+    return InputError(
+        "resume needs a run", got=f"the file {file}", expected="a run name or directory",
+        remedy=remedy,
+    )  # fmt: skip
 
 
 def _nested(named: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -221,7 +222,7 @@ def _game_to_play(path: str | PathLike[str], named: object, given: str | object 
             return canonical(named)
     except ConfigurationError as error:
         raise FileFormatError(f"{path} is for a game that is not available: {error}") from None
-    remedy = f"pass game={named!r} (--game {named}) to allow importing it"
+    remedy = f"pass game={named!r} (--game {shlex.quote(named)}) to allow importing it"
     raise FileFormatError(
         f"{path} is an agent of a game that does not come with Sparring",
         got=repr(named),

@@ -15,6 +15,7 @@ import itertools
 import logging
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -221,6 +222,11 @@ def find_run(runs_root: str | Path, name: str | Path) -> Path:
     return path
 
 
+def as_argument(run: Path) -> str:
+    """The run as commands take it, wherever it is: its path, quoted for a shell."""
+    return shlex.quote(str(run) if os.sep in str(run) else f".{os.sep}{run}")
+
+
 def read_newest(run: Path, key: str) -> Any:
     """Return one part of the newest complete checkpoint of a run (see `checkpoint.load_part`), None
     without a checkpoint.
@@ -261,7 +267,9 @@ def _claim_named(runs_root: Path, name: str) -> Path:
     try:
         (runs_root / name).mkdir()
     except FileExistsError:
-        remedy = f"choose another name, or continue it: sparring resume {name}"
+        remedy = (
+            f"choose another name, or continue it: sparring resume {as_argument(runs_root / name)}"
+        )
         raise ConfigurationError(
             f"there is already a run {name!r} in {runs_root}", remedy=remedy
         ) from None

@@ -21,11 +21,11 @@ from sparring.games.faults import save_fault
 from sparring.monitor import Monitor
 from sparring.runtime import check_guard, name_for_others, torch_threads
 from sparring.storage.atomic import write_file
-from sparring.storage.run_directory import RunDirectory
+from sparring.storage.run_directory import RunDirectory, as_argument
 from sparring.training.assembly import Parts, assemble, describe, open_workers
 from sparring.training.interrupts import Interrupts
 from sparring.training.loop import Session
-from sparring.training.resolve import resolved
+from sparring.training.resolve import resolved, same_seed_remark
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ def train(config: TrainConfig, *, console: bool = True) -> TrainResult:
     with RunDirectory.create(settings.runs_dir, settings.name, label(settings.game)) as run:
         try:
             write_file(run.config_path, to_toml(settings).encode())
-            return _run(settings, parts, run, saved=None, console=console)
+            remark = same_seed_remark(run.path, settings)
+            return _run(settings, parts, run, saved=None, console=console, remark=remark)
         except BaseException:
             run.discard()
             raise
@@ -170,7 +171,7 @@ def _told_what_is_saved(run: RunDirectory) -> Iterator[None]:
             "stopped at once; nothing was saved"
             if updates is None
             else f"stopped at once; saved are the first {updates:,} updates. "
-            f"Continue with: sparring resume {run.path}"
+            f"Continue with: sparring resume {as_argument(run.path)}"
         ) from None
 
 
@@ -227,7 +228,7 @@ def train_dqn(
     if result.signal not in (0, SIGINT):
         raise SystemExit(128 + result.signal)
     if result.interrupted:
-        raise KeyboardInterrupt(f"saved. Continue with: sparring resume {result.run}")
+        raise KeyboardInterrupt(f"saved. Continue with: sparring resume {as_argument(result.run)}")
     return result.trained
 
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+from typing import Final
+
 import torch
 
 from sparring.config import system
 from sparring.config.schema import Precision, ResolvedConfig, TrainConfig
+from sparring.config.sources import read_toml, to_toml
 from sparring.dqn.kernels import has_bfloat16
-from sparring.errors import ConfigurationError
+from sparring.errors import ConfigurationError, FileFormatError
 from sparring.games import GameSpec, spec_of, with_players
 from sparring.opponents.scripted import default_shares
 from sparring.runtime import default_start_method
 from sparring.training.assembly import policy_of
 from sparring.training.autotune import measured_split
+
+# Settings that make no difference to the agent.
+_MAKE_NO_AGENT: Final = (
+    "name", "runs_dir", "device", "log_interval", "tensorboard", "backend", "start_method",
+)  # fmt: skip
 
 
 def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
@@ -40,6 +50,31 @@ def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
     settings = {name: getattr(config, name) for name in TrainConfig.model_fields}
     decided = ResolvedConfig(**{**settings, **open_settings})
     return _balanced(decided, spec, asked=config), spec
+
+
+def same_seed_remark(run: Path, config: ResolvedConfig) -> str:
+    """A line where another run beside `run` has the same settings and seed: it makes the same
+    agent. "" where there is none, and in `async`, which is not reproducible.
+    """
+    if config.mode == "async":
+        return ""
+    for other in sorted(run.parent.glob("*/config.toml")):
+        if other.parent != run and _same_agent(other, config):
+            return (
+                f"\nsame settings and seed as {other.parent}: the agents will be identical; "
+                f"--seed {config.seed + 1} makes another one"
+            )
+    return ""
+
+
+def _same_agent(file: Path, config: ResolvedConfig) -> bool:
+    try:
+        settings = read_toml(file)
+    except FileFormatError:
+        return False
+    own = tomllib.loads(to_toml(config))
+    names = (settings.keys() | own.keys()) - set(_MAKE_NO_AGENT)
+    return all(settings.get(name) == own.get(name) for name in names)
 
 
 def _game(config: TrainConfig) -> GameSpec:

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
-import pytest
+import io
 
+import pytest
+from rich.console import Console
+
+from sparring.monitor.plain import report_line
+from sparring.monitor.screen import Screen
 from sparring.monitor.state import ConsoleState, clock_time, count, figure, percent
 
 
@@ -115,3 +120,17 @@ def test_words_for_figures() -> None:
         "0.0005",
         "-1.5",
     ]
+
+
+def test_mean_returns_are_shown_where_matches_are_graded_or_a_player_is_alone() -> None:
+    progress = ConsoleState("run", 100, Clock())
+    figures = {"eval/win_rate/random": 0.53, "eval/draw_rate/random": 0.1}
+    progress.update({**figures, "eval/return/random": 1.521, "eval/return/agent": -0.25})
+    line = report_line(progress)
+    assert "vs random 53 %, return +1.52" in line
+    assert "agent return -0.25" in line
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(Screen(progress))
+    panel = console.export_text()
+    assert "return +1.52" in panel
+    assert "return -0.25" in panel

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from sparring.errors import ConfigurationError, InputError, SparringError
 from sparring.storage import run_directory
 from sparring.storage.atomic import remove_directory
 from sparring.storage.locks import DirectoryLock
-from sparring.storage.run_directory import RunDirectory
+from sparring.storage.run_directory import RunDirectory, as_argument
 
 
 def tree(number: int) -> dict[str, object]:
@@ -103,7 +104,7 @@ def test_a_taken_name_has_a_remedy(tmp_path: Path) -> None:
         RunDirectory.create(tmp_path, "mine", "tic_tac_toe")
     assert one_line(caught) == (
         f"there is already a run 'mine' in {tmp_path};"
-        " choose another name, or continue it: sparring resume mine"
+        f" choose another name, or continue it: sparring resume {tmp_path / 'mine'}"
     )
 
 
@@ -411,3 +412,11 @@ def test_a_lock_that_is_a_link_is_refused_and_its_target_kept(tmp_path: Path) ->
     with pytest.raises(InputError, match="cannot be locked"):
         RunDirectory.open(tmp_path, "mine")
     assert (tmp_path / "precious").read_text() == "text"
+
+
+@pytest.mark.parametrize("runs", [".", "my runs", "runs", "/tmp/it's"])
+def test_a_run_as_an_argument_names_it_whatever_the_runs_directory_is(runs: str) -> None:
+    """`resume` takes a name without a separator as one in `runs/`."""
+    [word] = shlex.split(as_argument(Path(runs) / "connect_four-1"))
+    assert os.sep in word
+    assert Path(word) == Path(runs) / "connect_four-1"
