@@ -8,6 +8,7 @@ import importlib
 import re
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, Final
 
 from sparring.errors import ConfigurationError, nearest
@@ -50,15 +51,7 @@ def import_named(name: str, *, what: str) -> Callable[..., Any]:
             f"invalid name of a {what}", got=repr(name), expected="module:name"
         )
     module_name, _, qualname = name.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if not is_missing(module_name, error):
-            raise
-        remedy = "it has to be installed, in the current directory, or on PYTHONPATH"
-        raise ConfigurationError(
-            f"no such module for the {what} {name}", got=repr(module_name), remedy=remedy
-        ) from None
+    module = import_module(module_name, needed_for=f"the {what} {name}")
     try:
         found = _inside(module, qualname)
     except AttributeError:
@@ -75,6 +68,21 @@ def import_named(name: str, *, what: str) -> Callable[..., Any]:
             expected="a function or class",
         )
     return found  # type: ignore[no-any-return]
+
+
+def import_module(module_name: str, *, needed_for: str) -> ModuleType:
+    """Return the module. Raises `ConfigurationError` if it does not exist; errors inside it
+    pass.
+    """
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if not is_missing(module_name, error):
+            raise
+        remedy = "it has to be installed, in the current directory, or on PYTHONPATH"
+        raise ConfigurationError(
+            f"no such module for {needed_for}", got=repr(module_name), remedy=remedy
+        ) from None
 
 
 def is_missing(module_name: str, error: ModuleNotFoundError) -> bool:

@@ -8,7 +8,8 @@ import threading
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
-from pettingzoo import AECEnv
+from pettingzoo import AECEnv, register
+from pettingzoo.utils import wrappers
 
 TAKE, STAY, LEAVE = range(3)
 
@@ -89,6 +90,11 @@ class Leavers(AECEnv):
         self._deads_step_first()
 
 
+def made_leavers():
+    """As PettingZoo's own modules offer their environments."""
+    return wrappers.OrderEnforcingWrapper(Leavers())
+
+
 class Maskless(Leavers):
     """Has no masks of legal actions."""
 
@@ -137,3 +143,6 @@ class Locked(Leavers):
     def __init__(self):
         super().__init__()
         self.lock = threading.Lock()
+
+
+register("aec", "own/leaving-v0", entry_point=Leavers)

@@ -8,9 +8,15 @@ one match of their library as a `Match`, which `LoopedGame` batches.
 from __future__ import annotations
 
 import importlib
+import math
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from sparring import user_code
 from sparring.errors import ConfigurationError
+from sparring.games import spec
 from sparring.games.names import GameName
 
 
@@ -25,9 +31,37 @@ def imported(module: str, extra: str) -> Any:
         ) from None
 
 
+def registered_target(name: GameName) -> str:
+    """The game's name in its library. Of `module:name` the module is imported first, to register
+    it.
+    """
+    module, _, target = name.target.rpartition(":")
+    if module == "__main__":
+        raise ConfigurationError(
+            f"worker processes cannot import {name}",
+            got="a module __main__",
+            expected="a module that can be imported",
+            remedy="put what registers the game in a module",
+        )
+    if module:
+        user_code.import_module(module, needed_for=str(name))
+    return target
+
+
 def misfit(name: GameName, got: str, expected: str, remedy: str = "") -> ConfigurationError:
     """Error for a game that does not fit the batched protocol."""
     return ConfigurationError(f"{name} is not supported", got=got, expected=expected, remedy=remedy)
+
+
+def check_size(
+    name: GameName, num_actions: int, observation_shape: Sequence[int], dtype: np.dtype[Any]
+) -> None:
+    """Refuse a game that is empty, or too large for the memory, before its matches are made."""
+    entries = math.prod(observation_shape)
+    if min([num_actions, *observation_shape]) < 1:
+        got = f"{num_actions} actions and observations of {list(observation_shape)}"
+        raise misfit(name, got, "at least 1 of each", "choose another size")
+    spec.check_size(str(name), entries * dtype.itemsize, num_actions)
 
 
 def take_flag(name: GameName, arguments: dict[str, Any], key: str, default: bool) -> bool:

@@ -1,5 +1,6 @@
 """Games of OpenSpiel: `openspiel:tic_tac_toe`, `openspiel:go(board_size=5)`, with OpenSpiel's own
-parameters, and our `max_plies`.
+parameters, and our `max_plies`. A game that your own module registers is
+`openspiel:my_module:my_game`.
 
 Rules of the adapter:
 
@@ -30,18 +31,18 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.adapters import imported, misfit, take_max_plies
+from sparring.adapters import check_size, imported, misfit, registered_target, take_max_plies
 from sparring.adapters.seat_planes import Comparison, Views
+from sparring.adapters.trial import try_out
 from sparring.errors import ConfigurationError, nearest
 from sparring.games.names import GameName, parse
-from sparring.games.python.game import LoopedGame
-from sparring.games.spec import BatchedGame, GameSpec, check_size
+from sparring.games.spec import BatchedGame, GameSpec, Match
 
 pyspiel: Final = imported("pyspiel", "openspiel")
 _observers: Final = imported("open_spiel.python.observation", "openspiel")
@@ -64,7 +65,7 @@ class OpenSpielRules:
         self.pays_at_the_end = kind.reward_model == kind.RewardModel.TERMINAL
         try:
             shape = _tensor_shape(self.game, kind)
-            check_size(str(name), 4 * math.prod(shape), self.game.num_distinct_actions())
+            check_size(name, self.game.num_distinct_actions(), shape, np.dtype(np.float32))
             self._observer = _observer(self.game, kind)
             self._seen: NDArray[np.float32] = self._observer.tensor.reshape(shape)
             append = not _compared(self.game, self._observer).name_the_seat()
@@ -116,9 +117,10 @@ def sampled(chances: Sequence[tuple[int, float]], rng: np.random.Generator) -> i
 
 def _load(name: GameName, arguments: Mapping[str, Any]) -> Any:
     """OpenSpiel's game. Names are checked here because OpenSpiel also prints its errors."""
-    parameters = _parameters(name.target, arguments)
+    target = registered_target(name)
+    parameters = _parameters(target, arguments)
     try:
-        return pyspiel.load_game(name.target, parameters)
+        return pyspiel.load_game(target, parameters)
     except Exception as error:  # mostly SpielError, but also exceptions of C++'s own library
         raise ConfigurationError(
             f"OpenSpiel cannot make {name}", got=" ".join(str(error).split())
@@ -160,6 +162,14 @@ def _parameter(what: str, value: Any, default: Any) -> Any:
     if type(value) is not type(default):
         raise ConfigurationError(what, got=value, expected=f"a value like {default!r}")
     return value
+
+
+def _decoded(text: Callable[[], str]) -> str:
+    """A text of OpenSpiel, some of which are not UTF-8."""
+    try:
+        return text()
+    except UnicodeDecodeError as error:
+        return error.object.decode(errors="replace")
 
 
 def _check_kind(name: GameName, kind: Any) -> None:
@@ -224,8 +234,20 @@ def _tensor_of(observer: Any, state: Any, seat: int) -> NDArray[np.float32]:
 
 def make(name: GameName, num_slots: int) -> BatchedGame:
     """The game of that name; `ConfigurationError` if OpenSpiel has none or it is not supported."""
+    arguments = dict(name.arguments)
+    take_max_plies(name, arguments, _MAX_PLIES)
+    if arguments and ":" not in name.target:
+        _parameters(name.target, arguments)
+        try_out(name, "open_spiel")
+    from sparring.games.python.game import LoopedGame  # imports Numba, which a trial does not need
+
+    return LoopedGame(str(name), match_maker(name), num_slots)
+
+
+def match_maker(name: GameName) -> Callable[[], Match]:
+    """Function that makes a match of that game."""
     rules = OpenSpielRules(name)
-    return LoopedGame(str(name), lambda: OpenSpielMatch(rules), num_slots)
+    return lambda: OpenSpielMatch(rules)
 
 
 class OpenSpielMatch:
@@ -273,10 +295,10 @@ class OpenSpielMatch:
         return other
 
     def __str__(self) -> str:
-        return str(self._state)
+        return _decoded(lambda: str(self._state))
 
     def action_text(self, action: int) -> str:
-        return str(self._state.action_to_string(self.seat, action))
+        return _decoded(lambda: self._state.action_to_string(self.seat, action))
 
     def _sample_chance(self) -> bool:
         """Sample chance until a seat decides or the match ends; return whether it has ended."""

@@ -1,6 +1,9 @@
 """Games of PettingZoo, of its AEC kind: `pettingzoo:classic/chess-v6`,
 `pettingzoo:classic/go-v5(board_size=9,max_plies=200)`.
 
+An environment of your own is `my_module:MyEnv`, its class or a function that makes it, or
+`pettingzoo:my_module:my_env-v0`, where `my_module` registers it.
+
 Arguments are those of the environment, and our own: `max_plies`, and `chance`,
 `hidden_information` and `zero_sum`, which PettingZoo does not declare. They are known here for most
 of `classic/`; for any other game the default is chance, hidden information and not zero-sum, which
@@ -33,18 +36,28 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.adapters import imported, misfit, take_flag, take_max_plies
+from sparring import user_code
+from sparring.adapters import (
+    check_size,
+    imported,
+    misfit,
+    registered_target,
+    take_flag,
+    take_max_plies,
+)
 from sparring.adapters.pettingzoo_copies import duplicate, duplicates_well
 from sparring.adapters.seat_planes import Comparison, Views
+from sparring.adapters.trial import try_out
 from sparring.errors import ConfigurationError, nearest
 from sparring.games.names import GameName
-from sparring.games.python.game import LoopedGame
-from sparring.games.spec import BatchedGame, GameSpec
+from sparring.games.spec import BatchedGame, GameSpec, Match
+from sparring.games.user_games import OF_ADAPTERS
 
 pettingzoo: Final = imported("pettingzoo", "pettingzoo")
 _wrappers: Final = imported("pettingzoo.utils.wrappers", "pettingzoo")
@@ -92,7 +105,7 @@ class PettingZooRules:
     """Shared by all matches of one game: its `agents` in the order of their seats, and its spec."""
 
     def __init__(self, name: GameName) -> None:
-        facts = _facts(name)
+        self._creator, facts = _creator_and_facts(name)
         self._name, self._arguments = name, dict(name.arguments)
         chance = take_flag(name, self._arguments, "chance", facts.chance)
         hidden_information = take_flag(
@@ -102,12 +115,14 @@ class PettingZooRules:
         max_plies = take_max_plies(name, self._arguments, facts.max_plies)
         env = self.new_env()
         num_actions = _num_actions(name, env)
+        _refuse_window(name, getattr(env, "render_mode", None))
         self.agents: list[Any] = list(env.possible_agents)
         self._seats = {agent: seat for seat, agent in enumerate(self.agents)}
         self.claim = _claim_of_the_board(env)
         env.reset(seed=0)
         self._mask_within = _mask_within(name, env)
         shape, self._dtype = self._shape_and_dtype(env)
+        check_size(name, num_actions, shape, self._dtype)
         compared = self._compared(env)
         # Those of `classic/` show the observer's own pieces first; others must name the seat.
         says_whose = (
@@ -132,7 +147,7 @@ class PettingZooRules:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # those of PettingZoo's own code
-                env = pettingzoo.make("aec", self._name.target, **self._arguments)
+                env = self._creator(**self._arguments)
         except Exception as error:
             got = f"{type(error).__name__}: {' '.join(str(error).split())}"
             raise ConfigurationError(f"PettingZoo cannot make {self._name}", got=got) from None
@@ -211,19 +226,31 @@ class PettingZooRules:
         return comparison
 
 
-def _facts(name: GameName) -> _Facts:
-    """Known facts of the game; `ConfigurationError` if PettingZoo has none of that name."""
+def _creator_and_facts(name: GameName) -> tuple[Callable[..., Any], _Facts]:
+    """Function that makes an environment, and the facts that are known of it. Raises
+    `ConfigurationError` if there is none of that name.
+    """
+    if name.scheme != "pettingzoo":
+        return user_code.import_named(f"{name.scheme}:{name.target}", what="game"), _UNKNOWN
+    target = registered_target(name)
     try:
-        found = pettingzoo.spec("aec", name.target)
+        found = pettingzoo.spec("aec", target)
     except _RegistryError:
-        remedy = (
-            nearest(name.target, pettingzoo.aec_registry)
-            or "pettingzoo.pprint_registry() lists them"
+        remedy = nearest(target, pettingzoo.aec_registry) or (
+            "pettingzoo.pprint_registry() lists them; name an environment of your own "
+            "my_module:MyEnv, or pettingzoo:my_module:my_env-v0 if my_module registers it"
         )
         raise ConfigurationError(
-            "PettingZoo has no such game", got=repr(name.target), remedy=remedy
+            "PettingZoo has no such game", got=repr(target), remedy=remedy
         ) from None
-    return _KNOWN.get(f"{found.namespace}/{found.name}", _UNKNOWN)
+    facts = _KNOWN.get(f"{found.namespace}/{found.name}", _UNKNOWN)
+    return partial(pettingzoo.make, "aec", target), facts
+
+
+def _refuse_window(name: GameName, render_mode: object) -> None:
+    """Refuse to open a window for each match, which hangs, without a screen even beyond Ctrl-C."""
+    if render_mode == "human":
+        raise misfit(name, "render_mode=human", "no window", "leave render_mode out")
 
 
 def _num_actions(name: GameName, env: Any) -> int:
@@ -287,6 +314,17 @@ def _claim_of_the_board(env: Any) -> Callable[[], None]:
 
 def make(name: GameName, num_slots: int) -> BatchedGame:
     """The game of that name; `ConfigurationError` if PettingZoo has none or it is not supported."""
+    _refuse_window(name, name.arguments.get("render_mode"))
+    is_of_the_library = name.scheme == "pettingzoo" and ":" not in name.target
+    if is_of_the_library and name.arguments.keys() - OF_ADAPTERS:
+        try_out(name, "pettingzoo")
+    from sparring.games.python.game import LoopedGame  # imports Numba, which a trial does not need
+
+    return LoopedGame(str(name), match_maker(name), num_slots)
+
+
+def match_maker(name: GameName) -> Callable[[], Match]:
+    """Function that makes a match of that game."""
     try:
         rules = PettingZooRules(name)
     except ConfigurationError:
@@ -299,7 +337,7 @@ def make(name: GameName, num_slots: int) -> BatchedGame:
             "an environment that keeps PettingZoo's contract",
             "run pettingzoo.test.api_test on it",
         ) from error
-    return LoopedGame(str(name), lambda: PettingZooMatch(rules), num_slots)
+    return lambda: PettingZooMatch(rules)
 
 
 class PettingZooMatch:

@@ -11,7 +11,7 @@ from sparring.errors import ConfigurationError, nearest
 from sparring.games.names import GameName, parse
 from sparring.games.spec import BatchedGame, BoardStyle, GameSpec, Match, Symmetry
 from sparring.games.user_games import make as make_own
-from sparring.games.user_games import name_of
+from sparring.games.user_games import makes_pettingzoo, name_of
 from sparring.user_code import import_named
 
 __all__ = [
@@ -68,11 +68,10 @@ def make(game: str | object, num_slots: int) -> BatchedGame:
     name = name_of(game)
     parsed = parse(name)
     if parsed.scheme in _ADAPTERS:
-        adapted: BatchedGame = importlib.import_module(_ADAPTERS[parsed.scheme]).make(
-            parsed, num_slots
-        )
-        return adapted
-    if parsed.scheme and parsed.scheme != _COMPILED:
+        return _adapted(parsed.scheme, parsed, num_slots)
+    if _is_class(parsed):
+        if makes_pettingzoo(parsed):
+            return _adapted("pettingzoo", parsed, num_slots)
         return make_own(parsed, num_slots)
     from sparring.games.compiled.game import (
         CompiledGame,
@@ -86,6 +85,11 @@ def make(game: str | object, num_slots: int) -> BatchedGame:
         )
     rules = parsed.target if parsed.scheme else _rules_of(parsed)
     return CompiledGame(rules, num_slots, name=canonical(name))
+
+
+def _adapted(library: str, name: GameName, num_slots: int) -> BatchedGame:
+    adapted: BatchedGame = importlib.import_module(_ADAPTERS[library]).make(name, num_slots)
+    return adapted
 
 
 def spec_of(name: str) -> GameSpec:
@@ -107,7 +111,8 @@ def _lasting_spec(name: str) -> GameSpec:
 
 def check_name(name: str) -> None:
     """Raise `ConfigurationError` for an unknown game. A user's class is imported but not built."""
-    if is_own(name) and (parsed := parse(name)).scheme != _COMPILED:
+    parsed = parse(name)
+    if _is_class(parsed):
         import_named(f"{parsed.scheme}:{parsed.target}", what="game")
     else:
         spec_of(name)
@@ -136,11 +141,7 @@ def with_players(name: str, num_players: int) -> GameSpec:
     parsed, spec = parse(name), spec_of(name)
     if spec.num_players == num_players:
         return spec
-    has_choice = (
-        (is_own(name) and parsed.scheme != _COMPILED)
-        if parsed.scheme
-        else len(_RULES[parsed.target]) > 1
-    )
+    has_choice = _is_class(parsed) if parsed.scheme else len(_RULES[parsed.target]) > 1
     if not has_choice or "num_players" in parsed.arguments:
         expected = f"{spec.num_players}, as {name} is played"
         raise ConfigurationError(
@@ -159,9 +160,16 @@ def is_built_in(name: str) -> bool:
 
 
 def is_own(name: str) -> bool:
-    """Return whether making the game runs code of its user: a class, or rules to compile."""
-    scheme = parse(name).scheme
-    return bool(scheme) and scheme not in _ADAPTERS
+    """Return whether making the game runs code of its user: a class, rules to compile, or a module
+    that registers the game.
+    """
+    parsed = parse(name)
+    return bool(parsed.scheme) and (parsed.scheme not in _ADAPTERS or ":" in parsed.target)
+
+
+def _is_class(name: GameName) -> bool:
+    """Return whether the name is `module:Class`."""
+    return bool(name.scheme) and name.scheme != _COMPILED and name.scheme not in _ADAPTERS
 
 
 def board_style(name: str) -> BoardStyle:

@@ -1,7 +1,8 @@
 """Names of games as people type them: `connect_four`, `ludo(num_players=4)`,
 `my_game:MyGame(sides=8)`, `openspiel:go(board_size=5)`.
 
-A name is `[scheme:]target[(argument=value, ...)]`. Worker processes, configurations and agent files
+A name is `[scheme:]target[(argument=value, ...)]`. The target of another library's scheme may be
+`module:name`: that module registers the game. Worker processes, configurations and agent files
 get nothing else of a game.
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 from sparring.errors import ConfigurationError
 
 _NAME = re.compile(
-    r"(?:(?P<scheme>[A-Za-z_][\w.]*):)?(?P<target>[A-Za-z_][\w./-]*|(?<=:)\d[\w./-]*)(?:\((?P<arguments>.*)\))?"
+    r"(?:(?P<scheme>[A-Za-z_][\w.]*):)?(?P<target>(?:(?<=:)[A-Za-z_][\w.]*:)?[A-Za-z_][\w./-]*|(?<=:)\d[\w./-]*)(?:\((?P<arguments>.*)\))?"
 )
 
 _INTEGER = re.compile(r"[+-]?\d+")
@@ -44,7 +45,7 @@ class GameName:
     @property
     def label(self) -> str:
         """The target in letters that file names allow: `go`, `connect_four-v3`, `MyGame`."""
-        return re.sub(r"[^A-Za-z0-9_-]+", "_", self.target.rpartition("/")[2])
+        return re.sub(r"[^A-Za-z0-9_-]+", "_", re.split("[/:]", self.target)[-1])
 
 
 def parse(name: str) -> GameName:

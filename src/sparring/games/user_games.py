@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
@@ -26,6 +27,9 @@ from sparring.games.arrays import (
 from sparring.games.faults import Blame, BrokenContractError, text_of
 from sparring.games.names import GameName, parse
 from sparring.games.spec import BatchedGame, Match, StateTree, checked
+
+# Arguments of a name that the adapters take, not the library.
+OF_ADAPTERS: Final = frozenset({"max_plies", "chance", "hidden_information", "zero_sum"})
 
 
 def make(name: GameName, num_slots: int) -> BatchedGame:
@@ -50,6 +54,21 @@ def make(name: GameName, num_slots: int) -> BatchedGame:
     first = new_match()
     checked(getattr(first, "spec", None), str(name), "a class attribute spec")
     return LoopedGame(str(name), new_match, num_slots, first=first)
+
+
+def makes_pettingzoo(name: GameName) -> bool:
+    """Return whether a user's class or function, of a module that imports PettingZoo, makes its
+    environments. A function has to be called to know.
+    """
+    offered = user_code.import_named(f"{name.scheme}:{name.target}", what="game")
+    library = sys.modules.get("pettingzoo")
+    kinds = tuple(getattr(library, kind, ()) for kind in ("AECEnv", "ParallelEnv"))
+    if library is None or "num_slots" in inspect.signature(offered).parameters:
+        return False
+    if isinstance(offered, type):
+        return issubclass(offered, kinds)
+    arguments = {key: value for key, value in name.arguments.items() if key not in OF_ADAPTERS}
+    return isinstance(_call(offered, name, arguments), kinds)
 
 
 def _is_batched(made: Any) -> bool:

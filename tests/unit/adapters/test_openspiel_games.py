@@ -209,6 +209,32 @@ def test_words():
     assert match.action_text(0) == "o(0,0)"
 
 
+class StateOfQuoridor:
+    """With four players, texts of quoridor hold bytes that are not UTF-8."""
+
+    def __str__(self):
+        return b"wall \xb7".decode()
+
+    def action_to_string(self, seat, action):
+        return b"\xb7 right".decode()
+
+
+def test_words_that_are_not_utf_8():
+    match = match_of("tic_tac_toe")
+    match._state = StateOfQuoridor()
+    assert str(match) == "wall \N{REPLACEMENT CHARACTER}"
+    assert match.action_text(0) == "\N{REPLACEMENT CHARACTER} right"
+
+
+def test_a_game_that_a_module_of_ones_own_registers(monkeypatch, tmp_path):
+    code = "import pyspiel; pyspiel.load_game('tic_tac_toe')"
+    (tmp_path / "registers_games.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    game = make("openspiel:registers_games:tic_tac_toe", 1)
+    assert game.spec.name == "openspiel:registers_games:tic_tac_toe"
+    assert "registers_games" in sys.modules
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

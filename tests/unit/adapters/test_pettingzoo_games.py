@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sparring.errors import ConfigurationError, GameFault, IllegalAction
-from sparring.games import make, spec_of
+from sparring.games import is_own, label, make, spec_of
 
 pettingzoo = pytest.importorskip("pettingzoo")
 
@@ -303,6 +303,47 @@ def test_observations_that_become_finer_are_a_fault():
         game.step(np.array([STAY]))
     with pytest.raises(GameFault, match="int8"):
         game.step(np.array([STAY]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "user_environments:Leavers",
+        "user_environments:made_leavers",
+        "pettingzoo:user_environments:own/leaving-v0",
+    ],
+)
+def test_an_environment_of_ones_own(name):
+    assert is_own(name)  # so it is not imported by reading an agent file
+    game = make(f"{name}(max_plies=5,chance=false)", 1)
+    assert game.spec.name == f"{name}(chance=false,max_plies=5)"
+    assert (game.spec.num_players, game.spec.max_plies, game.spec.chance) == (3, 5, False)
+    game.reset(np.array([0]), np.array([1], np.uint64))
+    game.step(np.array([TAKE]))
+    assert game.rewards[0].tolist() == [2, -1, 0]
+    assert label(name) in ("Leavers", "made_leavers", "leaving-v0")
+
+
+def test_the_class_of_an_environment_is_a_game():
+    assert make(user_environments.Leavers, 2).spec.name == "user_environments:Leavers"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("pettingzoo:user_environments:own/leavin-v0", "did you mean 'own/leaving-v0'?"),
+        ("pettingzoo:no_such_module:own/leaving-v0", "no such module for pettingzoo:no_such_mod"),
+        ("pettingzoo:__main__:own/leaving-v0", "put what registers the game in a module"),
+        ("pettingzoo:my_own-v0", "pettingzoo:my_module:my_env-v0 if my_module registers it"),
+        ("user_environments:Together", "got agents that move at the same time"),
+        ("user_environments:Leavers(size=3)", "unexpected keyword argument 'size'"),
+    ],
+)
+def test_environments_that_cannot_be_made(name, message):
+    with pytest.raises(ConfigurationError) as caught:
+        make(name, 1)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

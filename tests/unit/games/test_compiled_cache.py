@@ -172,16 +172,16 @@ def test_where_the_cache_lies(tmp_path, monkeypatch, variables, root):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(here=tmp_path))
-    assert str(cache._cache_root()) == root.format(here=tmp_path)
+    assert str(cache.cache_root()) == root.format(here=tmp_path)
 
 
 def test_without_a_place_to_write_the_cache_is_the_processs_own(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SPARRING_CACHE_DIR", str(tmp_path / "file" / "below"))
-    root = cache._cache_root()
+    root = cache.cache_root()
     assert tmp_path not in root.parents
     assert root.stat().st_mode & 0o077 == 0  # nobody else can put machine code there
-    assert cache._cache_root() == root
+    assert cache.cache_root() == root
 
 
 def test_an_instance_that_another_process_wrote_first_is_used(tmp_path, monkeypatch):

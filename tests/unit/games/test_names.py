@@ -45,6 +45,13 @@ from sparring.games.names import GameName, parse
         ),
         ("openspiel:2048", GameName("openspiel", "2048"), "openspiel:2048", "2048"),
         (
+            "pettingzoo:a.b:own/c-v0(d=1)",
+            GameName("pettingzoo", "a.b:own/c-v0", {"d": 1}),
+            "pettingzoo:a.b:own/c-v0(d=1)",
+            "c-v0",
+        ),
+        ("pettingzoo:a:c-v0", GameName("pettingzoo", "a:c-v0"), "pettingzoo:a:c-v0", "c-v0"),
+        (
             "openspiel:x(game=go(a=1,b=2))",
             GameName("openspiel", "x", {"game": "go(a=1,b=2)"}),
             "openspiel:x(game=go(a=1,b=2))",

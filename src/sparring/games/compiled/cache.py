@@ -115,7 +115,7 @@ def _write_once(text: str, digest: str, template: str) -> Path:
     """Write the instance's file unless it exists. Its folder appears whole and only once, so
     processes that start together share one cache.
     """
-    folder = _cache_root() / "drivers" / digest
+    folder = cache_root() / "drivers" / digest
     path = folder / template
     if not path.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +128,7 @@ def _write_once(text: str, digest: str, template: str) -> Path:
     return path
 
 
-def _cache_root() -> Path:
+def cache_root() -> Path:
     """Return $SPARRING_CACHE_DIR, else $XDG_CACHE_HOME/sparring, else ~/.cache/sparring; a
     temporary folder of this process if that is not writable.
     """

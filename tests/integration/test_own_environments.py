@@ -1,0 +1,69 @@
+"""Training on a PettingZoo environment of one's own, by each of its names and start methods."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from child_processes import HANG
+
+pytest.importorskip("pettingzoo")
+pytestmark = pytest.mark.slow
+
+HELPERS = Path(__file__).parents[1] / "helpers"
+CLASS = """
+from user_environments import Leavers
+
+class MyEnv(Leavers):
+    pass
+"""
+MODULE = f"""
+import pettingzoo
+{CLASS}
+def env():
+    return MyEnv()
+
+pettingzoo.register("aec", "own/my_env-v0", entry_point=MyEnv)
+"""
+SCRIPT = """
+from sparring import train_dqn
+{before}
+if __name__ == "__main__":
+    agent = train_dqn(
+        {game}, n_episodes=60, num_workers=1, name="run", eval_matches=2, tensorboard=False,
+        start_method={start_method!r},
+    )
+    print("trained", agent.spec.game, flush=True)
+"""
+
+
+def trained(folder: Path, game: str, start_method: str, before: str = "") -> str:
+    """Output of a script that trains."""
+    shutil.copy(HELPERS / "user_environments.py", folder)
+    (folder / "my_envs.py").write_text(MODULE)
+    (folder / "script.py").write_text(
+        SCRIPT.format(game=game, start_method=start_method, before=before)
+    )
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=HANG
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+@pytest.mark.parametrize("name", ["my_envs:env", "pettingzoo:my_envs:own/my_env-v0"])
+def test_an_environment_is_trained_on_by_its_name(name, start_method, tmp_path):
+    assert f"trained {name}" in trained(tmp_path, repr(name), start_method)
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+@pytest.mark.parametrize(
+    ("before", "name"),
+    [("from my_envs import MyEnv", "my_envs:MyEnv"), (CLASS, "__main__:MyEnv")],
+)
+def test_the_class_of_an_environment_is_trained_on(before, name, start_method, tmp_path):
+    assert f"trained {name}" in trained(tmp_path, "MyEnv", start_method, before)
