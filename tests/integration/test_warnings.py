@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from trial_runs import trial
 
@@ -110,3 +111,27 @@ def test_there_is_one_warning_of_a_game_that_pays_more_than_it_declares(
     warned = printed.count("warning: generous_game:Generous paid a seat 3 by the end of a match")
     assert warned == clip_targets
     assert warnings_of(result.run).get("warnings/returns", []) == [3.0] * clip_targets
+
+
+def test_a_run_that_learns_nothing_says_so_at_its_start_and_at_its_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The buffer is large and the run is short, so that there is not one update."""
+    changes = {"learning_steps_per_batch": "adaptive", "buffer_size": 200_000, "n_episodes": 40}
+    result = train(trial(tmp_path, backend="inline", **changes))
+    assert result.updates == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "warning: only 0 updates are to be expected" in said
+    assert "warning: only 0 updates were made" in said
+    assert warnings_of(result.run)["warnings/few_updates"]
+
+
+def test_an_agent_that_never_beats_random_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Updates that change nothing leave an agent that plays like chance, or worse."""
+    monkeypatch.setattr(Learner, "vector", lambda self: np.zeros(self.layout.size, np.float32))
+    result = train(trial(tmp_path, backend="inline", learning_rate=1e-30, eval_matches=100))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "warning: no evaluation so far shows an agent that is better than random" in said
+    assert len(warnings_of(result.run)["warnings/not_better_than_random"]) == 1

@@ -34,7 +34,7 @@ FLOORS = (
     ("runtime",),
     ("training.interrupts", "training.schedule"),
     ("monitor",),
-    ("training.alarms", "training.autotune", "training.rounds"),
+    ("training.alarms", "training.autotune", "training.changes", "training.rounds"),
     ("training.assembly",),
     ("training.resolve",),
     ("training.evaluator", "training.metrics"),

@@ -8,7 +8,7 @@ for help in groups, guesses of near names and errors in this form.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Final, Literal
 
@@ -47,6 +47,7 @@ class Option:
     negatable: bool = False  # --no-NAME exists
     common: bool = True  # shown by --help, not only by --help-all
     synonyms: tuple[str, ...] = ()
+    explained: tuple[str, ...] = ()  # synonyms that may have meant something else: shown with help
 
     @property
     def flag(self) -> str:
@@ -65,6 +66,7 @@ class Form:
     summary: str
     arguments: Sequence[Argument]
     groups: Mapping[str, Sequence[Option]]
+    elsewhere: Mapping[str, str] = field(default_factory=dict)  # remedies for other options
 
     @property
     def options(self) -> Iterator[Option]:
@@ -168,14 +170,21 @@ class _Parser:
             for option in self._form.options
             for other in (*option.synonyms, option.name.rpartition(".")[2])
         }
-        near = near_name(flag.removeprefix("--"), names, synonyms)
+        wrong = flag.removeprefix("--")
+        near = near_name(wrong, names, synonyms)
+        meant = f"did you mean '--{near}'?{self._explanation(wrong, near)}" if near else ""
         more = any(not option.common for option in self._form.options)
         return InputError(
             "unknown option",
             got=flag,
             expected=f"one that `{self._prog} --help{'-all' if more else ''}` lists",
-            remedy=f"did you mean '--{near}'?" if near else "",
+            remedy=self._form.elsewhere.get(wrong.replace("-", "_"), meant),
         )
+
+    def _explanation(self, wrong: str, near: str) -> str:
+        option = self._flags[f"--{near}"]
+        explained = wrong in map(_hyphens, option.explained)
+        return f" {option.help}" if explained else ""
 
     def _fill_arguments(self) -> None:
         left = self._positional

@@ -18,8 +18,8 @@ from pydantic.fields import FieldInfo
 
 from sparring.cli.help import command_help
 from sparring.cli.options import Argument, Form, Option, help_wanted, number, parse, switch
-from sparring.config.schema import GROUPS, RESUMABLE, PolicyKwargs, TrainConfig
-from sparring.config.settings import Common, Synonyms
+from sparring.config.schema import ELSEWHERE, GROUPS, RESUMABLE, PolicyKwargs, TrainConfig
+from sparring.config.settings import Common, Earlier, Synonyms
 from sparring.config.sources import (
     ANY_GAME,
     AUTO,
@@ -143,7 +143,8 @@ def _train_form(defaults: Mapping[str, Any]) -> Form:
         for group in GROUPS
     }
     general = [_preset_option(str(defaults["game"])), *_GENERAL]
-    return Form("Train an agent by self-play.", [game], {"options": general, **groups})
+    options = {"options": general, **groups}
+    return Form("Train an agent by self-play.", [game], options, ELSEWHERE)
 
 
 _GENERAL: Final = (Option("config", "TOML file with settings.", "FILE"), JSON)
@@ -199,6 +200,9 @@ def _setting(model: type[BaseModel], name: str, default: str, prefix: str = "") 
         negatable=is_bool,
         common=any(isinstance(note, Common) for note in notes),
         synonyms=tuple(other for note in notes for other in note.names),
+        explained=tuple(
+            other for note in notes if isinstance(note, Earlier) for other in note.names
+        ),
     )
 
 

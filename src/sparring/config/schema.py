@@ -16,10 +16,15 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from sparring.config.settings import Common, Settings, Synonyms, document
+from sparring.config.settings import Common, Earlier, Settings, Synonyms, document
 from sparring.errors import ConfigurationError, nearest
 from sparring.user_code import is_importable_name, name_of
 
+# Options of the first system that are no settings here.
+ELSEWHERE: Final = dict.fromkeys(
+    ("load_checkpoint", "resume", "resume_from", "checkpoint_path", "checkpoint"),
+    "`sparring resume RUN` continues a run",
+)
 RESUMABLE: Final = ("n_episodes", "device", "log_interval", "tensorboard")
 # torch wraps higher numbers around, and takes no leading zero
 DEVICE_PATTERN: Final = r"^(auto|cpu|cuda(:(0|[1-9][0-9]?))?)$"
@@ -147,16 +152,18 @@ class RunOptions(Settings):
     """Name of the run's directory; auto: the game and the next free number."""
     runs_dir: Annotated[str, Field(min_length=1), Synonyms("out", "output_dir", "log_dir")] = "runs"
     """Directory that holds all runs."""
-    eval_interval: Annotated[AtLeastOne, Synonyms("eval_freq")] = 2_000
-    """Updates between evaluations."""
+    eval_interval: Annotated[AtLeastOne, Earlier("eval_freq", "eval_every")] = 2_000
+    """Updates (not matches) between evaluations."""
     eval_matches: Annotated[AtLeastOne, Synonyms("eval_episodes")] = 200
     """Evaluation matches against each baseline opponent, and against the best agent so far."""
-    checkpoint_interval: Annotated[AtLeastOne, Synonyms("save_freq", "save_interval")] = 5_000
-    """Maximum number of updates between checkpoints."""
+    checkpoint_interval: Annotated[
+        AtLeastOne, Earlier("save_freq", "save_interval", "save_every")
+    ] = 5_000
+    """Maximum number of updates (not matches) between checkpoints."""
     checkpoint_minutes: Annotated[Positive, Synonyms("save_minutes")] = 10.0
     """Maximum number of minutes between checkpoints; the first comes after 1/20 of that time."""
-    log_interval: Positive = 5.0
-    """Seconds between progress reports."""
+    log_interval: Annotated[Positive, Earlier("log_freq", "log_every", "print_interval")] = 5.0
+    """Seconds (not matches) between progress reports."""
     tensorboard: bool = True
     """Write TensorBoard event files."""
 
@@ -234,8 +241,10 @@ class LearningOptions(Settings):
     """Moves that are stored: those of the newest weights (agent) or everybody's (all)."""
     tau: Annotated[float, Field(gt=0, le=1), Synonyms("polyak")] = 1.0
     """Soft-update coefficient of the target network; 1: copy."""
-    target_update_interval: Annotated[AtLeastOne, Synonyms("target_update_freq")] = 500
-    """Updates between updates of the target network."""
+    target_update_interval: Annotated[
+        AtLeastOne, Earlier("target_update_freq", "target_update", "target_update_every")
+    ] = 500
+    """Updates (not matches) between updates of the target network."""
     weight_averaging: Annotated[float, Field(ge=0, lt=1), Synonyms("ema", "ema_decay")] = 0.0
     """Decay per update of an exponential moving average, which is evaluated and saved; 0: off."""
     max_grad_norm: Annotated[Positive, Synonyms("grad_clip", "clip_grad_norm")] = 10.0
@@ -253,15 +262,17 @@ class ReplayOptions(Settings):
     """Transitions in the buffer before the first update."""
     symmetry_augmentation: Annotated[bool, Synonyms("augmentation", "symmetries")] = True
     """Augment minibatches with the symmetries that the game declares."""
-    prioritized_replay: Annotated[bool, Synonyms("per", "replay", "prioritised_replay")] = False
+    prioritized_replay: Annotated[
+        bool, Synonyms("per", "replay", "prioritised_replay"), Earlier("use_per")
+    ] = False
     """Prioritised replay (Schaul et al. 2016): sample by absolute TD error."""
-    prioritized_replay_alpha: Fraction = 0.6
+    prioritized_replay_alpha: Annotated[Fraction, Earlier("per_alpha")] = 0.6
     """Prioritisation exponent alpha; 0: uniform."""
-    prioritized_replay_beta0: Fraction = 0.4
+    prioritized_replay_beta0: Annotated[Fraction, Earlier("per_beta", "per_beta_start")] = 0.4
     """Importance-sampling exponent beta at the start of the run."""
-    prioritized_replay_beta1: Fraction = 1.0
+    prioritized_replay_beta1: Annotated[Fraction, Earlier("per_beta_end")] = 1.0
     """Importance-sampling exponent beta at the end; 0 is fine for games without chance."""
-    prioritized_replay_eps: Positive = 1e-6
+    prioritized_replay_eps: Annotated[Positive, Earlier("per_eps", "per_epsilon")] = 1e-6
     """Added to every absolute TD error, so that no priority is zero."""
 
 
@@ -270,11 +281,17 @@ class ExplorationOptions(Settings):
 
     exploration: Literal["linear", "per_worker"] = "linear"
     """linear: one decaying epsilon for all workers; per_worker: a fixed one for each (Ape-X)."""
-    exploration_initial_eps: Annotated[Fraction, Synonyms("epsilon", "eps", "epsilon_start")] = 1.0
+    exploration_initial_eps: Annotated[
+        Fraction, Synonyms("epsilon", "eps"), Earlier("epsilon_start", "eps_start")
+    ] = 1.0
     """Initial epsilon; linear."""
-    exploration_final_eps: Annotated[Fraction, Synonyms("epsilon_end", "min_epsilon")] = 0.05
+    exploration_final_eps: Annotated[
+        Fraction, Earlier("epsilon_end", "eps_end", "min_epsilon", "epsilon_min")
+    ] = 0.05
     """Final epsilon; linear."""
-    exploration_fraction: Annotated[Fraction, Synonyms("epsilon_decay")] = 0.3
+    exploration_fraction: Annotated[
+        Fraction, Earlier("epsilon_decay", "eps_decay", "epsilon_decay_episodes")
+    ] = 0.3
     """Fraction of n_episodes over which epsilon decays; linear."""
     exploration_per_worker_eps: Annotated[float, Field(gt=0, le=1)] = 0.4
     """Epsilon of the first worker; per_worker."""
@@ -370,6 +387,14 @@ def synonyms() -> dict[str, str]:
             notes = (note for note in field.metadata if isinstance(note, Synonyms))
             found |= {other: f"{prefix}{name}" for note in notes for other in note.names}
     return found
+
+
+def hint(name: str, setting: str) -> str:
+    """Return the help of a setting if `name` is what the first system called it, else ""."""
+    field = TrainConfig.model_fields.get(setting)
+    earlier = (note for note in field.metadata if isinstance(note, Earlier)) if field else ()
+    known = any(name in note.names for note in earlier)
+    return f" {field.description}" if field and known else ""
 
 
 def optional_fields() -> frozenset[str]:

@@ -26,6 +26,10 @@ class Synonyms:
         self.names = names
 
 
+class Earlier(Synonyms):
+    """Names in the first system. A message about one shows the help too, as units may differ."""
+
+
 class Common(Synonyms):
     """Marks a setting that the short help shows."""
 

@@ -15,9 +15,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sparring.config.schema import (
+    ELSEWHERE,
     RESUMABLE,
     PolicyKwargs,
     TrainConfig,
+    hint,
     optional_fields,
     synonyms,
 )
@@ -286,12 +288,14 @@ def _unknown(loc: Sequence[int | str], where: str) -> ConfigurationError:
         for other, setting in synonyms().items()
         if setting.startswith("policy_kwargs.") or not parents
     }
-    near = near_name(name.replace("-", "_"), known, others)
+    name = name.replace("-", "_")
+    near = near_name(name, known, others)
+    meant = f"did you mean {near!r}?{hint(name, near)}" if near else ""
     return ConfigurationError(
         f"unknown setting{where}",
-        got=repr(".".join([*parents, name])),
+        got=repr(".".join(map(str, loc))),
         expected="one that `sparring train --help-all` lists",
-        remedy=f"did you mean {near!r}?" if near else "",
+        remedy=ELSEWHERE.get(name, meant),
     )
 
 

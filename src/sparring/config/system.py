@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -23,17 +23,20 @@ def available_cpus() -> int:
     return max(1, math.floor(min(count, cpu_quota())))
 
 
-def available_memory(meminfo: Path = MEMINFO) -> float:
-    """Return the bytes that can be allocated without swapping, as Linux estimates them; infinity if
-    it does not say.
+def available_memory(
+    meminfo: Path = MEMINFO, mount: Path = CGROUP_MOUNT, listing: Path = CGROUP_LIST
+) -> float:
+    """Return the bytes that can be allocated without swapping, as Linux estimates them, within what
+    the control groups leave; infinity if nothing is known.
     """
     try:
         lines = meminfo.read_text(encoding="utf-8").splitlines()
-        return next(
+        free = next(
             1024 * float(line.split()[1]) for line in lines if line.startswith("MemAvailable:")
         )
     except (OSError, StopIteration):
-        return math.inf
+        free = math.inf
+    return min([free, *_in_groups("memory", _memory_v2, _memory_v1, mount, listing)])
 
 
 def resolve_num_workers(num_workers: int | None) -> int:
@@ -53,18 +56,27 @@ def cpu_quota(mount: Path = CGROUP_MOUNT, listing: Path = CGROUP_LIST) -> float:
     Inside a container the groups are often listed by their path on the host and mounted at their
     own root: files that are missing are skipped.
     """
+    return min([math.inf, *_in_groups("cpu", _quota_v2, _quota_v1, mount, listing)])
+
+
+def _in_groups(
+    controller: str,
+    version_2: Callable[[Path], float],
+    version_1: Callable[[Path], float],
+    mount: Path,
+    listing: Path,
+) -> Iterator[float]:
+    """Yield what each control group of this process, and each of their parents, grants."""
     try:
         lines = listing.read_text(encoding="utf-8").splitlines()
     except OSError:
-        return math.inf
-    quotas = [math.inf]
+        return
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            quotas += map(_quota_v2, _folders((mount, mount / "unified"), path))
-        elif "cpu" in controllers.split(","):
-            quotas += map(_quota_v1, _folders((mount / controllers, mount / "cpu"), path))
-    return min(quotas)
+            yield from map(version_2, _folders((mount, mount / "unified"), path))
+        elif controller in controllers.split(","):
+            yield from map(version_1, _folders((mount / controllers, mount / controller), path))
 
 
 def _folders(roots: tuple[Path, ...], path: str) -> Iterator[Path]:
@@ -92,3 +104,26 @@ def _quota_v1(folder: Path) -> float:
         return quota / period if quota > 0 else math.inf
     except (OSError, ValueError, ZeroDivisionError):
         return math.inf
+
+
+def _memory_v2(folder: Path) -> float:
+    """`memory.max` holds bytes, or "max"."""
+    return _memory_left(folder, "memory.max", "memory.current", ("inactive_file", "active_file"))
+
+
+def _memory_v1(folder: Path) -> float:
+    """Without a limit the file holds a number near 2^63."""
+    files = ("total_inactive_file", "total_active_file")
+    return _memory_left(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", files)
+
+
+def _memory_left(folder: Path, limit: str, usage: str, cached: tuple[str, ...]) -> float:
+    """Return the limit less what is used; cached files count as used, but can be dropped."""
+    try:
+        granted = int((folder / limit).read_text(encoding="utf-8"))
+        used = int((folder / usage).read_text(encoding="utf-8"))
+        lines = (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
+        stat = {name: int(size) for name, size in map(str.split, lines)}
+    except (OSError, ValueError):
+        return math.inf
+    return float(max(0, granted - used + sum(stat.get(name, 0) for name in cached)))

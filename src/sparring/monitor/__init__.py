@@ -41,6 +41,8 @@ class Monitor:
 
     `console=True` shows progress on standard output: a live panel on a terminal, plain lines
     elsewhere. Between reports `advance` moves the bar of the panel. Any thread may call `note`.
+    `resumed_at`: plies at the checkpoint that the run continues from; what was reported after it is
+    played again, and dropped from the files.
     """
 
     def __init__(
@@ -51,9 +53,11 @@ class Monitor:
         tensorboard: bool,
         console: SerialConsole | bool = True,
         clock: Callable[[], float] = time.monotonic,
+        resumed_at: int | None = None,
     ) -> None:
         self._paths = run_paths
         self._tensorboard = tensorboard
+        self._resumed_at = resumed_at
         self._progress = ConsoleState(str(run_paths.metrics_path.parent), total_episodes, clock)
         self._console = _console(quiet=not console) if isinstance(console, bool) else console
         self._live = False
@@ -66,10 +70,10 @@ class Monitor:
         from sparring.monitor.files import EventFile, MetricsFile
 
         with ExitStack() as opened:
-            self._writers = [MetricsFile(self._paths.metrics_path)]
+            self._writers = [MetricsFile(self._paths.metrics_path, self._resumed_at)]
             opened.callback(self._writers[0].close)
             if self._tensorboard:
-                self._writers.append(EventFile(self._paths.tensorboard_path))
+                self._writers.append(EventFile(self._paths.tensorboard_path, self._resumed_at))
                 opened.callback(self._writers[1].close)
             if self._console.is_interactive and not self._console.quiet:
                 self._live = True

@@ -1,5 +1,7 @@
-"""Files of a run's metrics: `metrics.jsonl`, one line a report, and TensorBoard's event
-files. Both are appended to on resume.
+"""Files of a run's metrics: `metrics.jsonl`, one line a report, and TensorBoard's event files.
+
+On resume both are continued. What was reported after the checkpoint is played again: those lines
+are dropped from `metrics.jsonl`, and TensorBoard is told to drop them.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
-from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -38,8 +40,10 @@ class MetricsWriter(Protocol):
 class MetricsFile:
     """One JSON object a line: `plies`, `wall_time` (seconds since 1970) and the values by tag."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, resumed_at: int | None = None) -> None:
         _drop_unfinished_line(path)
+        if resumed_at is not None:
+            _keep_until(path, resumed_at)
         self.path = path
         self._file = _Records(path)
 
@@ -57,18 +61,24 @@ class EventFile:
     TensorBoard's own writer has a thread, which an error on the disk would end with a traceback.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, resumed_at: int | None = None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         now, host, process = time.time_ns(), socket.gethostname(), os.getpid()
         name = f"events.out.tfevents.{now // 10**9:010d}.{host}.{process}.{now % 10**9}"
         self.path = directory / name
         self._file = _Records(self.path)
+        # what a new file begins with
+        self._start = [Event(wall_time=time.time(), file_version="brain.Event:2")]
+        if resumed_at is not None:  # readers drop earlier events from this step on
+            log = SessionLog(status=SessionLog.START)
+            step = resumed_at + 1
+            self._start.append(Event(wall_time=time.time(), step=step, session_log=log))
 
     def write(self, values: Mapping[str, float], plies: int) -> None:
         scalars = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
         events = [Event(wall_time=time.time(), step=plies, summary=Summary(value=scalars))]
         if self._file.is_empty:
-            events.insert(0, Event(wall_time=time.time(), file_version="brain.Event:2"))
+            events = [*self._start, *events]
         records = io.BytesIO()
         for event in events:
             RecordWriter(records).write(event.SerializeToString())
@@ -110,3 +120,19 @@ def _drop_unfinished_line(path: Path) -> None:
         tail = file.read()
         if not tail.endswith(b"\n"):
             file.truncate(start + tail.rfind(b"\n") + 1)
+
+
+def _keep_until(path: Path, plies: int) -> None:
+    """Cut the file after the last line of at most so many plies: the rest is played again."""
+    if not path.exists():
+        return
+    kept = 0
+    with open(path, "rb") as file:
+        for line in file:
+            try:
+                if json.loads(line)["plies"] > plies:
+                    break
+            except (ValueError, KeyError, TypeError):
+                break
+            kept += len(line)
+    os.truncate(path, kept)

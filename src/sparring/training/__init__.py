@@ -15,14 +15,15 @@ from sparring.config.schema import GROUPS, ResolvedConfig, TrainConfig
 from sparring.config.settings import document
 from sparring.config.sources import build_config, resume_config, to_toml
 from sparring.dqn.agent import DQNAgent
-from sparring.errors import ConfigurationError, GameFault
+from sparring.errors import GameFault
 from sparring.games import is_built_in, label, name_of
 from sparring.games.faults import save_fault
 from sparring.monitor import Monitor
 from sparring.runtime import check_guard, name_for_others, torch_threads
 from sparring.storage.atomic import write_file
-from sparring.storage.run_directory import RunDirectory, as_argument
+from sparring.storage.run_directory import RunDirectory, as_argument, read_newest
 from sparring.training.assembly import Parts, assemble, describe, open_workers
+from sparring.training.changes import check_length, check_unchanged, remarks
 from sparring.training.interrupts import Interrupts
 from sparring.training.loop import Session
 from sparring.training.resolve import resolved, same_seed_remark
@@ -88,24 +89,19 @@ def resume(
     """
     check_guard()
     with RunDirectory.open(runs_dir, name) as run:
-        saved_config = build_config(config_file=run.config_path)
-        config, game = resolved(resume_config(saved_config, overrides or {}))
+        in_file = build_config(config_file=run.config_path)
+        config, game = resolved(resume_config(in_file, overrides or {}))
+        settings = read_newest(run.path, "config")
+        if settings is not None:
+            check_unchanged(config, settings)
         parts = assemble(config, game)
         saved = run.load_checkpoint(into=parts.replay.memory("/replay"))
-        played = saved["schedule"]["episodes"]
-        if "n_episodes" in (overrides or {}) and config.n_episodes < played:
-            raise ConfigurationError(
-                "n_episodes",
-                got=config.n_episodes,
-                expected=f"at least {played}, which were played already",
-            )
+        check_length(config, saved["schedule"]["episodes"])
+        before = config.model_copy(
+            update={name: saved["config"][name] for name in ("device", "n_episodes")}
+        )
         write_file(run.config_path, to_toml(config).encode())
-        remark = ""
-        if config.device != saved_config.device:
-            remark = (
-                f"\nnow on {config.device}, no longer on {saved_config.device}: "
-                "the weights will differ from those of a run that stayed"
-            )
+        remark = "".join(f"\n{line}" for line in remarks(config, before, saved["schedule"]))
         return _run(config, parts, run, saved=saved, console=console, remark=remark)
 
 
@@ -124,7 +120,11 @@ def _run(
         stack.enter_context(faults_saved(run.faults_path))
         stack.enter_context(torch_threads(1))
         monitor = Monitor(
-            run, total_episodes=config.n_episodes, tensorboard=config.tensorboard, console=console
+            run,
+            total_episodes=config.n_episodes,
+            tensorboard=config.tensorboard,
+            console=console,
+            resumed_at=None if saved is None else saved["schedule"]["plies"],
         )
         stack.enter_context(monitor)
         # before the workers, whose start takes seconds
@@ -214,9 +214,8 @@ def train_dqn(
 
     The run with its checkpoints is kept in `runs/`. Ctrl-C saves it and then raises
     KeyboardInterrupt; SIGTERM and SIGHUP save it and end the process; `sparring resume` continues
-    it. Raises `ConfigurationError` for an unknown or
-    impossible setting, and leaves nothing behind; `GameFault` when the game raises, with the match
-    saved.
+    it. Raises `ConfigurationError` for an unknown or impossible setting, and leaves nothing behind;
+    `GameFault` when the game raises, with the match saved.
 
     Works from scripts with or without a main guard, `python -c`, standard input and notebooks. If
     the game or the network is defined in the script itself, the call needs a main guard and a

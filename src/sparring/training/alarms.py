@@ -1,5 +1,5 @@
-"""Warnings of a run: the agent collapses, forgets, or its Q-values leave the range of returns; the
-game pays what it does not declare.
+"""Warnings of a run: the agent learns nothing, collapses, forgets, or its Q-values leave the range
+of returns; the game pays what it does not declare.
 
 Alarms have hysteresis: the threshold to raise one and the threshold to clear it differ, so that a
 figure on the edge does not raise it with every evaluation. Each is raised once, and again only
@@ -21,10 +21,14 @@ _COLLAPSE: Final = 0.05  # of the score: distance from the best beyond both inte
 _MARGIN: Final = 0.1  # of the width of the range of returns, by which Q-values may be outside
 _MIN_MATCHES: Final = 20  # of a record that is to say anything
 
+_FEW_UPDATES: Final = 500  # enough to beat random at tic-tac-toe, not much else
+
 _FORGETTING: Final = "forgetting"
 _Q_RANGE: Final = "q_range"
 _RETURNS: Final = "returns"
 _TOLERANCE: Final = 1e-6  # of the width of the range of returns: rewards are rounded to float32
+_NOT_BETTER: Final = "not_better_than_random"
+_SHORT: Final = "few_updates"
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Alarms:
     def __init__(self, returns: tuple[float, float] | None) -> None:
         self._returns = returns
         self._raised: set[str] = set()
+        self._better_than_random = False
         # by baseline opponent: the best score and the lower end of its interval
         self._best: dict[str, tuple[float, float]] = {}
 
@@ -89,6 +94,36 @@ class Alarms:
             f"against {name}, an old snapshot of itself"
         )
         return Alarm(f"warnings/{_FORGETTING}", record.score, text)
+
+    def few_updates(self, updates: float, *, done: bool) -> Alarm | None:
+        """Raise if a run makes few updates: `updates` are expected, or `done`."""
+        name = f"{_SHORT}/{'done' if done else 'expected'}"
+        if not self._raise(name, updates < _FEW_UPDATES, cleared=False):
+            return None
+        text = (
+            f"only {updates:,.0f} updates {'were made' if done else 'are to be expected'}, so the "
+            "agent learns little; raise n_episodes, samples_per_insert or "
+            "learning_steps_per_batch, or lower learning_starts and buffer_size"
+        )
+        return Alarm(f"warnings/{_SHORT}", updates, text)
+
+    def not_better_than_random(
+        self, mean: float, interval: tuple[float, float], random_mean: float, *, late: bool
+    ) -> Alarm | None:
+        """Raise, once it is `late` in the run, if no evaluation so far has shown an agent that is
+        better than the random player, by their mean returns.
+        """
+        self._better_than_random = self._better_than_random or interval[0] > random_mean
+        holds = late and not self._better_than_random
+        if not self._raise(_NOT_BETTER, holds, cleared=self._better_than_random):
+            return None
+        text = (
+            "no evaluation so far shows an agent that is better than random: its mean return is "
+            f"{mean:.3g} ({interval[0]:.3g} to {interval[1]:.3g}), that of random {random_mean:.3g}"
+            "; try a longer run (n_episodes), another learning_rate, n_steps=3, or look for bugs "
+            "in the game: sparring check-game"
+        )
+        return Alarm(f"warnings/{_NOT_BETTER}", mean, text)
 
     def q_values(self, q_mean: float) -> Alarm | None:
         """Raise if the mean Q-value of a series of updates is outside the range of returns."""
@@ -138,10 +173,12 @@ class Alarms:
         return {
             "raised": sorted(self._raised),
             "best": {name: list(best) for name, best in self._best.items()},
+            "better_than_random": self._better_than_random,
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
         self._raised = set(state["raised"])
+        self._better_than_random = state["better_than_random"]
         self._best = {name: (score, low) for name, (score, low) in state["best"].items()}
 
 

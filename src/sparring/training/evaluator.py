@@ -9,6 +9,7 @@ depend on them, except through the gate of the pool.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from sparring.games.rng import stream_key
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.pool import Gate, OpponentManager
 from sparring.opponents.records import Record, outcomes
-from sparring.opponents.scripted import baseline_opponents
+from sparring.opponents.scripted import baseline_opponents, scripted_player
 from sparring.runtime import Batch
 from sparring.training.alarms import Alarm, Alarms
 from sparring.training.assembly import Parts
@@ -36,6 +37,7 @@ from sparring.training.assembly import Parts
 GATE: Final = 1
 FORGETTING: Final = 2
 BEST: Final = 3
+_RANDOM: Final = "random"
 _BASELINES: Final = 0x4556_414C_0004
 _ROUNDING: Final = 1e-6  # of mean returns
 
@@ -121,6 +123,7 @@ class Evaluator:
         in_training = [name for name, share in config.opponents.items() if share > 0.0]
         names = baseline_opponents(config.game, in_training)
         found = evaluate(player, self._games, names, matches=config.eval_matches, seed=self._seed)
+        self._check_against_random(found.get("players", found.get("opponents")), player.name)
         if "players" in found:
             for name, result in found["players"].items():
                 self.figures[f"eval/return/{name}"] = result["mean_return"]
@@ -138,6 +141,34 @@ class Evaluator:
                 self.figures[f"eval/{kind}_rate/{name}"] = result[counted] / result["matches"]
         if result["graded"]:
             self.figures[f"eval/return/{name}"] = result["mean_return"]
+
+    def _check_against_random(self, results: Mapping[str, Any], agent: str) -> None:
+        """Warn if no evaluation so far shows an agent that is better than the random player.
+
+        In a game for one player `results` has both.
+        """
+        if _RANDOM not in results:
+            return
+        alone = self._games.spec.num_players == 1
+        result = results[agent if alone else _RANDOM]
+        limit = results[_RANDOM]["mean_return"] if alone else self._random_return
+        late = self._parts.schedule.progress >= 0.5
+        mean, interval = result["mean_return"], result["return_interval95"]
+        self._note(self._alarms.not_better_than_random(mean, interval, limit, late=late))
+
+    @cached_property
+    def _random_return(self) -> float:
+        """Mean return of the random player against itself, in the matches of an evaluation."""
+        player, matches = scripted_player(_RANDOM, self._config.game), self._config.eval_matches
+        played = evaluate(player, self._games, [_RANDOM], matches=matches, seed=self._seed)
+        return float(played["opponents"][_RANDOM]["mean_return"])
+
+    def check_updates(self) -> None:
+        """Warn if the run makes, or has made, few updates."""
+        schedule = self._parts.schedule
+        self._note(self._alarms.few_updates(schedule.expected_updates, done=False))
+        if schedule.finished:
+            self._note(self._alarms.few_updates(self._parts.learner.updates, done=True))
 
     def check_q_values(self, stats: LearnStats) -> None:
         """Warn if the Q-values of a series of updates have left the range of returns."""

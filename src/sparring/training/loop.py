@@ -16,6 +16,7 @@ from sparring.monitor import Monitor
 from sparring.runtime import Batch, Workers
 from sparring.storage.run_directory import RunDirectory
 from sparring.training.assembly import Parts, pacing
+from sparring.training.changes import plain_settings
 from sparring.training.evaluator import Evaluator
 from sparring.training.interrupts import Interrupts
 from sparring.training.metrics import RunMetrics
@@ -117,6 +118,7 @@ class Session:
             vector = learner.vector()
             self._pacing.publish(vector)
             self._opponents.maybe_snapshot(schedule.episodes, vector, self._evaluator.gate)
+            self._evaluator.check_updates()
             self._evaluator.maybe_evaluate()
             self._report()
             self._maybe_checkpoint()
@@ -183,6 +185,7 @@ class Session:
     def _get_state(self) -> dict[str, Any]:
         return {
             "session": {"saved_at": self._saves.updates},
+            "config": plain_settings(self._config),
             "evaluator": self._evaluator.get_state(),
             "schedule": self._parts.schedule.get_state(),
             "learner": self._parts.learner.get_state(),

@@ -20,6 +20,7 @@ class Schedule:
         self._round = 0
         self._episodes = 0
         self._plies = 0
+        self._transitions = 0
         self._due = 0
         self._credit = 0.0  # updates, a fraction of one
 
@@ -42,6 +43,25 @@ class Schedule:
     def due(self) -> int:
         """Updates still to be made for what was received."""
         return self._due
+
+    @property
+    def transitions(self) -> int:
+        """Transitions received so far."""
+        return self._transitions
+
+    @property
+    def expected_updates(self) -> float:
+        """Updates of the whole run, if all its matches are as long as those received so far."""
+        config = self._config
+        if not self._episodes:
+            return math.inf
+        per_match = self._transitions / self._episodes
+        total = config.n_episodes * per_match
+        if config.learning_steps_per_batch == "adaptive":
+            return self._filled(total, config.buffer_size) * self._updates_per_sample
+        rounds = config.n_episodes / (config.num_workers * config.episodes_per_batch)
+        learning = max(0.0, 1.0 - config.learning_starts / max(1.0, total))
+        return rounds * learning * config.learning_steps_per_batch
 
     @property
     def progress(self) -> float:
@@ -117,6 +137,7 @@ class Schedule:
         """
         self._episodes += episodes
         self._plies += plies
+        self._transitions += transitions
         config = self._config
         if stored < config.learning_starts:
             return
@@ -128,6 +149,22 @@ class Schedule:
         whole = int(self._credit + 1e-9)  # the shares of a round add up to 1 but for rounding
         self._credit -= whole
         self._due += whole
+
+    @property
+    def _updates_per_sample(self) -> float:
+        """Updates that a transition is worth at a full buffer."""
+        return self._config.samples_per_insert / self._config.batch_size
+
+    def _filled(self, transitions: float, capacity: int) -> float:
+        """Sum of the buffer's fill over so many transitions, from `learning_starts` on: the
+        integral of min(t, capacity) / capacity.
+        """
+        starts = min(self._config.learning_starts, capacity)
+        if transitions <= starts:
+            return 0.0
+        growing = min(transitions, capacity)
+        at_full = max(0.0, transitions - capacity)
+        return (growing**2 - starts**2) / (2.0 * capacity) + at_full
 
     def round_received(self) -> None:
         """Count a round of which all batches were received."""
@@ -142,11 +179,12 @@ class Schedule:
             "round": self._round,
             "episodes": self._episodes,
             "plies": self._plies,
+            "transitions": self._transitions,
             "due": self._due,
             "credit": self._credit,
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
         self._round, self._episodes = state["round"], state["episodes"]
-        self._plies = state["plies"]
+        self._plies, self._transitions = state["plies"], state["transitions"]
         self._due, self._credit = state["due"], state["credit"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import pydoc
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from sparring.cli.train_options import parse_train
 from sparring.config.schema import PolicyKwargs, ResolvedConfig, TrainConfig, optional_fields
 from sparring.config.sources import build_config, preset_names, resume_config, to_toml
-from sparring.errors import ConfigurationError, FileFormatError
+from sparring.errors import ConfigurationError, FileFormatError, InputError
 
 
 def complaint(**overrides: Any) -> str:
@@ -134,6 +136,42 @@ def test_an_unknown_setting_gets_the_nearest_name() -> None:
     assert complaint(network="mlp").endswith("did you mean 'policy_kwargs.network'?")
     assert complaint(policy_kwargs={"hidden": 1}).endswith("did you mean 'net_arch'?")
     assert "did you mean" not in complaint(xyz=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("epsilon_start", "did you mean 'exploration_initial_eps'? Initial epsilon; linear."),
+        (
+            "epsilon_decay",
+            "did you mean 'exploration_fraction'? "
+            "Fraction of n_episodes over which epsilon decays; linear.",
+        ),
+        (
+            "per_alpha",
+            "did you mean 'prioritized_replay_alpha'? Prioritisation exponent alpha; 0: uniform.",
+        ),
+        (
+            "save_interval",
+            "did you mean 'checkpoint_interval'? "
+            "Maximum number of updates (not matches) between checkpoints.",
+        ),
+        ("eval_freq", "did you mean 'eval_interval'? Updates (not matches) between evaluations."),
+        (
+            "log_freq",
+            "did you mean 'log_interval'? Seconds (not matches) between progress reports.",
+        ),
+        ("load_checkpoint", "`sparring resume RUN` continues a run"),
+    ],
+)
+def test_options_of_the_first_system_are_explained(name: str, remedy: str) -> None:
+    """Their units may differ: it counted matches. The command line says the same."""
+    assert complaint(**{name: 1}).endswith(f"; {remedy}")
+    flag = name.replace("_", "-")
+    with pytest.raises(InputError) as caught:
+        parse_train([f"--{flag}", "1"], prog="sparring train")
+    wanted = re.sub("'([a-z_]+)'", lambda m: f"'--{m[1].replace('_', '-')}'", remedy)
+    assert str(caught.value).endswith(f"; {wanted}")
 
 
 def test_of_several_errors_the_first_is_named_and_unknown_names_come_first() -> None:

@@ -97,5 +97,47 @@ def test_what_is_given_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_available_memory_is_what_linux_estimates(tmp_path: Path) -> None:
     file = tmp_path / "meminfo"
     file.write_text("MemTotal:       24000 kB\nMemFree:        1 kB\nMemAvailable:   20000 kB\n")
-    assert system.available_memory(file) == 20000 * 1024
-    assert system.available_memory(tmp_path / "missing") == math.inf
+    none = tmp_path / "none"
+    assert system.available_memory(file, none, none) == 20000 * 1024
+    assert system.available_memory(none, none, none) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("listing", "files", "left"),
+    [
+        ("0::/a\n", {"a/memory.max": "max\n", "a/memory.current": "5\n", "a/memory.stat": ""}, 9e6),
+        (
+            "0::/a\n",
+            {
+                "a/memory.max": "1000000\n",
+                "a/memory.current": "300000\n",
+                "a/memory.stat": "anon 9\ninactive_file 120000\nactive_file 30000\n",
+            },
+            1_000_000 - 300_000 + 150_000,
+        ),
+        (
+            "0::/a/b\n",
+            {"a/memory.max": "500\n", "a/memory.current": "600\n", "a/memory.stat": "anon 600\n"},
+            0,
+        ),
+        ("0::/a\n", {"a/memory.max": "nonsense\n"}, 9e6),
+        (
+            "7:memory:/docker/x\n",
+            {
+                "memory/memory.limit_in_bytes": "800000\n",
+                "memory/memory.usage_in_bytes": "500000\n",
+                "memory/memory.stat": "cache 9\ntotal_inactive_file 100000\ntotal_active_file 0\n",
+            },
+            400_000,
+        ),
+    ],
+)
+def test_available_memory_is_limited_by_control_groups(
+    listing: str, files: dict[str, str], left: float, tmp_path: Path
+) -> None:
+    """The smaller of both: what Linux estimates, here 9 MB, and what the group's limit leaves."""
+    meminfo, mount = tmp_path / "meminfo", tmp_path / "cgroup"
+    meminfo.write_text(f"MemAvailable: {9e6 / 1024} kB\n")
+    write(mount, files)
+    (tmp_path / "self").write_text(listing)
+    assert system.available_memory(meminfo, mount, tmp_path / "self") == left

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from sparring.monitor import Monitor
@@ -78,6 +79,24 @@ def test_a_line_that_a_kill_cut_off_is_dropped(tmp_path: Path, left: str, kept: 
     (tmp_path / "metrics.jsonl").write_text(left)
     report(tmp_path, (3, {}), tensorboard=False)
     assert [line["plies"] for line in lines(tmp_path)] == kept
+
+
+def test_what_is_played_again_after_a_kill_stands_there_once(tmp_path: Path) -> None:
+    """Reports after the checkpoint of 200 plies are repeated; TensorBoard says what it shows."""
+    before = ((100, 1.0), (200, 2.0), (300, -3.0), (350, -3.5))
+    report(tmp_path, *((plies, {"a": value}) for plies, value in before))
+    [file] = (tmp_path / "tensorboard").iterdir()
+    file.rename(file.with_name("events.out.tfevents.1"))  # files are read in order of their seconds
+    with Monitor(
+        paths(tmp_path), total_episodes=100, tensorboard=True, console=False, resumed_at=200
+    ) as monitor:
+        for plies in (300, 400):
+            monitor.report({"a": plies / 100}, plies=plies)
+    expected = [(100, 1.0), (200, 2.0), (300, 3.0), (400, 4.0)]
+    assert [(line["plies"], line["a"]) for line in lines(tmp_path)] == expected
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("a")] == expected
 
 
 def test_values_that_are_not_finite_are_left_out(tmp_path: Path) -> None:

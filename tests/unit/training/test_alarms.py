@@ -84,6 +84,38 @@ def test_forgetting_is_raised_once_until_no_snapshot_is_suspected() -> None:
     assert alarms.forgetting("snapshot:1", Record(50, 20, 130))
 
 
+def test_few_updates_are_announced_and_reported_once() -> None:
+    alarms = Alarms(None)
+    assert alarms.few_updates(500.0, done=False) is None
+    alarm = alarms.few_updates(59.6, done=False)
+    assert alarm is not None
+    assert (alarm.tag, alarm.value) == ("warnings/few_updates", 59.6)
+    assert alarm.text.startswith("only 60 updates are to be expected, so the agent learns little")
+    assert alarms.few_updates(59.6, done=False) is None
+    alarm = alarms.few_updates(0.0, done=True)
+    assert alarm is not None
+    assert alarm.text.startswith("only 0 updates were made")
+
+
+def test_an_agent_that_is_never_better_than_random_is_named_late_in_the_run() -> None:
+    """Random has 0.52 in the same matches; better means that the whole interval is above."""
+    alarms = Alarms(None)
+    assert alarms.not_better_than_random(0.5, (0.4, 0.6), 0.52, late=False) is None
+    alarm = alarms.not_better_than_random(0.55, (0.45, 0.65), 0.52, late=True)
+    assert alarm is not None
+    assert (alarm.tag, alarm.value) == ("warnings/not_better_than_random", 0.55)
+    assert "its mean return is 0.55 (0.45 to 0.65), that of random 0.52; try" in alarm.text
+    assert alarms.not_better_than_random(0.5, (0.4, 0.6), 0.52, late=True) is None, "once"
+
+
+def test_an_agent_that_was_better_than_random_once_is_not_named() -> None:
+    alarms = Alarms(None)
+    assert alarms.not_better_than_random(0.7, (0.6, 0.8), 0.52, late=False) is None
+    restored = Alarms(None)
+    restored.set_state(alarms.get_state())
+    assert restored.not_better_than_random(0.5, (0.4, 0.6), 0.52, late=True) is None
+
+
 def test_q_values_outside_the_range_of_returns() -> None:
     """A match pays -1 to 1, the margin is a tenth of the width, 0.2; cleared within the range."""
     alarms = Alarms((-1.0, 1.0))

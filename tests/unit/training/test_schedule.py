@@ -288,3 +288,34 @@ def test_a_restored_schedule_goes_on() -> None:
             schedule.learned(schedule.due)
             receive(schedule, episodes=7, transitions=53, stored=7_100)
     assert second.get_state() == first.get_state()
+
+
+def test_expected_updates_by_hand() -> None:
+    """1000 matches of 20 transitions, of which the first 500 are not learned from.
+
+    8 a round of one worker's 4 matches, in 250 rounds: 2000, less 1/40. Adaptive: 2 / 64 for each
+    transition at a full buffer of 10,000. While it fills they count as (10^8 - 500^2) / (2 * 10^4)
+    = 4987.5, and then as 10,000.
+    """
+    fixed = changed(SETTINGS, episodes_per_batch=4, buffer_size=10_000)
+    for config, expected in (
+        (fixed, 2_000 * 39 / 40),
+        (changed(fixed, learning_steps_per_batch="adaptive"), 14_987.5 * 2 / 64),
+    ):
+        schedule = Schedule(config)
+        assert schedule.expected_updates == math.inf
+        receive(schedule, episodes=10, transitions=200, stored=200)
+        assert schedule.expected_updates == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("n_episodes", "expected"), [(20, 0.0), (600, 218.36), (10_000, 6093.4)])
+def test_a_run_makes_the_updates_that_are_expected(n_episodes: int, expected: float) -> None:
+    """Rounds of 10 matches of 20 transitions; the buffer holds 10,000."""
+    config = changed(ADAPTIVE, n_episodes=n_episodes, buffer_size=10_000)
+    schedule = Schedule(config)
+    stored = 0
+    while schedule.episodes < n_episodes:
+        stored = min(10_000, stored + 200)
+        receive(schedule, episodes=10, transitions=200, stored=stored)
+    assert schedule.expected_updates == pytest.approx(expected, rel=1e-4)
+    assert schedule.due == pytest.approx(schedule.expected_updates, rel=0.05, abs=1.0)

@@ -11,7 +11,8 @@ from sparring.config.sources import build_config
 from sparring.errors import ConfigurationError, FileFormatError, GameFault
 from sparring.evaluation import evaluate
 from sparring.runtime import InlineWorkers
-from sparring.training import evaluator, faults_saved, resume, train
+from sparring.training import evaluator, faults_saved, loop, resume, train
+from sparring.training.changes import plain_settings
 
 TINY = {
     "game": "tic_tac_toe",
@@ -37,15 +38,19 @@ def test_a_run_that_was_killed_before_it_was_described(tmp_path: Path) -> None:
 
 
 def test_resume_says_that_the_device_changed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train(build_config(overrides={**TINY, "runs_dir": str(tmp_path)}), console=False)
+    """The checkpoint says so, whatever stands in `config.toml`."""
+    config = build_config(overrides={**TINY, "runs_dir": str(tmp_path)})
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            loop, "plain_settings", lambda own: {**plain_settings(own), "device": "cuda:0"}
+        )
+        train(config, console=False)
+    resume("run", runs_dir=str(tmp_path))
+    assert "now on cpu, no longer on cuda:0" in capsys.readouterr().out
     resume("run", runs_dir=str(tmp_path))
     assert "no longer" not in capsys.readouterr().out
-    config = tmp_path / "run" / "config.toml"
-    config.write_text(config.read_text().replace('device = "cpu"', 'device = "cuda:0"'))
-    resume("run", runs_dir=str(tmp_path), overrides={"device": "cpu"})
-    assert "now on cpu, no longer on cuda:0" in capsys.readouterr().out
 
 
 def test_a_run_cannot_end_before_what_was_played(tmp_path: Path) -> None:
@@ -58,6 +63,75 @@ def test_a_run_cannot_end_before_what_was_played(tmp_path: Path) -> None:
         resume("run", runs_dir=str(tmp_path), overrides={"n_episodes": 1})
     assert (tmp_path / "run" / "config.toml").read_text() == before
     assert resume("run", runs_dir=str(tmp_path)).episodes >= 8
+
+
+def edited(run: Path, old: str, new: str) -> None:
+    config = run / "config.toml"
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("num_workers = 1", "num_workers = 2"),
+        ('mode = "overlap"', 'mode = "sync"'),
+        ('mode = "overlap"', 'mode = "async"'),
+        ("prioritized_replay = false", "prioritized_replay = true"),
+        ("weight_averaging = 0.0", "weight_averaging = 0.9"),
+        ("max_snapshots = 10", "max_snapshots = 1"),
+        ("seed = 0", "seed = 1"),
+        ("n_steps = 1", "n_steps = 3"),
+        ('bootstrap = "zero_sum"', 'bootstrap = "own_turn"'),
+        ("gamma = 0.99", "gamma = 0.9"),
+        ("buffer_size = 100", "buffer_size = 200"),
+        ("batch_size = 8", "batch_size = 16"),
+        ("dueling = false", "dueling = true"),
+        ("random = 1.0", "random = 2.0"),
+        ('game = "tic_tac_toe"', 'game = "connect_four"'),
+        ("learning_rate = 0.001", "learning_rate = 0.1"),
+    ],
+)
+def test_a_configuration_that_was_edited_is_refused_in_one_line(
+    old: str, new: str, tmp_path: Path
+) -> None:
+    """Which setting, what the checkpoint has, and what may change."""
+    overrides = {**TINY, "runs_dir": str(tmp_path), "opponents": {"self": 1.0, "random": 1.0}}
+    train(build_config(overrides=overrides), console=False)
+    edited(tmp_path / "run", old, new)
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(ConfigurationError, match=r"^config\.toml was edited: ") as caught:
+        resume("run", runs_dir=str(tmp_path))
+    line = str(caught.value)
+    assert "\n" not in line
+    assert "as in the checkpoint; set it back or start a new run; only n_episodes, " in line
+    assert files == {path: path.read_bytes() for path in files}, "nothing is written"
+
+
+def test_settings_that_change_nothing_that_was_learned_may_be_edited(tmp_path: Path) -> None:
+    train(build_config(overrides={**TINY, "runs_dir": str(tmp_path)}), console=False)
+    edited(tmp_path / "run", "eval_interval = 2000", "eval_interval = 7")
+    edited(tmp_path / "run", "checkpoint_minutes = 10.0", "checkpoint_minutes = 1.0")
+    assert resume("run", runs_dir=str(tmp_path)).episodes >= 8
+
+
+def test_a_longer_run_says_that_its_schedules_begin_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the end of 8 matches the cosine is over; 8 of 16 are its middle, half of the rate."""
+    cosine = {"learning_rate_schedule": "cosine", "learning_rate": 0.01}
+    overrides = {**TINY, **cosine, "episodes_per_batch": 1, "runs_dir": str(tmp_path)}
+    train(build_config(overrides=overrides), console=False)
+    resume("run", runs_dir=str(tmp_path), overrides={"n_episodes": 16})
+    said = capsys.readouterr().out
+    assert (
+        "learning rate follows n_episodes, now 16 instead of 8: it continues at 0.005, "
+        "no longer at 0" in said
+    )
+    assert "epsilon follows n_episodes" not in said, "which is over in both"
+    resume("run", runs_dir=str(tmp_path))
+    assert "follows n_episodes" not in capsys.readouterr().out
 
 
 def test_the_best_agent_is_not_chosen_by_the_openings_of_its_seed(
