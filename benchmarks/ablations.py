@@ -122,13 +122,12 @@ class ByTheClock(Schedule):
     def __init__(self, config: ResolvedConfig, *, seconds: float) -> None:
         super().__init__(config)
         self._seconds = seconds
-        self._began: float | None = None
+        self._first_use: float | None = None
 
-    @property
-    def progress(self) -> float:
+    def _share(self, episodes: float) -> float:
         now = time.perf_counter()
-        self._began = now if self._began is None else self._began
-        return min(1.0, (now - self._began) / self._seconds)
+        self._first_use = now if self._first_use is None else self._first_use
+        return min(1.0, (now - self._first_use) / self._seconds)
 
     @property
     def finished(self) -> bool:

@@ -45,11 +45,11 @@ def earned(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     receive = Schedule.receive
 
     def watched(schedule: Schedule, **got: Any) -> None:
-        begun = got["stored"] >= 100
+        before = schedule.transitions
+        total = before + got["transitions"]
+        fill = sum(min(1.0, (t + 0.5) / 700) for t in range(max(before, 100), total))
         adaptive = schedule._config.learning_steps_per_batch == "adaptive"
-        parts.append(
-            begun * (got["transitions"] * 1.5 * got["stored"] / 700 / 16 if adaptive else 6 / 3)
-        )
+        parts.append(fill * 1.5 / 16 if adaptive else (total >= 100) * 6 / 3)
         receive(schedule, **got)
 
     monkeypatch.setattr(Schedule, "receive", watched)

@@ -27,6 +27,7 @@ from sparring.errors import ConfigurationError, FileFormatError, near_name, near
 
 AUTO: Final = "auto"
 _MAX_TOML: Final = 1_000_000  # bytes
+_MIN_TARGET_INTERVAL: Final = 50  # updates, of presets of shorter runs
 ANY_GAME: Final = "any"  # stands for a game in the names of presets that suit all
 
 
@@ -66,9 +67,35 @@ def layers(
     if config_file is not None:
         found.insert(0, Layer(str(config_file), read_toml(Path(config_file))))
     if preset is not None:
-        game = preset_game(str(merge(found).get("game", TrainConfig.model_fields["game"].default)))
-        found.insert(0, Layer(f"preset {preset}", read_preset(game, preset)))
+        game = preset_game(str(merge(found).get("game", _default("game"))))
+        found.insert(0, Layer(f"preset {preset}", _scaled(read_preset(game, preset), found)))
     return found
+
+
+def _scaled(preset: dict[str, Any], others: Sequence[Layer]) -> dict[str, Any]:
+    """Return a preset for a shorter run: its buffer, and what is played before learning starts,
+    shrink with the length, and the target network moves more often.
+
+    At their full size they would leave a short run almost without updates, because adaptive
+    learning steps follow the fill of the buffer.
+    """
+    wanted = {**preset, **merge(others)}
+    length, batch = wanted["n_episodes"], wanted.get("batch_size", _default("batch_size"))
+    if not (isinstance(length, int) and isinstance(batch, int)) or length >= preset["n_episodes"]:
+        return preset
+    scaled = dict(preset)
+    for name, least in (
+        ("buffer_size", batch),
+        ("learning_starts", batch),
+        ("target_update_interval", _MIN_TARGET_INTERVAL),
+    ):
+        full = preset.get(name, _default(name))
+        scaled[name] = min(full, max(least, full * length // preset["n_episodes"]))
+    return scaled
+
+
+def _default(name: str) -> Any:
+    return TrainConfig.model_fields[name].default
 
 
 def merge(sources: Sequence[Layer]) -> dict[str, Any]:

@@ -96,10 +96,10 @@ def resume(
             check_unchanged(config, settings)
         parts = assemble(config, game)
         saved = run.load_checkpoint(into=parts.replay.memory("/replay"))
-        check_length(config, saved["schedule"]["episodes"])
         before = config.model_copy(
             update={name: saved["config"][name] for name in ("device", "n_episodes")}
         )
+        check_length(config, before, saved["schedule"]["episodes"])
         write_file(run.config_path, to_toml(config).encode())
         remark = "".join(f"\n{line}" for line in remarks(config, before, saved["schedule"]))
         return _run(config, parts, run, saved=saved, console=console, remark=remark)

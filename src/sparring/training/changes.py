@@ -41,9 +41,9 @@ def check_unchanged(config: ResolvedConfig, saved: Mapping[str, Any]) -> None:
             )
 
 
-def check_length(config: ResolvedConfig, played: int) -> None:
-    """Raise `ConfigurationError` if the run is to end before what was played already."""
-    if config.n_episodes < played:
+def check_length(config: ResolvedConfig, before: ResolvedConfig, played: int) -> None:
+    """Raise `ConfigurationError` if the length was changed to less than was played already."""
+    if config.n_episodes < min(played, before.n_episodes):
         raise ConfigurationError(
             "n_episodes",
             got=config.n_episodes,

@@ -134,8 +134,6 @@ class Session:
             episodes=len(batch.results),
             plies=batch.plies,
             transitions=batch.transitions,
-            stored=len(replay),
-            capacity=replay.capacity,
             share=self._pacing.share,
         )
         finished_round = self._pacing.finished_round(batch)

@@ -105,15 +105,14 @@ class Rounds:
 
     def _start(self, end: int) -> None:
         """Start all rounds before `end` that were not started yet, with the newest weights."""
+        size = self._num_workers * self._episodes
         for k in range(self._started, end):
+            ahead = (k - self._schedule.round + 0.5) * size  # the middle of the round
             for worker in range(self._num_workers):
                 plan = self._opponents.plan(k, worker)
-                self._workers.start(
-                    worker,
-                    RoundCommand(
-                        k, self.version, self._schedule.epsilon(worker), plan, self._episodes
-                    ),
-                )
+                epsilon = self._schedule.epsilon(worker, ahead)
+                command = RoundCommand(k, self.version, epsilon, plan, self._episodes)
+                self._workers.start(worker, command)
         self._started = max(self._started, end)
 
     def finished_round(self, batch: Batch) -> int:
@@ -207,15 +206,11 @@ class FreeRunning:
         for _ in range(_IN_FLIGHT):
             for worker, commands in enumerate(self._in_flight):
                 if len(commands) < _IN_FLIGHT:
+                    parts = sum(map(len, self._in_flight)) + 0.5  # the middle of this one
+                    epsilon = self._schedule.epsilon(worker, parts * self._episodes)
                     plan = self._opponents.plan(self._issued, worker)
                     commands.append(
-                        RoundCommand(
-                            self._issued,
-                            self.version,
-                            self._schedule.epsilon(worker),
-                            plan,
-                            self._episodes,
-                        )
+                        RoundCommand(self._issued, self.version, epsilon, plan, self._episodes)
                     )
                     self._workers.start(worker, commands[-1])
                     self._issued += 1

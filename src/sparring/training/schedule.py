@@ -12,7 +12,8 @@ from sparring.dqn.exploration import linear_epsilon, per_worker_epsilon
 class Schedule:
     """Counts what was received and learned; every answer follows from these counts.
 
-    Only its methods change the counts.
+    Only its methods change the counts. Rates follow the middle of a round, so that a run of few
+    large rounds, as on many CPUs, has the same rates on average as one of many small rounds.
     """
 
     def __init__(self, config: ResolvedConfig) -> None:
@@ -23,6 +24,8 @@ class Schedule:
         self._transitions = 0
         self._due = 0
         self._credit = 0.0  # updates, a fraction of one
+        self._counted_round = 0  # the last round of which something was received
+        self._began = 0  # matches received before that round
 
     @property
     def round(self) -> int:
@@ -58,23 +61,34 @@ class Schedule:
         per_match = self._transitions / self._episodes
         total = config.n_episodes * per_match
         if config.learning_steps_per_batch == "adaptive":
-            return self._filled(total, config.buffer_size) * self._updates_per_sample
+            return self._adaptive_updates(total)
         rounds = config.n_episodes / (config.num_workers * config.episodes_per_batch)
         learning = max(0.0, 1.0 - config.learning_starts / max(1.0, total))
         return rounds * learning * config.learning_steps_per_batch
 
+    def _share(self, episodes: float) -> float:
+        """Return the share of the run at so many matches, 0..1."""
+        return min(1.0, episodes / self._config.n_episodes)
+
     @property
     def progress(self) -> float:
         """Share of the matches that have been received, 0..1."""
-        return min(1.0, self.episodes / self._config.n_episodes)
+        return self._share(self._episodes)
+
+    @property
+    def _middle(self) -> float:
+        """Progress in the middle of the round that is learned."""
+        return 0.5 * (self._share(self._began) + self._share(self._episodes))
 
     @property
     def finished(self) -> bool:
         """Whether all matches were received and learned from."""
         return self.episodes >= self._config.n_episodes and self.due == 0
 
-    def epsilon(self, worker: int) -> float:
-        """Epsilon of the next command to a worker: linear in the matches received, or its own."""
+    def epsilon(self, worker: int, ahead: float = 0.0) -> float:
+        """Epsilon of a worker's matches that are received when `ahead` more have been: linear in
+        the matches of the run, or its own.
+        """
         config = self._config
         if config.exploration == "per_worker":
             return per_worker_epsilon(
@@ -84,7 +98,7 @@ class Schedule:
                 alpha=config.exploration_per_worker_alpha,
             )
         return linear_epsilon(
-            self.progress,
+            self._share(self._episodes + ahead),
             initial=config.exploration_initial_eps,
             final=config.exploration_final_eps,
             fraction=config.exploration_fraction,
@@ -107,64 +121,55 @@ class Schedule:
         target, so sampling large errors more often adds no bias.
         """
         beta0, beta1 = self._config.prioritized_replay_beta0, self._config.prioritized_replay_beta1
-        return beta0 + self.progress * (beta1 - beta0)
+        return beta0 + self._middle * (beta1 - beta0)
 
     @property
     def learning_rate(self) -> float:
-        """Learning rate of the next updates; `cosine`: from the configured one down to 0
-        (Loshchilov and Hutter 2017, no restarts).
+        """Learning rate of the round that is learned; `cosine`: from the configured one down to 0
+        (Loshchilov and Hutter 2017, no restarts). No round has 0 itself.
         """
         config = self._config
         if config.learning_rate_schedule == "constant":
             return config.learning_rate
-        return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * self.progress))
+        return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * self._middle))
 
-    def receive(
-        self,
-        *,
-        episodes: int,
-        plies: int,
-        transitions: int,
-        stored: int,
-        capacity: int,
-        share: float = 1.0,
-    ) -> None:
-        """Count a `share` of a round; `stored` of `capacity` transitions are in the replay now.
+    def receive(self, *, episodes: int, plies: int, transitions: int, share: float = 1.0) -> None:
+        """Count a `share` of a round.
 
-        Credit is counted in updates, and whole updates move to `due`. Adaptive steps: a transition
-        adds `samples_per_insert` times the fill of the buffer, divided by `batch_size`. Before
-        `learning_starts` nothing is credited.
+        Credit is counted in updates, and whole updates move to `due`. Before `learning_starts`
+        transitions nothing is credited.
         """
+        if self._counted_round != self._round:
+            self._counted_round, self._began = self._round, self._episodes
+        before = self._transitions
         self._episodes += episodes
         self._plies += plies
         self._transitions += transitions
-        config = self._config
-        if stored < config.learning_starts:
+        steps = self._config.learning_steps_per_batch
+        if self._transitions < self._config.learning_starts:
             return
-        if config.learning_steps_per_batch == "adaptive":
-            fill = stored / capacity
-            self._credit += transitions * config.samples_per_insert * fill / config.batch_size
+        if steps == "adaptive":
+            self._credit += self._adaptive_updates(self._transitions)
+            self._credit -= self._adaptive_updates(before)
         else:
-            self._credit += config.learning_steps_per_batch * share
+            self._credit += steps * share
         whole = int(self._credit + 1e-9)  # the shares of a round add up to 1 but for rounding
         self._credit -= whole
         self._due += whole
 
-    @property
-    def _updates_per_sample(self) -> float:
-        """Updates that a transition is worth at a full buffer."""
-        return self._config.samples_per_insert / self._config.batch_size
+    def _adaptive_updates(self, transitions: float) -> float:
+        """Return the updates that so many transitions are worth.
 
-    def _filled(self, transitions: float, capacity: int) -> float:
-        """Sum of the buffer's fill over so many transitions, from `learning_starts` on: the
-        integral of min(t, capacity) / capacity.
+        Each is worth `samples_per_insert` / `batch_size`, times the fill of the buffer: while that
+        grows, the integral of t / capacity from `learning_starts` on. However the transitions are
+        divided into rounds, the sum is the same.
         """
-        starts = min(self._config.learning_starts, capacity)
-        if transitions <= starts:
-            return 0.0
-        growing = min(transitions, capacity)
-        at_full = max(0.0, transitions - capacity)
-        return (growing**2 - starts**2) / (2.0 * capacity) + at_full
+        config = self._config
+        capacity = config.buffer_size
+        growing = max(min(transitions, capacity), config.learning_starts)
+        filled = (growing**2 - config.learning_starts**2) / (2.0 * capacity)
+        filled += max(0.0, transitions - capacity)
+        return filled * config.samples_per_insert / config.batch_size
 
     def round_received(self) -> None:
         """Count a round of which all batches were received."""
@@ -182,9 +187,12 @@ class Schedule:
             "transitions": self._transitions,
             "due": self._due,
             "credit": self._credit,
+            "counted_round": self._counted_round,
+            "began": self._began,
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
         self._round, self._episodes = state["round"], state["episodes"]
         self._plies, self._transitions = state["plies"], state["transitions"]
         self._due, self._credit = state["due"], state["credit"]
+        self._counted_round, self._began = state["counted_round"], state["began"]

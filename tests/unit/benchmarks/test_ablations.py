@@ -255,7 +255,7 @@ def test_a_schedule_by_the_clock(ablations: Any, monkeypatch: pytest.MonkeyPatch
     )
     now = 2090.0
     assert (schedule.progress, schedule.learning_rate) == pytest.approx((0.5, 0.005))
-    schedule.receive(episodes=10**6, plies=1, transitions=1, stored=5, capacity=10)
+    schedule.receive(episodes=10**6, plies=1, transitions=1)
     assert schedule.due == 6
     assert not schedule.finished
     now = 2180.0

@@ -282,6 +282,25 @@ def test_presets() -> None:
         build_config(preset="../config")
 
 
+def test_a_preset_of_a_shorter_run_has_a_smaller_buffer() -> None:
+    """connect_four quick: 130,000 matches, a buffer of 500,000, learning starts at 10,000, and the
+    target moves every 500 updates. A buffer holds a batch of 512. What the caller sets stays.
+    """
+
+    def sizes(**overrides: Any) -> tuple[int, int, int]:
+        config = build_config(preset="quick", overrides=overrides)
+        return config.buffer_size, config.learning_starts, config.target_update_interval
+
+    assert build_config(preset="quick").n_episodes == 130_000
+    assert sizes() == sizes(n_episodes=260_000) == (500_000, 10_000, 500)
+    assert sizes(n_episodes=65_000) == (250_000, 5_000, 250)
+    assert sizes(n_episodes=1_300) == (5_000, 512, 50)
+    assert sizes(n_episodes=1) == (512, 512, 50)
+    assert sizes(n_episodes=1, batch_size=64) == (64, 64, 50)
+    assert sizes(n_episodes=13_000, buffer_size=300_000) == (300_000, 1_000, 50)
+    assert "n_episodes: got 'x'" in complaint(n_episodes="x")
+
+
 def test_auto_stands_for_none() -> None:
     assert optional_fields() == {
         "name",

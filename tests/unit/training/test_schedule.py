@@ -23,7 +23,10 @@ SETTINGS = resolved_trial(
     exploration_final_eps=0.1,
     exploration_fraction=0.4,
     learning_rate=0.01,
+    buffer_size=10_000,
 )
+COSINE = SETTINGS.model_copy(update={"learning_rate_schedule": "cosine"})
+ADAPTIVE = SETTINGS.model_copy(update={"learning_steps_per_batch": "adaptive"})
 
 
 def changed(config: ResolvedConfig, **changes: object) -> ResolvedConfig:
@@ -31,27 +34,22 @@ def changed(config: ResolvedConfig, **changes: object) -> ResolvedConfig:
 
 
 def receive(
-    schedule: Schedule,
-    *,
-    episodes: int = 0,
-    transitions: int = 0,
-    stored: int = 10_000,
-    capacity: int = 10_000,
-    share: float = 1.0,
+    schedule: Schedule, *, episodes: int = 0, transitions: int = 0, share: float = 1.0
 ) -> None:
-    schedule.receive(
-        episodes=episodes,
-        plies=0,
-        transitions=transitions,
-        stored=stored,
-        capacity=capacity,
-        share=share,
-    )
+    schedule.receive(episodes=episodes, plies=0, transitions=transitions, share=share)
+
+
+def begun(config: ResolvedConfig = SETTINGS) -> Schedule:
+    """A schedule of fixed steps that has received enough to learn."""
+    schedule = Schedule(config)
+    receive(schedule, transitions=500, share=0.0)
+    return schedule
 
 
 def after(episodes: int, config: ResolvedConfig = SETTINGS) -> Schedule:
     schedule = Schedule(config)
     receive(schedule, episodes=episodes)
+    schedule.round_received()
     return schedule
 
 
@@ -73,32 +71,56 @@ def test_epsilon_by_hand(episodes: int, expected: float) -> None:
     assert after(episodes).epsilon(0) == after(episodes).mean_epsilon == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(
-    ("episodes", "expected"), [(0, 0.4), (250, 0.55), (500, 0.7), (1000, 1.0), (1010, 1.0)]
-)
-def test_beta_by_hand(episodes: int, expected: float) -> None:
-    """0.4 + 0.6 * episodes / 1000, up to 1."""
-    assert after(episodes).beta == pytest.approx(expected)
-    falling = changed(SETTINGS, prioritized_replay_beta0=0.5, prioritized_replay_beta1=0.0)
-    assert after(episodes, falling).beta == pytest.approx(0.5 * (1.0 - expected) / 0.6)
+def test_epsilon_of_matches_that_are_received_later_by_hand() -> None:
+    """0.9 - 0.8 * (100 + 150) / 400 for those that come when 150 more have been received."""
+    assert after(100).epsilon(0, 150.0) == pytest.approx(0.4)
+
+
+def rates(rounds: int, config: ResolvedConfig, *, parts: int = 1) -> list[tuple[float, float]]:
+    """(learning rate, beta) of each round of a run, whose last one brings 30 matches too many."""
+    schedule = Schedule(config)
+    found = []
+    for number in range(rounds):
+        surplus = 30 * (number == rounds - 1)
+        for part in range(parts):
+            episodes = config.n_episodes // rounds // parts + surplus * (part == parts - 1)
+            receive(schedule, episodes=episodes, share=1.0 / parts)
+        schedule.round_received()
+        found.append((schedule.learning_rate, schedule.beta))
+    return found
 
 
 @pytest.mark.parametrize(
-    ("episodes", "cosine"),
+    ("rounds", "expected"),
     [
-        (0, 0.01),
-        (250, 0.005 * (1 + math.sqrt(0.5))),
-        (500, 0.005),
-        (750, 0.005 * (1 - math.sqrt(0.5))),
-        (1000, 0.0),
-        (1200, 0.0),
+        (1, [0.5]),
+        (2, [(2 + math.sqrt(2)) / 4, (2 - math.sqrt(2)) / 4]),
+        (4, [0.5 * (1 + math.cos(math.pi * (2 * k + 1) / 8)) for k in range(4)]),
     ],
 )
-def test_the_learning_rate_by_hand(episodes: int, cosine: float) -> None:
-    assert after(episodes).learning_rate == 0.01
-    assert after(
-        episodes, changed(SETTINGS, learning_rate_schedule="cosine")
-    ).learning_rate == pytest.approx(cosine, abs=1e-12)
+@pytest.mark.parametrize("parts", [1, 5])
+def test_cosine_learning_rates_follow_the_middle_of_each_round(
+    rounds: int, expected: list[float], parts: int
+) -> None:
+    """Of one round, of two and of four; whole, or in parts as in `async`. None is 0."""
+    found = [rate for rate, _ in rates(rounds, COSINE, parts=parts)]
+    assert found == pytest.approx([0.01 * share for share in expected])
+    assert rates(rounds, SETTINGS, parts=parts)[0][0] == 0.01
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 5, 10, 100])
+def test_mean_rates_do_not_depend_on_the_size_of_a_round(rounds: int) -> None:
+    """Half of the learning rate; beta 0.7, in the middle of 0.4 and 1.0."""
+    found = rates(rounds, COSINE)
+    assert sum(rate for rate, _ in found) / rounds == pytest.approx(0.005)
+    assert sum(beta for _, beta in found) / rounds == pytest.approx(0.7)
+
+
+def test_beta_by_hand() -> None:
+    """Rounds of 250 of 1000 matches, from 0.4 to 1.0; from 0.5 to 0.0."""
+    assert [beta for _, beta in rates(4, SETTINGS)] == pytest.approx([0.475, 0.625, 0.775, 0.925])
+    falling = changed(SETTINGS, prioritized_replay_beta0=0.5, prioritized_replay_beta1=0.0)
+    assert [beta for _, beta in rates(2, falling)] == pytest.approx([0.375, 0.125])
 
 
 def test_epsilon_follows_the_matches_of_many_rounds() -> None:
@@ -116,20 +138,21 @@ def test_epsilon_follows_the_matches_of_many_rounds() -> None:
 def test_counts_add_up() -> None:
     schedule = Schedule(SETTINGS)
     for k in range(4):
-        schedule.receive(episodes=k, plies=10 * k, transitions=5, stored=0, capacity=10)
+        schedule.receive(episodes=k, plies=10 * k, transitions=5)
     assert (schedule.episodes, schedule.plies, schedule.due) == (6, 60, 0)
+    assert schedule.transitions == 20
     assert schedule.round == 0, "the pacing says when a round is complete"
 
 
 def test_steps_of_a_round_are_due_once_the_buffer_holds_enough() -> None:
     schedule = Schedule(SETTINGS)
-    receive(schedule, transitions=400, stored=499)
+    receive(schedule, transitions=499)
     assert schedule.due == 0
-    receive(schedule, transitions=1, stored=500)
+    receive(schedule, transitions=1)
     assert schedule.due == 8
     schedule.learned(schedule.due)
     # the surplus matches of earlier rounds may fill the quota of one: it is learned all the same
-    receive(schedule, transitions=0, stored=500)
+    receive(schedule, transitions=0)
     assert schedule.due == 8
 
 
@@ -139,7 +162,7 @@ def test_the_shares_of_a_round_add_up_to_its_steps(workers: int, steps: int) -> 
     """However fractions are rounded: after each round exactly its steps are due, and after each
     part no more than its share.
     """
-    schedule = Schedule(changed(SETTINGS, learning_steps_per_batch=steps))
+    schedule = begun(changed(SETTINGS, learning_steps_per_batch=steps))
     for k in range(50):
         for part in range(workers):
             receive(schedule, share=1.0 / workers)
@@ -153,9 +176,9 @@ def test_the_shares_of_a_round_add_up_to_its_steps(workers: int, steps: int) -> 
 
 def test_adaptive_steps_of_a_part_follow_its_own_transitions() -> None:
     """They are counted already, so the part's share of the round does not count as well."""
-    schedule = Schedule(changed(SETTINGS, learning_steps_per_batch="adaptive"))
+    schedule = Schedule(changed(ADAPTIVE, learning_starts=0, buffer_size=1))
     receive(schedule, transitions=320, share=0.25)
-    assert schedule.due == 10  # 320 * 2 / 64
+    assert schedule.due == 9  # 320 * 2 / 64, but for half of the first
 
 
 PER_WORKER = changed(
@@ -190,73 +213,60 @@ def test_per_worker_epsilons_of_one_worker() -> None:
     assert schedule.epsilon(0) == schedule.mean_epsilon == pytest.approx(0.3)
 
 
-ADAPTIVE = changed(SETTINGS, learning_steps_per_batch="adaptive")
-
-
-def test_adaptive_steps_by_hand() -> None:
-    """Each round is worth 100 * 2 * 0.75 / 64 = 2.34375 updates; fractions are carried over."""
-    schedule = Schedule(ADAPTIVE)
-    due = []
-    for _ in range(8):
-        receive(schedule, transitions=100, stored=7_500)
-        due.append(schedule.due)
+def dues(config: ResolvedConfig, rounds: list[int]) -> list[int]:
+    """Updates that become due with rounds of so many transitions."""
+    schedule = Schedule(config)
+    found = []
+    for transitions in rounds:
+        receive(schedule, transitions=transitions)
+        found.append(schedule.due)
         schedule.learned(schedule.due)
-    # floor of 2.34, 4.69, 7.03, 9.38, 11.72, 14.06, 16.41, 18.75, less those made before
-    assert due == [2, 2, 3, 2, 2, 3, 2, 2]
-    assert sum(due) == math.floor(8 * 2.34375)
+    return found
 
 
-def test_adaptive_steps_are_proportional_to_the_fill() -> None:
-    for stored, expected in ((1_000, 10), (5_000, 50), (10_000, 100)):
-        schedule = Schedule(ADAPTIVE)
-        receive(schedule, transitions=3_200, stored=stored)
-        assert schedule.due == expected
+def test_adaptive_steps_at_a_full_buffer_by_hand() -> None:
+    """Each round is worth 75 * 2 / 64 = 2.34375 updates; fractions are carried over.
+
+    While the buffer of 1 fills, a transition counts half: 1/2 * 2 / 64 = 0.015625 at the start.
+    """
+    found = dues(changed(ADAPTIVE, buffer_size=1, learning_starts=0), [1] + [75] * 8)
+    # floor of 2.36, 4.70, 7.05, 9.39, 11.73, 14.08, 16.42, 18.77, less those made before
+    assert found == [0, 2, 2, 3, 2, 2, 3, 2, 2]
+
+
+def test_adaptive_steps_follow_the_fill_by_hand() -> None:
+    """(2000^2 - 1000^2) / 2 / 4000 = 375 transitions count until the buffer is half full, the next
+    (4000^2 - 2000^2) / 2 / 4000 = 1500 until it is full, and then all; each is worth 2 / 50.
+    """
+    config = changed(ADAPTIVE, buffer_size=4_000, learning_starts=1_000, batch_size=50)
+    assert dues(config, [1_000, 1_000, 2_000, 1_000]) == [0, 15, 60, 40]
 
 
 def test_nothing_is_credited_before_learning_starts() -> None:
-    """No burst of updates when it does."""
-    schedule = Schedule(ADAPTIVE)
-    for stored in range(0, 500, 50):
-        receive(schedule, transitions=10_000, stored=stored)
-        assert schedule.due == 0
-    receive(schedule, transitions=32, stored=5_000)
-    assert schedule.due == 0  # half an update
-    receive(schedule, transitions=32, stored=5_000)
-    assert schedule.due == 1
+    """No burst of updates when it does: 499 transitions before, and the first after it."""
+    assert dues(ADAPTIVE, [100, 399, 2]) == [0, 0, 0]
 
 
 @settings(max_examples=100, deadline=None)
 @given(
-    rounds=st.lists(st.tuples(st.integers(0, 3_000), st.integers(0, 10_000)), max_size=30),
+    rounds=st.lists(st.integers(0, 5_000), max_size=30),
     samples_per_insert=st.sampled_from([0.1, 1.0, 1.5, 8.0]),
     batch_size=st.sampled_from([1, 32, 500]),
 )
-def test_adaptive_steps_over_a_run(
-    rounds: list[tuple[int, int]], samples_per_insert: float, batch_size: int
+def test_adaptive_steps_do_not_depend_on_the_size_of_a_round(
+    rounds: list[int], samples_per_insert: float, batch_size: int
 ) -> None:
-    """All updates together are what all rounds are worth, less a fraction of one update; no round
-    has more than it is worth and one that was carried over.
+    """All updates together are what the fill at each transition is worth, added up one by one, less
+    a fraction of one update.
     """
-    schedule = Schedule(
-        changed(ADAPTIVE, samples_per_insert=samples_per_insert, batch_size=batch_size)
-    )
-    total = worth = 0.0
-    for transitions, stored in rounds:
-        receive(schedule, transitions=transitions, stored=stored)
-        now = (
-            transitions * samples_per_insert * stored / 10_000 / batch_size
-            if stored >= 500
-            else 0.0
-        )
-        worth += now
-        total += schedule.due
-        assert schedule.due <= now + 1
-        assert worth - 1 - 1e-6 < total <= worth + 1e-6
-        schedule.learned(schedule.due)
+    config = changed(ADAPTIVE, samples_per_insert=samples_per_insert, batch_size=batch_size)
+    fill = (min(1.0, (t + 0.5) / 10_000) for t in range(500, sum(rounds)))
+    worth = sum(fill) * samples_per_insert / batch_size
+    assert worth - 1 - 1e-6 < sum(dues(config, rounds)) <= worth + 1e-6
 
 
 def test_a_run_is_finished_when_all_is_received_and_learned() -> None:
-    schedule = Schedule(SETTINGS)
+    schedule = begun()
     assert not schedule.finished
     receive(schedule, episodes=999)
     schedule.learned(schedule.due)
@@ -269,9 +279,9 @@ def test_a_run_is_finished_when_all_is_received_and_learned() -> None:
     assert schedule.progress == 1.0
 
 
-def test_a_restored_schedule_goes_on() -> None:
+def test_a_restored_schedule_continues() -> None:
     first = Schedule(ADAPTIVE)
-    receive(first, episodes=120, transitions=111, stored=7_000)
+    receive(first, episodes=120, transitions=7_000)
     for _ in range(17):
         first.round_received()
     state = json.loads(json.dumps(first.get_state()))  # plain values, as a checkpoint holds them
@@ -286,7 +296,7 @@ def test_a_restored_schedule_goes_on() -> None:
         )
         for schedule in (first, second):
             schedule.learned(schedule.due)
-            receive(schedule, episodes=7, transitions=53, stored=7_100)
+            receive(schedule, episodes=7, transitions=53)
     assert second.get_state() == first.get_state()
 
 
@@ -304,7 +314,7 @@ def test_expected_updates_by_hand() -> None:
     ):
         schedule = Schedule(config)
         assert schedule.expected_updates == math.inf
-        receive(schedule, episodes=10, transitions=200, stored=200)
+        receive(schedule, episodes=10, transitions=200)
         assert schedule.expected_updates == pytest.approx(expected)
 
 
@@ -313,9 +323,7 @@ def test_a_run_makes_the_updates_that_are_expected(n_episodes: int, expected: fl
     """Rounds of 10 matches of 20 transitions; the buffer holds 10,000."""
     config = changed(ADAPTIVE, n_episodes=n_episodes, buffer_size=10_000)
     schedule = Schedule(config)
-    stored = 0
     while schedule.episodes < n_episodes:
-        stored = min(10_000, stored + 200)
-        receive(schedule, episodes=10, transitions=200, stored=stored)
+        receive(schedule, episodes=10, transitions=200)
     assert schedule.expected_updates == pytest.approx(expected, rel=1e-4)
-    assert schedule.due == pytest.approx(schedule.expected_updates, rel=0.05, abs=1.0)
+    assert schedule.due == math.floor(expected)

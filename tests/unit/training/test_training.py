@@ -119,15 +119,15 @@ def test_settings_that_change_nothing_that_was_learned_may_be_edited(tmp_path: P
 def test_a_longer_run_says_that_its_schedules_begin_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """At the end of 8 matches the cosine is over; 8 of 16 are its middle, half of the rate."""
+    """The middle of the last round of one match: 7.5 of 8, then 7.5 of 16 matches."""
     cosine = {"learning_rate_schedule": "cosine", "learning_rate": 0.01}
     overrides = {**TINY, **cosine, "episodes_per_batch": 1, "runs_dir": str(tmp_path)}
     train(build_config(overrides=overrides), console=False)
     resume("run", runs_dir=str(tmp_path), overrides={"n_episodes": 16})
     said = capsys.readouterr().out
     assert (
-        "learning rate follows n_episodes, now 16 instead of 8: it continues at 0.005, "
-        "no longer at 0" in said
+        "learning rate follows n_episodes, now 16 instead of 8: it continues at 0.00549, "
+        "no longer at 9.61e-05" in said
     )
     assert "epsilon follows n_episodes" not in said, "which is over in both"
     resume("run", runs_dir=str(tmp_path))

@@ -32,7 +32,7 @@ def changed(**changes: object) -> ResolvedConfig:
 
 
 def receive_match(schedule: Schedule) -> None:
-    schedule.receive(episodes=1, plies=1, transitions=0, stored=0, capacity=1)
+    schedule.receive(episodes=1, plies=1, transitions=0)
 
 
 def free_running(
@@ -89,22 +89,42 @@ def test_a_fast_worker_plays_more_of_a_round() -> None:
     assert [command.round for command in workers.in_flight[0]] == [0, 3]
 
 
-def test_commands_name_the_newest_weights_and_the_present_epsilon() -> None:
+def test_commands_name_the_newest_weights() -> None:
     """Versions by hand: two parts of each worker start with the first; from then on, a part starts
     with the newest when another has arrived.
     """
-    schedule = Schedule(changed(n_episodes=10))
-    pacing, workers, _ = free_running(2, schedule=schedule)
+    pacing, workers, _ = free_running(2)
     for k in range(4):
         play_round(pacing)
-        receive_match(schedule)
         pacing.publish(vector(k + 1))
         assert pacing.version == k + 1
     versions = [command.weights_version for _, command in workers.started]
     assert versions == [0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_epsilon_of_a_part_is_that_of_the_middle_of_its_matches() -> None:
+    """Parts of 7 of 700 matches: part k brings those from 7 k to 7 k + 7, so 1 - (7 k + 3.5) / 700.
+
+    The same for two workers that run freely and for rounds of two workers, of 14 matches.
+    """
+    schedule = Schedule(changed(n_episodes=700))
+    pacing, workers, _ = free_running(2, schedule=schedule)
+    for _ in range(4):
+        for batch in pacing.batches():
+            schedule.receive(episodes=7, plies=1, transitions=0)
+            batch.release()
     assert [command.epsilon for _, command in workers.started] == pytest.approx(
-        [1.0] * 5 + [0.9] * 2 + [0.8] * 2 + [0.7] * 2
+        [1.0 - (7 * k + 3.5) / 700 for k in range(len(workers.started))]
     )
+    for overlap in (False, True):
+        stepwise, others, counts = rounds(overlap, n_episodes=700, episodes=7)
+        for _ in range(4):
+            for batch in stepwise.batches():
+                counts.receive(episodes=14, plies=1, transitions=0)
+                batch.release()
+        assert [command.epsilon for _, command in others.started] == pytest.approx(
+            [1.0 - (14 * command.round + 7) / 700 for _, command in others.started]
+        )
 
 
 def test_each_worker_has_its_own_epsilon() -> None:
@@ -373,10 +393,14 @@ def test_the_simulation_exercises_what_it_should() -> None:
     assert stale > 50
 
 
-def rounds(overlap: bool) -> tuple[Rounds, FakeWorkers, Schedule]:
+def rounds(
+    overlap: bool, *, n_episodes: int = 10, episodes: int = 3
+) -> tuple[Rounds, FakeWorkers, Schedule]:
     workers = FakeWorkers(2, 2, lambda busy: busy[0])
-    schedule = Schedule(changed(n_episodes=10))
-    pacing = Rounds(workers, pool(workers), schedule, num_workers=2, episodes=3, overlap=overlap)
+    schedule = Schedule(changed(n_episodes=n_episodes))
+    pacing = Rounds(
+        workers, pool(workers), schedule, num_workers=2, episodes=episodes, overlap=overlap
+    )
     pacing.begin(vector(0))
     return pacing, workers, schedule
 
