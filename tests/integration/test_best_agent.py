@@ -109,22 +109,27 @@ def test_the_checkpoint_at_the_end_holds_the_best_agent(tmp_path: Path) -> None:
         assert (best_in_checkpoint(result.run) == in_file).all()
 
 
-def test_a_longer_run_does_not_replace_the_best_agent_by_a_worse_one(tmp_path: Path) -> None:
-    """The agent that was evaluated last is the best; then its last layer is spoilt."""
+def test_a_longer_run_does_not_replace_the_best_agent_by_a_worse_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent that was evaluated last is the best; then all its weights become negative."""
     changes = {"backend": "inline", "n_episodes": 160, "eval_interval": 1_000, "eval_matches": 40}
     result = train(trial(tmp_path, name="run", **changes), console=False)
     best = (result.run / "best.safetensors").read_bytes()
-    worse = result.trained
-    worst = {name: -np.abs(value) for name, value in worse.get_weights().items()}
+    update = Learner.update
 
-    def spoil(self: Learner, *arguments: Any, **options: Any) -> LearnStats:
-        self.set_weights(worst)
-        return LearnStats(1)
+    def damage(self: Learner, *arguments: Any, **options: Any) -> LearnStats:
+        stats = update(self, *arguments, **options)
+        weights = {
+            name: -np.abs(weight.detach().numpy())
+            for name, weight in self.policy.named_parameters()
+        }
+        self.set_weights(weights)
+        return stats
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Learner, "update", spoil)
-        patch.setattr(Learner, "updates", 10_000, raising=False)
-        resume("run", runs_dir=str(tmp_path), overrides={"n_episodes": 176}, console=False)
+    monkeypatch.setattr(Learner, "update", damage)
+    longer = resume("run", runs_dir=str(tmp_path), overrides={"n_episodes": 240}, console=False)
+    assert longer.updates > result.updates
     assert (result.run / "best.safetensors").read_bytes() == best
 
 

@@ -123,7 +123,7 @@ class Evaluator:
         in_training = [name for name, share in config.opponents.items() if share > 0.0]
         names = baseline_opponents(config.game, in_training)
         found = evaluate(player, self._games, names, matches=config.eval_matches, seed=self._seed)
-        self._check_against_random(found.get("players", found.get("opponents")), player.name)
+        self._check_against_random(found.get("players") or found["opponents"], player.name)
         if "players" in found:
             for name, result in found["players"].items():
                 self.figures[f"eval/return/{name}"] = result["mean_return"]
