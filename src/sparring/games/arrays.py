@@ -146,11 +146,11 @@ def illegal_action(game: BatchedGame, slot: int, action: int) -> IllegalAction:
     return IllegalAction(f"{got}, expected one of {legal}; play legal actions only, see mask")
 
 
-def check_history(game: BatchedGame, value: object) -> None:
-    """Raise `GameError` unless `value` is a history of as many matches, none longer than
-    `max_plies`.
+def check_history(game: BatchedGame, value: object, longest: int) -> None:
+    """Raise `GameError` unless `value` is a history of as many matches, none of more than `longest`
+    plies.
     """
-    n, longest = game.num_slots, game.spec.max_plies
+    n = game.num_slots
     if not (
         isinstance(value, np.ndarray)
         and value.dtype == np.int32

@@ -38,7 +38,8 @@ class GameSpec:
     - `observation_shape`, `observation_dtype`: of one seat's observation; [planes, rows, columns]
       for a board. The dtype is a NumPy name: "int8" or "bool" for most games, "float32" for
       fractions. It is kept up to the minibatch, so a small one saves memory.
-    - `max_plies`: longer matches are cut (`truncated`).
+    - `max_plies`: longer matches are cut (`truncated`). Training with `own_turn` plays cut matches
+      of a `Match` on until each seat that has moved is to move again, at most 10 turns.
     - `chance`: dice, cards or the like; otherwise a match follows from its actions alone.
     - `hidden_information`: seats see different things of one position (hands of cards).
     - `zero_sum`: the rewards of all seats sum to 0 in each step. With two seats and nothing hidden,

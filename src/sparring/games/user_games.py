@@ -239,7 +239,7 @@ class _Guarded:
     def _set_state(self, state: StateTree) -> None:
         check_stored(self._game, "guard_keys", state.get("guard_keys"), self._keys)
         check_stored(self._game, "guard_plies", state.get("guard_plies"), self._plies)
-        check_history(self._game, state.get("guard_history"))
+        check_history(self._game, state.get("guard_history"), self._game.spec.max_plies)
         self._game.set_state(
             {name: array for name, array in state.items() if not name.startswith("guard_")}
         )

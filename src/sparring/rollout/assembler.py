@@ -43,7 +43,7 @@ def _decide(
     learns_field: Any, head: Any, count: Any,
     out: Any, out_discount: Any, out_sign: Any, rows: Any,
     observation: Any, mask: Any, seat: Any, actions: Any, learns: Any,
-    version: Any, own_turn: Any, powers: Any, offsets: Any,
+    plies: Any, limit: Any, version: Any, own_turn: Any, powers: Any, offsets: Any,
 ) -> Any:  # fmt: skip
     """Enter each slot's decision into its lane; a decision that has waited for n_steps leaves with
     this position as its next state. Return the number of completed rows.
@@ -52,7 +52,7 @@ def _decide(
     at_observation, at_mask, at_next, at_next_mask = offsets
     for e in range(actions.shape[0]):
         s = seat[e]
-        if actions[e] < 0 or (own_turn and not learns[e, s]):
+        if actions[e] < 0 or plies[e] >= limit or (own_turn and not learns[e, s]):
             continue
         lane = s if own_turn else 0
         first = (e * lanes + lane) * n_steps
@@ -85,28 +85,30 @@ def _settle(
     waiting: Any, R_field: Any, seat_field: Any, learns_field: Any, head: Any, count: Any,
     out: Any, out_discount: Any, out_sign: Any, rows: Any,
     observation: Any, mask: Any, seat: Any, actions: Any,
-    rewards: Any, terminated: Any, truncated: Any,
-    own_turn: Any, powers: Any, offsets: Any,
+    rewards: Any, terminated: Any, truncated: Any, over: Any,
+    plies: Any, limit: Any, own_turn: Any, powers: Any, offsets: Any,
 ) -> Any:  # fmt: skip
     """Add what the step paid to every waiting decision; at the end of a match all of them leave.
-    Return the number of completed rows.
+    Fill `over` [n] with the matches that are over. Return the number of completed rows.
     """
     _, lanes, n_steps = R_field.shape
     _, _, at_next, at_next_mask = offsets
     for e in range(actions.shape[0]):
+        over[e] = False
         if actions[e] < 0:
             continue
-        ended = terminated[e] or truncated[e]
+        cut = not terminated[e] and (truncated[e] or plies[e] >= limit)
+        still_wait = False
         for lane in range(lanes):
             waits = count[e, lane]
-            # A cut match bootstraps from the cut position, which in own_turn only the seat to move
-            # has seen.
-            bootstraps = truncated[e] and not terminated[e] and (not own_turn or lane == seat[e])
+            # A cut match bootstraps from the cut position, in own_turn only for the seat to move.
+            bootstraps = cut and (not own_turn or lane == seat[e])
+            leaves = terminated[e] or bootstraps
             for k in range(waits):
                 i = head[e, lane] + k
                 i -= n_steps if i >= n_steps else 0
                 R_field[e, lane, i] += powers[waits - 1 - k] * rewards[e, seat_field[e, lane, i]]
-                if not (ended and learns_field[e, lane, i] and (terminated[e] or bootstraps)):
+                if not (leaves and learns_field[e, lane, i]):
                     continue
                 _copy(waiting, (e * lanes + lane) * n_steps + i, out, rows, 0)
                 if terminated[e]:
@@ -118,15 +120,23 @@ def _settle(
                     out_discount[rows] = powers[waits - k]
                     out_sign[rows] = 1 if seat_field[e, lane, i] == seat[e] else -1
                 rows += 1
-            if ended:
+            if leaves or truncated[e]:
                 head[e, lane] = 0
                 count[e, lane] = 0
+            still_wait |= count[e, lane] > 0
+        over[e] = terminated[e] or truncated[e] or (cut and not still_wait)
     return rows
 
 
 class TransitionAssembler:
     """The transitions of one batch of matches: call `decide` before each step of the game and
     `settle` after it.
+
+    At the ply limit a match is cut: waiting decisions bootstrap from the cut position. In
+    `own_turn` only those of the seat to move can. To drop the others would keep rows by what
+    happened after them, which biases targets. So a match whose game allows more plies is not `over`
+    before each seat with a waiting decision is to move; decisions after the limit are not recorded.
+    Where the game itself cuts (`truncated`), the others are dropped.
 
     Completed transitions gather in `rows` in the order (tick, env, seat, age), those of a tick that
     a decision completed before those that the end of a match completed. n-step returns are not
@@ -140,6 +150,8 @@ class TransitionAssembler:
         self._game = game
         self._own_turn = bootstrap == "own_turn"
         self._powers = np.power(gamma, np.arange(n_steps + 1, dtype=np.float64))
+        self._limit = game.spec.max_plies
+        self.over = np.zeros(n, np.bool_)  # matches that the last `settle` ended
         self._dtype = transition_dtype(game.spec)
         self._waiting = np.zeros((n, lanes, n_steps), self._dtype)
         self._seat = np.zeros((n, lanes, n_steps), np.int64)
@@ -193,7 +205,8 @@ class TransitionAssembler:
             self._learns, self._head, self._count,
             self._out_bytes, self._out_discount, self._out_sign, self._filled,
             self._observation, self._mask, self._game.seat, actions, learns,
-            version, self._own_turn, self._powers, self._offsets,
+            self._game.plies, self._limit, version,
+            self._own_turn, self._powers, self._offsets,
         )  # fmt: skip
 
     def settle(self, actions: NDArray[np.int64]) -> None:
@@ -203,8 +216,8 @@ class TransitionAssembler:
             self._waiting_bytes, self._R, self._seat, self._learns, self._head, self._count,
             self._out_bytes, self._out_discount, self._out_sign, self._filled,
             self._observation, self._mask, game.seat, actions,
-            game.rewards, game.terminated, game.truncated,
-            self._own_turn, self._powers, self._offsets,
+            game.rewards, game.terminated, game.truncated, self.over,
+            game.plies, self._limit, self._own_turn, self._powers, self._offsets,
         )  # fmt: skip
 
     def get_state(self) -> StateTree:

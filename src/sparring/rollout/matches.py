@@ -52,15 +52,15 @@ def _seat(
 
 
 @njit(cache=True, nogil=True)
-def _pay(returns: Any, rewards: Any, terminated: Any, truncated: Any, ended: Any) -> Any:
-    """Add `rewards` to `returns`, both [n, P], fill `ended` with the slots whose matches are over,
-    and return their number.
+def _pay(returns: Any, rewards: Any, plies: Any, limit: Any, over: Any, ended: Any) -> Any:
+    """Add `rewards` to `returns`, both [n, P], up to the ply limit; fill `ended` with the slots
+    whose matches are over, and return their number.
     """
     count = 0
     for e in range(returns.shape[0]):
-        for s in range(returns.shape[1]):
+        for s in range(returns.shape[1] if plies[e] <= limit else 0):
             returns[e, s] = min(max(returns[e, s] + rewards[e, s], -_LARGEST), _LARGEST)
-        if terminated[e] or truncated[e]:
+        if over[e]:
             ended[count] = e
             count += 1
     return count
@@ -131,22 +131,24 @@ class MatchTable:
         """Fill `movers` with the player to move in each slot; return whether all are the same."""
         return bool(_find_movers(self.players, self._game.seat, self.movers))
 
-    def pay(self) -> NDArray[np.int64]:
-        """Add what the last step paid; return the slots whose matches it ended, a view that the
-        next call overwrites.
+    def pay(self, over: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Add what the last step paid; return the slots of the matches that are `over` [n], a view
+        that the next call overwrites.
 
         Sums too large for float32 are cut; the learner reports such rewards.
         """
         game = self._game
-        return self._ended[
-            : _pay(self._returns, game.rewards, game.terminated, game.truncated, self._ended)
-        ]
+        limit = game.spec.max_plies
+        count = _pay(self._returns, game.rewards, game.plies, limit, over, self._ended)
+        return self._ended[:count]
 
     def results(self, slots: NDArray[np.int64]) -> NDArray[Any]:
         """The finished matches in `slots` [m] as `result_dtype` rows [m]."""
         rows = np.zeros(len(slots), self._result_dtype)
         rows["players"], rows["returns"] = self.players[slots], self._returns[slots]
-        rows["plies"], rows["truncated"] = self._game.plies[slots], self._game.truncated[slots]
+        plies, limit = self._game.plies[slots], self._game.spec.max_plies
+        rows["plies"] = np.minimum(plies, limit)
+        rows["truncated"] = ~self._game.terminated[slots] | (plies > limit)
         return rows
 
     def get_state(self) -> StateTree:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.games import make
+from sparring.games.python.game import LoopedGame
 from sparring.games.rng import EXPLORATION, fill_uniforms, stream_key
 from sparring.opponents.players import AGENT, AGENT_NAME, NetworkPlayer, Opponent, Player
 from sparring.opponents.records import result_dtype
@@ -33,6 +34,7 @@ from sparring.rollout.round import (
 )
 
 _IDLE: Final = -1  # the action that leaves a slot as it is
+_OVERTIME_TURNS: Final = 10  # of each seat
 # part of the stream keys of noisy networks' noise
 _NOISE: Final = 0x4E4F_4953_4501
 
@@ -66,6 +68,9 @@ class Rollout:
         self._settings = settings
         self._weights = weights
         self._game = make(settings.policy.game, settings.num_envs)
+        if settings.bootstrap == "own_turn" and isinstance(self._game, LoopedGame):
+            # for decisions that wait for their seat's next turn at the ply limit
+            self._game.allow_overtime(_OVERTIME_TURNS * self._game.spec.num_players)
         self._matches = MatchTable(
             self._game,
             seed=settings.seed,
@@ -179,7 +184,7 @@ class Rollout:
         self._assembler.decide(self._actions, self._matches.learns, version)
         self._game.step(self._actions)
         self._assembler.settle(self._actions)
-        return self._matches.pay()
+        return self._matches.pay(self._assembler.over)
 
     def _choose_actions(self) -> None:
         """Ask each player that is to move once, for all its slots."""

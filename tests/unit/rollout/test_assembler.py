@@ -33,6 +33,7 @@ class Arrays:
         self.rewards = np.zeros((num_slots, num_players), np.float32)
         self.terminated = np.ones(num_slots, np.bool_)
         self.truncated = np.zeros(num_slots, np.bool_)
+        self.plies = np.zeros(num_slots, np.int64)
 
     def position(self, slot: int) -> Position:
         return Position(int(self.seat[slot]), self.observation[slot].copy(), self.mask[slot].copy())
@@ -210,15 +211,15 @@ class Script(Arrays):
         self, plies: list[tuple[int, tuple[float, ...]]], end: str, seat_at_the_end: int = 0
     ) -> None:
         super().__init__(1, len(plies[0][1]))
-        self.plies, self.end, self.seat_at_the_end = plies, end, seat_at_the_end
+        self.scripted, self.end, self.seat_at_the_end = plies, end, seat_at_the_end
         self.played = 0
         self.terminated[0] = False
         self._show()
 
     def step(self, actions: NDArray[np.int64]) -> None:
-        self.rewards[0] = self.plies[self.played][1]
+        self.rewards[0] = self.scripted[self.played][1]
         self.played += 1
-        over = self.played == len(self.plies)
+        over = self.played == len(self.scripted)
         self.terminated[0], self.truncated[0] = (
             over and self.end == "terminated",
             over and self.end == "truncated",
@@ -228,7 +229,9 @@ class Script(Arrays):
     def _show(self) -> None:
         shown = not self.terminated[0]
         self.seat[0] = (
-            self.plies[self.played][0] if self.played < len(self.plies) else self.seat_at_the_end
+            self.scripted[self.played][0]
+            if self.played < len(self.scripted)
+            else self.seat_at_the_end
         )
         self.observation[0], self.mask[0] = shown * (self.played + 1), shown
 

@@ -45,6 +45,10 @@ def table(game: Payer, learn_from: str = "agent", **place: int) -> MatchTable:
     return MatchTable(game, learn_from=learn_from, **named)  # type: ignore[arg-type]
 
 
+def over(game: Payer) -> NDArray[np.bool_]:
+    return game.terminated | game.truncated
+
+
 def every(game: Payer) -> NDArray[np.int64]:
     return np.arange(game.num_slots)
 
@@ -55,8 +59,9 @@ def test_returns_are_all_that_a_match_paid_and_nothing_of_the_one_before() -> No
     matches.begin(every(game), PLAN)
     for paid in ([[1, 2, 3], [4, 5, 6]], [[0.5, 0, 0], [0, -5, 0]]):
         game.rewards[:] = paid
-        matches.pay()
-    game.plies[:], game.truncated[:] = [7, 9], [False, True]
+        matches.pay(over(game))
+    game.plies[:] = [7, 9]
+    game.terminated[:], game.truncated[:] = [True, False], [False, True]
     results = matches.results(np.array([1, 0]))
     assert results["returns"].tolist() == [[4, 0, 6], [1.5, 2, 3]]
     assert results["plies"].tolist() == [9, 7]
@@ -64,7 +69,7 @@ def test_returns_are_all_that_a_match_paid_and_nothing_of_the_one_before() -> No
     assert results["players"].tolist() == matches.players[[1, 0]].tolist()
     matches.begin(np.array([1]), PLAN)
     game.rewards[:] = 1
-    matches.pay()
+    matches.pay(over(game))
     assert matches.results(every(game))["returns"].tolist() == [[2.5, 3, 4], [1, 1, 1]]
 
 
@@ -72,12 +77,12 @@ def test_paying_tells_which_matches_are_over_in_either_way() -> None:
     game = Payer(5, 2)
     matches = table(game)
     matches.begin(every(game), PLAN)
-    assert matches.pay().tolist() == []
+    assert matches.pay(over(game)).tolist() == []
     game.terminated[:], game.truncated[:] = (
         [False, True, False, True, False],
         [False, False, False, True, True],
     )
-    assert matches.pay().tolist() == [1, 3, 4]
+    assert matches.pay(over(game)).tolist() == [1, 3, 4]
 
 
 def test_the_movers_are_the_players_of_the_seats_to_move() -> None:
@@ -152,12 +157,12 @@ def test_a_restored_table_goes_on() -> None:
     first, second = table(first_game), table(second_game)
     first.begin(every(first_game), PLAN)
     first_game.rewards[:] = 2
-    first.pay()
+    first.pay(over(first_game))
     first.begin(np.array([4, 1]), PLAN)
     state = first.get_state()
     saved = {name: value.tolist() for name, value in state.items()}
     first.begin(np.array([0]), PLAN)
-    first.pay()
+    first.pay(over(first_game))
     assert {name: value.tolist() for name, value in state.items()} == saved  # copies
     first.set_state(state)
     first.begin(np.array([0]), PLAN)

@@ -200,7 +200,7 @@ class CompiledGame(SearchedSlots):
     def set_state(self, state: StateTree) -> None:
         for name in STORED:
             check_stored(self, name, state.get(name), getattr(self._slots, name))
-        check_history(self, state.get("history"))
+        check_history(self, state.get("history"), self.spec.max_plies)
         ended = state["terminated"] | state["truncated"]
         # At the limit the history has no space for another action.
         limit = np.minimum(self.spec.max_plies - ~ended, state["history"].shape[1])

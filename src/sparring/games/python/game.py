@@ -112,7 +112,8 @@ class LoopedGame(SearchedSlots):
         self.truncated = np.zeros(n, np.bool_)
         self.plies = np.zeros(n, np.int64)
         self._keys = np.zeros(n, np.uint64)
-        self._history = allocate_actions(n, spec.max_plies)
+        self._limit = spec.max_plies
+        self._history = allocate_actions(n, self._limit)
         self._actions = np.full(n, -1, np.int64)
         self._during = ""  # the method of the match that is running
         self._mask_shape, self._observation_shape = self.mask.shape[1:], self.observation.shape[1:]
@@ -121,6 +122,10 @@ class LoopedGame(SearchedSlots):
 
     def __repr__(self) -> str:
         return f"LoopedGame({self.spec.name}, {self.num_slots} slots)"
+
+    def allow_overtime(self, plies: int) -> None:
+        """Cut matches so many plies after `spec.max_plies`; call it before the first match."""
+        self._limit = self.spec.max_plies + plies
 
     def reset(self, slots: NDArray[np.int64], keys: NDArray[np.uint64]) -> None:
         chosen = chosen_slots(self, slots)
@@ -190,7 +195,7 @@ class LoopedGame(SearchedSlots):
         own = self._stored()
         for name in _STORED:
             check_stored(self, name, state.get(name), own[name])
-        check_history(self, state.get("history"))
+        check_history(self, state.get("history"), self._limit)
         if not np.all((state["plies"] >= 0) & (state["plies"] <= state["history"].shape[1])):
             raise self._cannot_restore("its plies and its actions differ in number")
         self._keys[...] = state["keys"]
@@ -246,7 +251,7 @@ class LoopedGame(SearchedSlots):
     def _play(self, chosen: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
         """Play one legal action in each of the `chosen` slots, both [m]."""
         plies = self.plies[chosen]
-        self._history = widened(self._history, int(plies.max(initial=0)), self.spec.max_plies)
+        self._history = widened(self._history, int(plies.max(initial=0)), self._limit)
         self._history[chosen, plies] = actions
         self.plies[chosen] = plies + 1
         slot = -1
@@ -262,9 +267,8 @@ class LoopedGame(SearchedSlots):
                     self._show(slot)
         except BaseException as error:
             raise self._fault(slot, error) from error
-        self.truncated[chosen] = (self.plies[chosen] >= self.spec.max_plies) & ~self.terminated[
-            chosen
-        ]
+        over = self.plies[chosen] >= self._limit
+        self.truncated[chosen] = over & ~self.terminated[chosen]
 
     def _end(self, slot: int) -> None:
         self.terminated[slot] = True
@@ -343,7 +347,7 @@ class LoopedGame(SearchedSlots):
         trials = Trials(self._matches[slot], int(self.seat[slot]), self.spec.num_players)
         try:
             marked = trials.winning(legal)
-            another_turn = self.plies[slot] + 1 < self.spec.max_plies  # the next seat can still win
+            another_turn = self.plies[slot] + 1 < self._limit  # the next seat can still win
             pairs = int(np.count_nonzero(legal)) ** 2
             if another_turn and pairs <= MAX_PAIRS and not marked.any():
                 marked = trials.blocking(legal)
@@ -358,7 +362,7 @@ class LoopedGame(SearchedSlots):
         is replayed along that line, which raises the fault.
         """
         trials = Trials(self._matches[slot], int(self.seat[slot]), self.spec.num_players)
-        left = self.spec.max_plies - int(self.plies[slot])
+        left = self._limit - int(self.plies[slot])
         search = MatchSearch(
             trials, self._matches[slot], int(self.seat[slot]), self.mask[slot], left
         )
