@@ -24,6 +24,8 @@ class Leavers(AECEnv):
 
     metadata = {"name": "leavers_v0", "is_parallelizable": False}  # noqa: RUF012 -- PettingZoo's way
 
+    limit = 12  # turns
+
     def __init__(self):
         self.possible_agents = ["ann", "bob", "cid"]
 
@@ -82,7 +84,7 @@ class Leavers(AECEnv):
         if sum(not gone for gone in self.terminations.values()) == 1:
             self.terminations[following] = True
             self.rewards[following] += 5
-        elif self.turn == 12:
+        elif self.turn == self.limit:
             self.truncations = dict.fromkeys(self.agents, True)
         self.agent_selection = following
         self._accumulate_rewards()
@@ -93,6 +95,21 @@ class Leavers(AECEnv):
 def made_leavers():
     """As PettingZoo's own modules offer their environments."""
     return wrappers.OrderEnforcingWrapper(Leavers())
+
+
+class Unlimited(Leavers):
+    """Without the limit of twelve turns."""
+
+    limit = 1000
+
+
+class Closed(Leavers):
+    """Shows no legal action after its limit."""
+
+    def _set_infos(self):
+        super()._set_infos()
+        if self.turn == self.limit:
+            self.infos = {agent: {"action_mask": np.zeros(3, np.int8)} for agent in self.agents}
 
 
 class Maskless(Leavers):

@@ -23,8 +23,9 @@ Rules of the adapter:
 - Boards of PettingZoo are rows x columns x planes; here planes come first, as in all other games.
   Floats become float32. If all seats always see the same, the observer's seat is appended
   (`seat_planes.py`); in games other than `classic/`, also if no entry names the observer.
-- An environment that truncates a match by itself ends it: what comes after counts as 0.
-  `max_plies`, 1000 unless given, cuts properly.
+- Where an environment truncates a match by itself, the match is cut as at our own `max_plies` (1000
+  unless given): targets bootstrap from the position, with the seat whose turn was next. If the
+  environment shows no legal action there, the match ends, and what comes after counts as 0.
 
 Refused: agents that move at the same time, environments without masks, action spaces other than one
 `Discrete(n)` from 0 for all agents.
@@ -32,289 +33,25 @@ Refused: agents that move at the same time, environments without masks, action s
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring import user_code
-from sparring.adapters import (
-    check_size,
-    imported,
-    misfit,
-    registered_target,
-    take_flag,
-    take_max_plies,
-)
-from sparring.adapters.pettingzoo_copies import duplicate, duplicates_well
-from sparring.adapters.seat_planes import Comparison, Views
+from sparring.adapters import misfit
+from sparring.adapters.pettingzoo_copies import duplicate
+from sparring.adapters.pettingzoo_rules import PettingZooRules, refuse_window
 from sparring.adapters.trial import try_out
-from sparring.errors import ConfigurationError, nearest
+from sparring.errors import ConfigurationError
 from sparring.games.names import GameName
-from sparring.games.spec import BatchedGame, GameSpec, Match
+from sparring.games.spec import BatchedGame, Match
 from sparring.games.user_games import OF_ADAPTERS
-
-pettingzoo: Final = imported("pettingzoo", "pettingzoo")
-_wrappers: Final = imported("pettingzoo.utils.wrappers", "pettingzoo")
-_RegistryError: Final = imported(
-    "pettingzoo.env_registry.exceptions", "pettingzoo"
-).PettingZooRegistryError
-_Discrete: Final = imported("gymnasium.spaces", "pettingzoo").Discrete
-
-_MAX_PLIES: Final = 1000  # of a match, unless the name says otherwise
-_PROBES: Final = 8  # random matches in which the observations of the seats are compared
-_MAX_PROBE_PLIES: Final = 12
-_IDLE_WRAPPERS: Final = (
-    _wrappers.OrderEnforcingWrapper,
-    _wrappers.AssertOutOfBoundsWrapper,
-    _wrappers.TerminateIllegalWrapper,
-)
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """Facts that PettingZoo does not declare."""
-
-    chance: bool = False
-    hidden_information: bool = False
-    zero_sum: bool = True
-    max_plies: int = _MAX_PLIES
-    returns: tuple[float, float] | None = None
-
-
-_BOARD: Final = _Facts(returns=(-1.0, 1.0))
-_CARDS: Final = _Facts(chance=True, hidden_information=True)
-_UNKNOWN: Final = _Facts(chance=True, hidden_information=True, zero_sum=False)
-_KNOWN: Final = {
-    "classic/chess": _BOARD,
-    "classic/connect_four": _Facts(returns=(-1.0, 1.0), max_plies=42),
-    "classic/go": _BOARD,
-    "classic/leduc_holdem": _CARDS,
-    "classic/texas_holdem": _CARDS,
-    "classic/texas_holdem_no_limit": _CARDS,
-    "classic/tictactoe": _Facts(returns=(-1.0, 1.0), max_plies=9),
-}
-
-
-class PettingZooRules:
-    """Shared by all matches of one game: its `agents` in the order of their seats, and its spec."""
-
-    def __init__(self, name: GameName) -> None:
-        self._creator, facts = _creator_and_facts(name)
-        self._name, self._arguments = name, dict(name.arguments)
-        chance = take_flag(name, self._arguments, "chance", facts.chance)
-        hidden_information = take_flag(
-            name, self._arguments, "hidden_information", facts.hidden_information
-        )
-        zero_sum = take_flag(name, self._arguments, "zero_sum", facts.zero_sum)
-        max_plies = take_max_plies(name, self._arguments, facts.max_plies)
-        env = self.new_env()
-        num_actions = _num_actions(name, env)
-        _refuse_window(name, getattr(env, "render_mode", None))
-        self.agents: list[Any] = list(env.possible_agents)
-        self._seats = {agent: seat for seat, agent in enumerate(self.agents)}
-        self.claim = _claim_of_the_board(env)
-        env.reset(seed=0)
-        self._mask_within = _mask_within(name, env)
-        shape, self._dtype = self._shape_and_dtype(env)
-        check_size(name, num_actions, shape, self._dtype)
-        compared = self._compared(env)
-        # Those of `classic/` show the observer's own pieces first; others must name the seat.
-        says_whose = (
-            compared.differ() if name.target.startswith("classic/") else compared.name_the_seat()
-        )
-        self._views = Views(shape, self._dtype, len(self.agents), append=not says_whose)
-        self.duplicates = duplicates_well(env, self.look)
-        self.spec = GameSpec(
-            num_players=len(self.agents),
-            num_actions=num_actions,
-            observation_shape=self._views.shape,
-            observation_dtype=self._dtype.name,
-            max_plies=max_plies,
-            chance=chance,
-            hidden_information=hidden_information,
-            zero_sum=zero_sum,
-            returns=facts.returns,
-        )
-
-    def new_env(self) -> Any:
-        """A new environment without the outermost wrappers that only check actions."""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # those of PettingZoo's own code
-                env = self._creator(**self._arguments)
-        except Exception as error:
-            got = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            raise ConfigurationError(f"PettingZoo cannot make {self._name}", got=got) from None
-        while type(env) in _IDLE_WRAPPERS:
-            env = env.env
-        return env
-
-    def look(self, env: Any) -> tuple[int, NDArray[Any], NDArray[np.bool_]]:
-        """(seat to move, its observation in the environment's form, its legal actions [A])."""
-        agent = env.agent_selection
-        seen = env.observe(agent)
-        mask = (seen if self._mask_within else env.infos[agent])["action_mask"]
-        return self._seats[agent], _array(seen), np.asarray(mask) != 0
-
-    def seen_by(self, env: Any, seat: int) -> NDArray[Any]:
-        """Observation of a seat in the environment's form."""
-        return _array(env.observe(self.agents[seat]))
-
-    def observation(self, seen: NDArray[Any], seat: int) -> NDArray[Any]:
-        """[*observation_shape] of an observation `seen` by that seat, in an array that the next
-        call for it overwrites.
-        """
-        np.copyto(
-            self._views.own[seat],
-            seen.transpose(2, 0, 1) if seen.ndim == 3 else seen,
-            casting="same_kind",
-        )
-        return self._views.full[seat]
-
-    def text(self, env: Any) -> str:
-        """Seat to move, then the environment's own text, or else the mover's observation.
-
-        A board of few planes is drawn with the numbers of the planes that are set.
-        """
-        seat, seen, _ = self.look(env)
-        head = f"{self.agents[seat]} to move"
-        if "ansi" in env.metadata.get("render_modes", ()):
-            return f"{head}\n{_rendered(env.unwrapped)}"
-        if seen.ndim != 3 or seen.shape[2] > 9 or np.any((seen != 0).sum(axis=2) > 1):
-            return f"{head}\n{seen}"
-        numbers = ((seen != 0) * np.arange(1, seen.shape[2] + 1)).sum(axis=2)
-        return "\n".join(
-            [head, *("".join(".123456789"[number] for number in row) for row in numbers)]
-        )
-
-    def _shape_and_dtype(self, env: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        """Shape, planes first, and dtype of all seats' observations."""
-        arrays = [self.seen_by(env, seat) for seat in range(len(self.agents))]
-        shape, dtype = arrays[0].shape, arrays[0].dtype
-        if (
-            any(array.shape != shape or array.dtype != dtype for array in arrays)
-            or not shape
-            or dtype.kind not in "biuf"
-        ):
-            got = " and ".join(dict.fromkeys(f"{array.dtype} {array.shape}" for array in arrays))
-            raise misfit(
-                self._name,
-                f"observations of {got}",
-                "arrays of numbers, of one shape and type for all agents",
-            )
-        planes_first = (shape[2], shape[0], shape[1]) if len(shape) == 3 else shape
-        return planes_first, np.dtype(np.float32) if dtype.kind == "f" else dtype
-
-    def _compared(self, env: Any) -> Comparison:
-        """Comparison of all agents' observations in random matches with fixed seeds."""
-        rng, comparison = np.random.Generator(np.random.PCG64(0)), Comparison()
-        for seed in range(_PROBES):
-            env.reset(seed=seed)
-            for _ in range(_MAX_PROBE_PLIES):
-                comparison.add(
-                    np.stack([self.seen_by(env, seat).ravel() for seat in range(len(self.agents))])
-                )
-                env.step(int(rng.choice(np.flatnonzero(self.look(env)[2]))))
-                if any(env.terminations.values()) or any(env.truncations.values()):
-                    break
-        return comparison
-
-
-def _creator_and_facts(name: GameName) -> tuple[Callable[..., Any], _Facts]:
-    """Function that makes an environment, and the facts that are known of it. Raises
-    `ConfigurationError` if there is none of that name.
-    """
-    if name.scheme != "pettingzoo":
-        return user_code.import_named(f"{name.scheme}:{name.target}", what="game"), _UNKNOWN
-    target = registered_target(name)
-    try:
-        found = pettingzoo.spec("aec", target)
-    except _RegistryError:
-        remedy = nearest(target, pettingzoo.aec_registry) or (
-            "pettingzoo.pprint_registry() lists them; name an environment of your own "
-            "my_module:MyEnv, or pettingzoo:my_module:my_env-v0 if my_module registers it"
-        )
-        raise ConfigurationError(
-            "PettingZoo has no such game", got=repr(target), remedy=remedy
-        ) from None
-    facts = _KNOWN.get(f"{found.namespace}/{found.name}", _UNKNOWN)
-    return partial(pettingzoo.make, "aec", target), facts
-
-
-def _refuse_window(name: GameName, render_mode: object) -> None:
-    """Refuse to open a window for each match, which hangs, without a screen even beyond Ctrl-C."""
-    if render_mode == "human":
-        raise misfit(name, "render_mode=human", "no window", "leave render_mode out")
-
-
-def _num_actions(name: GameName, env: Any) -> int:
-    """Number of actions of each agent. Refuses agents that move at the same time and other action
-    spaces.
-    """
-    if env.metadata.get("is_parallelizable", False):
-        raise misfit(name, "agents that move at the same time", "one agent to move at a time")
-    spaces = [env.action_space(agent) for agent in env.possible_agents]
-    if not all(
-        isinstance(space, _Discrete) and space.start == 0 and space.n == spaces[0].n
-        for space in spaces
-    ):
-        got = " and ".join(dict.fromkeys(map(str, spaces)))
-        raise misfit(name, f"actions in {got}", "Discrete(n), the same for all agents")
-    return int(spaces[0].n)
-
-
-def _mask_within(name: GameName, env: Any) -> bool:
-    """Return whether masks come with the observations (True) or with the infos (False)."""
-    agent = env.agent_selection
-    seen = env.observe(agent)
-    if isinstance(seen, dict) and "action_mask" in seen:
-        return True
-    if "action_mask" not in env.infos[agent]:
-        raise misfit(name, "no action_mask", "the legal actions, in the observation or in infos")
-    return False
-
-
-def _array(seen: Any) -> NDArray[Any]:
-    """The observation without the mask beside it."""
-    return np.asarray(seen["observation"] if isinstance(seen, dict) else seen)
-
-
-def _rendered(env: Any) -> str:
-    """The position as text. The mode is changed only for this call: some environments render each
-    step in the mode that they were made with.
-    """
-    mode, env.render_mode = env.render_mode, "ansi"
-    try:
-        return str(env.render())
-    finally:
-        env.render_mode = mode
-
-
-def _claim_of_the_board(env: Any) -> Callable[[], None]:
-    """Function to call before each move. In Go it restores the size of the board, which PettingZoo
-    keeps in a module and any other game of Go overwrites.
-    """
-    inner = env.unwrapped
-    if not hasattr(inner, "_overwrite_go_global_variables"):
-        return lambda: None
-    board, size = sys.modules["pettingzoo.classic.go.go_base"], inner._N
-
-    def claim() -> None:
-        if board.N != size:  # noqa: SIM300
-            inner._overwrite_go_global_variables(size)
-
-    return claim
 
 
 def make(name: GameName, num_slots: int) -> BatchedGame:
     """The game of that name; `ConfigurationError` if PettingZoo has none or it is not supported."""
-    _refuse_window(name, name.arguments.get("render_mode"))
+    refuse_window(name, name.arguments.get("render_mode"))
     is_of_the_library = name.scheme == "pettingzoo" and ":" not in name.target
     if is_of_the_library and name.arguments.keys() - OF_ADAPTERS:
         try_out(name, "pettingzoo")
@@ -350,6 +87,7 @@ class PettingZooMatch:
         self._actions: list[int] = []
         self.spec = rules.spec
         self.seat = 0
+        self.truncated = False
 
     def reset(self, rng: np.random.Generator) -> None:
         self._begin(int(rng.integers(2**31)))
@@ -370,6 +108,8 @@ class PettingZooMatch:
         ended = self._pass_the_dead()
         if not ended:
             self._look()
+        elif any(self._env.truncations.values()):
+            self.truncated = self._look_at_the_cut()
         return (rewards if any(rewards) else None), ended
 
     def copy(self) -> PettingZooMatch:
@@ -390,7 +130,7 @@ class PettingZooMatch:
     def _begin(self, seed: int) -> None:
         self._rules.claim()
         self._env.reset(seed=seed)
-        self._seed, self._actions = seed, []
+        self._seed, self._actions, self.truncated = seed, [], False
         self._look()
 
     def _look(self) -> None:
@@ -398,6 +138,27 @@ class PettingZooMatch:
         anew in each call.
         """
         self.seat, self._seen, self._legal = self._rules.look(self._env)
+
+    def _look_at_the_cut(self) -> bool:
+        """Read the position in which the environment has truncated the match; return whether it
+        shows a legal action. Before the steps of dead agents, environments note whose turn it was.
+        """
+        inner = self._env.unwrapped
+        first_dead = inner.agent_selection
+        mover = getattr(inner, "_skip_agent_selection", None) or first_dead
+        if self._env.terminations.get(mover, True):
+            truncated = self._env.truncations
+            mover = next(agent for agent in self._rules.agents if truncated.get(agent))
+        try:
+            inner.agent_selection = mover
+            seat, seen, legal = self._rules.look(self._env)
+        except Exception:  # of any kind: the match is over, and nothing has to be shown
+            return False
+        finally:
+            inner.agent_selection = first_dead
+        if legal.any():
+            self.seat, self._seen, self._legal = seat, seen, legal
+        return bool(legal.any())
 
     def _pass_the_dead(self) -> bool:
         """Take the empty steps of dead agents before the next turn; return whether none is left."""

@@ -111,10 +111,13 @@ def _limit_memory() -> None:
         import resource
     except ImportError:  # not on Windows
         return
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(
-        resource.RLIMIT_AS, (used + _MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1])
-    )
+    statm = Path("/proc/self/statm")
+    if not statm.exists():  # only on Linux
+        return
+    limit = int(statm.read_text().split()[0]) * resource.getpagesize() + _MEMORY
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _play(name: GameName, new_match: Callable[[], Any]) -> None:

@@ -234,7 +234,8 @@ def lengths(subject: Subject) -> Iterator[Finding]:
                     f"an end by ply {limit}",
                     remedy,
                 )
-            if np.any(early := frame["truncated"] & (played < limit)):
+            early = frame["truncated"] & (played < limit) & subject.offers_batches
+            if np.any(early):
                 remedy = "declare the max_plies that the game applies"
                 yield Finding(
                     "a match is truncated before max_plies",

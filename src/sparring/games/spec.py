@@ -179,6 +179,8 @@ class Match(Protocol):
 
     - `copy()`, an independent match in the same position; without it `copy.deepcopy` is used;
     - `__str__`, the position as a person wants to see it;
+    - `truncated`, True after a `step` that ended the match by a time limit of its own; seat, mask
+      and observation are then those of a match that goes on, and targets bootstrap from them;
     - `action_text(action)`, a legal action in words.
     """
 

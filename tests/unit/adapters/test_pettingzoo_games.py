@@ -14,7 +14,8 @@ pettingzoo = pytest.importorskip("pettingzoo")
 
 import user_environments  # noqa: E402 -- not before the library is known to be there
 
-from sparring.adapters.pettingzoo import PettingZooMatch, PettingZooRules  # noqa: E402
+from sparring.adapters.pettingzoo import PettingZooMatch  # noqa: E402
+from sparring.adapters.pettingzoo_rules import PettingZooRules  # noqa: E402
 from sparring.games.names import parse  # noqa: E402
 
 TAKE, STAY, LEAVE = range(3)
@@ -29,6 +30,8 @@ for kind in (
     "Broken",
     "Drifting",
     "Locked",
+    "Unlimited",
+    "Closed",
 ):
     pettingzoo.register(
         "aec", f"own/{kind.lower()}-v0", entry_point=getattr(user_environments, kind)
@@ -117,14 +120,45 @@ def test_one_view_for_all_gets_the_seat():
     ]
 
 
-def test_an_end_by_the_environments_own_limit():
-    game = begun("own/leavers-v0")
+def test_an_environments_own_limit_cuts_as_ours_does():
+    """After twelve turns ann would be next: targets bootstrap from what she sees and may do."""
+    own, ours = begun("own/leavers-v0"), begun("own/leavers-v0(max_plies=12)")
+    endless = begun("own/unlimited-v0(max_plies=12)")
     for ply in range(12):
-        assert game.plies[0] == ply
+        for game in (own, ours, endless):
+            assert game.plies[0] == ply
+            assert not game.truncated[0]
+            game.step(np.array([TAKE if ply == 11 else STAY]))
+    for game in (own, ours, endless):
+        assert game.truncated[0]
+        assert not game.terminated[0]
+        assert game.seat[0] == ANN
+        assert game.mask[0].tolist() == [True, True, True]
+        assert np.array_equal(game.observation, endless.observation)
+        assert game.rewards[0].tolist() == [-1, 0, 2]
+    state = own.get_state()
+    own.reset(np.array([0]), np.array([5], np.uint64))
+    assert not own.truncated[0]
+    own.set_state(state)
+    assert own.truncated[0]
+    assert own.mask[0].all()
+
+
+def test_a_cut_without_a_legal_action_is_an_end():
+    game = begun("own/closed-v0")
+    for _ in range(12):
         game.step(np.array([STAY]))
     assert game.terminated[0]
     assert not game.truncated[0]
     assert not game.rewards.any()
+
+
+def test_a_turn_at_the_limit_that_ends_the_match_by_the_rules_is_an_end():
+    game = begun("own/leavers-v0")
+    for action in (STAY, STAY, STAY, STAY, STAY, STAY, STAY, STAY, STAY, STAY, LEAVE, LEAVE):
+        game.step(np.array([action]))
+    assert game.terminated[0]
+    assert game.rewards[0].tolist() == [5, 0, -3]
 
 
 def test_the_loser_is_paid_with_the_winner():
@@ -384,7 +418,7 @@ def test_what_is_refused(name, message):
 
 
 def test_without_the_library(monkeypatch):
-    for module in ("pettingzoo", "pettingzoo_copies"):
+    for module in ("pettingzoo", "pettingzoo_copies", "pettingzoo_rules"):
         monkeypatch.delitem(sys.modules, f"sparring.adapters.{module}")
     monkeypatch.setitem(sys.modules, "pettingzoo", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'sparring\[pettingzoo\]'") as caught:

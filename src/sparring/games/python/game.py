@@ -254,21 +254,25 @@ class LoopedGame(SearchedSlots):
         self._history = widened(self._history, int(plies.max(initial=0)), self._limit)
         self._history[chosen, plies] = actions
         self.plies[chosen] = plies + 1
-        slot = -1
+        slot, cut = -1, list[int]()
         try:
             for slot, action in zip(chosen.tolist(), actions.tolist(), strict=True):
                 self._during = "step"
                 rewards, ended = as_outcome(self._matches[slot].step(action))
                 if rewards is not None:
                     self.rewards[slot] = as_rewards(rewards, self.spec.num_players)
-                if ended is not False and as_flag(ended):
-                    self._end(slot)
-                else:
+                if ended is False or not as_flag(ended):
                     self._show(slot)
+                elif getattr(self._matches[slot], "truncated", False) is True:
+                    self._show(slot)
+                    cut.append(slot)
+                else:
+                    self._end(slot)
         except BaseException as error:
             raise self._fault(slot, error) from error
         over = self.plies[chosen] >= self._limit
         self.truncated[chosen] = over & ~self.terminated[chosen]
+        self.truncated[cut] = True
 
     def _end(self, slot: int) -> None:
         self.terminated[slot] = True
