@@ -26,7 +26,8 @@ def prepare() -> None:
     threads = os.environ.get("NUMBA_NUM_THREADS", "1")
     if not (threads.isdecimal() and int(threads) > 0):
         _drop("NUMBA_NUM_THREADS", "it must be an integer of at least 1")
-    if not os.environ.get("NUMBA_CACHE_DIR") and not _finds_a_cache():
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    if not (chosen and _can_write(Path(chosen))) and not _finds_a_cache():
         _set_temporary_cache()
 
 

@@ -73,6 +73,17 @@ def test_a_chosen_cache_directory_is_numbas_too(
     assert capsys.readouterr().err == ""
 
 
+def test_a_cache_directory_that_cannot_be_written_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "below"))
+    monkeypatch.setenv("SPARRING_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(numba_setup, "_finds_a_cache", lambda: False)
+    numba_setup.prepare()
+    assert os.environ["NUMBA_CACHE_DIR"] == str(tmp_path / "cache" / "numba")
+
+
 def test_a_user_without_a_home_has_no_cache_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
