@@ -30,7 +30,7 @@ from sparring.games.names import GameName, parse
 
 _TIMEOUT: Final = 60.0  # seconds
 _MEMORY: Final = 4 * 2**30  # bytes that a trial may take
-_MATCHES, _PLIES, _SECONDS = 3, 200, 2.0  # limits of the play
+_MATCHES, _PLIES, _SECONDS = 3, 2000, 2.0  # limits of the play
 _MAIN: Final = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
     "from sparring.adapters import trial; trial.answer()"
