@@ -208,3 +208,44 @@ def test_it_cuts_off_the_last_evaluation_which_a_resume_repeats(
     resumed = resume("run", runs_dir=str(tmp_path), console=False)
     assert (resumed.updates, resumed.sha256) == (stopped.updates, stopped.sha256)
     assert (resumed.run / "best.safetensors").is_file()
+
+
+PRESSES_TWICE = """
+import signal
+import numpy as np
+from sparring.games import GameSpec
+
+class PressesTwice:
+    "Ctrl-C, twice, while a game's step is at work."
+
+    spec = GameSpec(
+        num_players=2, num_actions=2, observation_shape=(1,), observation_dtype="int8", max_plies=9
+    )
+
+    def reset(self, rng):
+        self.seat = 0
+
+    def mask(self):
+        return [True, True]
+
+    def observe(self, seat):
+        return np.zeros(1, np.int8)
+
+    def step(self, action):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("the match goes on")
+"""
+
+
+def test_the_second_is_not_taken_for_a_fault_of_the_game_that_it_meets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "presses_twice.py").write_text(PRESSES_TWICE)
+    monkeypatch.syspath_prepend(tmp_path)
+    words = "train presses_twice:PressesTwice --preset none --backend inline --num-workers 1"
+    flags = ["--no-tensorboard", "--runs-dir", str(tmp_path / "runs")]
+    assert main([*words.split(), *flags]) == 130
+    said = capsys.readouterr()
+    assert said.err.splitlines()[-1] == "sparring: stopped at once; nothing was saved"
+    assert list((tmp_path / "runs").iterdir()) == []

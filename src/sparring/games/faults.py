@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from sparring.errors import FileFormatError, GameError, GameFault, IllegalAction
+from sparring.errors import FileFormatError, GameError, GameFault, IllegalAction, Interrupted
 from sparring.games.spec import BatchedGame
 from sparring.storage.atomic import write_file
 
@@ -213,11 +213,12 @@ class Blame:
 
 
 def is_ctrl_c(error: BaseException) -> bool:
-    """Return whether an exception is that of Ctrl-C and not of a game: where SIGINT raises none, as
-    in workers and during a training, a `KeyboardInterrupt` is the game's.
+    """Return whether an exception is that of Ctrl-C and not of a game: in workers, where SIGINT
+    raises none, and during a training, where it raises `Interrupted`, a plain `KeyboardInterrupt`
+    is the game's.
     """
     by_signal = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    return isinstance(error, KeyboardInterrupt) and by_signal
+    return isinstance(error, Interrupted) or (isinstance(error, KeyboardInterrupt) and by_signal)
 
 
 def text_of(error: BaseException) -> str:
