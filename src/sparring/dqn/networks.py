@@ -87,13 +87,6 @@ def check_fit(spec: PolicySpec, shapes: Mapping[str, tuple[int, ...]]) -> None:
 
 
 def _build(spec: PolicySpec) -> nn.Module:
-    if not spec.game_spec.observation_shape:
-        raise ConfigurationError(
-            f"observation_shape of {spec.game}",
-            got="()",
-            expected="at least one dimension",
-            remedy="declare (1,) for a single number",
-        )
     name, arguments = spec.network.factory, spec.network.arguments
     if name in FACTORIES:
         return FACTORIES[name](spec.game_spec, **arguments)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from sparring.dqn.networks import (
     set_weights,
 )
 from sparring.errors import ConfigurationError
-from sparring.games import spec_of
 
 TIC_TAC_TOE = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [3, 2]}))
 DUELING = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [3, 2], "dueling": True}))
@@ -164,12 +162,6 @@ def test_weights_of_any_shape_are_set(shape: tuple[int, ...]) -> None:
 
 def shapes_of(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
     return {name: value.shape for name, value in get_weights(build_network(spec)).items()}
-
-
-def test_an_observation_without_dimensions_is_refused_in_one_line() -> None:
-    game = replace(spec_of("tic_tac_toe"), observation_shape=())
-    with pytest.raises(ConfigurationError, match=r"observation_shape of dice: got \(\), expected"):
-        build_network(PolicySpec("dice", resolved=game))
 
 
 def test_whether_weights_fit_is_found_out_without_building_the_network() -> None:
