@@ -20,11 +20,6 @@ from sparring.config.settings import Common, Earlier, Settings, Synonyms, docume
 from sparring.errors import ConfigurationError, nearest
 from sparring.user_code import is_importable_name, name_of
 
-# Options of the first system that are no settings here.
-ELSEWHERE: Final = dict.fromkeys(
-    ("load_checkpoint", "resume", "resume_from", "checkpoint_path", "checkpoint"),
-    "`sparring resume RUN` continues a run",
-)
 RESUMABLE: Final = ("n_episodes", "device", "log_interval", "tensorboard")
 # torch wraps higher numbers around, and takes no leading zero
 DEVICE_PATTERN: Final = r"^(auto|cpu|cuda(:(0|[1-9][0-9]?))?)$"
@@ -387,14 +382,6 @@ def synonyms() -> dict[str, str]:
             notes = (note for note in field.metadata if isinstance(note, Synonyms))
             found |= {other: f"{prefix}{name}" for note in notes for other in note.names}
     return found
-
-
-def hint(name: str, setting: str) -> str:
-    """Return the help of a setting if `name` is what the first system called it, else ""."""
-    field = TrainConfig.model_fields.get(setting)
-    earlier = (note for note in field.metadata if isinstance(note, Earlier)) if field else ()
-    known = any(name in note.names for note in earlier)
-    return f" {field.description}" if field and known else ""
 
 
 def optional_fields() -> frozenset[str]:

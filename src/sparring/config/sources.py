@@ -15,16 +15,20 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sparring.config.schema import (
-    ELSEWHERE,
     RESUMABLE,
     PolicyKwargs,
     TrainConfig,
-    hint,
     optional_fields,
     synonyms,
 )
+from sparring.config.settings import Earlier
 from sparring.errors import ConfigurationError, FileFormatError, near_name, nearest
 
+# Options of the first system that are no settings here.
+ELSEWHERE: Final = dict.fromkeys(
+    ("load_checkpoint", "resume", "resume_from", "checkpoint_path", "checkpoint"),
+    "`sparring resume RUN` continues a run",
+)
 AUTO: Final = "auto"
 _MAX_TOML: Final = 1_000_000  # bytes
 _MIN_TARGET_INTERVAL: Final = 50  # updates, of presets of shorter runs
@@ -317,13 +321,21 @@ def _unknown(loc: Sequence[int | str], where: str) -> ConfigurationError:
     }
     name = name.replace("-", "_")
     near = near_name(name, known, others)
-    meant = f"did you mean {near!r}?{hint(name, near)}" if near else ""
+    meant = f"did you mean {near!r}?{_hint(name, near)}" if near else ""
     return ConfigurationError(
         f"unknown setting{where}",
         got=repr(".".join(map(str, loc))),
         expected="one that `sparring train --help-all` lists",
         remedy=ELSEWHERE.get(name, meant),
     )
+
+
+def _hint(name: str, setting: str) -> str:
+    """Return the help of a setting if `name` is what the first system called it, else ""."""
+    field = TrainConfig.model_fields.get(setting)
+    earlier = (note for note in field.metadata if isinstance(note, Earlier)) if field else ()
+    known = any(name in note.names for note in earlier)
+    return f" {field.description}" if field and known else ""
 
 
 def _short(value: object) -> str:
