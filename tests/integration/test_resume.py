@@ -207,8 +207,8 @@ def test_matchmaking_by_results_and_a_gate_continue(mode: str, tmp_path: Path) -
         assert figures(resumed) == figures(whole)
         again = saved(resumed)
         assert again["evaluator"]["alarms"] == kept["evaluator"]["alarms"]
-        (score, weights), expected = again["evaluator"]["best"].values(), kept["evaluator"]["best"]
-        assert (score, weights.tobytes()) == (expected["score"], expected["weights"].tobytes())
+        (mean, weights), expected = again["evaluator"]["best"].values(), kept["evaluator"]["best"]
+        assert (mean, weights.tobytes()) == (expected["return"], expected["weights"].tobytes())
         for part in ("pool", "recent", "ratings"):
             assert again["opponents"][part] == kept["opponents"][part], part
     joined = {
