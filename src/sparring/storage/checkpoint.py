@@ -39,7 +39,7 @@ None.
 """
 
 _STATE = "state.json"
-_FORMAT = 3
+_FORMAT = 4
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SCALARS = (int, float, str, bool, type(None))
 _MAX_STATE = 2**30  # bytes of state.json
@@ -108,7 +108,10 @@ def _load(path: Path, key: str | None, into: Mapping[str, NDArray[np.uint8]]) ->
         state = json.loads(files.pop(_STATE).read_bytes())
         if state["format"] != _FORMAT:
             raise FileFormatError(
-                f"{path} is of another version", got=repr(state["format"]), expected=str(_FORMAT)
+                f"{path} is of another version",
+                got=repr(state["format"]),
+                expected=str(_FORMAT),
+                remedy="resume with the version of Sparring that wrote it, or start a new run",
             )
         arrays: dict[str, Array] = {}
         for file in files.values():
