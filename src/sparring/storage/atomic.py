@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from sparring.errors import FileFormatError, StorageError
+from sparring.errors import FileFormatError, InputError, StorageError
 from sparring.storage.locks import lock, require_locks
 
 MANIFEST = "manifest.json"
@@ -42,8 +42,10 @@ Writer = Callable[[Path], object]
 def write_file(path: Path, data: bytes) -> None:
     """Write or replace one file, on the disk when this returns; `StorageError` if it cannot be.
 
-    Parent directories are made as needed.
+    Parent directories are made as needed. `InputError` if a device, pipe or socket has the name:
+    it would be replaced by a file.
     """
+    _check_is_no_device(path)
     with _failing_with_one_line(path, len(data)):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _hidden(path, _TEMPORARY)
@@ -141,6 +143,19 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _check_is_no_device(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise InputError(
+            f"cannot save as {path}",
+            got="a device, pipe or socket",
+            expected="a regular file or a new name",
+        )
 
 
 def _hidden(path: Path, suffix: str) -> Path:

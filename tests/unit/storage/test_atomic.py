@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sparring.errors import FileFormatError, StorageError
+from sparring.errors import FileFormatError, InputError, StorageError
 from sparring.storage.atomic import (
     is_complete,
     read_directory,
@@ -330,3 +330,17 @@ def test_a_huge_manifest_is_not_read(tmp_path: Path) -> None:
     os.truncate(tmp_path / "4" / "manifest.json", 20 * 2**30)  # sparse
     with pytest.raises(FileFormatError, match=r"damaged: manifest\.json cannot"):
         read_directory(tmp_path / "4")
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_or_device_is_never_replaced_by_a_file(tmp_path: Path, linked: bool) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    target = tmp_path / "link" if linked else pipe
+    if linked:
+        target.symlink_to(pipe)
+    with pytest.raises(InputError, match="a device, pipe or socket"):
+        write_file(target, b"agent")
+    assert pipe.is_fifo()
+    assert target.is_symlink() == linked
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({"pipe", target.name})
