@@ -216,4 +216,4 @@ def test_a_fault_of_a_game_in_the_script(file: str, tmp_path: Path) -> None:
         status, said = python(tmp_path, *COMMAND[1:], "replay", path, "--game", "script:Count")
         assert "The game fails again: game script:Count raised ZeroDivisionError" in said
     else:
-        assert f"; the match is saved in {path}; to play it again, put the game in a module" in line
+        assert f"; the match is saved in {path}; to replay it, put the game in a module" in line

@@ -7,6 +7,7 @@ import os
 import pty
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ from sparring.storage.run_directory import RunDirectory
 from sparring.training import resume
 
 LONG = {"n_episodes": 1_000_000, "eval_interval": 10**9, "log_interval": 0.2}
+
+
+@pytest.fixture(autouse=True)
+def hangups_are_not_ignored() -> Iterator[None]:
+    """Children inherit an ignored SIGHUP, as below nohup, where a training goes on."""
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, inherited)
 
 
 def has_reports(run: Path) -> bool:

@@ -128,7 +128,8 @@ def _keep_until(path: Path, plies: int) -> None:
         return
     kept = 0
     with open(path, "rb") as file:
-        for line in file:
+        # bounded: a damaged file may be one line of gigabytes
+        while line := file.readline(_LONGEST_LINE):
             try:
                 if json.loads(line)["plies"] > plies:
                     break

@@ -152,5 +152,5 @@ def test_an_agent_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHMARKS / "connect_four_solver.py"), "nobody"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=HANG, cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith("connect_four_solver: there is no such agent: got 'nobody'")
+    assert result.stderr.startswith("connect_four_solver: no such agent: got 'nobody'")
     assert result.stderr.count("\n") == 1

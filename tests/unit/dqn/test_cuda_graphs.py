@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,7 @@ def test_a_restored_learner_goes_on_bit_for_bit(device: torch.device) -> None:
     """Also with the recordings of the learner that is restored."""
     first, first_replay = make_learner(device, seed=1), on_device(device)
     first.update(first_replay, 50)
-    state, replay_state = first.get_state(), first_replay.get_state()
+    state, replay_state = first.get_state(), deepcopy(first_replay.get_state())
     first.update(first_replay, 45)
     second, second_replay = make_learner(device, seed=99), on_device(device, rows=77)
     second.update(second_replay, 60)

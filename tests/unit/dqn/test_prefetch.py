@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,7 @@ def test_a_series_that_was_stopped_goes_on_bit_for_bit(done: int) -> None:
 
     first, first_replay = learner(), Recorder()
     assert first.update(first_replay, 8, between=stop_after(done)).updates == done
-    state, replay_state = first.get_state(), first_replay.get_state()
+    state, replay_state = first.get_state(), deepcopy(first_replay.get_state())
     assert bool(state["ahead"]) == (done not in (4, 8))
     first.update(first_replay, 8 - done)
     assert first.vector().tobytes() == expected
