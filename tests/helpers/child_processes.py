@@ -10,6 +10,7 @@ from typing import Final
 import psutil
 
 HANG: Final = 600.0  # seconds until a test gives up: for what hangs, never for what is slow
+HELPERS = Path(__file__).parent  # for the PYTHONPATH of child processes
 
 
 def wait_until(holds: Callable[[], bool], pause: float = 0.002) -> None:

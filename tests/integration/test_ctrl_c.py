@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from child_processes import HANG, wait_until, workers_of
+from child_processes import HANG, HELPERS, wait_until, workers_of
 from trial_runs import start, trial
 
 from sparring.cli import main
@@ -92,39 +92,6 @@ def test_the_second_says_that_nothing_is_saved(tmp_path: Path) -> None:
     assert last == "sparring: stopped at once; nothing was saved"
 
 
-HANGS_ONCE = """
-import ctypes, os
-import numpy as np
-from sparring.games import GameSpec
-
-class HangsOnce:
-    "The first process that finds the file `hang` deletes it, and hangs in C with the GIL held."
-
-    spec = GameSpec(
-        num_players=2, num_actions=2, observation_shape=(1,), observation_dtype="int8", max_plies=9
-    )
-
-    def reset(self, rng):
-        self.plies, self.seat = 0, 0
-
-    def mask(self):
-        return [True, True]
-
-    def observe(self, seat):
-        return np.zeros(1, np.int8)
-
-    def step(self, action):
-        self.plies += 1
-        self.seat = 1 - self.seat
-        if self.plies == 3 and os.path.exists("hang"):
-            try:
-                os.rename("hang", "hangs")
-            except FileNotFoundError:  # another process was faster
-                pass
-            else:
-                ctypes.PyDLL(None).sleep(100_000)
-        return None, self.plies == 6
-"""
 PATIENT_FOR_5_SECONDS = """
 import sys
 from sparring.cli import main
@@ -139,9 +106,8 @@ if __name__ == "__main__":
 @pytest.mark.slow
 def test_a_game_that_hangs_in_c_does_not_keep_ctrl_c_waiting(tmp_path: Path) -> None:
     """Its worker is replaced, the round is played to its end, and the run is saved."""
-    (tmp_path / "hangs_once.py").write_text(HANGS_ONCE)
     (tmp_path / "program.py").write_text(PATIENT_FOR_5_SECONDS)
-    command = [sys.executable, "program.py", "train", "hangs_once:HangsOnce", "--preset", "none"]
+    command = [sys.executable, "program.py", "train", "hanging_games:HangsOnce", "--preset", "none"]
     options = {
         "--n-episodes": 1_000_000,
         "--num-workers": 2,
@@ -150,13 +116,14 @@ def test_a_game_that_hangs_in_c_does_not_keep_ctrl_c_waiting(tmp_path: Path) -> 
         "--log-interval": 0.5,
     }
     flags = [str(word) for option in options.items() for word in option]
+    path = f"{HELPERS}:{os.environ.get('PYTHONPATH', '')}"
     with subprocess.Popen(
         [*command, *flags, "--no-tensorboard"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
         start_new_session=True,
     ) as process:
         wait_until(lambda: has_reports(tmp_path / "runs" / "run"), pause=0.05)

@@ -68,18 +68,8 @@ def rollout_worker(
     into any process pool. Raises `ConfigurationError` for an unknown opponent, a number out of its
     range, or weights that are not of this network.
     """
-    for name, count in (("n_episodes", n_episodes), ("n_steps", n_steps)):
-        if count < 1:
-            raise ConfigurationError(name, got=count, expected="at least 1")
-    for name, share in (("epsilon", epsilon), ("gamma", gamma)):
-        if not 0.0 <= share <= 1.0:  # NaN, too
-            raise ConfigurationError(name, got=share, expected="0 to 1")
-    if not opponents:
-        raise ConfigurationError(
-            "opponents",
-            got="none",
-            expected=f"at least one of {', '.join((AGENT_NAME, *scripted_names(spec.game)))}",
-        )
+    _check(n_episodes, n_steps, epsilon, gamma)
+    players = _players(opponents, spec.game)
     game = spec.game_spec
     settings = RolloutSettings(
         policy=spec,
@@ -102,14 +92,29 @@ def rollout_worker(
         0,
         0,
         epsilon,
-        Plan(_players(opponents, spec.game), (1 / len(opponents),) * len(opponents)),
+        Plan(players, (1 / len(players),) * len(players)),
         n_episodes,
     )
     report = rollout.play_whole_matches(command, lambda block: rows.append(join_rows([block])))
     return Collected(join_rows(rows), report.results)
 
 
+def _check(n_episodes: int, n_steps: int, epsilon: float, gamma: float) -> None:
+    for name, count in (("n_episodes", n_episodes), ("n_steps", n_steps)):
+        if count < 1:
+            raise ConfigurationError(name, got=count, expected="at least 1")
+    for name, share in (("epsilon", epsilon), ("gamma", gamma)):
+        if not 0.0 <= share <= 1.0:  # NaN, too
+            raise ConfigurationError(name, got=share, expected="0 to 1")
+
+
 def _players(names: tuple[str, ...], game: str) -> tuple[Opponent, ...]:
+    if not names:
+        raise ConfigurationError(
+            "opponents",
+            got="none",
+            expected=f"at least one of {', '.join((AGENT_NAME, *scripted_names(game)))}",
+        )
     for name in names:
         if name != AGENT_NAME:
             scripted_player(name, game)  # raises for an unknown name

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from child_processes import HANG, is_running, wait_until
+from child_processes import HANG, HELPERS, is_running, wait_until
 from trial_workers import (
     assert_part,
     command,
@@ -25,7 +25,6 @@ from trial_workers import (
 
 from sparring.runtime import ProcessWorkers
 
-HELPERS = Path(__file__).parents[2] / "helpers"
 LONG = 10**6  # matches: a part that never ends by itself
 MODULE = "sparring.runtime.processes"
 
@@ -136,41 +135,11 @@ def test_inline_a_part_is_played_when_it_is_asked_for_and_to_its_end() -> None:
 
 # The end of the main process.
 
-HANGING = """
-import ctypes, os
-import numpy as np
-from sparring.games import GameSpec
-
-class Hanging:
-    "Every match hangs at its third ply, in C, with the lock of Python held."
-
-    spec = GameSpec(
-        num_players=2, num_actions=2, observation_shape=(1,), observation_dtype="int8", max_plies=9
-    )
-
-    def reset(self, rng):
-        self.plies, self.seat = 0, 0
-
-    def mask(self):
-        return [True, True]
-
-    def observe(self, seat):
-        return np.zeros(1, np.int8)
-
-    def step(self, action):
-        self.plies += 1
-        self.seat = 1 - self.seat
-        if self.plies == 3:
-            open(f"hangs-{os.getpid()}", "w").close()
-            ctypes.PyDLL(None).sleep(100_000)
-        return None, False
-"""
 MAIN = """
-import sys, time
-sys.path.insert(0, sys.argv[2])
+import sys
 from sparring.dqn.networks import PolicySpec
 from trial_workers import POLICY, command, process_workers, start_round
-policy = PolicySpec("hanging:Hanging", POLICY.network)
+policy = PolicySpec("hanging_games:Hanging", POLICY.network)
 workers = process_workers(2, policy=policy, bootstrap="own_turn", start_method=sys.argv[1])
 with workers:
     start_round(workers, [command(0)] * 2)
@@ -178,15 +147,17 @@ with workers:
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux ends such workers at once")
+@pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="only the kernel of Linux does this; the next test is of other systems",
+)
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
 def test_workers_that_hang_in_c_end_with_a_killed_main_process(
     start_method: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "hanging.py").write_text(HANGING)
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    environment = {**os.environ, "PYTHONPATH": f"{HELPERS}:{os.environ.get('PYTHONPATH', '')}"}
     with subprocess.Popen(
-        [sys.executable, "-c", MAIN, start_method, str(HELPERS)], cwd=tmp_path, env=environment
+        [sys.executable, "-c", MAIN, start_method], cwd=tmp_path, env=environment
     ) as main:
         wait_until(lambda: len(list(tmp_path.glob("hangs-*"))) == 2, pause=0.05)
         family = psutil.Process(main.pid).children(recursive=True)
