@@ -1,4 +1,4 @@
-"""A game that pays three times what it declares."""
+"""Games whose payments are unusual: beyond what is declared, or never near 0."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from sparring.games import GameSpec
 
 
 class Generous:
+    """Pays three times what it declares."""
+
     spec = GameSpec(
         num_players=2,
         num_actions=2,
@@ -31,3 +33,21 @@ class Generous:
         self.plies += 1
         self.seat = 1 - self.seat
         return ((3.0, -3.0), True) if self.plies == 3 else (None, False)
+
+
+class AlwaysMuch(Generous):
+    """Pays both seats 10 at the end, as declared: discounted returns are less."""
+
+    spec = GameSpec(
+        num_players=2,
+        num_actions=2,
+        observation_shape=(1,),
+        observation_dtype="int8",
+        max_plies=20,
+        returns=(10.0, 10.0),
+    )
+
+    def step(self, action):
+        self.plies += 1
+        self.seat = 1 - self.seat
+        return ((10.0, 10.0), True) if self.plies == 12 else (None, False)

@@ -112,6 +112,15 @@ def test_there_is_one_warning_of_a_game_that_pays_more_than_it_declares(
     assert warnings_of(result.run).get("warnings/returns", []) == [3.0] * clip_targets
 
 
+def test_a_discounted_return_below_what_a_match_pays_is_no_warning(tmp_path: Path) -> None:
+    options = {"opponents": {"self": 1.0}, "eval_matches": 2, "n_steps": 3, "gamma": 0.9}
+    config = trial(
+        tmp_path, game="generous_game:AlwaysMuch", backend="inline", n_episodes=60, **options
+    )
+    found = warnings_of(train(config).run)
+    assert not {"warnings/returns", "warnings/q_range"} & found.keys()
+
+
 def test_a_run_that_learns_nothing_says_so_at_its_start_and_at_its_end(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

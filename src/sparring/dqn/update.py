@@ -2,7 +2,7 @@
 
     target values  `Update.target_pass`: target network on the next observations
     TD targets     `targets.py`, called by the loss
-    loss           `losses.py`: Huber or cross-entropy, with importance weights
+    loss           `losses.py`: Huber, squared error or cross-entropy, with importance weights
     gradient       `Update._loss_and_gradient`
     clipping       `Update._clip_gradient`: global norm
     step           `optimizer.Adam.step`

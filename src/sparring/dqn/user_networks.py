@@ -96,7 +96,7 @@ def _check_tensors(name: str, network: nn.Module) -> None:
             f"parameters of network {name}",
             got=_some(others),
             expected="float32 on the CPU",
-            remedy="set the learner's device and precision by device and learner_precision",
+            remedy="set the learner's device by device; networks of your own work in float32",
         )
 
 

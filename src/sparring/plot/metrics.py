@@ -35,7 +35,7 @@ class Series:
 
     @property
     def is_smoothed(self) -> bool:
-        """Whether `smoothed` changes the series."""
+        """True if `smoothed` changes the series."""
         return len(self) >= _MIN_SMOOTHED
 
     def smoothed(self) -> Series:

@@ -135,22 +135,20 @@ class Rollout:
         )
 
     def play_whole_matches(self, command: RoundCommand, sink: Sink) -> RoundReport:
-        """Play exactly `command.episodes` whole matches, in a new `Rollout`.
+        """Play exactly `command.episodes` whole matches, at least one a slot, in a new `Rollout`.
 
         Matches are counted when they start, not when they end: of matches that start together,
         those that end first are shorter than the others.
         """
         started = time.perf_counter()
         noise = self._prepare(command)
-        self._playing = self._all_slots[: command.episodes]
-        self._actions[command.episodes :] = _IDLE
         self._matches.begin(self._playing, command.plan)
         begun, plies = len(self._playing), 0
         results: list[NDArray[Any]] = []
         while len(self._playing):
             self._agent.policy.draw_noise(noise)
             plies += len(self._playing)
-            ended = np.intersect1d(self._tick(command.weights_version), self._playing)
+            ended = self._tick(command.weights_version)
             if len(ended):
                 results.append(self._matches.results(ended))
                 again, idle = np.split(ended, [command.episodes - begun])

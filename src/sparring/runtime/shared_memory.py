@@ -120,8 +120,8 @@ class Ring:
         return int(self._ticks[0])
 
     def end_before(self, number: int) -> None:
-        """Reader: let rounds before `number` end at the next tick."""
-        self._ended[0] = max(number, int(self._ended[0]))
+        """Reader: let rounds before `number`, which never falls, end at the next tick."""
+        self._ended[0] = number
 
     def rows(self, begin: int, end: int) -> list[NDArray[Any]]:
         """Reader: views of the rows number `begin` to `end`, in at most two pieces."""

@@ -51,7 +51,7 @@ class TrainResult:
 
     @property
     def interrupted(self) -> bool:
-        """Whether a signal stopped the run: Ctrl-C, `kill`, a closed terminal."""
+        """True if a signal stopped the run: Ctrl-C, `kill`, a closed terminal."""
         return self.signal != 0
 
 
@@ -96,6 +96,8 @@ def resume(
             check_unchanged(config, settings)
         parts = assemble(config, game)
         saved = run.load_checkpoint(into=parts.replay.memory("/replay"))
+        # a damaged checkpoint may have been passed over for an older one
+        check_unchanged(config, saved["config"])
         before = config.model_copy(
             update={name: saved["config"][name] for name in ("device", "n_episodes")}
         )

@@ -41,10 +41,12 @@ class Alarm:
 
 
 class Alarms:
-    """Raises alarms from figures as they arrive; `returns` is the declared range of returns."""
+    """Raises alarms from figures as they arrive; `values` is the declared range of returns extended
+    to 0 (`GameSpec.value_range`).
+    """
 
-    def __init__(self, returns: tuple[float, float] | None) -> None:
-        self._returns = returns
+    def __init__(self, values: tuple[float, float] | None) -> None:
+        self._values = values
         self._raised: set[str] = set()
         self._better_than_random = False
         # by baseline opponent: the best score and the lower end of its interval
@@ -126,10 +128,10 @@ class Alarms:
         return Alarm(f"warnings/{_NOT_BETTER}", mean, text)
 
     def q_values(self, q_mean: float) -> Alarm | None:
-        """Raise if the mean Q-value of a series of updates is outside the range of returns."""
-        if self._returns is None:
+        """Raise if the mean Q-value of a series of updates is outside the range of values."""
+        if self._values is None:
             return None
-        low, high = self._returns
+        low, high = self._values
         margin = _MARGIN * (high - low)
         outside = not low - margin <= q_mean <= high + margin
         if not self._raise(_Q_RANGE, outside, cleared=low <= q_mean <= high):
@@ -144,9 +146,9 @@ class Alarms:
         """Raise once in a run if a transition to the end of a match has a return outside the
         declared range; `blocks` are transitions.
         """
-        if self._returns is None or _RETURNS in self._raised:
+        if self._values is None or _RETURNS in self._raised:
             return None
-        low, high = self._returns
+        low, high = self._values
         margin = _TOLERANCE * (high - low)
         for block in blocks:
             paid = block["R"][block["discount"] == 0.0]
@@ -154,7 +156,7 @@ class Alarms:
             if self._raise(_RETURNS, len(outside) > 0, cleared=False):
                 text = (
                     f"{game} paid a seat {outside[0]:g} by the end of a match, but declares "
-                    f"returns of {low:g} to {high:g}, to which targets are clipped: "
+                    f"returns within {low:g} to {high:g}, to which targets are clipped: "
                     "correct spec.returns"
                 )
                 return Alarm(f"warnings/{_RETURNS}", float(outside[0]), text)

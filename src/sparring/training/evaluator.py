@@ -64,7 +64,7 @@ class Evaluator:
         self._games = GameCache(parts.rollout.policy.game_spec)
         self._duels = Duels(parts.rollout.policy, config.seed, self._games)
         self._seed = stream_key(config.seed, _BASELINES)
-        self._alarms = Alarms(self._games.spec.returns)
+        self._alarms = Alarms(self._games.spec.value_range)
         self._best: tuple[float, NDArray[np.float32]] | None = None  # mean return, weights
         self._evaluated_at = 0  # updates
         self.figures: dict[str, float] = {}

@@ -182,7 +182,6 @@ class Session:
 
     def _get_state(self) -> dict[str, Any]:
         return {
-            "session": {"saved_at": self._saves.updates},
             "config": plain_settings(self._config),
             "evaluator": self._evaluator.get_state(),
             "schedule": self._parts.schedule.get_state(),
@@ -195,10 +194,10 @@ class Session:
 
     def _set_state(self, saved: dict[str, Any]) -> None:
         """Restore all parts, and take them out of `saved`: memory is not held twice."""
-        self._saves.saved(saved.pop("session")["saved_at"])
         self._evaluator.set_state(saved.pop("evaluator"))
         self._parts.schedule.set_state(saved.pop("schedule"))
         self._parts.learner.set_state(saved.pop("learner"))
+        self._saves.saved(self._parts.learner.updates)
         self._parts.replay.set_state(saved.pop("replay"))
         self._opponents.set_state(saved.pop("opponents"))
         self._pacing.set_state(saved.pop("pacing"))

@@ -102,7 +102,7 @@ class RunMetrics:
 
     @property
     def due(self) -> bool:
-        """Whether `log_interval` has passed since the last report."""
+        """True once `log_interval` has passed since the last report."""
         return time.perf_counter() - self._window.began >= self._config.log_interval
 
     def report(self, others: Mapping[str, float], *, waited: float) -> None:

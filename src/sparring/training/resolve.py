@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ from sparring.config import system
 from sparring.config.schema import Precision, ResolvedConfig, TrainConfig
 from sparring.config.sources import read_toml, to_toml
 from sparring.dqn.kernels import has_bfloat16
+from sparring.dqn.networks import FACTORIES
 from sparring.errors import ConfigurationError, FileFormatError
 from sparring.games import GameSpec, spec_of, with_players
 from sparring.opponents.scripted import default_shares
@@ -42,8 +44,8 @@ def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
         "learner_threads": system.resolve_learner_threads(config.learner_threads, workers),
         "start_method": config.start_method or default_start_method(),
         "device": str(device),
-        "actor_precision": config.actor_precision or _precision(torch.device("cpu")),
-        "learner_precision": config.learner_precision or _precision(device),
+        "actor_precision": config.actor_precision or _precision(config, torch.device("cpu")),
+        "learner_precision": config.learner_precision or _precision(config, device),
         "bootstrap": _bootstrap(config, spec),
         "learning_steps_per_batch": _learning_steps(config, workers),
     }
@@ -58,8 +60,9 @@ def same_seed_remark(run: Path, config: ResolvedConfig) -> str:
     """
     if config.mode == "async":
         return ""
+    own = tomllib.loads(to_toml(config))
     for other in sorted(run.parent.glob("*/config.toml")):
-        if other.parent != run and _same_agent(other, config):
+        if other.parent != run and _same_agent(other, own):
             return (
                 f"\nsame settings and seed as {other.parent}: the agents will be identical; "
                 f"--seed {config.seed + 1} makes another one"
@@ -67,12 +70,11 @@ def same_seed_remark(run: Path, config: ResolvedConfig) -> str:
     return ""
 
 
-def _same_agent(file: Path, config: ResolvedConfig) -> bool:
+def _same_agent(file: Path, own: Mapping[str, object]) -> bool:
     try:
         settings = read_toml(file)
     except FileFormatError:
         return False
-    own = tomllib.loads(to_toml(config))
     names = (settings.keys() | own.keys()) - set(_MAKE_NO_AGENT)
     return all(settings.get(name) == own.get(name) for name in names)
 
@@ -133,11 +135,12 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _precision(device: torch.device) -> Precision:
+def _precision(config: TrainConfig, device: torch.device) -> Precision:
     """bfloat16 where the CPU multiplies matrices of it in hardware, by its flags: a measurement
-    would make runs differ.
+    would make runs differ. Networks of users work in float32.
     """
-    return "bfloat16" if device.type == "cpu" and has_bfloat16() else "float32"
+    ours = config.policy_kwargs.network in FACTORIES
+    return "bfloat16" if ours and device.type == "cpu" and has_bfloat16() else "float32"
 
 
 def _bootstrap(config: TrainConfig, spec: GameSpec) -> str:

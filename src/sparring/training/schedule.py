@@ -82,7 +82,7 @@ class Schedule:
 
     @property
     def finished(self) -> bool:
-        """Whether all matches were received and learned from."""
+        """True once all matches were received and learned from."""
         return self.episodes >= self._config.n_episodes and self.due == 0
 
     def epsilon(self, worker: int, ahead: float = 0.0) -> float:

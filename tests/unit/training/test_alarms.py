@@ -156,7 +156,7 @@ def test_a_return_outside_the_declared_range_is_raised_once() -> None:
     assert alarms.paid("pig:Pig", [within, beyond]) == Alarm(
         "warnings/returns",
         2.5,
-        "pig:Pig paid a seat 2.5 by the end of a match, but declares returns of -1 to 1, "
+        "pig:Pig paid a seat 2.5 by the end of a match, but declares returns within -1 to 1, "
         "to which targets are clipped: correct spec.returns",
     )
     assert alarms.paid("pig:Pig", [beyond]) is None

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from sparring.config.schema import TrainConfig
 from sparring.config.sources import build_config
 from sparring.errors import ConfigurationError, FileFormatError, GameFault
 from sparring.evaluation import evaluate
 from sparring.runtime import InlineWorkers
 from sparring.training import evaluator, faults_saved, loop, resume, train
 from sparring.training.changes import plain_settings
+from sparring.training.resolve import resolved
 
 TINY = {
     "game": "tic_tac_toe",
@@ -242,3 +244,9 @@ def test_a_fault_that_cannot_be_saved_is_reported_nevertheless(tmp_path: Path) -
             f"it went wrong; the match could not be saved in {folder}: "
         )
         assert why in str(caught.value)
+
+
+def test_networks_of_users_are_shown_in_the_precision_that_they_work_in() -> None:
+    network = {"network": "user_network:Convolved"}
+    config, _ = resolved(TrainConfig(game="tic_tac_toe", policy_kwargs=network, device="cpu"))
+    assert (config.actor_precision, config.learner_precision) == ("float32", "float32")
