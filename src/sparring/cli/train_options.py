@@ -18,7 +18,8 @@ from pydantic.fields import FieldInfo
 
 from sparring.cli.help import command_help
 from sparring.cli.options import Argument, Form, Option, help_wanted, number, parse, switch
-from sparring.config.schema import GROUPS, RESUMABLE, PolicyKwargs, TrainConfig
+from sparring.config.network import PolicyKwargs
+from sparring.config.schema import GROUPS, RESUMABLE, TrainConfig
 from sparring.config.settings import Common, Earlier, Synonyms
 from sparring.config.sources import (
     ANY_GAME,

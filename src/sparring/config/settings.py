@@ -1,13 +1,13 @@
-"""Base of the groups of settings: notes on single settings, and help for Python users as text."""
+"""Base of the groups of settings: their notes and ranges, and help for Python users as text."""
 
 from __future__ import annotations
 
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -17,6 +17,11 @@ else:
 _WIDTH: Final = 96
 _COLUMN: Final = 40
 _REST: Final = "options"
+
+AtLeastOne = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class Synonyms:

@@ -14,13 +14,8 @@ import tomli_w
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from sparring.config.schema import (
-    RESUMABLE,
-    PolicyKwargs,
-    TrainConfig,
-    optional_fields,
-    synonyms,
-)
+from sparring.config.network import PolicyKwargs
+from sparring.config.schema import RESUMABLE, TrainConfig, optional_fields, synonyms
 from sparring.config.settings import Earlier
 from sparring.errors import ConfigurationError, FileFormatError, near_name, nearest
 

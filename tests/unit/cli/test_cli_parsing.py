@@ -12,7 +12,8 @@ from sparring import __version__
 from sparring.cli import main
 from sparring.cli.commands import COMMANDS
 from sparring.cli.train_options import parse_resume, parse_train
-from sparring.config.schema import GROUPS, PolicyKwargs, TrainConfig, synonyms
+from sparring.config.network import PolicyKwargs
+from sparring.config.schema import GROUPS, TrainConfig, synonyms
 from sparring.config.sources import build_config
 from sparring.errors import InputError
 

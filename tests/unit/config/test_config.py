@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from sparring.cli.train_options import parse_train
-from sparring.config.schema import PolicyKwargs, ResolvedConfig, TrainConfig, optional_fields
+from sparring.config.network import PolicyKwargs
+from sparring.config.schema import ResolvedConfig, TrainConfig, optional_fields
 from sparring.config.sources import build_config, preset_names, resume_config, to_toml
 from sparring.errors import ConfigurationError, FileFormatError, InputError
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sparring.config.schema import PolicyKwargs, TrainConfig
+from sparring.config.network import PolicyKwargs
+from sparring.config.schema import TrainConfig
 from sparring.config.sources import build_config, to_toml
 from sparring.errors import ConfigurationError
 

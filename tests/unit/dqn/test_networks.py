@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from sparring.config.schema import NETWORK_OPTIONS, PolicyKwargs
+from sparring.config.network import NETWORK_OPTIONS, PolicyKwargs
 from sparring.dqn.architectures import SquaredReLU
 from sparring.dqn.networks import (
     FACTORIES,
