@@ -177,8 +177,16 @@ def test_a_finished_run_is_made_longer(mode: str, tmp_path: Path) -> None:
 
 
 @MODES
-def test_per_worker_epsilons_continue(mode: str, tmp_path: Path) -> None:
-    options = {"mode": mode, "exploration": "per_worker", "num_workers": 3}
+@pytest.mark.parametrize(
+    "exploration",
+    [
+        {"exploration": "per_worker", "num_workers": 3},
+        {"exploration": "geometric", "exploration_decay": 0.9},
+    ],
+    ids=lambda options: options["exploration"],
+)
+def test_other_epsilons_continue(mode: str, exploration: dict[str, object], tmp_path: Path) -> None:
+    options = {"mode": mode, **exploration}
     whole = train_until(NEVER, tmp_path, "whole", **options)
     assert train_until(StopAfter.looked // 2, tmp_path, "stopped", **options).interrupted
     assert figures(resume_until(NEVER, tmp_path, "stopped")) == figures(whole)

@@ -183,20 +183,24 @@ class ReplayOptions(Settings):
 class ExplorationOptions(Settings):
     """Exploration by random moves."""
 
-    exploration: Literal["linear", "per_worker"] = "linear"
-    """linear: one decaying epsilon for all workers; per_worker: a fixed one for each (Ape-X)."""
+    exploration: Literal["linear", "geometric", "per_worker"] = "linear"
+    """linear, geometric: one decaying epsilon for all; per_worker: a fixed one each (Ape-X)."""
     exploration_initial_eps: Annotated[
         Fraction, Synonyms("epsilon", "eps"), Earlier("epsilon_start", "eps_start")
     ] = 1.0
-    """Initial epsilon; linear."""
+    """Initial epsilon; linear, geometric."""
     exploration_final_eps: Annotated[
         Fraction, Earlier("epsilon_end", "eps_end", "min_epsilon", "epsilon_min")
     ] = 0.05
-    """Final epsilon; linear."""
+    """Final epsilon; linear, geometric."""
     exploration_fraction: Annotated[
-        Fraction, Earlier("epsilon_decay", "eps_decay", "epsilon_decay_episodes")
+        Fraction, Earlier("epsilon_decay_episodes", "epsilon_decay_steps")
     ] = 0.3
     """Fraction of n_episodes over which epsilon decays; linear."""
+    exploration_decay: Annotated[
+        float, Field(gt=0, le=1), Earlier("epsilon_decay", "eps_decay", "epsilon_decay_rate")
+    ] = 0.995
+    """Epsilon is multiplied by it after each round; with exploration = geometric only."""
     exploration_per_worker_eps: Annotated[float, Field(gt=0, le=1)] = 0.4
     """Epsilon of the first worker; per_worker."""
     exploration_per_worker_alpha: Share = 7.0
@@ -256,6 +260,14 @@ class TrainConfig(  # pydantic lists the settings of the last base first
                     expected=f"at most {self.buffer_size}",
                     remedy=f"lower {field} or raise buffer_size",
                 )
+        decay = self.exploration_decay
+        default = type(self).model_fields["exploration_decay"].default
+        if self.exploration != "geometric" and decay != default:
+            raise ConfigurationError(
+                f"exploration_decay has no effect with exploration = {self.exploration}",
+                got=decay,
+                expected="exploration = geometric",
+            )
         return self
 
 

@@ -17,6 +17,13 @@ def linear_epsilon(progress: float, *, initial: float, final: float, fraction: f
     return initial + min(1.0, progress / fraction) * (final - initial)
 
 
+def geometric_epsilon(rounds: int, *, initial: float, final: float, decay: float) -> float:
+    """Epsilon after so many rounds, each of which multiplies it by `decay`: from `initial` down to
+    `final`.
+    """
+    return max(final, initial * decay**rounds)
+
+
 def per_worker_epsilon(worker: int, num_workers: int, *, eps: float, alpha: float) -> float:
     """Fixed epsilon of worker i of N: `eps ** (1 + alpha * i / (N - 1))`.
 

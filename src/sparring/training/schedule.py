@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from sparring.config.schema import ResolvedConfig
-from sparring.dqn.exploration import linear_epsilon, per_worker_epsilon
+from sparring.dqn.exploration import geometric_epsilon, linear_epsilon, per_worker_epsilon
 
 
 class Schedule:
@@ -87,7 +87,7 @@ class Schedule:
 
     def epsilon(self, worker: int, ahead: float = 0.0) -> float:
         """Epsilon of a worker's matches that are received when `ahead` more have been: linear in
-        the matches of the run, or its own.
+        the matches of the run, geometric in its rounds, or the worker's own.
         """
         config = self._config
         if config.exploration == "per_worker":
@@ -96,6 +96,14 @@ class Schedule:
                 config.num_workers,
                 eps=config.exploration_per_worker_eps,
                 alpha=config.exploration_per_worker_alpha,
+            )
+        if config.exploration == "geometric":
+            size = config.num_workers * config.episodes_per_batch
+            return geometric_epsilon(
+                self._round + int(ahead / size),
+                initial=config.exploration_initial_eps,
+                final=config.exploration_final_eps,
+                decay=config.exploration_decay,
             )
         return linear_epsilon(
             self._share(self._episodes + ahead),
@@ -107,7 +115,7 @@ class Schedule:
     @property
     def mean_epsilon(self) -> float:
         """Mean epsilon over the workers."""
-        if self._config.exploration == "linear":
+        if self._config.exploration != "per_worker":
             return self.epsilon(0)
         workers = range(self._config.num_workers)
         return sum(map(self.epsilon, workers)) / len(workers)

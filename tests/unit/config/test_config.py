@@ -76,7 +76,10 @@ def complaint(**overrides: Any) -> str:
         ("mode", "asynch", "'sync', 'overlap' or 'async'"),
         ("max_weight_lag", 0, "at least 1"),
         ("max_weight_lag", 101, "at most 100"),
-        ("exploration", "steps", "'linear' or 'per_worker'"),
+        ("exploration", "steps", "'linear', 'geometric' or 'per_worker'"),
+        ("exploration_decay", 0.0, "more than 0"),
+        ("exploration_decay", 1.5, "at most 1"),
+        ("exploration_decay", 0.9, "exploration = geometric"),
         ("exploration_per_worker_eps", 0.0, "more than 0"),
         ("exploration_per_worker_eps", 1.5, "at most 1"),
         ("exploration_per_worker_alpha", -1.0, "at least 0"),
@@ -142,11 +145,14 @@ def test_an_unknown_setting_gets_the_nearest_name() -> None:
 @pytest.mark.parametrize(
     ("name", "remedy"),
     [
-        ("epsilon_start", "did you mean 'exploration_initial_eps'? Initial epsilon; linear."),
+        (
+            "epsilon_start",
+            "did you mean 'exploration_initial_eps'? Initial epsilon; linear, geometric.",
+        ),
         (
             "epsilon_decay",
-            "did you mean 'exploration_fraction'? "
-            "Fraction of n_episodes over which epsilon decays; linear.",
+            "did you mean 'exploration_decay'? Epsilon is multiplied by it after each round; "
+            "with exploration = geometric only.",
         ),
         (
             "per_alpha",

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sparring.dqn.exploration import epsilon_greedy, linear_epsilon, per_worker_epsilon
+from sparring.dqn.exploration import (
+    epsilon_greedy,
+    geometric_epsilon,
+    linear_epsilon,
+    per_worker_epsilon,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +39,12 @@ def test_linear_epsilon_at_the_edges() -> None:
     assert linear_epsilon(0.5, initial=0.0, final=1.0, fraction=1.0) == pytest.approx(
         0.5
     )  # it may rise, too
+
+
+def test_geometric_epsilon_multiplies_after_each_round_down_to_the_last() -> None:
+    found = [geometric_epsilon(k, initial=0.8, final=0.15, decay=0.5) for k in (0, 1, 2, 3, 10**6)]
+    assert found == pytest.approx([0.8, 0.4, 0.2, 0.15, 0.15])
+    assert geometric_epsilon(7, initial=0.3, final=0.0, decay=1.0) == 0.3
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,26 @@ def test_per_worker_epsilons_of_one_worker() -> None:
     assert schedule.epsilon(0) == schedule.mean_epsilon == pytest.approx(0.3)
 
 
+def test_geometric_epsilon_follows_the_rounds_and_not_the_matches() -> None:
+    """A round of 2 workers x 4 matches; a part that is played 2.5 rounds ahead is of round 2."""
+    config = changed(
+        SETTINGS,
+        exploration="geometric",
+        exploration_decay=0.5,
+        num_workers=2,
+        episodes_per_batch=4,
+    )
+    schedule = Schedule(config)
+    assert [schedule.epsilon(0, ahead) for ahead in (0.0, 4.0, 12.0, 20.0, 28.0)] == pytest.approx(
+        [0.9, 0.9, 0.45, 0.225, 0.1125]
+    )
+    assert schedule.epsilon(1, 12.0) == schedule.epsilon(0, 12.0), "one epsilon for all"
+    receive(schedule, episodes=900)
+    assert schedule.mean_epsilon == 0.9
+    schedule.round_received()
+    assert schedule.mean_epsilon == pytest.approx(0.45)
+
+
 def dues(config: ResolvedConfig, rounds: list[int]) -> list[int]:
     """Updates that become due with rounds of so many transitions."""
     schedule = Schedule(config)
