@@ -38,11 +38,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sparring import games
-from sparring.cli.agents import find_agent
 from sparring.cli.evaluate import load_agent
 from sparring.errors import FileFormatError, InputError, SparringError
 from sparring.evaluation import PlayedMatches, play_matches, score_matches
 from sparring.games import BatchedGame
+from sparring.opponents.agents import find_agent
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.scripted import scripted_player
 from sparring.storage.atomic import write_file

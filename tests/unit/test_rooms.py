@@ -50,7 +50,7 @@ FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 ONLY_IN = {
     "multiprocessing": {"runtime"},
     "ray": {"runtime"},
-    "config": {"config", "replay", "dqn", "training", "bench", "cli"},
+    "config": {"config", "replay", "dqn", "opponents", "training", "bench", "cli"},
 }
 NO_TORCH = {
     "errors",
@@ -285,7 +285,7 @@ ROOMS = {
             "rollout/rollout.py",
             "from sparring.config.schema import TrainConfig\n",
             "rollout/rollout.py:1: rollout imports config; "
-            "only bench, cli, config, dqn, replay, training may",
+            "only bench, cli, config, dqn, opponents, replay, training may",
         ),
         (
             "opponents/names.py",

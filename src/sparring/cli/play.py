@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 
 from sparring import games
-from sparring.cli.agents import FoundAgent
 from sparring.cli.evaluate import load_agent
+from sparring.opponents.agents import FoundAgent
 from sparring.play.commands import Conversation, OpponentChoices
 from sparring.play.match import PlaySession
 from sparring.play.terminal import converse

@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 
 from sparring import games
-from sparring.cli.agents import FoundAgent, find_agent
 from sparring.cli.evaluate import load_agent
 from sparring.dqn.agent import DQNAgent
 from sparring.evaluation.matches import default_opening_plies
@@ -23,6 +22,7 @@ from sparring.evaluation.tournament import (
     strongest_first,
 )
 from sparring.games import GameSpec
+from sparring.opponents.agents import FoundAgent, find_agent
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.pool import snapshot_player, stored_snapshots
 from sparring.opponents.scripted import baseline_opponents, scripted_player

@@ -13,9 +13,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sparring.cli.agents import find_agent
 from sparring.config.sources import read_toml
 from sparring.games import GameSpec
+from sparring.opponents.agents import find_agent
 from sparring.storage.run_directory import as_argument
 
 if TYPE_CHECKING:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from sparring.errors import ConfigurationError, nearest
 from sparring.games.names import GameName, parse
 from sparring.games.spec import BatchedGame, BoardStyle, GameSpec, Match, Symmetry
 from sparring.games.user_games import make as make_own
-from sparring.games.user_games import makes_pettingzoo, name_of
+from sparring.games.user_games import makes_pettingzoo
+from sparring.games.user_objects import name_of
 from sparring.user_code import import_named
+
+if TYPE_CHECKING:
+    from sparring.games.python.game import LoopedGame
 
 __all__ = [
     "BatchedGame",
@@ -23,6 +27,7 @@ __all__ = [
     "board_style",
     "canonical",
     "check_name",
+    "has_user_matches",
     "is_built_in",
     "is_own",
     "label",
@@ -170,6 +175,14 @@ def is_own(name: str) -> bool:
 def _is_class(name: GameName) -> bool:
     """Return whether the name is `module:Class`."""
     return bool(name.scheme) and name.scheme != _COMPILED and name.scheme not in _ADAPTERS
+
+
+def has_user_matches(game: BatchedGame) -> TypeGuard[LoopedGame]:
+    """Return whether the matches of `game` are objects of a user's plain class."""
+    from sparring.games.python.game import LoopedGame  # imports Numba
+
+    parsed = parse(game.spec.name)
+    return isinstance(game, LoopedGame) and _is_class(parsed) and not makes_pettingzoo(parsed)
 
 
 def board_style(name: str) -> BoardStyle:

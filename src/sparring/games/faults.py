@@ -1,4 +1,5 @@
-"""Game faults: the line at fault in a user's rules, and the record and file that replay the match.
+"""Faults of games and of users' players: the line at fault, and the record and file that replay
+the match.
 
 A file is data: reading one runs nothing and imports nothing. The caller who replays the match names
 the game.
@@ -31,6 +32,7 @@ _TEXTS: Final = {
     "traceback": 100_000,
     "message": 10_000,
 }
+_LENGTHS: Final = {**_TEXTS, "player": _TEXTS["game"]}  # with a text that only some have
 _MAX_FILE: Final = 64 << 20  # bytes
 _TRYING: Final = ("copy", "win_or_block")  # methods that only try moves
 _REMEDY: Final = "give a file that a run wrote to its folder faults"
@@ -52,7 +54,11 @@ def save_fault(folder: Path, fault: GameFault) -> Path:
     taken = [int(path.stem) for path in folder.glob("*.json") if path.stem.isdecimal()]
     path = folder / f"{max(taken, default=0) + 1}.json"
     content = {"format": FORMAT, "message": str(fault), **fault.record}
-    texts = {name: _printable(str(content[name]))[-longest:] for name, longest in _TEXTS.items()}
+    texts = {
+        name: _printable(str(content[name]))[-longest:]
+        for name, longest in _LENGTHS.items()
+        if name in content
+    }
     write_file(path, json.dumps({**content, **texts}, indent=1, sort_keys=True).encode())
     return path
 
@@ -75,10 +81,10 @@ def read_fault(path: Path) -> dict[str, Any]:
         or content["format"] != FORMAT
     ):
         raise _unfit(path, f"it is not of format {FORMAT}")
-    if content.keys() - {"tried"} != {"format", "key", "actions", *_TEXTS}:
+    if content.keys() - {"tried", "player"} != {"format", "key", "actions", *_TEXTS}:
         raise _unfit(path, "it has other fields")
-    for name, longest in _TEXTS.items():
-        text = content[name]
+    for name, longest in _LENGTHS.items():
+        text = content.get(name, "")
         if not isinstance(text, str) or len(text) > longest or text != _printable(text):
             raise _unfit(path, f"{name} is not printable text")
     if not _is_number(content["key"], 2**64) or not all(
@@ -147,8 +153,14 @@ def _unfit(path: Path, why: str) -> FileFormatError:
 
 
 _OUR_FILES = {
-    str(Path(__file__).parent / name)
-    for name in ("python/game.py", "compiled/game.py", "compiled/driver.py", "user_games.py")
+    str(Path(__file__).parents[1] / name)
+    for name in (
+        "games/python/game.py",
+        "games/compiled/game.py",
+        "games/compiled/driver.py",
+        "games/user_games.py",
+        "opponents/user_players.py",
+    )
 }
 _MAX_TEXT = 300  # characters of an exception's text in the line
 _MAX_TRACEBACK = 20_000  # characters in a record, the last ones
@@ -168,6 +180,9 @@ class BrokenContractError(Exception):
 class Blame:
     """The match in which a game failed: `actions` since its start, with the one being played;
     `during` is the method. On a copy of the match, `tried` are the actions played after `actions`.
+
+    If a user's `player` failed and not the game, `actions` led to the position that it was asked
+    in.
     """
 
     game: str  # canonical name
@@ -176,6 +191,7 @@ class Blame:
     during: str
     method: object  # the function of that name, if known: its file is that of the rules
     tried: Sequence[int] = ()
+    player: str = ""
 
     def fault(self, error: BaseException, seen: BaseException | None = None) -> GameFault:
         """Make the fault of an exception of the rules, or of a `BrokenContractError`; `seen` is the
@@ -185,7 +201,8 @@ class Blame:
             raise error
         seen = seen or error
         if isinstance(error, BrokenContractError):
-            what, cause, trace = f"breaks the contract of games in {self.during}", str(error), ""
+            kind = "players" if self.player else "games"
+            what, cause, trace = f"breaks the contract of {kind} in {self.during}", str(error), ""
             remedy = error.remedy
         else:
             kind, text = (
@@ -195,12 +212,11 @@ class Blame:
             what, cause = f"raised {kind} in {self.during}", f"{kind}: {text}" if text else kind
             trace = "".join(traceback.format_exception(seen))[-_MAX_TRACEBACK:]
             remedy = "fix it"
-            if not self.game.startswith("__main__:"):  # a name for this program only
+            if not self.player and not self.game.startswith("__main__:"):  # which is ours only
                 remedy += f", then try it out: sparring check-game {shlex.quote(self.game)}"
         reason = cause if not trace else cause.partition(": ")[2]
-        line = f"game {self.game} {what}{_place(seen, self.method)}" + (
-            f": {reason}" if reason else ""
-        )
+        who = f"player {self.player}" if self.player else f"game {self.game}"
+        line = f"{who} {what}{_place(seen, self.method)}" + (f": {reason}" if reason else "")
         record = {
             "game": self.game,
             "key": self.key,
@@ -209,6 +225,8 @@ class Blame:
         }
         if self.tried:
             record["tried"] = [int(action) for action in self.tried]
+        if self.player:
+            record["player"] = self.player
         return GameFault(f"{line}; {remedy}", {**record, "cause": cause, "traceback": trace})
 
 

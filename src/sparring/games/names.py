@@ -49,7 +49,10 @@ class GameName:
 
 
 def parse(name: str) -> GameName:
-    """Return the parts of a name; raise `ConfigurationError` if it is invalid."""
+    """Return the parts of a name; raise `ConfigurationError` if it is invalid.
+
+    Players of users have names of the same form.
+    """
     match = _NAME.fullmatch(name.strip()) if len(name) <= _MAX_LENGTH else None
     if match is None:
         expected = "a name such as connect_four, ludo(num_players=4) or my_game:MyGame"
@@ -70,7 +73,7 @@ def _arguments(name: str, text: str) -> dict[str, Any]:
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not key.isidentifier() or key in arguments:
             raise ConfigurationError(
-                "the arguments of a game",
+                "the arguments of a game or player",
                 got=repr(name),
                 expected="name=value, each name once, separated by commas",
             )

@@ -1,4 +1,4 @@
-"""Users' games: classes named `module:Class`, and the names of classes passed as objects."""
+"""Users' games: classes named `module:Class`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring import user_code
-from sparring.errors import ConfigurationError, GameFault, IllegalAction, InputError
+from sparring.errors import GameFault, IllegalAction, InputError
 from sparring.games.arrays import (
     allocate_actions,
     check_history,
@@ -24,9 +24,10 @@ from sparring.games.arrays import (
     played,
     widened,
 )
-from sparring.games.faults import Blame, BrokenContractError, text_of
-from sparring.games.names import GameName, parse
+from sparring.games.faults import Blame, BrokenContractError
+from sparring.games.names import GameName
 from sparring.games.spec import BatchedGame, Match, StateTree, checked
+from sparring.games.user_objects import call
 
 # Arguments of a name that the adapters take, not the library.
 OF_ADAPTERS: Final = frozenset({"max_plies", "chance", "hidden_information", "zero_sum"})
@@ -38,7 +39,7 @@ def make(name: GameName, num_slots: int) -> BatchedGame:
     """
     offered = user_code.import_named(f"{name.scheme}:{name.target}", what="game")
     if "num_slots" in inspect.signature(offered).parameters:
-        game = _call(offered, name, {**name.arguments, "num_slots": num_slots})
+        game = call(offered, name, {**name.arguments, "num_slots": num_slots})
         if _is_batched(game):
             game.spec = dataclasses.replace(
                 checked(getattr(game, "spec", None), str(name), "a class attribute spec"),
@@ -48,7 +49,7 @@ def make(name: GameName, num_slots: int) -> BatchedGame:
     from sparring.games.python.game import LoopedGame  # imports Numba, which names do not need
 
     def new_match() -> Match:
-        match: Match = _call(offered, name, name.arguments)
+        match: Match = call(offered, name, name.arguments)
         return match
 
     first = new_match()
@@ -68,7 +69,7 @@ def makes_pettingzoo(name: GameName) -> bool:
     if isinstance(offered, type):
         return issubclass(offered, kinds)
     arguments = {key: value for key, value in name.arguments.items() if key not in OF_ADAPTERS}
-    return isinstance(_call(offered, name, arguments), kinds)
+    return isinstance(call(offered, name, arguments), kinds)
 
 
 def _is_batched(made: Any) -> bool:
@@ -79,87 +80,6 @@ def _is_batched(made: Any) -> bool:
         callable(getattr(made, name, None)) for name in ("step", "win_or_block", "get_state")
     )
     return methods or not callable(getattr(made, "mask", None))
-
-
-def name_of(game: object) -> str:
-    """Return the name for `make` of a game given as a name, a class, `functools.partial(Class,
-    argument=value)`, or an instance.
-
-    Worker processes make matches of their own, so a class must be importable, and its arguments
-    plain values. Of an instance they get only the class, and the fields of a dataclass.
-    """
-    if isinstance(game, str):
-        return game
-    offered, arguments = _taken_apart(game)
-    module, _, target = user_code.name_of(offered, what="game").partition(":")
-    name = GameName(module, target, arguments)
-    for key, value in arguments.items():
-        if not _is_read_back(key, value):
-            expected = "a number, True, False, None, or a word that is none of these"
-            raise ConfigurationError(
-                f"argument {key} of {offered.__qualname__}", got=repr(value), expected=expected
-            )
-    return str(name)
-
-
-def _is_read_back(key: str, value: Any) -> bool:
-    """Return whether an argument survives being written into a name and read again."""
-    try:
-        read = parse(str(GameName("a", "b", {key: value}))).arguments
-    except ConfigurationError:
-        return False
-    return read == {key: value} and type(read[key]) is type(value)
-
-
-def _taken_apart(game: Any) -> tuple[Any, Mapping[str, Any]]:
-    """Return the class or function, and the arguments, that make a game like this one."""
-    if isinstance(game, functools.partial):
-        if game.args:
-            raise ConfigurationError(
-                "a partial game", got="arguments by position", expected="arguments by name"
-            )
-        return game.func, game.keywords
-    if isinstance(game, type) or inspect.isfunction(game):
-        return game, {}
-    kind = type(game)
-    if dataclasses.is_dataclass(kind):
-        return kind, {
-            field.name: getattr(game, field.name)
-            for field in dataclasses.fields(kind)
-            if field.init
-        }
-    if _needs_arguments(kind):
-        remedy = f"pass the class, or functools.partial({kind.__name__}, argument=value)"
-        raise ConfigurationError(
-            "a game passed as an instance",
-            got=f"one of {kind.__name__}",
-            expected="its class",
-            remedy=remedy,
-        )
-    return kind, {}
-
-
-def _needs_arguments(kind: type) -> bool:
-    parameters = inspect.signature(kind).parameters.values()
-    return any(
-        p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in parameters
-    )
-
-
-def _call(offered: Callable[..., Any], name: GameName, arguments: Mapping[str, Any]) -> Any:
-    try:
-        inspect.signature(offered).bind(**arguments)
-    except TypeError as error:
-        raise ConfigurationError(
-            f"the arguments of {name.scheme}:{name.target}",
-            got=str(name),
-            expected=f"others: {error}",
-        ) from None
-    try:
-        return offered(**arguments)
-    except (SystemExit, GeneratorExit) as error:  # would end the process without a word
-        what = f"{name.scheme}:{name.target} cannot be made"
-        raise ConfigurationError(what, got=f"{type(error).__name__}: {text_of(error)}") from error
 
 
 # Errors of the caller, or faults that the game reports itself.
@@ -281,12 +201,12 @@ class _Guarded:
             )
             raise self._fault(method, int(chosen[bad.argmax()]), error)
 
+    def match_record(self, slot: int) -> tuple[int, list[int]]:
+        return int(self._keys[slot]), self._history[slot, : self._plies[slot]].tolist()
+
     def _fault(self, method: str, slot: int, error: BaseException) -> GameFault:
-        actions = self._history[slot, : self._plies[slot]].tolist()
         function = getattr(type(self._game), method, None)
-        return Blame(self._game.spec.name, int(self._keys[slot]), actions, method, function).fault(
-            error
-        )
+        return Blame(self._game.spec.name, *self.match_record(slot), method, function).fault(error)
 
 
 _WATCHED: Final[Mapping[str, Callable[..., Any]]] = {

@@ -13,7 +13,7 @@ from sparring.games import GameSpec, make, name_of, spec_of, with_players
 from sparring.games import spec as spec_module
 from sparring.games.compiled.game import CompiledGame
 from sparring.games.spec import checked
-from sparring.games.user_games import name_of as name_of_game
+from sparring.games.user_objects import name_of as name_of_game
 
 SPEC = GameSpec(
     num_players=2, num_actions=2, observation_shape=(2,), observation_dtype="int8", max_plies=6

@@ -318,16 +318,13 @@ class CompiledGame(SearchedSlots):
             error, None if self._interpreted else self._seen_in_plain_python(blame, error)
         )
 
+    def match_record(self, slot: int) -> tuple[int, list[int]]:
+        actions: list[int] = self._slots.history[slot, : self.plies[slot]].tolist()
+        return int(self._slots.keys[slot]), actions
+
     def _blame(self, slot: int, during: str, tried: list[int]) -> Blame:
-        actions = self._slots.history[slot, : self.plies[slot]].tolist()
-        return Blame(
-            self.spec.name,
-            int(self._slots.keys[slot]),
-            actions,
-            during,
-            getattr(self.rules, during),
-            tried,
-        )
+        method = getattr(self.rules, during)
+        return Blame(self.spec.name, *self.match_record(slot), during, method, tried)
 
     def _seen_in_plain_python(self, blame: Blame, error: BaseException) -> BaseException | None:
         """Return the same error raised in plain Python, which has a line number; None if it does

@@ -41,7 +41,7 @@ from sparring.games.python.coerce import (
     as_text,
 )
 from sparring.games.python.search import MatchSearch, Trials, no_legal_action
-from sparring.games.rng import CHANCE, purpose_key
+from sparring.games.rng import CHANCE, purpose_key, restart
 from sparring.games.spec import Match, StateTree, check_size
 
 _BOOL = np.dtype(np.bool_)
@@ -235,18 +235,9 @@ class LoopedGame(SearchedSlots):
             raise self._fault(slot, error) from error
 
     def _stream(self, slot: int) -> np.random.Generator:
-        """Return the slot's generator at the start of its match's stream; seeding a new one takes
-        ten times as long.
-        """
-        key = int(purpose_key(self._keys[slot], CHANCE))
-        rng = self._rngs[slot]
-        rng.bit_generator.state = {
-            "bit_generator": "PCG64",
-            "state": {"state": key << 64 | key, "inc": 1},
-            "has_uint32": 0,
-            "uinteger": 0,
-        }
-        return rng
+        """Return the slot's generator at the start of its match's stream."""
+        restart(self._rngs[slot], int(purpose_key(self._keys[slot], CHANCE)))
+        return self._rngs[slot]
 
     def _play(self, chosen: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
         """Play one legal action in each of the `chosen` slots, both [m]."""
@@ -383,9 +374,14 @@ class LoopedGame(SearchedSlots):
         self._during = trials.during  # only copies fail
         raise self._fault(slot, raised, trials.actions) from raised
 
+    def lent(self, slot: int) -> tuple[Match, np.random.Generator]:
+        """Return the match in a slot and its generator; the caller must not change them."""
+        return self._matches[slot], self._rngs[slot]
+
+    def match_record(self, slot: int) -> tuple[int, list[int]]:
+        return int(self._keys[slot]), self._history[slot, : self.plies[slot]].tolist()
+
     def _fault(self, slot: int, error: BaseException, tried: Sequence[int] = ()) -> GameFault:
-        actions = self._history[slot, : self.plies[slot]].tolist()
         method = getattr(type(self._matches[slot]), self._during, None)
-        return Blame(
-            self.spec.name, int(self._keys[slot]), actions, self._during, method, tried
-        ).fault(error)
+        record = self.match_record(slot)
+        return Blame(self.spec.name, *record, self._during, method, tried).fault(error)

@@ -1,4 +1,4 @@
-"""Finding an agent on the disk, for the commands that take AGENT."""
+"""Agents on the disk, by what people type: a file, or the name or directory of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sparring.config.sources import read_toml
 from sparring.errors import FileFormatError, InputError, nearest
 from sparring.user_code import is_importable_name
 
@@ -63,6 +62,8 @@ def find_agent(
 
 def _own_code(run: Path) -> tuple[str | None, str | None]:
     """The game in the configuration of a run, and its network if that is a user's own."""
+    from sparring.config.sources import read_toml  # not at the top: workers import this room
+
     try:
         config = read_toml(run / "config.toml")
     except FileFormatError:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sparring.cli.agents import FoundAgent, find_agent
 from sparring.config.sources import build_config, to_toml
 from sparring.errors import InputError
+from sparring.opponents.agents import FoundAgent, find_agent
 
 
 def a_run(folder: Path, *files: str, **settings: object) -> Path:
