@@ -2,8 +2,8 @@
 
 Exit status: 0 done; 2 bad usage or configuration, one line on standard error and nothing written;
 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP, with the run saved; 1 anything else, also
-output that nothing reads. torch and the games are imported by the commands that need them, so that
-help and errors appear at once.
+output that nothing reads or a full disk does not take. torch and the games are imported by the
+commands that need them, so that help and errors appear at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from sparring.cli.streams import drop_broken_output, open_closed_streams
+from sparring.cli.streams import drop_broken_output, is_of_output, open_closed_streams, say
 from sparring.errors import SparringError
 
 __all__ = ["main"]
@@ -27,9 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _answer(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
         return status
-    except BrokenPipeError:
-        if not drop_broken_output():
+    except OSError as error:
+        if not (drop_broken_output() or is_of_output(error)):
             traceback.print_exc()
+        elif not isinstance(error, BrokenPipeError):
+            say(f"the output cannot be written: {error.strerror or error}")
         return 1
 
 
@@ -51,12 +53,15 @@ def _answer(argv: list[str]) -> int:
     except SystemExit as stop:  # the help was printed
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt as stop:
-        print(f"sparring: {str(stop) or 'interrupted'}", file=sys.stderr)
+        say(str(stop) or "interrupted")
         return 130
     except SparringError as error:
-        print(f"sparring: {' '.join(str(error).split())}", file=sys.stderr)
+        say(" ".join(str(error).split()))
         return error.exit_status
-    except BrokenPipeError:
+    except MemoryError as error:
+        say(f"not enough memory: {' '.join(str(error).split()) or 'this machine has no more'}")
+        return 1
+    except OSError:  # perhaps of the output
         raise
     except Exception:
         traceback.print_exc()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -29,15 +30,32 @@ def open_closed_streams() -> None:
 
 
 def drop_broken_output() -> bool:
-    """Connect output streams without a reader (`| head -1`, a closed terminal) to the null device;
-    return whether there was one.
+    """Connect output streams that cannot be written (no reader as with `| head -1`, a closed
+    terminal, a full disk) to the null device; return whether there was one.
 
     The interpreter flushes them once more when it exits.
     """
-    broken = [stream for stream in (sys.stdout, sys.stderr) if _has_no_reader(stream)]
+    streams = (sys.stdout, sys.stderr)
+    broken = [stream for stream in streams if _has_no_reader(stream) or _is_full(stream)]
     for stream in broken:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return bool(broken)
+
+
+def is_of_output(error: OSError) -> bool:
+    """Return whether the error may be that of an unbuffered stream, which shows no trace of it."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and error.filename is None
+
+
+def say(line: str) -> None:
+    """Print a line to standard error. A full disk there does not change the exit status."""
+    try:
+        print(f"sparring: {line}", file=sys.stderr)
+        sys.stderr.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        drop_broken_output()
 
 
 def _has_no_reader(stream: Any) -> bool:
@@ -47,6 +65,17 @@ def _has_no_reader(stream: Any) -> bool:
         return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
     except (OSError, ValueError):  # not a file, or closed
         return False
+
+
+def _is_full(stream: Any) -> bool:
+    """Try to write again what is buffered."""
+    try:
+        stream.flush()
+    except OSError:
+        return True
+    except ValueError:  # closed
+        pass
+    return False
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sparring.cli.streams import drop_broken_output, print_json, progress_on_stderr
+from sparring.cli.streams import drop_broken_output, print_json, progress_on_stderr, say
 from sparring.cli.train_options import parse_resume, parse_train
 
 if TYPE_CHECKING:
@@ -69,4 +69,4 @@ def _print(result: TrainResult, *, as_json: bool) -> None:
             report.print_training(result)
     if result.interrupted:
         again = f"{report.command()} resume {as_argument(result.run)}"
-        print(f"sparring: interrupted; saved. Continue with: {again}", file=sys.stderr)
+        say(f"interrupted; saved. Continue with: {again}")

@@ -106,6 +106,7 @@ def test_interrupted(
     ("error", "status", "said"),
     [
         (KeyboardInterrupt(), 130, "sparring: interrupted\n"),
+        (MemoryError("8 GiB"), 1, "sparring: not enough memory: 8 GiB\n"),
         (
             WorkerError("worker 0 failed 3 times:\n  ValueError: no"),
             1,

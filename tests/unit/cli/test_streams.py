@@ -54,6 +54,26 @@ def test_closed_streams_change_no_exit_status(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("unbuffered", ["", "PYTHONUNBUFFERED=1 "])
+@pytest.mark.parametrize(
+    ("arguments", "full", "status", "lines"),
+    [
+        ("games", ">/dev/full", 1, 1),
+        ("train --help-all", ">/dev/full", 1, 1),
+        ("train chses", "2>/dev/full", 2, 0),
+        ("games", ">/dev/full 2>/dev/full", 1, 0),
+    ],
+)
+def test_output_that_a_full_disk_does_not_take_is_one_line(
+    arguments: str, full: str, status: int, lines: int, unbuffered: str, tmp_path: Path
+) -> None:
+    done = shell(
+        f"{unbuffered}{shlex.quote(sys.executable)} -m sparring {arguments} {full}", tmp_path
+    )
+    line = "sparring: the output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (status, line * lines)
+
+
 def test_a_file_does_not_take_the_place_of_closed_output(tmp_path: Path) -> None:
     script = (
         "import sys; from sparring.cli.streams import open_closed_streams; open_closed_streams(); "
