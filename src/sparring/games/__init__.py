@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeGuard
 
 from sparring.errors import ConfigurationError, nearest
 from sparring.games.names import GameName, parse
@@ -39,15 +39,21 @@ __all__ = [
     "with_players",
 ]
 
-# Rules modules by name and number of players; the bare name stands for the first.
-_RULES: Final[Mapping[str, Mapping[int, str]]] = {
-    "connect_four": {2: "sparring.games.connect_four"},
-    "ludo": {
-        2: "sparring.games.ludo.two",
-        3: "sparring.games.ludo.three",
-        4: "sparring.games.ludo.four",
-    },
-    "tic_tac_toe": {2: "sparring.games.tic_tac_toe"},
+
+class _BuiltIn(NamedTuple):
+    """The rules module of each choice of arguments, and their values, the default first."""
+
+    module: str  # a format string of the arguments
+    arguments: Mapping[str, tuple[int | str, ...]] = {"num_players": (2,)}
+
+
+_RULES: Final[Mapping[str, _BuiltIn]] = {
+    "connect_four": _BuiltIn("sparring.games.connect_four"),
+    "ludo": _BuiltIn(
+        "sparring.games.ludo.{observation}_{num_players}",
+        {"num_players": (2, 3, 4), "observation": ("facts", "raw")},
+    ),
+    "tic_tac_toe": _BuiltIn("sparring.games.tic_tac_toe"),
 }
 # Adapters by scheme; each module has make(name, num_slots). Imported only when used: they are
 # above this room.
@@ -59,8 +65,12 @@ _COMPILED: Final = "compiled"
 
 
 def names() -> tuple[str, ...]:
-    """Built-in games in alphabetical order."""
-    return tuple(_RULES)
+    """Built-in games in alphabetical order, each with every observation."""
+    return tuple(
+        f"{name}(observation={shown})" if number else name
+        for name, game in _RULES.items()
+        for number, shown in enumerate(game.arguments.get("observation", (None,)))
+    )
 
 
 def make(game: str | object, num_slots: int) -> BatchedGame:
@@ -131,7 +141,7 @@ def canonical(name: str) -> str:
 
 def player_numbers(name: str) -> tuple[int, ...]:
     """Return the numbers of players that a built-in game allows."""
-    return tuple(_RULES[name])
+    return tuple(map(int, _RULES[parse(name).target].arguments["num_players"]))
 
 
 def label(name: str) -> str:
@@ -146,7 +156,7 @@ def with_players(name: str, num_players: int) -> GameSpec:
     parsed, spec = parse(name), spec_of(name)
     if spec.num_players == num_players:
         return spec
-    has_choice = _is_class(parsed) if parsed.scheme else len(_RULES[parsed.target]) > 1
+    has_choice = _is_class(parsed) if parsed.scheme else len(player_numbers(name)) > 1
     if not has_choice or "num_players" in parsed.arguments:
         expected = f"{spec.num_players}, as {name} is played"
         raise ConfigurationError(
@@ -203,18 +213,20 @@ def _rules_of(name: GameName) -> str:
             expected=expected,
             remedy=nearest(name.target, _RULES),
         )
-    by_players: Mapping[int, str] = _RULES[name.target]
-    arguments: dict[str, Any] = dict(name.arguments)
-    num_players = arguments.pop("num_players", next(iter(by_players)))
-    if arguments:
+    module, allowed = _RULES[name.target]
+    if foreign := [argument for argument in name.arguments if argument not in allowed]:
         raise ConfigurationError(
             f"{name.target} takes no such argument",
-            got=", ".join(arguments),
-            expected="num_players at most",
+            got=", ".join(foreign),
+            expected=f"{' and '.join(allowed)} at most",
+            remedy=nearest(foreign[0], allowed),
         )
-    if num_players not in by_players:
-        expected = " or ".join(map(str, by_players))
-        raise ConfigurationError(
-            f"num_players of {name.target}", got=num_players, expected=expected
-        )
-    return by_players[num_players]
+    chosen = {}
+    for argument, values in allowed.items():
+        value = name.arguments.get(argument, values[0])
+        if value not in values:
+            raise ConfigurationError(
+                f"{argument} of {name.target}", got=value, expected=" or ".join(map(str, values))
+            )
+        chosen[argument] = values[values.index(value)]
+    return module.format(**chosen)

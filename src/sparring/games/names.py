@@ -21,6 +21,7 @@ _NAME = re.compile(
 
 _INTEGER = re.compile(r"[+-]?\d+")
 _DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
+_QUOTED = re.compile(r"""(?P<quote>['"])(?P<word>[A-Za-z_][\w./:-]*)(?P=quote)""")
 _WORDS = {"True": True, "False": False, "None": None, "true": True, "false": False}
 _MAX_LENGTH = 500  # characters: names also come from files
 
@@ -95,8 +96,11 @@ def _split(text: str) -> list[str]:
 
 def _value(text: str) -> Any:
     """Read a number, True, False or None as in Python, `true` and `false` as in OpenSpiel; anything
-    else is text.
+    else is text, with or without quotes.
     """
+    quoted = _QUOTED.fullmatch(text)
+    if quoted and quoted["word"] not in _WORDS:  # else it would be read as a value the next time
+        return quoted["word"]
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.fullmatch(text):

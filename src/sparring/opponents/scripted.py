@@ -4,8 +4,9 @@ random.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numba import njit
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 
 from sparring.errors import ConfigurationError, nearest
 from sparring.games import BatchedGame, is_built_in, label, make, spec_of
+from sparring.games.compiled.game import CompiledGame
 from sparring.games.lookahead import SearchableGame, allows_search, can_search, refuse_search
-from sparring.games.ludo.rules import AT_MOVES, MOVE_FACTS, TOKENS
+from sparring.games.ludo.rules import AT_MOVES, AT_OTHERS, MOVE_FACTS, TOKENS
 from sparring.games.rng import choose, derive_keys
 from sparring.opponents.names import FORMS, Searcher, parse
 from sparring.opponents.players import Player
@@ -51,11 +53,20 @@ class GreedyLudoPlayer:
         self, game: BatchedGame, slots: NDArray[np.int64], uniforms: NDArray[np.float64]
     ) -> NDArray[np.int64]:
         actions = np.empty(len(slots), np.int64)
-        moves = game.observation[slots, AT_MOVES : AT_MOVES + TOKENS * MOVE_FACTS].reshape(
-            len(slots), TOKENS, MOVE_FACTS
-        )
-        _greedy_tokens(game.mask[slots], np.ascontiguousarray(moves), actions)
+        with_facts = f"ludo(num_players={game.spec.num_players})"
+        if game.spec.observation_shape == spec_of(with_facts).observation_shape:
+            observation = game.observation[slots, AT_MOVES:AT_OTHERS]
+        else:
+            observation = _made(with_facts).observe_other(cast(CompiledGame, game), slots)
+            observation = observation[:, AT_MOVES:AT_OTHERS]
+        moves = np.ascontiguousarray(observation).reshape(len(slots), TOKENS, MOVE_FACTS)
+        _greedy_tokens(game.mask[slots], moves, actions)
         return actions
+
+
+@functools.cache
+def _made(game: str) -> CompiledGame:
+    return cast(CompiledGame, make(game, 1))
 
 
 class RacingLudoPlayer:

@@ -112,3 +112,27 @@ def test_what_the_game_declares(num_players: int) -> None:
     assert spec.chance
     assert spec.zero_sum
     assert not spec.hidden_information
+
+
+@pytest.mark.parametrize("players", [2, 3, 4])
+def test_raw_is_the_same_game_without_the_facts(players):
+    """Random matches to their ends, tick by tick."""
+    slots, rng = 32, np.random.default_rng(players)
+    keys = rng.integers(2**64, size=slots, dtype=np.uint64)
+    shown, raw = (
+        make(f"ludo(num_players={players},observation={kind})", slots) for kind in ("facts", "raw")
+    )
+    for game in (shown, raw):
+        game.reset(np.arange(slots), keys)
+    facts = np.s_[4 * 58 : 4 * 58 + 4 * 6]
+    while not np.all(raw.terminated | raw.truncated):
+        for view in ("seat", "mask", "rewards", "terminated", "truncated", "plies"):
+            assert np.array_equal(getattr(raw, view), getattr(shown, view)), view
+        assert np.array_equal(raw.observation, np.delete(shown.observation, facts, axis=1))
+        draws = np.where(raw.mask & ~raw.truncated[:, None], rng.random(raw.mask.shape), -1.0)
+        actions = np.where(draws.max(axis=1) < 0, -1, draws.argmax(axis=1))
+        shown.step(actions)
+        raw.step(actions)
+    assert np.array_equal(raw.rewards, shown.rewards)
+    assert np.array_equal(raw.terminated, shown.terminated)
+    assert raw.spec.observation_shape == (4 * 58 + (players - 1) * 59 + 8,)

@@ -128,6 +128,11 @@ def test_equal_games_have_equal_names():
         == make("ludo(num_players=3)", 1).spec.name
         == "ludo(num_players=3)"
     )
+    raw = "ludo(observation=raw)"
+    assert canonical("ludo(observation=facts)") == "ludo"
+    assert canonical("ludo(observation='raw',num_players=2)") == canonical(raw) == raw
+    assert canonical('ludo(observation="raw")') == raw
+    assert raw in names()
     for name in names():
         for number in player_numbers(name):
             game = with_players(name, number).name
@@ -149,7 +154,8 @@ def test_the_number_of_players_of_a_game():
     [
         ("conect_four", "did you mean 'connect_four'"),
         ("ludo(num_players=5)", "num_players of ludo: got 5, expected 2 or 3 or 4"),
-        ("ludo(size=5)", "takes no such argument"),
+        ("ludo(size=5)", "takes no such argument: got size, expected num_players and observation"),
+        ("ludo(observation=row)", "observation of ludo: got row, expected facts or raw"),
         ("connect_four(num_players=2,size=3)", "takes no such argument"),
     ],
 )

@@ -15,6 +15,7 @@ from sparring.games import make
 from sparring.opponents.scripted import scripted_player
 
 GAMES = {2: "ludo", 3: "ludo(num_players=3)", 4: "ludo(num_players=4)"}
+RAW = {players: f"ludo(num_players={players},observation=raw)" for players in GAMES}
 CAPTURES, HOME, LEAVES_YARD, SAFETY, DANGER_NOW, DANGER_THERE = range(6)
 MATCHES = 60
 
@@ -45,13 +46,12 @@ SLOW = {"ludo:greedy": greedy, "ludo:racer": racer}
 
 @pytest.mark.parametrize("num_players", GAMES)
 def test_the_players_keep_their_order(reference: Any, num_players: int) -> None:
-    """In slots in any order, whatever the draws."""
+    """In slots in any order, whatever the draws, and whether or not the observation shows facts."""
     rng, numpy_rng = random.Random(num_players), np.random.default_rng(num_players)
-    game, keys = (
-        make(GAMES[num_players], MATCHES),
-        numpy_rng.integers(2**64, size=MATCHES, dtype=np.uint64),
-    )
-    game.reset(np.arange(MATCHES), keys)
+    keys = numpy_rng.integers(2**64, size=MATCHES, dtype=np.uint64)
+    game, raw = (make(name, MATCHES) for name in (GAMES[num_players], RAW[num_players]))
+    for one in (game, raw):
+        one.reset(np.arange(MATCHES), keys)
     matches = [reference.Match(num_players, reference.throws_of(key)) for key in keys.tolist()]
     reasons, choices = set(), 0
     while live := [
@@ -63,6 +63,10 @@ def test_the_players_keep_their_order(reference: Any, num_players: int) -> None:
                 game, np.array(live), numpy_rng.random((len(live), 2))
             )
             assert chosen.dtype == np.int64
+            unseen = scripted_player(name).act(
+                raw, np.array(live), numpy_rng.random((len(live), 2))
+            )
+            assert unseen.tolist() == chosen.tolist()
             for slot, action in zip(live, chosen.tolist(), strict=True):
                 assert action == slow(matches[slot]), (
                     name,
@@ -78,6 +82,7 @@ def test_the_players_keep_their_order(reference: Any, num_players: int) -> None:
             actions[slot] = rng.choice(match.legal)
             match.play(int(actions[slot]))
         game.step(actions)
+        raw.step(actions)
     assert reasons == set(range(6))
     assert choices > 1000
 
@@ -115,9 +120,7 @@ def test_greedy_by_hand(own: list[int], other: list[int], throw: int, choice: in
 
 
 def test_where_nothing_is_legal_the_answer_is_no_action() -> None:
-    game = make("ludo", 1)  # no match has begun
-    for name in SLOW:
-        assert (
-            scripted_player(name).act(game, np.zeros(3, np.int64), np.zeros((3, 2))).tolist()
-            == [-1] * 3
-        )
+    for game in (make(GAMES[2], 1), make(RAW[2], 1)):  # no match has begun
+        for name in SLOW:
+            acted = scripted_player(name).act(game, np.zeros(3, np.int64), np.zeros((3, 2)))
+            assert acted.tolist() == [-1] * 3

@@ -177,6 +177,15 @@ class CompiledGame(SearchedSlots):
         self._call(self._observe_as, chosen, own_seats(self, seats, chosen), out)
         return out
 
+    def observe_other(self, other: CompiledGame, slots: NDArray[np.int64]) -> NDArray[Any]:
+        """[m, *observation_shape]: the position in `slots` [m] of `other`, a game with the same
+        states, as these rules show it to the seat to move; zeros after `terminated`.
+        """
+        chosen = chosen_slots(other, slots)
+        out = np.zeros((len(chosen), *self.spec.observation_shape), self.spec.observation_dtype)
+        other._call(self._observe_as, chosen, other.seat[chosen], out)
+        return out
+
     def text(self, slot: int) -> str:
         state = self._slots.states[one_slot(self, slot)].copy()
         return (

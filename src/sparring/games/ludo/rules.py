@@ -30,13 +30,14 @@ AT_MOVES: Final = TOKENS * (HOME + 1)
 AT_OTHERS: Final = AT_MOVES + TOKENS * MOVE_FACTS
 
 
-def declare(name: str, num_players: int) -> GameSpec:
-    """Return the declared facts of Ludo for that number of players."""
+def declare(name: str, num_players: int, *, raw: bool = False) -> GameSpec:
+    """Return the declared facts of Ludo for that number of players; `raw`: with `observe_raw`."""
+    at_others = AT_MOVES if raw else AT_OTHERS
     return GameSpec(
         name=name,
         num_players=num_players,
         num_actions=TOKENS,
-        observation_shape=(AT_OTHERS + (num_players - 1) * PLACES + FACES + 2,),
+        observation_shape=(at_others + (num_players - 1) * PLACES + FACES + 2,),
         observation_dtype="int8",
         max_plies=500 * num_players,
         chance=True,
@@ -70,23 +71,20 @@ def legal(state: Any, mask: Any) -> None:
 
 def observe(state: Any, observation: Any) -> None:
     """The parts of the vector in order: tokens, moves, others, roll, sixes."""
-    progress, seat = state["progress"], state["seat"]
-    seats = progress.shape[0]
+    _observe_tokens(state, observation)
     for k in range(TOKENS):
-        observation[k * (HOME + 1) + progress[seat, k]] = 1
         _observe_move(
             state, k, observation[AT_MOVES + k * MOVE_FACTS : AT_MOVES + (k + 1) * MOVE_FACTS]
         )
-    for j in range(1, seats):
-        other = (seat + j) % seats
-        shift = _start(seats, other) - _start(seats, seat)
-        begin = AT_OTHERS + (j - 1) * PLACES
-        for k in range(TOKENS):
-            observation[begin + _place(progress[other, k], shift)] += 1
-    at_throw = AT_OTHERS + (seats - 1) * PLACES
-    observation[at_throw + state["roll"] - 1] = 1
-    if state["sixes"] > 0:
-        observation[at_throw + FACES + state["sixes"] - 1] = 1
+    _observe_others(state, observation, AT_OTHERS)
+    _observe_roll(state, observation, AT_OTHERS)
+
+
+def observe_raw(state: Any, observation: Any) -> None:
+    """The same without moves: tokens, others, roll, sixes."""
+    _observe_tokens(state, observation)
+    _observe_others(state, observation, AT_MOVES)
+    _observe_roll(state, observation, AT_MOVES)
 
 
 def play(state: Any, action: Any, rewards: Any, rng: Any) -> Any:
@@ -198,6 +196,32 @@ def _on_path(seats: Any, seat: Any, place: Any, other: Any) -> Any:
     """
     progress = (_start(seats, seat) + place - 1 - _start(seats, other)) % RING + 1
     return progress if progress <= LAST_ON_RING else -1
+
+
+def _observe_tokens(state: Any, observation: Any) -> None:
+    """One-hot progress of each of the mover's tokens."""
+    progress, seat = state["progress"], state["seat"]
+    for k in range(TOKENS):
+        observation[k * (HOME + 1) + progress[seat, k]] = 1
+
+
+def _observe_others(state: Any, observation: Any, begin: Any) -> None:
+    """Tokens of each other seat in each of its places, from entry `begin` on."""
+    progress, seat = state["progress"], state["seat"]
+    seats = progress.shape[0]
+    for j in range(1, seats):
+        other = (seat + j) % seats
+        shift = _start(seats, other) - _start(seats, seat)
+        for k in range(TOKENS):
+            observation[begin + (j - 1) * PLACES + _place(progress[other, k], shift)] += 1
+
+
+def _observe_roll(state: Any, observation: Any, at_others: Any) -> None:
+    """One-hot roll and sixes in a row, behind the others."""
+    at_roll = at_others + (state["progress"].shape[0] - 1) * PLACES
+    observation[at_roll + state["roll"] - 1] = 1
+    if state["sixes"] > 0:
+        observation[at_roll + FACES + state["sixes"] - 1] = 1
 
 
 def _place(progress: Any, shift: Any) -> Any:

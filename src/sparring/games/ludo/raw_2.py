@@ -1,0 +1,14 @@
+"""Ludo for two players, observed without facts of moves."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sparring.games.ludo.board import STYLE, action_text, text
+from sparring.games.ludo.rules import declare, legal, observe_raw, play, start, state_dtype
+
+__all__ = ["SPEC", "STATE", "STYLE", "action_text", "legal", "observe", "play", "start", "text"]
+
+SPEC: Final = declare("ludo(observation=raw)", 2, raw=True)
+STATE: Final = state_dtype(2)
+observe = observe_raw
