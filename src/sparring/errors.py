@@ -81,6 +81,10 @@ class WorkerError(SparringError):
     """A worker failed repeatedly; the message ends with the cause."""
 
 
+class CallbackError(SparringError):
+    """A callback or an evaluation function of the user raised an exception; the run is saved."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, as a training raises it; a plain KeyboardInterrupt there is one of a game."""
 

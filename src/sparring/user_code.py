@@ -5,14 +5,22 @@ processes, each of which imports it.
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
+import sysconfig
+import traceback
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
 from sparring.errors import ConfigurationError, nearest
 
+# Where code is that no user wrote.
+_LIBRARIES: Final = (
+    os.path.dirname(__file__),
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+)
 _NAME: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -88,6 +96,15 @@ def import_module(module_name: str, *, needed_for: str) -> ModuleType:
 def is_missing(module_name: str, error: ModuleNotFoundError) -> bool:
     """Return whether the module itself is missing, and not one that it imports."""
     return error.name is not None and f"{module_name}.".startswith(f"{error.name}.")
+
+
+def place_of(error: BaseException) -> str:
+    """Return the innermost line of a user's own code that an exception passed, as
+    " (file.py, line 3)"; "" if it passed none.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    return f" ({os.path.basename(own[-1].filename)}, line {own[-1].lineno})" if own else ""
 
 
 def _inside(module: Any, qualname: str) -> Any:

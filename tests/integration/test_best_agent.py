@@ -13,7 +13,7 @@ from sparring.dqn.agent import DQNAgent
 from sparring.dqn.learner import Learner, LearnStats
 from sparring.storage.run_directory import read_newest
 from sparring.training import resume, train
-from sparring.training.evaluator import BEST, Duels, Evaluator
+from sparring.training.evaluator import BEST, Baselines, Duels, Evaluator
 
 
 def best_in_checkpoint(run: Path) -> Any:
@@ -30,9 +30,9 @@ def run_with(
     duels: list[tuple[Any, ...]] = []
     results = iter(against_best)
 
-    def evaluate(self: Evaluator, agent: DQNAgent) -> float:
+    def evaluate(self: Evaluator, agent: DQNAgent) -> Baselines:
         seen.append(agent.policy().vector().tobytes())
-        return scores[len(seen) - 1]
+        return Baselines(scores[len(seen) - 1], 0.5)
 
     def advantage(
         self: Duels, one: Any, other: Any, *, matches: int, key: tuple[int, ...]

@@ -53,6 +53,7 @@ def training_figures(result: TrainResult) -> dict[str, Any]:
         "episodes_per_min": round(result.episodes_per_min, 3),
         "plies_per_s": round(result.plies_per_s, 3),
         "sha256": result.sha256,
+        "stopped": result.stopped,
     }
 
 
@@ -65,6 +66,8 @@ def print_training(result: TrainResult) -> None:
         f"this session: {result.seconds:,.0f} s, {result.plies_per_s:,.0f} plies/s, "
         f"{result.episodes_per_min:,.0f} matches/min"
     )
+    if result.stopped:
+        _line(f"stopped early: {result.stopped}")
     found = find_agent(f"{result.run}/", "")
     _line(f"agent: {found.path}")
     _line(f"last.safetensors sha256 {result.sha256}")

@@ -9,19 +9,16 @@ checks of each network that is built.
 from __future__ import annotations
 
 import inspect
-import os
-import traceback
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from sparring.errors import ConfigurationError
 from sparring.games.spec import GameSpec
-from sparring.user_code import import_named
+from sparring.user_code import import_named, place_of
 
-_TORCH: Final = os.path.dirname(torch.__file__)
 _Made = TypeVar("_Made")
 
 
@@ -114,14 +111,7 @@ def _blaming(name: str, what: str, call: Callable[[], _Made]) -> _Made:
     try:
         return call()
     except Exception as error:
-        frames = [
-            frame
-            for frame in traceback.extract_tb(error.__traceback__)[1:]
-            if not frame.filename.startswith(_TORCH)
-        ]
-        own = [frame for frame in frames if frame.filename != __file__]
-        place = f" ({os.path.basename(own[-1].filename)}, line {own[-1].lineno})" if own else ""
         reason = " ".join(str(error).split())
         raise ConfigurationError(
-            f"network {name} {what} {type(error).__name__}{place}: {reason:.200}"
+            f"network {name} {what} {type(error).__name__}{place_of(error)}: {reason:.200}"
         ) from error

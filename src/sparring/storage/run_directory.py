@@ -103,9 +103,9 @@ class RunDirectory:
     def name(self) -> str:
         return self.path.resolve().name
 
-    def save_checkpoint(self, updates: int, tree: Mapping[str, Any]) -> None:
+    def save_checkpoint(self, updates: int, tree: Mapping[str, Any]) -> Path:
         """Save a tree under its number of updates, then delete all but the newest two complete
-        checkpoints.
+        checkpoints; return its path.
 
         A checkpoint of the same number is replaced. A kill at any moment leaves every acknowledged
         checkpoint that is among the newest two, and so does a failure: `StorageError` if the disk
@@ -124,6 +124,7 @@ class RunDirectory:
             raise StorageError(f"{error}; {rest}", error) from None
         self._damaged.discard(updates)
         self._prune(updates)
+        return self._checkpoint_path(updates)
 
     def load_checkpoint(self, into: Mapping[str, NDArray[np.uint8]] | None = None) -> StateTree:
         """Return the tree of the newest complete checkpoint (highest number of updates); others are

@@ -23,6 +23,7 @@ from sparring.runtime import check_guard, name_for_others, torch_threads
 from sparring.storage.atomic import write_file
 from sparring.storage.run_directory import RunDirectory, as_argument, read_newest
 from sparring.training.assembly import Parts, assemble, describe, open_workers
+from sparring.training.callbacks import Callbacks
 from sparring.training.changes import check_length, check_unchanged, remarks
 from sparring.training.interrupts import Interrupts
 from sparring.training.loop import Session
@@ -47,6 +48,7 @@ class TrainResult:
     sha256: str
     signal: int  # that stopped the run, 0 if none did
     workers_replaced: int  # during this call, because they failed
+    stopped: str  # why the run ended before its full length, "" if it did not or by a signal
     trained: DQNAgent
 
     @property
@@ -55,21 +57,25 @@ class TrainResult:
         return self.signal != 0
 
 
-def train(config: TrainConfig, *, console: bool = True) -> TrainResult:
+def train(config: TrainConfig, *, callbacks: object = (), console: bool = True) -> TrainResult:
     """Train from the start in a new run directory.
+
+    `callbacks`: one or several objects with methods that the run calls (`training/callbacks.py`).
 
     Raises `ConfigurationError` for a setting that cannot work, and leaves nothing behind unless
     matches were played already. Raises `GameFault` when the game fails, `NumericalError` when
-    learning does, and `WorkerError` when workers do; what was saved until then remains.
+    learning does, `WorkerError` when workers do, and `CallbackError` when a callback does; what was
+    saved until then remains.
     """
     check_guard()
+    called = Callbacks(callbacks)
     settings, game = resolved(config)
     parts = assemble(settings, game)
     with RunDirectory.create(settings.runs_dir, settings.name, label(settings.game)) as run:
         try:
             write_file(run.config_path, to_toml(settings).encode())
             remark = same_seed_remark(run.path, settings)
-            return _run(settings, parts, run, saved=None, console=console, remark=remark)
+            return _run(settings, parts, run, called, saved=None, console=console, remark=remark)
         except BaseException:
             run.discard()
             raise
@@ -80,14 +86,17 @@ def resume(
     *,
     runs_dir: str = "runs",
     overrides: Mapping[str, Any] | None = None,
+    callbacks: object = (),
     console: bool = True,
 ) -> TrainResult:
     """Continue a run from its newest checkpoint, bit for bit as if it had never stopped.
 
-    `overrides` may change the length, the device (which voids the equality) and logging. Raises
-    `InputError` if there is no such run.
+    `overrides` may change the length, the device (which voids the equality) and logging.
+    `callbacks` are not saved with a run: give them again. Raises `InputError` if there is no such
+    run.
     """
     check_guard()
+    called = Callbacks(callbacks)
     with RunDirectory.open(runs_dir, name) as run:
         in_file = build_config(config_file=run.config_path)
         config, game = resolved(resume_config(in_file, overrides or {}))
@@ -104,13 +113,14 @@ def resume(
         check_length(config, before, saved["schedule"]["episodes"])
         write_file(run.config_path, to_toml(config).encode())
         remark = "".join(f"\n{line}" for line in remarks(config, before, saved["schedule"]))
-        return _run(config, parts, run, saved=saved, console=console, remark=remark)
+        return _run(config, parts, run, called, saved=saved, console=console, remark=remark)
 
 
 def _run(
     config: ResolvedConfig,
     parts: Parts,
     run: RunDirectory,
+    callbacks: Callbacks,
     *,
     saved: dict[str, Any] | None,
     console: bool,
@@ -134,7 +144,7 @@ def _run(
         monitor.note(describe(config, parts) + remark)
         workers = stack.enter_context(open_workers(config, parts, notify=monitor.note))
         interrupts.on_request(workers.hurry)
-        session = Session(config, parts, run, workers, monitor, interrupts)
+        session = Session(config, parts, run, workers, monitor, interrupts, callbacks)
         session.begin(saved)
         session.loop()
         return _result(
@@ -158,6 +168,7 @@ def _result(
         sha256=hashlib.sha256(agent.to_bytes()).hexdigest(),
         signal=signal,
         workers_replaced=workers_replaced,
+        stopped=session.stopped,
         trained=agent,
     )
 
@@ -206,12 +217,18 @@ def _saved(folder: Path, fault: GameFault) -> str:
 
 
 def train_dqn(
-    game: str | object = "connect_four", *, preset: str | None = None, **options: Any
+    game: str | object = "connect_four",
+    *,
+    preset: str | None = None,
+    callbacks: object = (),
+    **options: Any,
 ) -> DQNAgent:
     """Train an agent by parallel self-play and return it, ready to play and to be trained on.
 
     `game`: the name of a game, or a class that plays one match (`sparring.games.Match`).
     `preset`: tuned settings, "quick" or "strong"; None: the defaults below.
+    `callbacks`: one or several objects with methods that the run calls, of which each may stop it
+    (`sparring/training/callbacks.py`).
     `options`: single settings, which replace those of the preset.
 
     The run with its checkpoints is kept in `runs/`. Ctrl-C saves it and then raises
@@ -225,7 +242,8 @@ def train_dqn(
 
     Settings with their defaults; None means that the run decides ("auto"):
     """
-    result = train(build_config(preset=preset, overrides={"game": name_of(game), **options}))
+    config = build_config(preset=preset, overrides={"game": name_of(game), **options})
+    result = train(config, callbacks=callbacks)
     if result.signal not in (0, SIGINT):
         raise SystemExit(128 + result.signal)
     if result.interrupted:

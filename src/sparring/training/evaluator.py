@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,22 @@ BEST: Final = 3
 _RANDOM: Final = "random"
 _BASELINES: Final = 0x4556_414C_0004
 _ROUNDING: Final = 1e-6  # of mean returns
+
+
+class Baselines(NamedTuple):
+    """Means over the baseline opponents. `score` is the share of matches won, draws counting half;
+    the mean return where matches are graded and in games for one player.
+    """
+
+    mean_return: float
+    score: float
+
+
+class Evaluation(NamedTuple):
+    """Result of an evaluation; `is_best`: the agent became the best one."""
+
+    score: float
+    is_best: bool
 
 
 class Evaluator:
@@ -74,46 +90,52 @@ class Evaluator:
         """The test that a candidate for the pool has to pass; None if all may join."""
         return self._passes if self._config.gate == "win_rate" else None
 
-    def maybe_evaluate(self) -> None:
-        """Evaluate when another `eval_interval` updates are over."""
+    @property
+    def due(self) -> bool:
+        """True when another `eval_interval` updates are over."""
         updates, interval = self._parts.learner.updates, self._config.eval_interval
-        if updates // interval > self._evaluated_at // interval:
-            self.evaluate()
+        return updates // interval > self._evaluated_at // interval
 
-    def evaluate_last(self) -> None:
-        """Evaluate the agent at the end of a run, unless that was just done.
+    @property
+    def last_due(self) -> bool:
+        """True at the end of a run, unless the agent was just evaluated."""
+        return self._best is None or self._evaluated_at < self._parts.learner.updates
 
-        When it is cut off, a resume does it again.
-        """
-        if self._best is None or self._evaluated_at < self._parts.learner.updates:
-            before = self._evaluated_at
-            try:
-                self.evaluate()
-            except KeyboardInterrupt:
-                self._evaluated_at, self.figures = before, {}
-                raise
-
-    def evaluate(self) -> None:
+    def evaluate(self) -> Evaluation:
         """Evaluate the agent, and keep it unless it does worse than the best one so far.
 
         It does worse if its mean returns against the baseline opponents and against the best agent,
         added up, say so: baselines that are beaten nearly always hardly show further progress.
+        When an evaluation is cut off, a resume does it again.
         """
-        self._evaluated_at = self._parts.learner.updates
+        before, self._evaluated_at = self._evaluated_at, self._parts.learner.updates
         agent, weights = self._parts.agent(), self._parts.learner.evaluated_vector()
-        mean_return = self.against_baselines(agent)
-        if self._best is not None:
-            gain = mean_return - self._best[0] + self._advantage_over(self._best[1], weights)
-            if gain < -_ROUNDING:
-                return
-        self._best = mean_return, weights
+        try:
+            found = self.against_baselines(agent)
+            best = self._best
+            gain = 0.0 if best is None else self._gain(found.mean_return, weights, best)
+        except BaseException:
+            self._evaluated_at, self.figures = before, {}
+            raise
+        if gain >= -_ROUNDING:
+            self._best = found.mean_return, weights
+            self._save_best(agent)
+        return Evaluation(found.score, gain >= -_ROUNDING)
+
+    def _gain(
+        self, value: float, weights: NDArray[np.float32], best: tuple[float, NDArray[np.float32]]
+    ) -> float:
+        """Return how much better than the best agent so far these weights are."""
+        return value - best[0] + self._advantage_over(best[1], weights)
+
+    def _save_best(self, agent: DQNAgent) -> None:
         try:
             agent.save(self._best_path)
         except StorageError as error:
             self._warn(f"{error}; the next better agent is saved again")
 
-    def against_baselines(self, agent: DQNAgent) -> float:
-        """Mean return in greedy matches against the baseline opponents, or of the agent alone in a
+    def against_baselines(self, agent: DQNAgent) -> Baselines:
+        """Results in greedy matches against the baseline opponents, or of the agent alone in a
         game for one player, always from the same openings.
 
         They differ from those of `sparring evaluate --seed` with the run's seed: the best agent was
@@ -127,12 +149,16 @@ class Evaluator:
         if "players" in found:
             for name, result in found["players"].items():
                 self.figures[f"eval/return/{name}"] = result["mean_return"]
-            return float(found["players"][player.name]["mean_return"])
+            mean_return = float(found["players"][player.name]["mean_return"])
+            return Baselines(mean_return, mean_return)
         for name, result in found["opponents"].items():
             self._add_figures(name, result)
             self._note(self._alarms.collapse(name, result["score"], result["interval95"]))
         self._check_forgetting(player)
-        return float(np.mean([result["mean_return"] for result in found["opponents"].values()]))
+        results = found["opponents"].values()
+        scores = [result["mean_return" if result["graded"] else "score"] for result in results]
+        returns = [result["mean_return"] for result in results]
+        return Baselines(float(np.mean(returns)), float(np.mean(scores)))
 
     def _add_figures(self, name: str, result: Mapping[str, Any]) -> None:
         """Shares of matches against one opponent; the mean return where matches are graded."""

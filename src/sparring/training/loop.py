@@ -1,26 +1,41 @@
 """The loop of a run: play, receive, learn, publish; and when to snapshot, evaluate, report, save.
 
 `Session.rounds` is the loop. Every part has one owner: `rounds.py` decides who waits for whom,
-`schedule.py` counts, `evaluator.py` plays greedy matches, `metrics.py` gathers what is reported.
+`schedule.py` counts, `evaluator.py` plays greedy matches, `metrics.py` gathers what is reported,
+`callbacks.py` calls objects of the user.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 
 from sparring.config.schema import ResolvedConfig
-from sparring.errors import StorageError
+from sparring.errors import CallbackError, StorageError
 from sparring.monitor import Monitor
 from sparring.runtime import Batch, Workers
-from sparring.storage.run_directory import RunDirectory
+from sparring.storage.run_directory import RunDirectory, as_argument
 from sparring.training.assembly import Parts, pacing
+from sparring.training.callbacks import (
+    Callbacks,
+    CheckpointEvent,
+    EndEvent,
+    EvaluationEvent,
+    Event,
+    ReportEvent,
+    RoundEvent,
+    SnapshotEvent,
+)
 from sparring.training.changes import plain_settings
 from sparring.training.evaluator import Evaluator
 from sparring.training.interrupts import Interrupts
 from sparring.training.metrics import RunMetrics
 
+Kind = TypeVar("Kind", bound=Event)
+
+_NO_FIGURES: Final[Mapping[str, float]] = MappingProxyType({})
 _FIRST_CHECKPOINT: Final = 1 / 20  # of the time between checkpoints: 30 s by default
 
 
@@ -63,6 +78,7 @@ class Session:
         workers: Workers,
         monitor: Monitor,
         interrupts: Interrupts,
+        callbacks: Callbacks | None = None,
     ) -> None:
         self._config = config
         self._parts = parts
@@ -74,7 +90,14 @@ class Session:
         self._pacing = pacing(config, parts, workers, self._opponents)
         self._evaluator = Evaluator(config, parts, self._opponents, run.best_path, monitor.warn)
         self._saves = Saves(config.checkpoint_interval, 60.0 * config.checkpoint_minutes)
-        self.metrics = RunMetrics(monitor, parts, self._opponents, config)
+        self._callbacks = callbacks or Callbacks()
+        self.metrics = RunMetrics(
+            monitor,
+            parts,
+            self._opponents,
+            config,
+            each_round=self._callbacks.want(RoundEvent),
+        )
 
     def begin(self, saved: dict[str, Any] | None) -> None:
         """Take over what a checkpoint holds, or publish the first weights."""
@@ -82,26 +105,57 @@ class Session:
             self._pacing.begin(self._parts.learner.vector())
         else:
             self._set_state(saved)
+        self._clock = time.monotonic()
         self.metrics.begin()
+
+    @property
+    def stopped(self) -> str:
+        """Why the run ended before its full length, "" if it did not or a signal stopped it."""
+        return self._callbacks.stopped
 
     def loop(self) -> None:
         """Run rounds until all matches are played and learned from, or a stop is requested."""
-        for _ in self.rounds():
-            pass
+        try:
+            for _ in self.rounds():
+                pass
+            self._finish()
+        except CallbackError as error:
+            failed = self._saved_after(error)
+            self._end(str(failed))
+            raise failed from error.__cause__
+        except Exception as error:
+            self._end(str(error))
+            raise
+        self._end(self.stopped or ("interrupted" if self._interrupts.signal else ""))
+
+    def _finish(self) -> None:
+        """Evaluate the last agent, and save all."""
         self._report(now=True)  # now, because the time of what follows would lower all rates
-        if self._parts.schedule.finished and not self._interrupts.requested:
+        over = self._parts.schedule.finished or self.stopped
+        if over and self._evaluator.last_due and not self._interrupts.requested:
             with self._interrupts.cutting_off():
-                self._evaluator.evaluate_last()
+                self._evaluate()
         unsaved = self._checkpoint()  # holds the best agent, so it comes after the evaluation
         if self._evaluator.figures:
             self._report(now=True)
+        self._callbacks.call()
         if unsaved:
             raise unsaved
+
+    def _saved_after(self, error: CallbackError) -> CallbackError:
+        """Save the run that a callback has ended; return the error with how to continue."""
+        unsaved = self._checkpoint()
+        again = f"saved; continue with: sparring resume {as_argument(self._run.path)}"
+        return CallbackError(f"{error}; {unsaved or again}")
+
+    def _end(self, reason: str) -> None:
+        if self._callbacks.want(EndEvent):
+            self._callbacks.end(self._event(EndEvent, reason=reason), self._warn)
 
     def rounds(self) -> Iterator[None]:
         """The loop, one round at a time: receive, learn, publish."""
         schedule, learner, replay = self._parts.schedule, self._parts.learner, self._parts.replay
-        while not schedule.finished and not self._interrupts.requested:
+        while not schedule.finished and not self.stopped and not self._interrupts.requested:
             if schedule.due == 0:
                 for batch in self._pacing.batches():
                     self._run.keep()
@@ -117,11 +171,17 @@ class Session:
                 break  # interrupted: the rest of this round's updates is made after a resume
             vector = learner.vector()
             self._pacing.publish(vector)
-            self._opponents.maybe_snapshot(schedule.episodes, vector, self._evaluator.gate)
+            if name := self._opponents.maybe_snapshot(
+                schedule.episodes, vector, self._evaluator.gate
+            ):
+                self._tell(SnapshotEvent, name=name)
             self._evaluator.check_updates()
-            self._evaluator.maybe_evaluate()
+            if self._evaluator.due:
+                self._evaluate()
             self._report()
             self._maybe_checkpoint()
+            self._tell(RoundEvent, self.metrics.round_figures())
+            self._callbacks.call()
             yield
 
     def _receive(self, batch: Batch) -> None:
@@ -149,13 +209,19 @@ class Session:
         self._opponents.record(finished_round, batch.results[:0], batch.in_use)
         batch.release()
 
+    def _evaluate(self) -> None:
+        score, is_best = self._evaluator.evaluate()
+        figures, best = self._evaluator.figures, self._run.best_path
+        self._tell(EvaluationEvent, figures, score=score, is_best=is_best, best=best)
+
     def _between_updates(self) -> bool:
         self._workers.poll()
         return self._interrupts.requested
 
     def _report(self, *, now: bool = False) -> None:
         if now or self.metrics.due:
-            self.metrics.report(self._evaluator.take_figures(), waited=self._pacing.waited)
+            others, waited = self._evaluator.take_figures(), self._pacing.waited
+            self._tell(ReportEvent, self.metrics.report(others, waited=waited))
 
     def _maybe_checkpoint(self) -> None:
         if self._saves.due(self._parts.learner.updates):
@@ -167,6 +233,7 @@ class Session:
         """Finish what is in flight without starting more, and save all that a resume needs; return
         the error if the disk did not take it.
         """
+        self._tick()
         handle = self._discard if self._parts.schedule.finished else self._receive
         for batch in self._pacing.settle():
             handle(batch)
@@ -175,10 +242,41 @@ class Session:
         try:
             self._run.check_held()
             self._parts.agent().save(self._run.last_path)  # may fit where the checkpoint does not
-            self._run.save_checkpoint(updates, self._get_state())
+            path = self._run.save_checkpoint(updates, self._get_state())
         except StorageError as error:
             return error
+        self._tell(CheckpointEvent, checkpoint=path, last=self._run.last_path)
         return None
+
+    def _tell(
+        self, kind: type[Event], figures: Mapping[str, float] = _NO_FIGURES, **details: object
+    ) -> None:
+        """Keep an event for the callbacks, if any wants it."""
+        if self._callbacks.want(kind):
+            self._callbacks.add(self._event(kind, figures, **details))
+
+    def _event(
+        self, kind: type[Kind], figures: Mapping[str, float] = _NO_FIGURES, **details: Any
+    ) -> Kind:
+        self._tick()
+        schedule = self._parts.schedule
+        return kind(
+            run=self._run.path,
+            rounds=schedule.round,
+            matches=schedule.episodes,
+            plies=schedule.plies,
+            updates=self._parts.learner.updates,
+            progress=schedule.progress,
+            minutes=schedule.minutes,
+            figures=MappingProxyType(dict(figures)),
+            **details,
+        )
+
+    def _tick(self) -> None:
+        """Tell the schedule how much time has passed."""
+        now = time.monotonic()
+        self._parts.schedule.passed(now - self._clock)
+        self._clock = now
 
     def _get_state(self) -> dict[str, Any]:
         return {

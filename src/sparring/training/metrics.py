@@ -22,7 +22,7 @@ from sparring.training.assembly import Parts
 
 
 class _Window:
-    """Sums since the last report."""
+    """Sums since the last report, or of one round."""
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
@@ -37,9 +37,40 @@ class _Window:
         self.records: dict[str, Record] = defaultdict(Record)
         self.learning: list[LearnStats] = []
 
+    def received(self, batch: Batch, records: Mapping[str, Record], version: int) -> None:
+        """Count a batch that arrived while `version` was the newest of the weights."""
+        results = batch.results
+        self.episodes += len(results)
+        self.plies += batch.plies
+        self.transitions += batch.transitions
+        self.played += batch.play_seconds
+        agents = results["players"] == AGENT
+        self.returns += float(results["returns"][agents].sum(dtype=np.float64))
+        self.seats += int(agents.sum())
+        self.match_plies += float(results["plies"].sum())
+        self.cut += int(results["truncated"].sum())
+        if batch.transitions:
+            self.lag = (
+                version
+                - sum(float(block["version"].sum(dtype=np.int64)) for block in batch.blocks)
+                / batch.transitions
+            )
+        for name, record in records.items():
+            self.records["snapshots" if name.startswith("snapshot:") else name].add(record)
+
+    def learned(self, stats: LearnStats, version: int) -> None:
+        """Count a series of updates, made while `version` was the newest of the weights."""
+        self.updates += stats.updates
+        self.version = version
+        if stats.updates:
+            self.learning.append(stats)
+
 
 class RunMetrics:
-    """Listens to the training loop and reports to the monitor."""
+    """Listens to the training loop and reports to the monitor.
+
+    `each_round`: figures of single rounds are wanted too (`round_figures`).
+    """
 
     def __init__(
         self,
@@ -47,12 +78,16 @@ class RunMetrics:
         parts: Parts,
         opponents: OpponentManager,
         config: ResolvedConfig,
+        *,
+        each_round: bool = False,
     ) -> None:
         self._monitor = monitor
         self._parts = parts
         self._opponents = opponents
         self._config = config
+        self._each_round = each_round
         self._window = _Window()
+        self._round = _Window()
         self._waited = 0.0  # seconds that the learner had waited at the last report
 
     def begin(self) -> None:
@@ -73,51 +108,48 @@ class RunMetrics:
 
     def received(self, batch: Batch, records: Mapping[str, Record], version: int) -> None:
         """Count a batch that arrived while `version` was the newest of the weights."""
-        window, results = self._window, batch.results
         self._monitor.advance(self._parts.schedule.episodes)
-        window.episodes += len(results)
-        window.plies += batch.plies
-        window.transitions += batch.transitions
-        window.played += batch.play_seconds
-        agents = results["players"] == AGENT
-        window.returns += float(results["returns"][agents].sum(dtype=np.float64))
-        window.seats += int(agents.sum())
-        window.match_plies += float(results["plies"].sum())
-        window.cut += int(results["truncated"].sum())
-        if batch.transitions:
-            window.lag = (
-                version
-                - sum(float(block["version"].sum(dtype=np.int64)) for block in batch.blocks)
-                / batch.transitions
-            )
-        for name, record in records.items():
-            window.records["snapshots" if name.startswith("snapshot:") else name].add(record)
+        for window in self._windows():
+            window.received(batch, records, version)
 
     def learned(self, stats: LearnStats, version: int) -> None:
         """Count a series of updates, made while `version` was the newest of the weights."""
-        self._window.updates += stats.updates
-        self._window.version = version
-        if stats.updates:
-            self._window.learning.append(stats)
+        for window in self._windows():
+            window.learned(stats, version)
+
+    def _windows(self) -> tuple[_Window, ...]:
+        return (self._window, self._round) if self._each_round else (self._window,)
 
     @property
     def due(self) -> bool:
         """True once `log_interval` has passed since the last report."""
         return time.perf_counter() - self._window.began >= self._config.log_interval
 
-    def report(self, others: Mapping[str, float], *, waited: float) -> None:
-        """Report the figures since the last report, and `others`.
+    def report(self, others: Mapping[str, float], *, waited: float) -> dict[str, float]:
+        """Report the figures since the last report, and `others`; return them all.
 
         `waited`: seconds that the learner has waited for batches so far.
         """
-        figures = {**self._rollout_figures(), **self._train_figures()}
+        figures = {**self._rollout_figures(self._window), **self._train_figures(self._window)}
         if self._window.plies or self._window.updates:  # else all rates would be 0
             figures |= self._perf_figures(waited - self._waited)
-        self._monitor.report({**figures, **others}, plies=self._parts.schedule.plies)
+        figures |= others
+        self._monitor.report(figures, plies=self._parts.schedule.plies)
         self._window, self._waited = _Window(), waited
+        return figures
 
-    def _rollout_figures(self) -> dict[str, float]:
-        window, schedule = self._window, self._parts.schedule
+    def round_figures(self) -> dict[str, float]:
+        """Return the figures since the last call, without those that a clock measures; none unless
+        `each_round`.
+        """
+        if not self._each_round:
+            return {}
+        figures = {**self._rollout_figures(self._round), **self._train_figures(self._round)}
+        self._round = _Window()
+        return figures
+
+    def _rollout_figures(self, window: _Window) -> dict[str, float]:
+        schedule = self._parts.schedule
         mu, sigma = self._opponents.rating
         figures = {
             "rollout/episodes": float(schedule.episodes),
@@ -136,19 +168,19 @@ class RunMetrics:
             for name, record in window.records.items()
         }
 
-    def _train_figures(self) -> dict[str, float]:
-        learner, updates = self._parts.learner, self._window.updates
+    def _train_figures(self, window: _Window) -> dict[str, float]:
+        learner, updates = self._parts.learner, window.updates
         figures = {
             "train/learning_rate": self._parts.schedule.learning_rate,
             "train/n_updates": float(learner.updates),
         }
         if updates:
             means = {
-                name: sum(getattr(stats, name) * stats.updates for stats in self._window.learning)
+                name: sum(getattr(stats, name) * stats.updates for stats in window.learning)
                 / updates
                 for name in ("loss", "q_mean", "td_error", "grad_norm", "version")
             }
-            figures["train/weight_age"] = self._window.version + 1 - means.pop("version")
+            figures["train/weight_age"] = window.version + 1 - means.pop("version")
             figures |= {f"train/{name}": value for name, value in means.items()}
         return figures
 

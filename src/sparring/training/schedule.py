@@ -22,6 +22,7 @@ class Schedule:
         self._episodes = 0
         self._plies = 0
         self._transitions = 0
+        self._seconds = 0.0
         self._due = 0
         self._credit = 0.0  # updates, a fraction of one
         self._counted_round = 0  # the last round of which something was received
@@ -41,6 +42,11 @@ class Schedule:
     def plies(self) -> int:
         """Plies received so far."""
         return self._plies
+
+    @property
+    def minutes(self) -> float:
+        """Minutes of training so far."""
+        return self._seconds / 60.0
 
     @property
     def due(self) -> int:
@@ -179,6 +185,10 @@ class Schedule:
         filled += max(0.0, transitions - capacity)
         return filled * config.samples_per_insert / config.batch_size
 
+    def passed(self, seconds: float) -> None:
+        """Count time of training."""
+        self._seconds += seconds
+
     def round_received(self) -> None:
         """Count a round of which all batches were received."""
         self._round += 1
@@ -193,6 +203,7 @@ class Schedule:
             "episodes": self._episodes,
             "plies": self._plies,
             "transitions": self._transitions,
+            "seconds": self._seconds,
             "due": self._due,
             "credit": self._credit,
             "counted_round": self._counted_round,
@@ -202,5 +213,6 @@ class Schedule:
     def set_state(self, state: dict[str, Any]) -> None:
         self._round, self._episodes = state["round"], state["episodes"]
         self._plies, self._transitions = state["plies"], state["transitions"]
+        self._seconds = state["seconds"]
         self._due, self._credit = state["due"], state["credit"]
         self._counted_round, self._began = state["counted_round"], state["began"]
