@@ -10,9 +10,10 @@ docstring is its help, and `Common` puts it on the short help.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+import os
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from sparring.config.network import PolicyKwargs
 from sparring.config.settings import (
@@ -35,6 +36,12 @@ RESUMABLE: Final = ("n_episodes", "device", "log_interval", "tensorboard")
 # torch wraps higher numbers around, and takes no leading zero
 DEVICE_PATTERN: Final = r"^(auto|cpu|cuda(:(0|[1-9][0-9]?))?)$"
 NAME_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
+SHA256_PATTERN: Final = r"^([0-9a-f]{64})?$"
+
+
+def _as_path(value: Any) -> Any:
+    """Python callers may pass a `Path`."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 class RunOptions(Settings):
@@ -118,6 +125,14 @@ class NetworkOptions(Settings):
 
     policy_kwargs: PolicyKwargs = PolicyKwargs()
     """The network."""
+    init_from: Annotated[
+        str,
+        BeforeValidator(_as_path),
+        Synonyms("start_from", "weights", "load_weights", "pretrained", "warm_start"),
+    ] = ""
+    """File of the first weights: an agent file, or a torch state dict (.pt); empty: random."""
+    init_from_sha256: Annotated[str, Field(pattern=SHA256_PATTERN)] = ""
+    """SHA-256 that this file must have; empty: any. A run notes it in its config.toml."""
 
 
 class LearningOptions(Settings):

@@ -22,7 +22,7 @@ from sparring.errors import ConfigurationError, FileFormatError, near_name, near
 # Options of the first system that are no settings here.
 ELSEWHERE: Final = dict.fromkeys(
     ("load_checkpoint", "resume", "resume_from", "checkpoint_path", "checkpoint"),
-    "`sparring resume RUN` continues a run",
+    "`sparring resume RUN` continues a run; init_from starts a new one with given weights",
 )
 AUTO: Final = "auto"
 _MAX_TOML: Final = 1_000_000  # bytes
@@ -235,6 +235,7 @@ _EXPECTED: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
 }
 _EXPECTED_PATTERN: Final = {
     "device": "auto, cpu, cuda or cuda:0, cuda:1, ...",
+    "init_from_sha256": "64 digits 0-9, a-f",
     "name": "letters, digits, '.', '_' and '-', a letter, digit or '_' first",
 }
 

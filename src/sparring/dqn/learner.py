@@ -206,6 +206,11 @@ class Learner:
         if self._mean is not None:
             self._mean.restart()
 
+    def start_with(self, weights: Mapping[str, NDArray[Any]]) -> None:
+        """Overwrite the parameters of policy and target network, before the first update."""
+        set_weights(self._target, weights)
+        self.set_weights(weights)
+
     def get_state(self) -> dict[str, Any]:
         """Networks, optimizer, generator and counter: enough to continue bit for bit."""
         return {

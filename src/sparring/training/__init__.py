@@ -15,6 +15,7 @@ from sparring.config.schema import GROUPS, ResolvedConfig, TrainConfig
 from sparring.config.settings import document
 from sparring.config.sources import build_config, resume_config, to_toml
 from sparring.dqn.agent import DQNAgent
+from sparring.dqn.start_weights import start_with
 from sparring.errors import GameFault
 from sparring.games import is_built_in, label, name_of
 from sparring.games.faults import save_fault
@@ -27,7 +28,7 @@ from sparring.training.callbacks import Callbacks
 from sparring.training.changes import check_length, check_unchanged, remarks
 from sparring.training.interrupts import Interrupts
 from sparring.training.loop import Session
-from sparring.training.resolve import resolved, same_seed_remark
+from sparring.training.resolve import resolved, same_seed_remark, with_start_weights
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,16 @@ def train(config: TrainConfig, *, callbacks: object = (), console: bool = True) 
     check_guard()
     called = Callbacks(callbacks)
     settings, game = resolved(config)
+    settings, start = with_start_weights(settings)
     parts = assemble(settings, game)
+    if start is not None:
+        start_with(parts.learner, start, parts.rollout.policy.network)
     with RunDirectory.create(settings.runs_dir, settings.name, label(settings.game)) as run:
         try:
             write_file(run.config_path, to_toml(settings).encode())
             remark = same_seed_remark(run.path, settings)
+            if start is not None:
+                remark += f"\nstarts with {start}"
             return _run(settings, parts, run, called, saved=None, console=console, remark=remark)
         except BaseException:
             run.discard()

@@ -14,6 +14,7 @@ from sparring.config.schema import Precision, ResolvedConfig, TrainConfig
 from sparring.config.sources import read_toml, to_toml
 from sparring.dqn.kernels import has_bfloat16
 from sparring.dqn.networks import FACTORIES
+from sparring.dqn.start_weights import StartWeights, read_start_weights
 from sparring.errors import ConfigurationError, FileFormatError
 from sparring.games import GameSpec, spec_of, with_players
 from sparring.opponents.scripted import default_shares
@@ -24,6 +25,7 @@ from sparring.training.autotune import measured_split
 # Settings that make no difference to the agent.
 _MAKE_NO_AGENT: Final = (
     "name", "runs_dir", "device", "log_interval", "tensorboard", "backend", "start_method",
+    "init_from",  # its SHA-256 does
 )  # fmt: skip
 
 
@@ -52,6 +54,25 @@ def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
     settings = {name: getattr(config, name) for name in TrainConfig.model_fields}
     decided = ResolvedConfig(**{**settings, **open_settings})
     return _balanced(decided, spec, asked=config), spec
+
+
+def with_start_weights(config: ResolvedConfig) -> tuple[ResolvedConfig, StartWeights | None]:
+    """Return the configuration with absolute path and SHA-256 of `init_from`, and what it holds.
+
+    Raises `FileFormatError` if that cannot be used, or is not what the configuration names.
+    """
+    if not config.init_from:
+        return config, None
+    start = read_start_weights(Path(config.init_from).absolute())
+    if config.init_from_sha256 not in ("", start.sha256):
+        raise FileFormatError(
+            f"init_from: SHA-256 of {start.path}",
+            got=start.sha256,
+            expected=config.init_from_sha256,
+            remedy="leave init_from_sha256 out to start with another file",
+        )
+    noted = {"init_from": str(start.path), "init_from_sha256": start.sha256}
+    return config.model_copy(update=noted), start
 
 
 def same_seed_remark(run: Path, config: ResolvedConfig) -> str:

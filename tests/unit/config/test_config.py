@@ -168,7 +168,10 @@ def test_an_unknown_setting_gets_the_nearest_name() -> None:
             "log_freq",
             "did you mean 'log_interval'? Seconds (not matches) between progress reports.",
         ),
-        ("load_checkpoint", "`sparring resume RUN` continues a run"),
+        (
+            "load_checkpoint",
+            "`sparring resume RUN` continues a run; init_from starts a new one with given weights",
+        ),
     ],
 )
 def test_options_of_the_first_system_are_explained(name: str, remedy: str) -> None:
