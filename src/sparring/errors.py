@@ -89,6 +89,12 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C, as a training raises it; a plain KeyboardInterrupt there is one of a game."""
 
 
+def shown(value: object) -> str:
+    """A value as messages show it: its `repr` in one short line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """The remedy for a misspelt name: "did you mean 'x'?", or "" when none is near."""
     near = near_name(name, names)

@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 from trial_runs import trial
 
+from sparring.dqn.learner import Learner
 from sparring.errors import NumericalError
 from sparring.runtime.weights import WeightStore
 from sparring.storage.run_directory import RunDirectory
@@ -121,8 +122,17 @@ def ends(runs_dir: Path, **changes: Any) -> str:
     return line
 
 
-def test_a_learning_rate_beyond_all_bounds(tmp_path: Path, published: list[np.ndarray]) -> None:
-    line = ends(tmp_path, learning_rate=1e30)
+def learn_at(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All learning is at this rate, which the setting does not allow."""
+    set_rate = Learner.set_learning_rate
+    monkeypatch.setattr(Learner, "set_learning_rate", lambda learner, _: set_rate(learner, rate))
+
+
+def test_a_learning_rate_beyond_all_bounds(
+    tmp_path: Path, published: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn_at(1e30, monkeypatch)
+    line = ends(tmp_path)
     assert line.startswith("update 2: loss ")
     assert "learning_rate is too high" in line
     assert different(published) == 1, "the first weights only"
@@ -130,10 +140,15 @@ def test_a_learning_rate_beyond_all_bounds(tmp_path: Path, published: list[np.nd
 
 @pytest.mark.parametrize(("rate", "norm"), [(1e30, "inf"), (1e39, "nan")])
 def test_weights_that_overflow_at_the_end_of_a_series(
-    rate: float, norm: str, tmp_path: Path, published: list[np.ndarray]
+    rate: float,
+    norm: str,
+    tmp_path: Path,
+    published: list[np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The loss is finite: the step goes too far, and 1e39 is beyond float32."""
-    line = ends(tmp_path, learning_rate=rate, learning_steps_per_batch=1)
+    learn_at(rate, monkeypatch)
+    line = ends(tmp_path, learning_steps_per_batch=1)
     assert line.startswith(
         f"update 1: norm of the weights {norm} is not finite; learning_rate is too high"
     )

@@ -140,7 +140,7 @@ class LearningOptions(Settings):
 
     batch_size: Annotated[AtLeastOne, Common("minibatch_size")] = 256
     """Transitions per update."""
-    learning_rate: Annotated[Positive, Common("lr", "step_size")] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1), Common("lr", "step_size")] = 1e-3
     """Adam learning rate."""
     learning_rate_schedule: Annotated[Literal["constant", "cosine"], Synonyms("lr_schedule")] = (
         "constant"

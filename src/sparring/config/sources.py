@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from sparring.config.network import PolicyKwargs
 from sparring.config.schema import RESUMABLE, TrainConfig, optional_fields, synonyms
 from sparring.config.settings import Earlier
-from sparring.errors import ConfigurationError, FileFormatError, near_name, nearest
+from sparring.errors import ConfigurationError, FileFormatError, near_name, nearest, shown
 
 # Options of the first system that are no settings here.
 ELSEWHERE: Final = dict.fromkeys(
@@ -212,7 +212,7 @@ def read_preset(game: str, preset: str) -> dict[str, Any]:
         f"unknown preset for {game}",
         got=repr(preset),
         expected=f"one of {', '.join(known)}",
-        remedy=nearest(preset, known),
+        remedy=nearest(str(preset), known),  # Python callers may pass anything
     )
 
 
@@ -294,7 +294,7 @@ def _finding(
         remedy = f"the default is {default!r}"
     return ConfigurationError(
         _path(detail["loc"], values) + origin(field),
-        got=_short(detail["input"]),
+        got=shown(detail["input"]),
         expected=expected,
         remedy=remedy,
     )
@@ -332,8 +332,3 @@ def _hint(name: str, setting: str) -> str:
     earlier = (note for note in field.metadata if isinstance(note, Earlier)) if field else ()
     known = any(name in note.names for note in earlier)
     return f" {field.description}" if field and known else ""
-
-
-def _short(value: object) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."

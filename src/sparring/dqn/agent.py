@@ -6,14 +6,13 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparring.dqn.agent_file import decode_agent, encode_agent, read_header
-from sparring.dqn.inputs import as_batch, as_masks
+from sparring.dqn.inputs import as_batch, as_masks, as_path, as_weights, whole_number
 from sparring.dqn.learner import Learner, LearnStats
 from sparring.dqn.networks import FACTORIES, NetworkSpec, PolicySpec, Weights, check_fit
 from sparring.dqn.policy import InferencePolicy
@@ -90,11 +89,13 @@ class DQNAgent:
 
     def set_weights(self, weights: Mapping[str, NDArray[Any]]) -> None:
         """Overwrite the policy's parameters, also the learner's; the target network and the
-        optimizer do not change.
+        optimizer do not change. Raises `ConfigurationError` for other names or shapes, and for
+        weights that are not finite.
         """
-        self._policy.set_weights(weights)
+        checked = as_weights(weights)
+        self._policy.set_weights(checked)
         if self._training is not None:
-            self._training.learner.set_weights(weights)
+            self._training.learner.set_weights(checked)
 
     def add_trajectory_to_buffer(self, trajectory: Trajectory) -> None:
         """Store one seat's decisions of one match. Raises `InputError` if they do not fit the game,
@@ -113,10 +114,11 @@ class DQNAgent:
         training.replay.extend(rows)
 
     def learn(self, updates: int) -> LearnStats:
-        """Make updates from the replay. Raises `SparringError` after `load` or if the replay is
-        empty.
+        """Make updates from the replay. Raises `ConfigurationError` unless `updates` is a whole
+        number of at least 0, `SparringError` after `load` or if the replay is empty.
         """
         training = self._require_training("learn")
+        updates = whole_number("updates", updates, 0)
         if not len(training.replay):
             raise SparringError("learn: the replay is empty; add trajectories first")
         learner = training.learner
@@ -127,8 +129,10 @@ class DQNAgent:
         return stats
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the agent file atomically."""
-        write_file(Path(path), self.to_bytes())
+        """Write the agent file atomically. Raises `InputError` for a path that no file can have,
+        `StorageError` if it cannot be written.
+        """
+        write_file(as_path(path), self.to_bytes())
 
     def to_bytes(self) -> bytes:
         """The contents of the agent file: equal agents give equal bytes."""
@@ -161,7 +165,8 @@ class DQNAgent:
         `"module:factory"`. Raises `FileFormatError` if the file is damaged, if its game is not
         `game` or differs from the installed game of that name, or if its network is not `network`.
         """
-        shapes, description = read_header(Path(path))
+        file = as_path(path)
+        shapes, description = read_header(file)
         try:
             name, encoding = description["game"], description["encoding"]
             factory, arguments = (
@@ -187,7 +192,7 @@ class DQNAgent:
             )
         try:
             check_fit(spec, shapes)
-            return cls(spec, weights=decode_agent(Path(path))[0])
+            return cls(spec, weights=decode_agent(file)[0])
         except (TypeError, ValueError, RuntimeError) as error:  # of torch or of our own checks
             raise FileFormatError(
                 f"{path} has a network that cannot be built", got=str(error).partition("\n")[0]

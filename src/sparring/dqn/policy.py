@@ -13,6 +13,7 @@ from torch import Tensor
 from sparring.dqn.architectures import QNetwork
 from sparring.dqn.exploration import decide_without_q, epsilon_greedy
 from sparring.dqn.heads import fill_noise, noise_size
+from sparring.dqn.inputs import as_weights
 from sparring.dqn.networks import (
     FlatWeights,
     PolicySpec,
@@ -21,6 +22,7 @@ from sparring.dqn.networks import (
     get_weights,
     set_weights,
 )
+from sparring.errors import ConfigurationError, shown
 
 _GATHER_UP_TO: Final = 0.75  # of all positions; above, copying them costs more than it saves
 
@@ -40,6 +42,10 @@ class InferencePolicy:
         *,
         bfloat16: bool = False,
     ) -> None:
+        if not isinstance(spec, PolicySpec):
+            raise ConfigurationError(
+                "spec", got=shown(spec), expected='a PolicySpec, such as PolicySpec("connect_four")'
+            )
         self.spec = spec
         self.network = build_network(spec).eval().requires_grad_(False)
         built_in = self.network if isinstance(self.network, QNetwork) else None
@@ -71,8 +77,10 @@ class InferencePolicy:
         return get_weights(self.network)
 
     def set_weights(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        """Overwrite all parameters. Raises `ConfigurationError` for other names or shapes."""
-        set_weights(self.network, weights)
+        """Overwrite all parameters. Raises `ConfigurationError` for other names or shapes, and for
+        weights that are not finite.
+        """
+        set_weights(self.network, as_weights(weights))
 
     def vector(self) -> NDArray[np.float32]:
         """All parameters as one flat vector."""

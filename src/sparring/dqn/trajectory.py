@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.errors import InputError
+from sparring.dqn.inputs import as_masks, as_numbers, as_observations, flag, whole_number
+from sparring.errors import ConfigurationError
 from sparring.games.spec import GameSpec
 from sparring.replay import transition_dtype
+
+_MOST: Final = 2**31 - 1  # versions and plies
 
 
 @dataclass(frozen=True)
@@ -47,80 +50,162 @@ def trajectory_transitions(
     next state is the first own decision after at least `n_steps` plies, and each reward counts from
     the ply of its decision.
 
-    Raises `InputError` if lengths or shapes do not fit, an action is illegal, or a reward is not
-    finite.
+    Raises `ConfigurationError` if shapes, dtypes or values do not fit the game, an action is
+    illegal, or a reward is not finite.
     """
-    _check(trajectory, spec)
-    T = len(trajectory.actions)
+    own = _checked(trajectory, spec)
+    T = len(own.actions)
     rows = np.zeros(T, transition_dtype(spec))
-    rows["observation"], rows["mask"] = trajectory.observations, trajectory.masks
-    rows["action"], rows["sign"], rows["version"] = trajectory.actions, 1, trajectory.version
-    times = np.arange(T + 1) if counts == "decisions" else _plies(trajectory, spec)
+    rows["observation"], rows["mask"] = own.observations, own.masks
+    rows["action"], rows["sign"], rows["version"] = own.actions, 1, own.version
+    times = np.arange(T + 1) if counts == "decisions" else _plies(own, spec)
+    R = np.zeros(T)
     for t in range(T):
         end = min(int(np.searchsorted(times, times[t] + n_steps)), T)
         powers = gamma ** (times[t:end] - times[t]).astype(np.float64)
-        rows["R"][t] = powers @ trajectory.rewards[t:end]
+        R[t] = powers @ own.rewards[t:end]
         if end < T:
             rows["next_observation"][t], rows["next_mask"][t] = (
-                trajectory.observations[end],
-                trajectory.masks[end],
+                own.observations[end],
+                own.masks[end],
             )
-        elif not trajectory.terminated:
+        elif not own.terminated:
             rows["next_observation"][t], rows["next_mask"][t] = (
-                trajectory.final_observation,
-                trajectory.final_mask,
+                own.final_observation,
+                own.final_mask,
             )
-        ends = end == T and trajectory.terminated
+        ends = end == T and own.terminated
         rows["discount"][t] = 0.0 if ends else gamma ** float(times[end] - times[t])
+    _refuse_beyond_float32(R)
+    rows["R"] = R
     return rows
 
 
-def _plies(trajectory: Trajectory, spec: GameSpec) -> NDArray[np.int64]:
+def _plies(own: Trajectory, spec: GameSpec) -> NDArray[np.int64]:
     """[T + 1] numbers of the plies of the decisions, and of the cut, if there is one."""
-    turns = np.arange(len(trajectory.actions) + 1) * spec.num_players
-    if trajectory.plies is None:
-        return turns
-    plies = np.asarray(trajectory.plies, np.int64)
-    return np.append(plies, plies[-1:] + spec.num_players)
+    if own.plies is None:
+        return np.arange(len(own.actions) + 1) * spec.num_players
+    return np.append(own.plies, own.plies[-1:] + spec.num_players)
 
 
-def _check(trajectory: Trajectory, spec: GameSpec) -> None:
-    T = len(trajectory.actions)
-    shapes: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = [
-        ("observations", np.shape(trajectory.observations), (T, *spec.observation_shape)),
-        ("masks", np.shape(trajectory.masks), (T, spec.num_actions)),
-        ("actions", np.shape(trajectory.actions), (T,)),
-        ("rewards", np.shape(trajectory.rewards), (T,)),
-    ]
-    if trajectory.plies is not None:
-        shapes.append(("plies", np.shape(trajectory.plies), (T,)))
-    if not trajectory.terminated:
-        shapes.append(
-            (
-                "final_observation",
-                np.asarray(trajectory.final_observation).shape,
-                spec.observation_shape,
-            )
+def _checked(trajectory: Trajectory, spec: GameSpec) -> Trajectory:
+    """A copy of the trajectory in the dtypes of a transition. Raises `ConfigurationError`."""
+    if not isinstance(trajectory, Trajectory):
+        raise ConfigurationError(
+            "trajectory",
+            got=f"a value of {type(trajectory).__name__}",
+            expected="a sparring.Trajectory",
         )
-        shapes.append(("final_mask", np.asarray(trajectory.final_mask).shape, (spec.num_actions,)))
-    for name, got, expected in shapes:
-        if got != expected:
-            raise InputError(f"trajectory.{name}", got=f"shape {got}", expected=f"{expected}")
-    plies = np.arange(T) if trajectory.plies is None else np.asarray(trajectory.plies)
-    if plies.dtype.kind not in "iu" or (np.diff(plies.astype(np.int64)) < 1).any():
-        raise InputError("trajectory.plies", got=f"{plies}", expected="rising whole numbers")
-    if not np.isfinite(trajectory.rewards).all():
-        raise InputError(
-            "trajectory.rewards", got=f"{trajectory.rewards}", expected="finite numbers"
+    actions = _whole_numbers("trajectory.actions", trajectory.actions)
+    if actions.ndim != 1:
+        raise ConfigurationError(
+            "trajectory.actions",
+            got=f"shape {actions.shape}",
+            expected=f"({len(actions) if actions.ndim else 'T'},)",
         )
-    actions = np.asarray(trajectory.actions)
-    if actions.dtype.kind not in "iu":
-        raise InputError("trajectory.actions", got=f"{actions.dtype}", expected="whole numbers")
-    if T and not (
-        actions.min() >= 0
-        and actions.max() < spec.num_actions
-        and trajectory.masks[np.arange(T), actions].all()
-    ):
-        raise InputError(
-            "trajectory.actions", got=f"{actions}", expected="legal actions by the masks"
+    T = len(actions)
+    own = replace(
+        trajectory,
+        observations=_observations(
+            "trajectory.observations", trajectory.observations, (T, *spec.observation_shape), spec
+        ),
+        masks=as_masks(
+            _given("trajectory.masks", trajectory.masks),
+            T,
+            spec.num_actions,
+            single=False,
+            what="trajectory.masks",
+        ),
+        actions=actions,
+        rewards=_shaped("trajectory.rewards", trajectory.rewards, (T,)).astype(np.float64),
+        terminated=flag("trajectory.terminated", trajectory.terminated),
+        version=whole_number("trajectory.version", trajectory.version, 0, _MOST),
+    )
+    _check_actions(own, spec)
+    _refuse_beyond_float32(own.rewards)
+    return _with_plies(own if own.terminated else _with_cut(own, spec))
+
+
+def _with_cut(own: Trajectory, spec: GameSpec) -> Trajectory:
+    """The trajectory with observation and mask of the cut position, checked."""
+    observation, mask = (
+        _given(f"trajectory.{name}", value, expected="that of the cut position, or terminated=True")
+        for name, value in (
+            ("final_observation", own.final_observation),
+            ("final_mask", own.final_mask),
         )
+    )
+    return replace(
+        own,
+        final_observation=_observations(
+            "trajectory.final_observation", observation, spec.observation_shape, spec
+        ),
+        final_mask=as_masks(mask, 1, spec.num_actions, single=True, what="trajectory.final_mask")[
+            0
+        ],
+    )
+
+
+def _with_plies(own: Trajectory) -> Trajectory:
+    if own.plies is None:
+        return own
+    what = "trajectory.plies"
+    plies = _whole_numbers(what, _shaped(what, own.plies, own.actions.shape))
+    if len(plies) and not 0 <= plies.min() <= plies.max() <= _MOST:
+        raise ConfigurationError(
+            what, got=f"{plies.min()} to {plies.max()}", expected=f"0 to {_MOST}"
+        )
+    rises = np.diff(plies.astype(np.int64)) >= 1
+    if not rises.all():
+        row = int(rises.argmin())
+        raise ConfigurationError(
+            what, got=f"{plies[row + 1]} after {plies[row]}", expected="rising whole numbers"
+        )
+    return replace(own, plies=plies.astype(np.int64))
+
+
+def _check_actions(own: Trajectory, spec: GameSpec) -> None:
+    numbered = (own.actions >= 0) & (own.actions < spec.num_actions)
+    legal = numbered & own.masks[np.arange(len(numbered)), np.where(numbered, own.actions, 0)]
+    if not legal.all():
+        row = int(legal.argmin())
+        raise ConfigurationError(
+            f"trajectory.actions in row {row}",
+            got=f"{own.actions[row]}",
+            expected="a legal action by the masks",
+        )
+
+
+def _refuse_beyond_float32(rewards: NDArray[np.floating[Any]]) -> None:
+    fits = np.abs(rewards) <= np.finfo(np.float32).max  # False for NaN
+    if not fits.all():
+        row = int(fits.argmin())
+        raise ConfigurationError(
+            f"trajectory.rewards in row {row}",
+            got=f"{rewards[row]:g}",
+            expected="finite numbers that float32 can hold, also their sum over n_steps",
+        )
+
+
+def _observations(what: str, values: Any, shape: tuple[int, ...], spec: GameSpec) -> NDArray[Any]:
+    return as_observations(what, _shaped(what, values, shape), spec)
+
+
+def _shaped(what: str, values: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    array = as_numbers(what, _given(what, values))
+    if array.shape != shape:
+        raise ConfigurationError(what, got=f"shape {array.shape}", expected=f"{shape}")
+    return array
+
+
+def _whole_numbers(what: str, values: Any) -> NDArray[Any]:
+    array = as_numbers(what, _given(what, values))
+    if array.dtype.kind not in "iu" and array.size:
+        raise ConfigurationError(what, got=f"{array.dtype}", expected="whole numbers")
+    return array if array.size else array.astype(np.int64)  # an empty list is one of floats
+
+
+def _given(what: str, value: Any, *, expected: str = "an array") -> Any:
+    if value is None:
+        raise ConfigurationError(what, got="None", expected=expected)
+    return value

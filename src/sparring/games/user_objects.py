@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sparring import user_code
-from sparring.errors import ConfigurationError
+from sparring.errors import ConfigurationError, shown
 from sparring.games.faults import text_of
 from sparring.games.names import GameName, parse
 
@@ -52,9 +52,13 @@ def _taken_apart(thing: Any, what: str) -> tuple[Any, Mapping[str, Any]]:
                 f"a partial {what}", got="arguments by position", expected="arguments by name"
             )
         return thing.func, thing.keywords
-    if isinstance(thing, type) or inspect.isfunction(thing):
+    if inspect.isfunction(thing):
         return thing, {}
-    kind = type(thing)
+    kind = thing if isinstance(thing, type) else type(thing)
+    if kind.__module__ in ("builtins", "numpy"):
+        raise ConfigurationError(what, got=shown(thing), expected="a name, or a class of your own")
+    if kind is thing:
+        return thing, {}
     if dataclasses.is_dataclass(kind):
         return kind, {
             field.name: getattr(thing, field.name)

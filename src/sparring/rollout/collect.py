@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sparring.dqn.inputs import as_weights, fraction, whole_number
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
-from sparring.errors import ConfigurationError
+from sparring.errors import ConfigurationError, shown
 from sparring.opponents.players import AGENT, AGENT_NAME, Opponent, Plan
 from sparring.opponents.scripted import scripted_names, scripted_player
 from sparring.replay.transitions import join_rows, transition_dtype
@@ -19,6 +20,8 @@ from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand
 
 _MAX_ENVS: Final = 256
+_MAX_STEPS: Final = 32  # as for the setting n_steps
+_MAX_SEED: Final = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def rollout_worker(
     *,
     n_episodes: int = 4,
     epsilon: float = 0.1,
-    opponents: tuple[str, ...] = (AGENT_NAME,),
+    opponents: Sequence[str] = (AGENT_NAME,),
     worker: int = 0,
     seed: int = 0,
     gamma: float = 0.99,
@@ -66,9 +69,14 @@ def rollout_worker(
     other seats are drawn from `opponents`, `self` or scripted players, with equal chances.
     Calls of different `worker` or `seed` have random streams of their own. The call can be pickled
     into any process pool. Raises `ConfigurationError` for an unknown opponent, a number out of its
-    range, or weights that are not of this network.
+    range, or weights that are not of this network or not finite.
     """
-    _check(n_episodes, n_steps, epsilon, gamma)
+    n_episodes = whole_number("n_episodes", n_episodes, 1)
+    n_steps = whole_number("n_steps", n_steps, 1, _MAX_STEPS)
+    worker = whole_number("worker", worker, 0, _MAX_SEED)
+    seed = whole_number("seed", seed, 0, _MAX_SEED)
+    epsilon, gamma = fraction("epsilon", epsilon), fraction("gamma", gamma)
+    vector = InferencePolicy(spec, as_weights(weights)).vector()
     players = _players(opponents, spec.game)
     game = spec.game_spec
     settings = RolloutSettings(
@@ -83,7 +91,7 @@ def rollout_worker(
     )
     rollout = Rollout(
         settings,
-        _FixedWeights(InferencePolicy(spec, weights).vector()),
+        _FixedWeights(vector),
         worker=worker,
         incarnation=0,
     )
@@ -99,16 +107,11 @@ def rollout_worker(
     return Collected(join_rows(rows), report.results)
 
 
-def _check(n_episodes: int, n_steps: int, epsilon: float, gamma: float) -> None:
-    for name, count in (("n_episodes", n_episodes), ("n_steps", n_steps)):
-        if count < 1:
-            raise ConfigurationError(name, got=count, expected="at least 1")
-    for name, share in (("epsilon", epsilon), ("gamma", gamma)):
-        if not 0.0 <= share <= 1.0:  # NaN, too
-            raise ConfigurationError(name, got=share, expected="0 to 1")
-
-
-def _players(names: tuple[str, ...], game: str) -> tuple[Opponent, ...]:
+def _players(names: Sequence[str], game: str) -> tuple[Opponent, ...]:
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise ConfigurationError(
+            "opponents", got=shown(names), expected=f"names in a list, such as [{AGENT_NAME!r}]"
+        )
     if not names:
         raise ConfigurationError(
             "opponents",

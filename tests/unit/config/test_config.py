@@ -45,6 +45,7 @@ def complaint(**overrides: Any) -> str:
         ("learning_steps_per_batch", "adptive", "a whole number or 'adaptive', or 'auto'"),
         ("samples_per_insert", 0.0, "more than 0"),
         ("batch_size", 0, "at least 1"),
+        ("learning_rate", 1e30, "at most 1"),
         ("learning_starts", -1, "at least 0"),
         ("learning_rate", 0.0, "more than 0"),
         ("learning_rate", -1e-3, "more than 0"),
@@ -288,8 +289,9 @@ def test_presets() -> None:
     assert build_config(
         preset="quick", overrides={"game": "connect_four(num_players=2)"}
     ) == own.model_copy(update={"game": "connect_four(num_players=2)"})
-    with pytest.raises(ConfigurationError, match="unknown preset"):
-        build_config(preset="../config")
+    for odd in ("../config", 3, [], b"quick"):
+        with pytest.raises(ConfigurationError, match="unknown preset for connect_four: got "):
+            build_config(preset=odd)  # type: ignore[arg-type]
 
 
 def test_a_preset_of_a_shorter_run_has_a_smaller_buffer() -> None:
@@ -335,7 +337,7 @@ def test_auto_stands_for_none() -> None:
 @given(
     st.builds(
         dict,
-        learning_rate=st.floats(min_value=1e-300, max_value=1e300),
+        learning_rate=st.floats(min_value=1e-300, max_value=1),
         gamma=st.floats(min_value=0, max_value=1),
         seed=st.integers(0, 2**63 - 1),
         learning_steps_per_batch=st.one_of(st.none(), st.just("adaptive"), st.integers(1, 10**6)),

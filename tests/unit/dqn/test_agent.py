@@ -214,6 +214,10 @@ def with_network(**changes: Any) -> bytes:
         (with_network(arguments=None), "has a network that cannot be built"),
         (with_network(arguments={"net_arch": [7]}), "weights of another network"),
         (file_of(DESCRIPTION, {}), "weights of another network"),
+        (
+            file_of(DESCRIPTION, {n: v * np.nan for n, v in DQNAgent(SPEC).get_weights().items()}),
+            "network that cannot be built: got weights of .*: got NaN or infinity",
+        ),
     ],
 )
 def test_a_file_that_is_no_agent_is_one_line(tmp_path: Path, data: bytes, message: str) -> None:
@@ -260,7 +264,7 @@ def test_a_trajectory_goes_to_the_replay() -> None:
     bad = Trajectory(
         np.zeros((1, 2, 3, 3)), np.zeros((1, 9), np.bool_), np.zeros(1, np.int64), np.zeros(1)
     )
-    with pytest.raises(InputError, match="legal actions"):
+    with pytest.raises(InputError, match="no legal action"):
         agent.add_trajectory_to_buffer(bad)
     assert len(training.replay) == 6
 
@@ -286,6 +290,20 @@ def test_learning_changes_what_the_agent_plays() -> None:
     np.testing.assert_array_equal(agent._policy.vector(), training.learner.vector())
     assert agent.policy().q_values(match.observations)[2, 2] == pytest.approx(1.0, abs=0.05)
     assert agent.predict(match.observations[2], action_masks=match.masks[2]) == (2, None)
+
+
+@pytest.mark.parametrize("updates", ["3", 1.5, -1, None, True, np.float64(2), [1]])
+def test_a_number_of_updates_that_is_none_is_one_line_and_learns_nothing(updates: Any) -> None:
+    agent, training = trained()
+    training.replay.extend(random_rows(20))
+    before = agent.to_bytes()
+    with pytest.raises(
+        ConfigurationError, match=r"^updates: got .*, expected a whole number, at least 0$"
+    ):
+        agent.learn(updates)
+    assert agent.to_bytes() == before
+    assert training.learner.updates == 0
+    assert agent.learn(np.int32(2)).updates == 2  # type: ignore[arg-type]
 
 
 def test_learning_goes_on_after_a_run_whose_learning_rate_fell_to_nothing() -> None:

@@ -143,6 +143,7 @@ def as_set(rows: NDArray[Any]) -> set[Any]:
 
 
 GOOD = numbered([0.0, 1.0])
+CUT = {"terminated": False, "final_observation": [0], "final_mask": [True, True]}
 
 
 @pytest.mark.parametrize(
@@ -161,44 +162,63 @@ GOOD = numbered([0.0, 1.0])
             r"trajectory\.masks: got shape \(2, 3\), expected \(2, 2\)",
         ),
         ({"rewards": np.zeros(3)}, r"trajectory\.rewards: got shape \(3,\), expected \(2,\)"),
+        ({"rewards": [0.0, np.nan]}, r"trajectory\.rewards in row 1: got nan, expected finite"),
+        ({"rewards": [np.inf, 0.0]}, r"trajectory\.rewards in row 0: got inf, expected finite"),
+        ({"rewards": [0.0, 1e300]}, r"trajectory\.rewards in row 1: got 1e\+300, expected finite"),
+        ({"rewards": [2e38, 2e38]}, r"trajectory\.rewards in row 0: got 4e\+38, .* their sum"),
+        ({"rewards": ["a", "b"]}, r"trajectory\.rewards: got dtype <U1"),
+        ({"rewards": None}, r"trajectory\.rewards: got None, expected an array"),
+        ({"actions": [0, 2]}, r"trajectory\.actions in row 1: got 2, expected a legal action"),
+        ({"actions": [-1, 0]}, r"trajectory\.actions in row 0: got -1, expected a legal action"),
         (
-            {"rewards": np.array([0.0, np.nan])},
-            r"trajectory\.rewards: got .*nan.*, expected finite numbers",
+            {"actions": np.array([0, 2**63], np.uint64)},
+            r"trajectory\.actions in row 1: got 9223372036854775808",
         ),
         (
-            {"rewards": np.array([0.0, np.inf])},
-            r"trajectory\.rewards: got .*inf.*, expected finite numbers",
+            {"masks": [[True, True], [True, False]]},
+            r"trajectory\.actions in row 1: got 1, expected a legal action by the masks",
+        ),
+        ({"actions": [[0], [1]]}, r"trajectory\.actions: got shape \(2, 1\), expected \(2,\)"),
+        ({"actions": 3}, r"trajectory\.actions: got shape \(\), expected \(T,\)"),
+        ({"actions": [0.0, 1.0]}, r"trajectory\.actions: got float64, expected whole numbers"),
+        ({"actions": [[0], [1, 2]]}, r"trajectory\.actions: got list: .*, expected an array"),
+        ({"observations": [[0.5], [1]]}, r"observations: got float64 values that int8 cannot"),
+        ({"observations": [[300], [1]]}, r"observations: got int64 values that int8 cannot"),
+        ({"observations": [[np.nan], [1]]}, r"observations: got NaN or infinity"),
+        ({"observations": "x"}, r"trajectory\.observations: got dtype <U1"),
+        ({"masks": [[7, 1], [1, 1]]}, r"masks: got int64 values other than 0 and 1"),
+        ({"masks": [[np.nan, 1], [1, 1]]}, r"masks: got float64 values other than 0 and 1"),
+        ({"masks": [[True, True], [False, False]]}, r"masks in row 1: got no legal action"),
+        ({"masks": None}, r"trajectory\.masks: got None, expected an array"),
+        ({"masks": np.ma.array(np.ones((2, 2)), mask=True)}, r"masks: got a masked array"),
+        ({"terminated": "no"}, r"trajectory\.terminated: got 'no', expected True or False"),
+        ({"terminated": 0}, r"trajectory\.terminated: got 0, expected True or False"),
+        ({"version": -1}, r"trajectory\.version: got -1, expected a whole number, 0 to "),
+        ({"version": 2**31}, r"trajectory\.version: got 2147483648, expected a whole number"),
+        ({"version": "1"}, r"trajectory\.version: got '1', expected a whole number"),
+        ({"plies": [0, 2**62]}, r"trajectory\.plies: got 0 to 4611686018427387904, expected 0 to"),
+        ({"plies": [-1, 0]}, r"trajectory\.plies: got -1 to 0, expected 0 to"),
+        (
+            {"terminated": False},
+            r"trajectory\.final_observation: got None, expected that of the cut position",
         ),
         (
-            {"actions": np.array([0, 2])},
-            r"trajectory\.actions: got \[0 2\], expected legal actions",
+            {"terminated": False, "final_observation": [0]},
+            r"trajectory\.final_mask: got None, expected that of the cut position",
         ),
         (
-            {"actions": np.array([-1, 0])},
-            r"trajectory\.actions: got \[-1  0\], expected legal actions",
+            {**CUT, "final_observation": [[0]]},
+            r"trajectory\.final_observation: got shape \(1, 1\), expected \(1,\)",
         ),
-        (
-            {"masks": np.array([[True, True], [True, False]])},
-            r"trajectory\.actions: got \[0 1\], expected legal actions",
-        ),
-        (
-            {"actions": np.array([[0], [1]])},
-            r"trajectory\.actions: got shape \(2, 1\), expected \(2,\)",
-        ),
-        (
-            {"actions": np.array([0.0, 1.0])},
-            r"trajectory\.actions: got float64, expected whole numbers",
-        ),
-        ({"terminated": False}, r"trajectory\.final_observation: got shape \(\), expected \(1,\)"),
-        (
-            {"terminated": False, "final_observation": np.zeros(1)},
-            r"trajectory\.final_mask: got shape \(\), expected \(2,\)",
-        ),
+        ({**CUT, "final_observation": [0.5]}, r"final_observation: got float64 values that int8"),
+        ({**CUT, "final_mask": [True] * 3}, r"final_mask: got shape \(3,\), expected \(2,\)"),
+        ({**CUT, "final_mask": [False] * 2}, r"final_mask: got no legal action, expected at least"),
+        ({**CUT, "final_mask": [2, 1]}, r"final_mask: got int64 values other than 0 and 1"),
     ],
 )
 def test_what_does_not_fit_is_one_line(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
-        trajectory_transitions(replace(GOOD, **change), SMALL, gamma=0.9, n_steps=1)
+        trajectory_transitions(replace(GOOD, **change), SMALL, gamma=1.0, n_steps=2)
     assert "\n" not in str(error.value)
 
 
@@ -220,6 +240,26 @@ def test_extra_turns_count_by_their_plies() -> None:
     trajectory = replace(numbered([4.0, 8.0, 16.0], terminated=False), plies=np.array([0, 1, 6]))
     rows = trajectory_transitions(trajectory, SMALL, gamma=0.5, n_steps=1, counts="plies")
     assert rows["discount"].tolist() == [0.5, 0.5**5, 0.25]
+
+
+@pytest.mark.parametrize("trajectory", [None, "x", (1, 2), {"actions": []}])
+def test_something_else_than_a_trajectory_is_one_line(trajectory: Any) -> None:
+    with pytest.raises(InputError, match=r"^trajectory: got a value of \w+, expected a sparring"):
+        trajectory_transitions(trajectory, SMALL, gamma=1.0, n_steps=1)
+
+
+def test_lists_and_other_number_types_are_converted() -> None:
+    given = Trajectory(
+        observations=[[1.0], [2.0]],  # type: ignore[arg-type]
+        masks=[[1, 1], [1, 1]],  # type: ignore[arg-type]
+        actions=[0, 1],  # type: ignore[arg-type]
+        rewards=[0, 1],  # type: ignore[arg-type]
+        terminated=np.True_,  # type: ignore[arg-type]
+    )
+    expected, rows = (
+        trajectory_transitions(one, SMALL, gamma=0.5, n_steps=1) for one in (GOOD, given)
+    )
+    assert rows.tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("plies", [[0, 2], [0, 2, 2], [0.0, 2.0, 4.0], [4, 2, 0]])

@@ -105,6 +105,10 @@ def test_names_of_objects(game, name):
     ("game", "words"),
     [
         (lambda: Sticks(), "lambda"),
+        *(
+            (thing, "^game: got .*, expected a name, or a class")
+            for thing in (None, 3, b"x", {}, dict)
+        ),
         (Needy(3), "got one of Needy, expected its class; pass the class, or functools.partial"),
         (functools.partial(Sticks, 3), "arguments by name"),
         (functools.partial(Sticks, sticks=[3]), r"argument sticks of Sticks: got \[3\]"),

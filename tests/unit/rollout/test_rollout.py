@@ -439,20 +439,11 @@ def test_rollout_worker_is_a_function_of_its_arguments() -> None:
 def test_rollout_worker_refuses_what_cannot_be() -> None:
     spec = PolicySpec("tic_tac_toe", NETWORK)
     weights = InferencePolicy(spec).get_weights()
-    with pytest.raises(ConfigurationError, match=r"n_episodes: got 0, expected at least 1"):
-        rollout_worker(spec, weights, n_episodes=0)
     with pytest.raises(
         ConfigurationError,
         match=r"unknown opponent: got ludo:greedy, expected one of random, one_ply",
     ):
         rollout_worker(spec, weights, opponents=("ludo:greedy",))
-    with pytest.raises(ConfigurationError, match=r"n_steps: got 0, expected at least 1"):
-        rollout_worker(spec, weights, n_steps=0)
-    for wrong in (math.nan, -0.1, 1.1):
-        with pytest.raises(ConfigurationError, match=r"epsilon: got .*, expected 0 to 1"):
-            rollout_worker(spec, weights, epsilon=wrong)
-        with pytest.raises(ConfigurationError, match=r"gamma: got .*, expected 0 to 1"):
-            rollout_worker(spec, weights, gamma=wrong)
     with pytest.raises(ConfigurationError, match=r"got randon.*did you mean 'random'"):
         rollout_worker(spec, weights, opponents=("randon",))
     with pytest.raises(ConfigurationError, match="opponents"):
@@ -461,6 +452,39 @@ def test_rollout_worker_refuses_what_cannot_be() -> None:
         rollout_worker(spec, {"wrong": np.zeros(3)})
     with pytest.raises(ConfigurationError, match="unknown game"):
         rollout_worker(PolicySpec("tic_tac_to", NETWORK), weights)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("n_episodes", (0, -1, 1.5, "4", None, True), "a whole number, at least 1"),
+        ("n_steps", (0, 33, 10**9, 1.0, None), "a whole number, 1 to 32"),
+        ("seed", (-1, 2**63, None, "x", 0.5), "a whole number, 0 to 9223372036854775807"),
+        ("worker", (-1, 2**63, None, "x"), "a whole number, 0 to 9223372036854775807"),
+        ("epsilon", (-0.1, 1.1, math.nan, "0.1", None, True, 1j), "a number, 0 to 1"),
+        ("gamma", (-0.1, 1.1, math.nan, [1], np.zeros(2)), "a number, 0 to 1"),
+        ("opponents", ("random", None, 3, [3], {"random": 1}, [[]]), "names in a list"),
+    ],
+)
+def test_rollout_worker_refuses_odd_arguments_in_one_line(
+    name: str, values: tuple[Any, ...], expected: str
+) -> None:
+    spec = PolicySpec("tic_tac_toe", NETWORK)
+    weights = InferencePolicy(spec).get_weights()
+    for value in values:
+        with pytest.raises(
+            ConfigurationError, match=f"^{name}: got .*, expected {expected}"
+        ) as one:
+            rollout_worker(spec, weights, **{name: value})
+        assert "\n" not in str(one.value)
+
+
+def test_rollout_worker_refuses_weights_that_are_none() -> None:
+    spec = PolicySpec("tic_tac_toe", NETWORK)
+    weights = InferencePolicy(spec).get_weights()
+    for given in (None, list(weights.values()), {n: v * math.nan for n, v in weights.items()}):
+        with pytest.raises(ConfigurationError, match=r"^weights"):
+            rollout_worker(spec, given)  # type: ignore[arg-type]
 
 
 def test_a_position_is_observed_before_the_ply_that_leaves_it() -> None:
