@@ -30,6 +30,10 @@ class Weights:
         return self.vector
 
 
+def policy_spec(game: str, *, afterstates: bool) -> PolicySpec:
+    return PolicySpec(game, NetworkSpec("mlp", {"net_arch": [4]}), afterstates=afterstates)
+
+
 def collected(
     game: str,
     bootstrap: Any,
@@ -39,9 +43,11 @@ def collected(
     learn_from: Any = "all",
     plan: Plan = ITSELF,
     matches: int = 4_000,
+    afterstates: bool = False,
+    epsilon: float = 1.0,
 ) -> NDArray[Any]:
-    """Rows of random play."""
-    spec = PolicySpec(game, NetworkSpec("mlp", {"net_arch": [4]}))
+    """Rows of random play, or of play with `epsilon` by the network of `policy_spec`."""
+    spec = policy_spec(game, afterstates=afterstates)
     settings = RolloutSettings(
         policy=spec,
         num_envs=64,
@@ -56,6 +62,6 @@ def collected(
     rollout = Rollout(settings, weights, worker=0, incarnation=0)
     blocks: list[NDArray[Any]] = []
     rollout.play_round(
-        RoundCommand(0, 0, 1.0, plan, matches), lambda block: blocks.append(join_rows([block]))
+        RoundCommand(0, 0, epsilon, plan, matches), lambda block: blocks.append(join_rows([block]))
     )
     return join_rows(blocks)

@@ -7,6 +7,7 @@ next layer, or to the end, with rewards for all seats.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -143,3 +144,54 @@ def exact_q(g: Graph, gamma: float, n_steps: int, *, own_turn: bool) -> NDArray[
             )
         V[s] = np.nanmax(Q[s])
     return Q
+
+
+class LayeredAfter(Layered):
+    """The same game with a method `after`: it shows the state and the action together."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        size = self.graph.size * self.graph.actions
+        self.spec = dataclasses.replace(self.spec, observation_shape=(size,))
+
+    def observe(self, seat: int) -> NDArray[np.int8]:
+        return np.zeros(self.spec.observation_shape, np.int8)
+
+    def after(self, action: int) -> NDArray[np.int8]:
+        shown = np.zeros(self.spec.observation_shape, np.int8)
+        shown[self.state * self.graph.actions + action] = 1
+        return shown
+
+
+def exact_after(
+    g: Graph, best: NDArray[np.int64], gamma: float, epsilon: float, *, own_turn: bool
+) -> NDArray[np.float64]:
+    """[states, actions] values of the mover after a move, if it plays `best` [states] from its next
+    turn on; NaN for illegal actions.
+
+    With `own_turn` others explore with `epsilon`; else they play `best`, and their values are
+    negated.
+    """
+    W = np.full((g.size, g.actions), np.nan)
+
+    def reached(s: int, seat: int) -> float:
+        """Of coming to s, for `seat`; later states are final."""
+        if s == END:
+            return 0.0
+        own = g.mover[s] == seat
+        if own or not own_turn:
+            return gamma * (1.0 if own else -1.0) * float(W[s, best[s]])
+        legal = g.legal(s)
+        shares = {a: epsilon / len(legal) + (1.0 - epsilon) * (a == best[s]) for a in legal}
+        return sum(share * led(s, a, seat) for a, share in shares.items())
+
+    def led(s: int, action: int, seat: int) -> float:
+        return sum(
+            p * (float(rewards[seat]) + reached(following, seat))
+            for p, following, rewards in g.outcomes(s, action)
+        )
+
+    for s in reversed(range(g.size)):
+        for action in g.legal(s):
+            W[s, action] = led(s, action, int(g.mover[s]))
+    return W

@@ -156,6 +156,8 @@ class LearningOptions(Settings):
     """Clip targets to the range of returns, where the game declares it."""
     bootstrap: Literal["own_turn", "zero_sum"] | None = None
     """State to bootstrap from: the next ply, negated (zero_sum), or the seat's own next turn."""
+    afterstates: Literal["on", "off"] | None = None
+    """Value positions after moves, not actions; by default in games with chance that offer them."""
     learn_from: Literal["agent", "all"] = "agent"
     """Moves that are stored: those of the newest weights (agent) or everybody's (all)."""
     tau: Annotated[float, Field(gt=0, le=1), Synonyms("polyak")] = 1.0
@@ -301,6 +303,7 @@ class ResolvedConfig(TrainConfig):
     learner_precision: Precision
     learning_steps_per_batch: AtLeastOne | Literal["adaptive"]
     bootstrap: Literal["own_turn", "zero_sum"]
+    afterstates: Literal["on", "off"]
     opponents: dict[str, Share]
 
 

@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sparring.dqn.agent_file import decode_agent, encode_agent, read_header
 from sparring.dqn.inputs import as_batch, as_masks, as_path, as_weights, whole_number
@@ -18,7 +18,8 @@ from sparring.dqn.networks import FACTORIES, NetworkSpec, PolicySpec, Weights, c
 from sparring.dqn.policy import InferencePolicy
 from sparring.dqn.trajectory import Trajectory, trajectory_transitions
 from sparring.errors import ConfigurationError, FileFormatError, SparringError
-from sparring.games import canonical, is_built_in, is_own, name_of
+from sparring.games import BatchedGame, canonical, is_built_in, is_own, name_of
+from sparring.games.arrays import chosen_slots
 from sparring.replay import Replay
 from sparring.replay.cuda import DeviceReplay
 from sparring.storage.atomic import write_file
@@ -74,10 +75,22 @@ class DQNAgent:
         position [1, A] is accepted too. Raises `ConfigurationError` for other shapes and dtypes,
         for NaN and infinity, and for a mask without a legal action.
         """
+        if self.spec.afterstates:
+            raise SparringError(
+                "predict: this agent values positions after moves, which an observation does not "
+                'show; use act(game), or train with afterstates="off"'
+            )
         batch, single = as_batch(observation, self.game)
         mask = as_masks(action_masks, len(batch), self.game.num_actions, single=single)
         actions = self._policy.act(batch, mask, np.zeros((len(batch), 2)), epsilon=0.0)
         return (int(actions[0]) if single else actions), None
+
+    def act(self, game: BatchedGame, slots: ArrayLike | None = None) -> NDArray[np.int64]:
+        """The greedy actions [m] for the seats to move in `slots` [m] of a game of `games.make`; by
+        default in all its slots.
+        """
+        chosen = np.arange(game.num_slots) if slots is None else chosen_slots(game, slots)
+        return self._policy.choose(game, chosen, np.zeros((len(chosen), 2)), epsilon=0.0)
 
     def policy(self) -> InferencePolicy:
         """A copy of the network for play."""
@@ -102,6 +115,11 @@ class DQNAgent:
         `SparringError` after `load`.
         """
         training = self._require_training("add_trajectory_to_buffer")
+        if self.spec.afterstates:
+            raise SparringError(
+                "add_trajectory_to_buffer: this agent learns from positions after moves, which a "
+                'trajectory does not show; train with afterstates="off"'
+            )
         options = training.learner.options
         own_turn = options.bootstrap == "own_turn" or not self.game.allows_zero_sum_bootstrap
         rows = trajectory_transitions(
@@ -145,10 +163,14 @@ class DQNAgent:
             "dtype": self.game.observation_dtype,
             "actions": self.game.num_actions,
         }
-        return encode_agent(
-            dict(self.get_weights()),
-            {"game": self.spec.game, "network": network, "encoding": encoding},
-        )
+        description: dict[str, Any] = {
+            "game": self.spec.game,
+            "network": network,
+            "encoding": encoding,
+        }
+        if self.spec.afterstates:
+            description["afterstates"] = True
+        return encode_agent(dict(self.get_weights()), description)
 
     @classmethod
     def load(
@@ -176,6 +198,7 @@ class DQNAgent:
             spec = PolicySpec(
                 _game_to_play(path, name, game),
                 NetworkSpec(_network_to_build(path, factory, network), arguments),
+                afterstates=bool(description.get("afterstates", False)),
             )
         except (KeyError, TypeError):
             raise FileFormatError(

@@ -80,7 +80,7 @@ class Learner:
             self._target,
             self._optimizer,
             options,
-            game=spec.game_spec,
+            game=spec.network_game,
             bfloat16=bfloat16,
             threads=threads - ahead,
         )

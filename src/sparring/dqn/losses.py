@@ -55,10 +55,11 @@ def loss_of(network: nn.Module, options: LearningOptions, game: GameSpec) -> Los
     if isinstance(network, QNetwork) and network.head.support is not None:
         return Categorical(options.double_q)
     returns = game.value_range if options.clip_targets else None
+    double_q = options.double_q and game.num_actions > 1
     if not has_random_targets(game, options):
-        return OfQValues(options.double_q, returns, squared=False, unit=1.0)
+        return OfQValues(double_q, returns, squared=False, unit=1.0)
     lowest, highest = game.value_range or (-1.0, 1.0)
-    return OfQValues(options.double_q, returns, squared=True, unit=(highest - lowest) / 2)
+    return OfQValues(double_q, returns, squared=True, unit=(highest - lowest) / 2)
 
 
 def has_random_targets(game: GameSpec, options: LearningOptions) -> bool:

@@ -19,6 +19,7 @@ from sparring.dqn.architectures import mlp, patches, resnet
 from sparring.dqn.user_networks import build_own
 from sparring.errors import ConfigurationError, nearest
 from sparring.games import GameSpec, spec_of
+from sparring.games.afterstates import afterstate_spec
 from sparring.user_code import is_importable_name
 
 Weights = dict[str, NDArray[np.float32]]
@@ -39,12 +40,14 @@ class NetworkSpec:
 class PolicySpec:
     """An agent without its weights: the name of its game, and its network.
 
-    `resolved` is the game's spec, if the caller has it. It travels along and is not part of the
-    value: two specs with equal names and networks are equal.
+    With `afterstates` the network values positions after moves (`games/afterstates.py`), else the
+    actions of a position. `resolved` is the game's spec, if the caller has it. It travels along and
+    is not part of the value: two specs with equal names and networks are equal.
     """
 
     game: str
     network: NetworkSpec = field(default_factory=NetworkSpec)
+    afterstates: bool = False
     resolved: InitVar[GameSpec | None] = None
 
     def __post_init__(self, resolved: GameSpec | None) -> None:
@@ -55,6 +58,11 @@ class PolicySpec:
     def game_spec(self) -> GameSpec:
         """The game's spec; resolving its name, which builds a user's class, is done once."""
         return spec_of(self.game)
+
+    @cached_property
+    def network_game(self) -> GameSpec:
+        """The game as the network and the replay see it."""
+        return afterstate_spec(self.game_spec) if self.afterstates else self.game_spec
 
 
 FACTORIES: Final[Mapping[str, Callable[..., nn.Module]]] = {
@@ -89,9 +97,9 @@ def check_fit(spec: PolicySpec, shapes: Mapping[str, tuple[int, ...]]) -> None:
 def _build(spec: PolicySpec) -> nn.Module:
     name, arguments = spec.network.factory, spec.network.arguments
     if name in FACTORIES:
-        return FACTORIES[name](spec.game_spec, **arguments)
+        return FACTORIES[name](spec.network_game, **arguments)
     if is_importable_name(name):
-        return build_own(name, arguments, spec.game_spec)
+        return build_own(name, arguments, spec.network_game)
     expected = f"one of {', '.join(FACTORIES)}, or module:factory"
     raise ConfigurationError(
         "unknown network", got=name, expected=expected, remedy=nearest(name, FACTORIES)

@@ -23,6 +23,8 @@ from sparring.dqn.networks import (
     set_weights,
 )
 from sparring.errors import ConfigurationError, shown
+from sparring.games import BatchedGame
+from sparring.games.afterstates import Afterstates, afterstates_of, fill_action_values
 
 _GATHER_UP_TO: Final = 0.75  # of all positions; above, copying them costs more than it saves
 
@@ -56,7 +58,7 @@ class InferencePolicy:
         )
         self._flat = FlatWeights(self.network)
         self.noise_size = noise_size(self.network)
-        self._num_actions = spec.game_spec.num_actions
+        self._num_outputs = spec.network_game.num_actions
         if weights is not None:
             self.set_weights(weights)
 
@@ -98,9 +100,9 @@ class InferencePolicy:
             )
 
     def q_values(self, observation: NDArray[Any]) -> NDArray[np.float32]:
-        """[n, *observation_shape] -> [n, A] float32."""
+        """[n, *observation_shape] -> [n, A] float32; of positions after moves [n, 1]."""
         if not len(observation):
-            return np.empty((0, self._num_actions), np.float32)
+            return np.empty((0, self._num_outputs), np.float32)
         if not observation.flags.writeable:
             observation = observation.copy()  # torch warns of read-only memory
         with torch.inference_mode():
@@ -109,6 +111,48 @@ class InferencePolicy:
             )
         return q
 
+    def action_values(self, game: BatchedGame, slots: NDArray[np.int64]) -> NDArray[np.float32]:
+        """[m, A] values of the moves in `slots` [m] for the seats to move; meaningless for illegal
+        moves.
+        """
+        if self.spec.afterstates:
+            return self.values_after(afterstates_of(game, slots), game.seat[slots])
+        return self.q_values(game.observation[slots])
+
+    def values_after(self, after: Afterstates, movers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """[m, A] values of the moves that lead to `after`, for the `movers` [m]; -inf for illegal
+        moves.
+        """
+        values = np.empty(after.row.shape, np.float32)
+        fill_action_values(
+            self.q_values(after.observation).reshape(-1),
+            after.row,
+            after.seat,
+            after.rewards,
+            movers,
+            values,
+        )
+        return values
+
+    def choose(
+        self,
+        game: BatchedGame,
+        slots: NDArray[np.int64],
+        uniforms: NDArray[np.float64],
+        epsilon: float,
+    ) -> NDArray[np.int64]:
+        """Epsilon-greedy actions [m] for the seats to move in `slots` [m]; `uniforms` [m, 2]."""
+        if not self.spec.afterstates:
+            if len(slots) == game.num_slots:  # every slot, in order: the views serve as they are
+                return self.act(game.observation, game.mask, uniforms, epsilon)
+            return self.act(game.observation[slots], game.mask[slots], uniforms, epsilon)
+        mask = game.mask[slots]
+        actions, undecided = np.empty(len(slots), np.int64), np.empty(len(slots), np.int64)
+        rows = undecided[: decide_without_q(mask, uniforms, epsilon, actions, undecided)]
+        if len(rows):
+            actions[rows] = self.action_values(game, slots[rows]).argmax(axis=1)
+        return actions
+
     def act(
         self,
         observation: NDArray[Any],
@@ -116,7 +160,7 @@ class InferencePolicy:
         uniforms: NDArray[np.float64],
         epsilon: float,
     ) -> NDArray[np.int64]:
-        """Epsilon-greedy actions [n] for n positions; `mask` [n, A], `uniforms` [n, 2].
+        """Epsilon-greedy actions [n] for n observations; `mask` [n, A], `uniforms` [n, 2].
 
         The network gets only the positions in which it decides, unless these are nearly all.
         """

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeGuard
 
 from sparring.errors import ConfigurationError, nearest
 from sparring.games.names import GameName, parse
-from sparring.games.spec import BatchedGame, BoardStyle, GameSpec, Match, Symmetry
+from sparring.games.spec import (
+    BatchedGame,
+    BoardStyle,
+    GameSpec,
+    Match,
+    Symmetry,
+    with_afterstates,
+)
 from sparring.games.user_games import make as make_own
 from sparring.games.user_games import makes_pettingzoo
 from sparring.games.user_objects import name_of
@@ -119,9 +126,8 @@ def _lasting_spec(name: str) -> GameSpec:
     parsed = parse(name)
     if parsed.scheme:
         return make(name, 1).spec
-    spec = importlib.import_module(_rules_of(parsed)).SPEC
-    assert isinstance(spec, GameSpec)
-    return spec
+    rules = importlib.import_module(_rules_of(parsed))
+    return with_afterstates(rules.SPEC, draws_apart=hasattr(rules, "move"))
 
 
 def check_name(name: str) -> None:

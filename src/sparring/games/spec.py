@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -52,6 +53,8 @@ class GameSpec:
       to it, and the atoms of C51 span it (`value_range`).
     - `symmetries`: relabellings (`Symmetry`) that leave the game as it is; training learns from
       each position in all of them.
+    - `afterstates`: how positions after a move can be observed (`games/afterstates.py`); filled in
+      by `games.make`.
     """
 
     name: str = ""
@@ -66,6 +69,7 @@ class GameSpec:
     impartial: bool = False
     returns: tuple[float, float] | None = None
     symmetries: tuple[Symmetry, ...] = ()
+    afterstates: Literal["", "next", "mover", "own"] = ""
 
     def __repr__(self) -> str:
         """One line: name, sizes, the facts that hold, and the number of symmetries."""
@@ -103,6 +107,26 @@ class GameSpec:
     def allows_zero_sum_bootstrap(self) -> bool:
         """True if one seat's value is minus the other's: two players, zero-sum, nothing hidden."""
         return self.num_players == 2 and self.zero_sum and not self.hidden_information
+
+
+def with_afterstates(
+    spec: GameSpec, *, draws_apart: bool = False, shows_own: bool = False
+) -> GameSpec:
+    """Return the spec of a game that can be played on copies, with `afterstates` filled in.
+
+    `draws_apart`: moves can be played without the chance that follows them; `shows_own`: a class
+    has a method `after`.
+    """
+    view: Literal["", "next", "mover", "own"] = "mover"
+    if shows_own:
+        view = "own"
+    elif spec.hidden_information or (spec.chance and not draws_apart):
+        view = ""
+    elif spec.allows_zero_sum_bootstrap:
+        view = "next"
+    elif spec.num_players > 1 and len(spec.observation_shape) not in (1, 3):
+        view = ""  # no place for the seat that comes next
+    return dataclasses.replace(spec, afterstates=view)
 
 
 class BoardStyle(NamedTuple):

@@ -36,9 +36,7 @@ class NetworkPlayer:
     def act(
         self, game: BatchedGame, slots: NDArray[np.int64], uniforms: NDArray[np.float64]
     ) -> NDArray[np.int64]:
-        if len(slots) == game.num_slots:  # every slot, in order: the views serve as they are
-            return self.policy.act(game.observation, game.mask, uniforms, self.epsilon)
-        return self.policy.act(game.observation[slots], game.mask[slots], uniforms, self.epsilon)
+        return self.policy.choose(game, slots, uniforms, self.epsilon)
 
 
 AGENT: Final = 0  # the id of the agent among players

@@ -134,7 +134,7 @@ class PlaySession:
 
     def values(self) -> NDArray[np.float32]:
         """[A] the agent's Q-values for the seat to move; meaningless for illegal actions."""
-        values: NDArray[np.float32] = self._agent.q_values(self.game.observation)[0]
+        values: NDArray[np.float32] = self._agent.action_values(self.game, np.zeros(1, np.int64))[0]
         return values
 
     def best(self) -> int:

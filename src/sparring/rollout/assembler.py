@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sparring.games import BatchedGame
 from sparring.games.spec import StateTree
-from sparring.replay.transitions import transition_dtype
+from sparring.rollout.positions import Decisions, Successors
 
 Bootstrap = Literal["own_turn", "zero_sum"]
 
@@ -41,58 +41,93 @@ def _copy(source: Any, source_row: Any, target: Any, target_row: Any, begin: Any
 def _decide(
     waiting: Any, action_field: Any, R_field: Any, version_field: Any, seat_field: Any,
     learns_field: Any, head: Any, count: Any,
-    out: Any, out_discount: Any, out_sign: Any, rows: Any,
-    observation: Any, mask: Any, seat: Any, actions: Any, learns: Any,
+    out: Any, out_R: Any, out_discount: Any, out_sign: Any, rows: Any,
+    made: Any, following: Any, entered: Any, seat: Any, actions: Any, learns: Any,
     plies: Any, limit: Any, version: Any, own_turn: Any, powers: Any, offsets: Any,
 ) -> Any:  # fmt: skip
-    """Enter each slot's decision into its lane; a decision that has waited for n_steps leaves with
-    this position as its next state. Return the number of completed rows.
+    """Enter each slot's decision into its lane; a decision that has waited for n_steps, or for one
+    that `ends` earlier ones, leaves with the position that is `following`. Fill `entered` [n] with
+    the lane of each slot's decision, or -1. Return the number of completed rows.
     """
     _, lanes, n_steps = R_field.shape
-    at_observation, at_mask, at_next, at_next_mask = offsets
+    at_observation, at_mask, _, _ = offsets
     for e in range(actions.shape[0]):
         s = seat[e]
+        entered[e] = -1
         if actions[e] < 0 or plies[e] >= limit or (own_turn and not learns[e, s]):
             continue
         lane = s if own_turn else 0
         first = (e * lanes + lane) * n_steps
-        if count[e, lane] == n_steps:
+        waits = count[e, lane]
+        leaving = waits if made.ends[e] else max(0, waits + 1 - n_steps)
+        for k in range(leaving):
             i = head[e, lane]
             if learns_field[e, lane, i]:
                 _copy(waiting, first + i, out, rows, 0)
-                _copy(observation, e, out, rows, at_next)
-                _copy(mask, e, out, rows, at_next_mask)
-                out_discount[rows] = powers[n_steps]
-                out_sign[rows] = 1 if seat_field[e, lane, i] == s else -1
+                own = seat_field[e, lane, i]
+                _follow(
+                    out,
+                    out_R,
+                    out_discount,
+                    out_sign,
+                    rows,
+                    following,
+                    e,
+                    own,
+                    powers[waits - k],
+                    offsets,
+                )
                 rows += 1
             head[e, lane] = i + 1 if i + 1 < n_steps else 0
             count[e, lane] -= 1
+        if made.row[e] < 0:
+            continue
         i = head[e, lane] + count[e, lane]
         i -= n_steps if i >= n_steps else 0
-        _copy(observation, e, waiting, first + i, at_observation)
-        _copy(mask, e, waiting, first + i, at_mask)
-        action_field[e, lane, i] = actions[e]
+        _copy(made.observation, made.row[e], waiting, first + i, at_observation)
+        _copy(made.mask, made.row[e], waiting, first + i, at_mask)
+        action_field[e, lane, i] = made.action[e]
         R_field[e, lane, i] = 0.0
         version_field[e, lane, i] = version
-        seat_field[e, lane, i] = s
+        seat_field[e, lane, i] = made.seat[e]
         learns_field[e, lane, i] = learns[e, s]
         count[e, lane] += 1
+        entered[e] = lane
     return rows
+
+
+@njit(nogil=True)
+def _follow(
+    out: Any, out_R: Any, out_discount: Any, out_sign: Any, row: Any,
+    following: Any, e: Any, own: Any, power: Any, offsets: Any,
+) -> None:  # fmt: skip
+    """Complete a row of seat `own` with the position that is `following` in slot e, `power` being
+    the discount of the steps between.
+    """
+    _, _, at_next, at_next_mask = offsets
+    out_R[row] += power * following.rewards[e, own]
+    if following.row[e] < 0:
+        out_discount[row], out_sign[row] = 0.0, 1
+        return
+    _copy(following.observation, following.row[e], out, row, at_next)
+    _copy(following.mask, following.row[e], out, row, at_next_mask)
+    out_discount[row] = power
+    out_sign[row] = 1 if own == following.seat[e] else -1
 
 
 @njit(cache=True, nogil=True)
 def _settle(
     waiting: Any, R_field: Any, seat_field: Any, learns_field: Any, head: Any, count: Any,
-    out: Any, out_discount: Any, out_sign: Any, rows: Any,
-    observation: Any, mask: Any, seat: Any, actions: Any,
+    out: Any, out_R: Any, out_discount: Any, out_sign: Any, rows: Any,
+    following: Any, entered: Any, paid: Any, seat: Any, actions: Any,
     rewards: Any, terminated: Any, truncated: Any, over: Any,
     plies: Any, limit: Any, own_turn: Any, powers: Any, offsets: Any,
 ) -> Any:  # fmt: skip
-    """Add what the step paid to every waiting decision; at the end of a match all of them leave.
+    """Add what the step paid to every waiting decision, to the newest without what its move `paid`;
+    at the end of a match all of them leave, and at a cut with the position that is `following`.
     Fill `over` [n] with the matches that are over. Return the number of completed rows.
     """
     _, lanes, n_steps = R_field.shape
-    _, _, at_next, at_next_mask = offsets
     for e in range(actions.shape[0]):
         over[e] = False
         if actions[e] < 0:
@@ -107,7 +142,11 @@ def _settle(
             for k in range(waits):
                 i = head[e, lane] + k
                 i -= n_steps if i >= n_steps else 0
-                R_field[e, lane, i] += powers[waits - 1 - k] * rewards[e, seat_field[e, lane, i]]
+                own = seat_field[e, lane, i]
+                reward = rewards[e, own]
+                if k == waits - 1 and lane == entered[e]:
+                    reward -= paid[e, own]
+                R_field[e, lane, i] += powers[waits - 1 - k] * reward
                 if not (leaves and learns_field[e, lane, i]):
                     continue
                 _copy(waiting, (e * lanes + lane) * n_steps + i, out, rows, 0)
@@ -115,10 +154,18 @@ def _settle(
                     out_discount[rows] = 0.0
                     out_sign[rows] = 1
                 else:
-                    _copy(observation, e, out, rows, at_next)
-                    _copy(mask, e, out, rows, at_next_mask)
-                    out_discount[rows] = powers[waits - k]
-                    out_sign[rows] = 1 if seat_field[e, lane, i] == seat[e] else -1
+                    _follow(
+                        out,
+                        out_R,
+                        out_discount,
+                        out_sign,
+                        rows,
+                        following,
+                        e,
+                        own,
+                        powers[waits - k],
+                        offsets,
+                    )
                 rows += 1
             if leaves or truncated[e]:
                 head[e, lane] = 0
@@ -144,7 +191,14 @@ class TransitionAssembler:
     """
 
     def __init__(
-        self, game: BatchedGame, *, bootstrap: Bootstrap, n_steps: int, gamma: float, block: int
+        self,
+        game: BatchedGame,
+        dtype: np.dtype[Any],
+        *,
+        bootstrap: Bootstrap,
+        n_steps: int,
+        gamma: float,
+        block: int,
     ) -> None:
         n, lanes = game.num_slots, game.spec.num_players if bootstrap == "own_turn" else 1
         self._game = game
@@ -152,15 +206,15 @@ class TransitionAssembler:
         self._powers = np.power(gamma, np.arange(n_steps + 1, dtype=np.float64))
         self._limit = game.spec.max_plies
         self.over = np.zeros(n, np.bool_)  # matches that the last `settle` ended
-        self._dtype = transition_dtype(game.spec)
+        self._dtype = dtype
         self._waiting = np.zeros((n, lanes, n_steps), self._dtype)
         self._seat = np.zeros((n, lanes, n_steps), np.int64)
         self._learns = np.zeros((n, lanes, n_steps), np.bool_)
         self._head = np.zeros((n, lanes), np.int64)
         self._count = np.zeros((n, lanes), np.int64)
+        self._entered = np.zeros(n, np.int64)
         self.block = block
-        # One tick completes at most one decision a slot before the step, and all that wait in it
-        # after.
+        # One tick completes at most all decisions that wait in a slot, and the one that it makes.
         self._out = np.zeros(block + n * (1 + lanes * n_steps), self._dtype)
         self._filled = 0
         self._bind_views()
@@ -171,9 +225,9 @@ class TransitionAssembler:
         self._action, self._R, self._version = (
             self._waiting[name] for name in ("action", "R", "version")
         )
-        self._out_discount, self._out_sign = self._out["discount"], self._out["sign"]
-        self._observation = self._game.observation.view(np.uint8).reshape(self._game.num_slots, -1)
-        self._mask = self._game.mask.view(np.uint8)
+        self._out_R, self._out_discount, self._out_sign = (
+            self._out[name] for name in ("R", "discount", "sign")
+        )
         fields = self._dtype.fields
         assert fields is not None
         self._offsets = tuple(
@@ -196,26 +250,37 @@ class TransitionAssembler:
         """Drop the completed transitions, which the caller has copied."""
         self._filled = 0
 
-    def decide(self, actions: NDArray[np.int64], learns: NDArray[np.bool_], version: int) -> None:
-        """Record the decisions that the game is about to play: `actions` [n]; `learns` [n, P] is
-        true for seats that learn.
+    def decide(
+        self,
+        actions: NDArray[np.int64],
+        learns: NDArray[np.bool_],
+        version: int,
+        made: Decisions,
+        following: Successors,
+    ) -> None:
+        """Record the decisions that the game is about to play: `actions` [n], as the rows store
+        them `made`; `learns` [n, P] is true for seats that learn. Earlier ones are `following`ed by
+        the positions at hand.
         """
+        self._paid = made.rewards
         self._filled = _decide(
             self._waiting_bytes, self._action, self._R, self._version, self._seat,
             self._learns, self._head, self._count,
-            self._out_bytes, self._out_discount, self._out_sign, self._filled,
-            self._observation, self._mask, self._game.seat, actions, learns,
+            self._out_bytes, self._out_R, self._out_discount, self._out_sign, self._filled,
+            made, following, self._entered, self._game.seat, actions, learns,
             self._game.plies, self._limit, version,
             self._own_turn, self._powers, self._offsets,
         )  # fmt: skip
 
-    def settle(self, actions: NDArray[np.int64]) -> None:
-        """Record what the step paid and which matches it ended."""
+    def settle(self, actions: NDArray[np.int64], following: Successors) -> None:
+        """Record what the step paid and which matches it ended; `following` are the positions of
+        the matches that were cut.
+        """
         game = self._game
         self._filled = _settle(
             self._waiting_bytes, self._R, self._seat, self._learns, self._head, self._count,
-            self._out_bytes, self._out_discount, self._out_sign, self._filled,
-            self._observation, self._mask, game.seat, actions,
+            self._out_bytes, self._out_R, self._out_discount, self._out_sign, self._filled,
+            following, self._entered, self._paid, game.seat, actions,
             game.rewards, game.terminated, game.truncated, self.over,
             game.plies, self._limit, self._own_turn, self._powers, self._offsets,
         )  # fmt: skip

@@ -95,7 +95,7 @@ def rollout_worker(
         worker=worker,
         incarnation=0,
     )
-    rows = [np.empty(0, transition_dtype(game))]
+    rows = [np.empty(0, transition_dtype(spec.network_game))]
     command = RoundCommand(
         0,
         0,

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sparring.dqn.exploration import epsilon_greedy
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.games import make
@@ -23,8 +24,10 @@ from sparring.games.rng import EXPLORATION, fill_uniforms, stream_key
 from sparring.opponents.players import AGENT, AGENT_NAME, NetworkPlayer, Opponent, Player
 from sparring.opponents.records import result_dtype
 from sparring.opponents.scripted import scripted_player
+from sparring.replay.transitions import transition_dtype
 from sparring.rollout.assembler import Bootstrap, TransitionAssembler
 from sparring.rollout.matches import LearnFrom, MatchTable
+from sparring.rollout.positions import AfterMoves, Observed
 from sparring.rollout.round import (
     Between,
     RoundCommand,
@@ -80,6 +83,7 @@ class Rollout:
         )
         self._assembler = TransitionAssembler(
             self._game,
+            transition_dtype(settings.policy.network_game),
             bootstrap=settings.bootstrap,
             n_steps=settings.n_steps,
             gamma=settings.gamma,
@@ -87,6 +91,11 @@ class Rollout:
         )
         self._agent = NetworkPlayer(
             AGENT_NAME, InferencePolicy(settings.policy, bfloat16=settings.bfloat16)
+        )
+        self._positions: Observed | AfterMoves = (
+            AfterMoves(self._game, self._agent.policy)
+            if settings.policy.afterstates
+            else Observed(self._game)
         )
         self._opponents: dict[int, Opponent] = {}
         self._players: dict[int, Player] = {AGENT: self._agent}
@@ -178,16 +187,34 @@ class Rollout:
 
     def _tick(self, version: int) -> NDArray[np.int64]:
         """Play one ply in every env; return the slots whose matches ended."""
+        positions = self._positions
         self._choose_actions()
-        self._assembler.decide(self._actions, self._matches.learns, version)
+        self._assembler.decide(
+            self._actions,
+            self._matches.learns,
+            version,
+            positions.decisions(self._actions),
+            positions.successors(),
+        )
         self._game.step(self._actions)
-        self._assembler.settle(self._actions)
+        if isinstance(positions, AfterMoves):
+            positions.look(self._cut_slots())
+        self._assembler.settle(self._actions, positions.successors())
         return self._matches.pay(self._assembler.over)
+
+    def _cut_slots(self) -> NDArray[np.int64]:
+        """The slots whose matches are cut, or have been."""
+        game, playing = self._game, self._playing
+        over_limit = game.truncated[playing] | (game.plies[playing] >= game.spec.max_plies)
+        return playing[over_limit & ~game.terminated[playing]]
 
     def _choose_actions(self) -> None:
         """Ask each player that is to move once, for all its slots."""
         game, movers = self._game, self._matches.movers
         fill_uniforms(self._matches.keys, game.plies, EXPLORATION, self._uniforms)
+        if isinstance(self._positions, AfterMoves):
+            self._choose_after_moves(self._positions)
+            return
         if self._matches.find_movers() and len(self._playing) == game.num_slots:
             self._actions[:] = self._players[int(movers[0])].act(
                 game, self._all_slots, self._uniforms
@@ -196,6 +223,31 @@ class Rollout:
         movers = movers[self._playing]
         for player_id in np.unique(movers).tolist():
             slots = self._playing[movers == player_id]
+            self._actions[slots] = self._players[player_id].act(game, slots, self._uniforms[slots])
+
+    def _choose_after_moves(self, positions: AfterMoves) -> None:
+        """The same where the agent compares positions after moves, which the rows need, too."""
+        game, playing, matches = self._game, self._playing, self._matches
+        matches.find_movers()
+        if self._settings.bootstrap == "own_turn":
+            looked = playing[matches.learns[playing, game.seat[playing]]]
+        else:
+            looked = playing
+        positions.look(looked)
+        own = np.flatnonzero(matches.movers[looked] == AGENT)
+        slots = looked[own]
+        chosen = np.empty(len(slots), np.int64)
+        epsilon_greedy(
+            positions.values[own],
+            game.mask[slots],
+            self._uniforms[slots],
+            self._agent.epsilon,
+            chosen,
+        )
+        self._actions[slots] = chosen
+        movers = matches.movers[playing]
+        for player_id in np.unique(movers[movers != AGENT]).tolist():
+            slots = playing[movers == player_id]
             self._actions[slots] = self._players[player_id].act(game, slots, self._uniforms[slots])
 
     def _flush(self, sink: Sink) -> None:

@@ -116,7 +116,7 @@ def ring_rows(settings: RolloutSettings, episodes: int) -> int:
     """Capacity of a worker's ring: all transitions of a round with matches of full length, but at
     most 64 MiB.
     """
-    spec = settings.policy.game_spec
+    spec = settings.policy.network_game
     whole_round = (episodes + settings.num_envs) * (spec.max_plies + 1)
     affordable = _MAX_RING_BYTES // transition_dtype(spec).itemsize
     return max(settings.block, min(whole_round, affordable))
@@ -132,7 +132,7 @@ def shared_bytes(
     episodes: int,
 ) -> int:
     """Memory that such `ProcessWorkers` reserve at their start."""
-    dtype = transition_dtype(settings.policy.game_spec)
+    dtype = transition_dtype(settings.policy.network_game)
     rings = num_workers * Ring.bytes_needed(dtype, ring_rows(settings, episodes))
     return WeightStore.bytes_needed(size, num_snapshots, num_versions) + rings
 
@@ -155,7 +155,7 @@ class ProcessWorkers:
     ) -> None:
         self._settings = settings
         self._spec = settings.policy.game_spec
-        self._dtype = transition_dtype(self._spec)
+        self._dtype = transition_dtype(settings.policy.network_game)
         self._ring_rows = ring_rows(settings, episodes)
         self._size, self._num_snapshots, self._num_versions = size, num_snapshots, num_versions
         self._body = body

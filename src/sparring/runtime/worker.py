@@ -158,7 +158,8 @@ def _description(error: BaseException) -> tuple[str, str]:
 
 
 def _serve(pipe: connection.Connection, job: WorkerJob, body: Body) -> None:
-    ring = Ring(job.ring.memory, transition_dtype(job.spec), job.ring_capacity)
+    dtype = transition_dtype(job.settings.policy.network_game)
+    ring = Ring(job.ring.memory, dtype, job.ring_capacity)
     while True:
         command: Any = pipe.recv()
         if isinstance(command, RoundCommand):

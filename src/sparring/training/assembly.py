@@ -83,8 +83,8 @@ def assemble(config: ResolvedConfig, game: GameSpec) -> Parts:
         num_versions=num_versions,
         episodes=config.episodes_per_batch,
     )
-    _check_memory(replay_bytes(game, config), shared)
-    replay = build_replay(game, config, device)
+    _check_memory(replay_bytes(policy.network_game, config), shared)
+    replay = build_replay(policy.network_game, config, device)
     training = Training(learner, replay)
     opponents = _opponents_maker(config, learner.layout)
     # raises its errors now, before anything is started or written
@@ -175,7 +175,7 @@ def describe(config: ResolvedConfig, parts: Parts) -> str:
     """Return lines on what was resolved and on the memory that replay and workers reserve."""
     counts = ((config.num_workers, "worker"), (config.learner_threads, "thread"))
     workers, threads = (f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
-    replay = replay_bytes(parts.rollout.policy.game_spec, config)
+    replay = replay_bytes(parts.rollout.policy.network_game, config)
     return (
         f"{config.game}: {workers} x {config.num_envs_per_worker} envs, {config.actor_precision}, "
         f"{config.bootstrap} bootstrap\n"
@@ -191,6 +191,7 @@ def policy_of(config: ResolvedConfig, game: GameSpec) -> PolicySpec:
     return PolicySpec(
         config.game,
         NetworkSpec(config.policy_kwargs.network, config.policy_kwargs.network_arguments()),
+        afterstates=config.afterstates == "on",
         resolved=game,
     )
 

@@ -49,6 +49,7 @@ def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
         "actor_precision": config.actor_precision or _precision(config, torch.device("cpu")),
         "learner_precision": config.learner_precision or _precision(config, device),
         "bootstrap": _bootstrap(config, spec),
+        "afterstates": _afterstates(config, spec),
         "learning_steps_per_batch": _learning_steps(config, workers),
     }
     settings = {name: getattr(config, name) for name in TrainConfig.model_fields}
@@ -173,3 +174,17 @@ def _bootstrap(config: TrainConfig, spec: GameSpec) -> str:
             "without hidden information",
         )
     return config.bootstrap or ("zero_sum" if spec.allows_zero_sum_bootstrap else "own_turn")
+
+
+def _afterstates(config: TrainConfig, spec: GameSpec) -> str:
+    """With chance, a Q-network has to learn what each move does from one sample of the dice at a
+    time; a value of the position after it does not.
+    """
+    if config.afterstates == "on" and not spec.afterstates:
+        raise ConfigurationError(
+            "afterstates",
+            got="on",
+            expected=f"off: {spec.name} does not offer positions after moves",
+            remedy="docs/your-game.md says what a game needs for it",
+        )
+    return config.afterstates or ("on" if spec.chance and spec.afterstates else "off")

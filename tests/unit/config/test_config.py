@@ -324,6 +324,7 @@ def test_auto_stands_for_none() -> None:
         "learner_precision",
         "learning_steps_per_batch",
         "bootstrap",
+        "afterstates",
         "num_players",
         "opponents",
     }

@@ -128,7 +128,7 @@ def test_a_class_is_played_by_its_name():
     game = make(f"{HERE}:Sticks(sticks=4)", 3)
     assert (
         game.spec
-        == GameSpec(**{**vars(SPEC), "name": f"{HERE}:Sticks(sticks=4)"})
+        == GameSpec(**{**vars(SPEC), "name": f"{HERE}:Sticks(sticks=4)", "afterstates": "mover"})
         == spec_of(f"{HERE}:Sticks(sticks=4)")
     )
     game.reset(np.arange(3), np.arange(3).astype(np.uint64))

@@ -11,7 +11,24 @@ from numpy.typing import NDArray
 from transitions_reference import Decision, Match, Position, assert_rows, transitions
 
 from sparring.games.spec import GameSpec
+from sparring.replay.transitions import transition_dtype
 from sparring.rollout.assembler import TransitionAssembler
+from sparring.rollout.positions import Observed
+
+
+class Assembler(TransitionAssembler):
+    """Makes rows of the game's own observations."""
+
+    def __init__(self, game: Arrays, **options: Any) -> None:
+        super().__init__(game, transition_dtype(game.spec), **options)  # type: ignore[arg-type]
+        self._observed = Observed(game)  # type: ignore[arg-type]
+
+    def decide(self, actions: Any, learns: Any, version: int) -> None:  # type: ignore[override]
+        made, following = self._observed.decisions(actions), self._observed.successors()
+        super().decide(actions, learns, version, made, following)
+
+    def settle(self, actions: Any) -> None:  # type: ignore[override]
+        super().settle(actions, self._observed.successors())
 
 
 class Arrays:
@@ -118,7 +135,7 @@ def play(case: Case) -> tuple[NDArray[Any], list[Match]]:
         "gamma": case.gamma,
         "block": 1,
     }
-    assembler = TransitionAssembler(game, **options)
+    assembler = Assembler(game, **options)
     blocks, matches, current = [assembler.rows.copy()], [], {}
     learns = np.zeros((case.envs, case.num_players), np.bool_)
     for tick in range(case.ticks):
@@ -147,7 +164,7 @@ def play(case: Case) -> tuple[NDArray[Any], list[Match]]:
         if rng.random() < 0.1:
             state = assembler.get_state()
             assembler.decide(actions, learns, -9)  # what is saved is a copy
-            assembler = TransitionAssembler(game, **options)
+            assembler = Assembler(game, **options)
             assembler.set_state(state)
     return np.concatenate(blocks), matches
 
@@ -243,7 +260,7 @@ def script(
 ) -> list[tuple[int, float, int, float, int]]:  # fmt: skip
     """(position, R, next position or 0, discount, sign) of every transition, with gamma 1/2."""
     game = Script(plies, end, seat_at_the_end)
-    assembler = TransitionAssembler(game, bootstrap=bootstrap, n_steps=n_steps, gamma=0.5, block=64)
+    assembler = Assembler(game, bootstrap=bootstrap, n_steps=n_steps, gamma=0.5, block=64)
     who = np.array([learns or [True] * game.spec.num_players])
     for _ in plies:
         assembler.decide(np.zeros(1, np.int64), who, 0)
@@ -434,7 +451,7 @@ def test_only_seats_that_learn_have_transitions() -> None:
 
 def test_an_idle_slot_is_left_alone() -> None:
     game = Script(WON, "terminated")
-    assembler = TransitionAssembler(game, bootstrap="zero_sum", n_steps=1, gamma=0.5, block=8)
+    assembler = Assembler(game, bootstrap="zero_sum", n_steps=1, gamma=0.5, block=8)
     both, idle = np.ones((1, 2), np.bool_), np.full(1, -1)
     assembler.decide(np.zeros(1, np.int64), both, 0)
     game.step(np.zeros(1, np.int64))
@@ -452,7 +469,7 @@ def test_an_idle_slot_is_left_alone() -> None:
 def test_the_version_is_that_of_the_decision() -> None:
     """A match goes on into the next round: its open decision keeps the version that made it."""
     game = Script(WON, "terminated")
-    assembler = TransitionAssembler(game, bootstrap="zero_sum", n_steps=2, gamma=0.5, block=64)
+    assembler = Assembler(game, bootstrap="zero_sum", n_steps=2, gamma=0.5, block=64)
     for version in (3, 3, 4, 5, 8):
         assembler.decide(np.zeros(1, np.int64), np.ones((1, 2), np.bool_), version)
         game.step(np.zeros(1, np.int64))
@@ -468,9 +485,7 @@ def test_as_many_rows_as_one_tick_can_complete_fit_behind_a_block() -> None:
     game = RandomGame(n, 3, "int8", ends=0.0, cuts=0.0, rng=np.random.default_rng(0))
     game.reset(np.arange(n))
     game.mask[:] = True
-    assembler = TransitionAssembler(
-        game, bootstrap="own_turn", n_steps=steps, gamma=1.0, block=block
-    )
+    assembler = Assembler(game, bootstrap="own_turn", n_steps=steps, gamma=1.0, block=block)
     learns, actions = np.ones((n, 3), np.bool_), np.zeros(n, np.int64)
 
     def tick(seat: int, ends: bool) -> None:

@@ -32,7 +32,8 @@ from sparring.games.spec import checked
 from sparring.numba_setup import user_cache
 from sparring.user_code import is_missing
 
-_RULES_LINE = "from sparring.games.tic_tac_toe import "
+_TEMPLATE_RULES = "sparring.games.tic_tac_toe"
+_RULES_LINE = f"from {_TEMPLATE_RULES} import "
 _loading = threading.Lock()
 _REQUIRED = ("SPEC", "STATE", "start", "legal", "observe", "play")
 
@@ -92,9 +93,10 @@ def _import_as(module_name: str, path: Path) -> ModuleType:
 
 def _text_for(rules_name: str, template: str) -> str:
     lines = Path(__file__).with_name(template).read_text().splitlines(keepends=True)
-    [at] = [number for number, line in enumerate(lines) if line.startswith(_RULES_LINE)]
-    lines[at] = lines[at].replace("sparring.games.tic_tac_toe", rules_name)
-    return "".join(lines)
+    return "".join(
+        line.replace(_TEMPLATE_RULES, rules_name) if line.startswith(_RULES_LINE) else line
+        for line in lines
+    )
 
 
 def _digest(text: str, rules: ModuleType) -> str:
@@ -102,6 +104,7 @@ def _digest(text: str, rules: ModuleType) -> str:
         text,
         Path(jit.__file__).read_text(),
         fingerprint(rules.start, rules.legal, rules.observe, rules.play),
+        fingerprint(rules.move) if hasattr(rules, "move") else "",
         fingerprint(purpose_key, random_below, nth_true),  # called by the templates
         repr((SOONER, astuple(rules.SPEC))),
         repr((rules.STATE, rules.STATE.fields, rules.STATE.itemsize)),

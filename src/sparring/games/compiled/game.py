@@ -13,7 +13,15 @@ that they call by name:
                                       the match
 
 `rng` is the match's own stream, for `sparring.games.rng.random_below`; rules keep no other state
-and draw from nothing else. Two optional functions are never compiled:
+and draw from nothing else. Rules with chance may split `play`, so that positions after a move have
+values (`games/afterstates.py`):
+
+    move(state, action, rewards, rng) -> bool
+                                      what `play` does before it draws: add to `rewards`, set the
+                                      seat that draws or moves next; True ends the match
+
+`observe` must then accept such a position, before the draw. Two optional functions are never
+compiled:
 
     text(state) -> str                the position, for people
     action_text(state, action) -> str
@@ -23,17 +31,16 @@ and draw from nothing else. Two optional functions are never compiled:
 from __future__ import annotations
 
 import dataclasses
-import re
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparring.errors import ConfigurationError, GameError, GameFault, IllegalAction
+from sparring.games.afterstates import Afterstates, empty_afterstates
 from sparring.games.arrays import (
     STORED,
     allocate_slots,
@@ -49,11 +56,12 @@ from sparring.games.arrays import (
     widened,
 )
 from sparring.games.compiled.cache import load_driver, load_rules
+from sparring.games.compiled.jit import cannot_be_compiled
 from sparring.games.compiled.jit import interpreted as in_plain_python
 from sparring.games.compiled.searches import CompiledSearch
 from sparring.games.faults import Blame, BrokenContractError, is_ctrl_c
 from sparring.games.lookahead import SearchedSlots
-from sparring.games.spec import GameSpec, StateTree, check_size
+from sparring.games.spec import GameSpec, StateTree, check_size, with_afterstates
 
 _RULES = ("start", "legal", "observe", "play")  # by the driver's numbers
 # by the driver's names: the rules function at fault, got, expected, remedy
@@ -116,18 +124,20 @@ class CompiledGame(SearchedSlots):
         )
         self._win_or_block, self._observe_as = link(driver.win_or_block), link(driver.observe_as)
         self.spec: GameSpec = dataclasses.replace(
-            module.SPEC, name=name or module.SPEC.name or rules
+            with_afterstates(module.SPEC, draws_apart=hasattr(module, "move")),
+            name=name or module.SPEC.name or rules,
         )
         check_size(self.spec.name, self.spec.observation_bytes, self.spec.num_actions, num_slots)
         self.num_slots = num_slots
         self._slots = allocate_slots(self.spec, module.STATE, num_slots)
+        self._afterstates: Callable[..., Any] | None = None  # made when first asked for
         self._steps_left = 0  # steps until the history may be full
         self._actions = np.full(num_slots, -1, np.int64)
         self._name_views()
         try:
             self._load()
         except Exception as error:
-            raise _cannot_be_compiled(rules, error) from error
+            raise cannot_be_compiled(rules, error) from error
 
     def __repr__(self) -> str:
         how = ", interpreted" if self._interpreted else ""
@@ -176,6 +186,16 @@ class CompiledGame(SearchedSlots):
         out = np.zeros((len(chosen), *self.spec.observation_shape), self.spec.observation_dtype)
         self._call(self._observe_as, chosen, own_seats(self, seats, chosen), out)
         return out
+
+    def afterstates(self, slots: NDArray[np.int64]) -> Afterstates:
+        """See `AfterstateGame`; only for games whose spec offers them."""
+        chosen = chosen_slots(self, slots)
+        after = empty_afterstates(self.spec, self.mask[chosen])
+        if self._afterstates is None:  # compiles for a second
+            function = load_driver(self.rules, "afterstates.py").afterstates
+            self._afterstates = in_plain_python(function) if self._interpreted else function
+        self._call(self._afterstates, chosen, *after)
+        return after._replace(observation=after.observation[: after.row.max(initial=-1) + 1])
 
     def observe_other(self, other: CompiledGame, slots: NDArray[np.int64]) -> NDArray[Any]:
         """[m, *observation_shape]: the position in `slots` [m] of `other`, a game with the same
@@ -367,24 +387,6 @@ class CompiledGame(SearchedSlots):
             return str(getattr(self.rules, function)(*arguments))
         except BaseException as error:
             raise self._blame(slot, function, []).fault(error) from error
-
-
-def _cannot_be_compiled(rules: str, error: Exception) -> ConfigurationError:
-    """Make one line of Numba's message: the beginning of its reasons, and the first place that it
-    names.
-    """
-    reasons = [
-        line.strip()
-        for line in str(error).splitlines()
-        if line.strip() and not line.startswith("Failed in")
-    ]
-    place = re.search(r'File "([^"]+)", (line \d+)', str(error))
-    reason = " ".join([f"{type(error).__name__}:", *reasons[:2]])
-    where = f" ({Path(place[1]).name}, {place[2]})" if place else ""
-    remedy = "see which Python and NumPy features Numba's documentation lists"
-    return ConfigurationError(
-        f"the rules in {rules} cannot be compiled{where}: {reason[:300]}", remedy=remedy
-    )
 
 
 def _fields(state: Any) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum, EnumMeta
+from pathlib import Path
 from types import (
     BuiltinFunctionType,
     CodeType,
@@ -30,6 +32,7 @@ from numba import njit
 from numba import types as numba_types
 from numba.extending import intrinsic, overload
 
+from sparring.errors import ConfigurationError
 from sparring.games.arrays import Slots
 
 _Dispatcher: Any = type(njit(lambda: None))  # class of compiled functions
@@ -344,3 +347,21 @@ def _unowned(slots: Any) -> Any:
         )
 
     return compiled
+
+
+def cannot_be_compiled(rules: str, error: Exception) -> ConfigurationError:
+    """Make one line of Numba's message: the beginning of its reasons, and the first place that it
+    names.
+    """
+    reasons = [
+        line.strip()
+        for line in str(error).splitlines()
+        if line.strip() and not line.startswith("Failed in")
+    ]
+    place = re.search(r'File "([^"]+)", (line \d+)', str(error))
+    reason = " ".join([f"{type(error).__name__}:", *reasons[:2]])
+    where = f" ({Path(place[1]).name}, {place[2]})" if place else ""
+    remedy = "see which Python and NumPy features Numba's documentation lists"
+    return ConfigurationError(
+        f"the rules in {rules} cannot be compiled{where}: {reason[:300]}", remedy=remedy
+    )

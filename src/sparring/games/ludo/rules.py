@@ -52,7 +52,7 @@ def state_dtype(num_players: int) -> np.dtype[Any]:
         [
             ("progress", np.int16, (num_players, TOKENS)),  # of each seat, the highest first
             ("seat", np.int16),
-            ("roll", np.int16),  # 1 to 6
+            ("roll", np.int16),  # 1 to 6; 0 before the roll
             ("sixes", np.int16),  # in a row, with this roll: 0 to 2
         ]
     )
@@ -89,6 +89,14 @@ def observe_raw(state: Any, observation: Any) -> None:
 
 def play(state: Any, action: Any, rewards: Any, rng: Any) -> Any:
     """Move a token; the match ends when it was the last one to come home."""
+    if move(state, action, rewards, rng):
+        return True
+    _throw(state, rng)
+    return False
+
+
+def move(state: Any, action: Any, rewards: Any, rng: Any) -> Any:
+    """`play` without the roll that follows: `roll` is 0, and `seat` rolls next."""
     progress, seat = state["progress"], state["seat"]
     target = _target(state, action)
     progress[seat, action] = target
@@ -100,7 +108,7 @@ def play(state: Any, action: Any, rewards: Any, rng: Any) -> Any:
         return True
     if state["roll"] != FACES and not captures and target != HOME:
         _next_seat(state)
-    _throw(state, rng)
+    state["roll"] = 0
     return False
 
 
@@ -219,7 +227,8 @@ def _observe_others(state: Any, observation: Any, begin: Any) -> None:
 def _observe_roll(state: Any, observation: Any, at_others: Any) -> None:
     """One-hot roll and sixes in a row, behind the others."""
     at_roll = at_others + (state["progress"].shape[0] - 1) * PLACES
-    observation[at_roll + state["roll"] - 1] = 1
+    if state["roll"] > 0:
+        observation[at_roll + state["roll"] - 1] = 1
     if state["sixes"] > 0:
         observation[at_roll + FACES + state["sixes"] - 1] = 1
 
@@ -236,9 +245,14 @@ def _place(progress: Any, shift: Any) -> Any:
 
 
 def _observe_move(state: Any, k: Any, facts: Any) -> None:
-    """`facts` [6] of the mover's k-th token and this roll; they stay 0 where it cannot move."""
+    """`facts` [6] of the mover's k-th token and this roll; they stay 0 where it cannot move. Before
+    the roll only the danger now is known.
+    """
     progress, seat = state["progress"], state["seat"]
     seats = progress.shape[0]
+    if state["roll"] == 0:
+        facts[4] = _in_danger(progress, seat, progress[seat, k])
+        return
     target = _target(state, k)
     if target == 0:
         return

@@ -7,7 +7,6 @@ After a fault the game cannot be used any more: make another.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sparring.errors import ConfigurationError, GameError, GameFault
+from sparring.games.afterstates import Afterstates
 from sparring.games.arrays import (
     allocate_actions,
     check_history,
@@ -31,6 +31,7 @@ from sparring.games.arrays import (
 )
 from sparring.games.faults import Blame, BrokenContractError, is_ctrl_c
 from sparring.games.lookahead import MAX_PAIRS, SearchedSlots
+from sparring.games.python.afterstates import AfterMoves, declared
 from sparring.games.python.coerce import (
     as_flag,
     as_mask,
@@ -94,13 +95,12 @@ class LoopedGame(SearchedSlots):
         if num_slots < 1:
             raise ConfigurationError("a game needs slots", got=num_slots, expected="at least 1")
         made = [new_match()] if first is None else [first]
-        spec = made[0].spec
+        self.spec = spec = declared(made[0].spec, name, made[0])
         check_size(name, spec.observation_bytes, spec.num_actions, num_slots)
         self.new_match = new_match
         # Not copies of one match: copies may share what the constructor makes per object.
         self._matches = [*made, *(new_match() for _ in range(num_slots - len(made)))]
         self._rngs = [np.random.Generator(np.random.PCG64()) for _ in range(num_slots)]
-        self.spec = spec = dataclasses.replace(spec, name=name)
         self.num_slots = n = num_slots
         self.seat = np.zeros(n, np.int64)
         self.observation: NDArray[Any] = np.zeros(
@@ -168,6 +168,19 @@ class LoopedGame(SearchedSlots):
         if self._shows_floats:
             self._refuse_nan(chosen, seen)
         return seen
+
+    def afterstates(self, slots: NDArray[np.int64]) -> Afterstates:
+        """See `AfterstateGame`; only for games whose spec offers them."""
+        chosen = chosen_slots(self, slots)
+        finder = AfterMoves(self.spec, self.mask[chosen])
+        for j, action in np.argwhere(self.mask[chosen]).tolist():
+            slot = int(chosen[j])
+            try:
+                finder.find(j, self._matches[slot], int(self.seat[slot]), action)
+            except BaseException as error:
+                self._during = finder.during
+                raise self._fault(slot, error, [action]) from error
+        return finder.found()
 
     def text(self, slot: int) -> str:
         slot = one_slot(self, slot)

@@ -1,0 +1,69 @@
+"""Positions after moves of Match objects: as their method `after` shows them, or on copies."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.games.afterstates import Afterstates, empty_afterstates, num_appended
+from sparring.games.python.coerce import as_observation, as_seat
+from sparring.games.python.search import Trials
+from sparring.games.spec import GameSpec, Match, with_afterstates
+
+
+def declared(spec: GameSpec, name: str, match: Match) -> GameSpec:
+    """Return the match's spec with its name and `afterstates`."""
+    shows_own = callable(getattr(match, "after", None))
+    return dataclasses.replace(with_afterstates(spec, shows_own=shows_own), name=name)
+
+
+class AfterMoves:
+    """Afterstates of some matches, found move by move; `during` is the method that ran last."""
+
+    during: str
+
+    def __init__(self, spec: GameSpec, mask: NDArray[np.bool_]) -> None:
+        self._spec = spec
+        self._dtype, self._shape = np.dtype(spec.observation_dtype), spec.observation_shape
+        self._after = empty_afterstates(spec, mask)
+        self._rows = 0
+
+    def find(self, j: int, match: Match, mover: int, action: int) -> None:
+        """Add the position after a legal `action` of the `mover` in the j-th match."""
+        self._after.seat[j, action] = mover
+        if self._spec.afterstates == "own":
+            self.during = "after"
+            self._add(j, action, match.after(action))  # type: ignore[attr-defined]
+            return
+        trials = Trials(match, mover, self._spec.num_players)
+        try:
+            trial, rewards, ended = trials.after(match, (action,))
+        finally:
+            self.during = trials.during
+        if rewards is not None:
+            self._after.rewards[j, action] = rewards
+        if not ended:
+            self._show(j, action, trial, mover)
+
+    def found(self) -> Afterstates:
+        """All that was found."""
+        return self._after._replace(observation=self._after.observation[: self._rows])
+
+    def _show(self, j: int, action: int, trial: Match, mover: int) -> None:
+        comes_next = as_seat(trial.seat, self._spec.num_players)
+        seat = comes_next if self._spec.afterstates == "next" else mover
+        self._after.seat[j, action] = seat
+        self.during = "observe"
+        self._add(j, action, trial.observe(seat))
+        if appended := num_appended(self._spec):
+            order = self._after.observation[self._rows - 1, self._shape[0] :]
+            order[(comes_next - mover) % appended] = 1
+
+    def _add(self, j: int, action: int, shown: Any) -> None:
+        seen = as_observation(shown, self._dtype, self._shape)
+        self._after.observation[self._rows, : self._shape[0]] = seen
+        self._after.row[j, action] = self._rows
+        self._rows += 1

@@ -1,0 +1,74 @@
+"""Agents that value positions after moves: their moves, files and refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from plain_games import Toe
+
+from sparring.dqn.agent import DQNAgent
+from sparring.dqn.networks import NetworkSpec, PolicySpec
+from sparring.dqn.policy import InferencePolicy
+from sparring.errors import SparringError
+from sparring.games import make, name_of
+from sparring.games.afterstates import afterstates_of
+
+SPEC = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}), afterstates=True)
+ALL = np.arange(1)
+
+
+def position(*actions: int, name: str = "tic_tac_toe"):
+    game = make(name, 1)
+    game.reset(ALL, np.ones(1, np.uint64))
+    for action in actions:
+        game.step(np.array([action]))
+    return game
+
+
+def test_the_value_of_a_move_is_minus_the_value_of_the_others_position() -> None:
+    policy, game = InferencePolicy(SPEC), position(0, 4)
+    after = afterstates_of(game, ALL)
+    values = policy.action_values(game, ALL)[0]
+    for action in (1, 2, 3, 5, 6, 7, 8):
+        following = position(0, 4, action)
+        assert values[action] == pytest.approx(-policy.q_values(following.observation)[0, 0])
+    assert values[0] == values[4] == -np.inf
+    assert len(after.observation) == 7
+
+
+def test_a_move_that_wins_has_its_reward_and_is_chosen_untrained() -> None:
+    policy, game = InferencePolicy(SPEC), position(0, 3, 1, 4)
+    assert policy.action_values(game, ALL)[0, 2] == 1.0
+    agent = DQNAgent(SPEC)
+    assert agent.act(game).tolist() == [2]
+    assert agent.act(game, [0]).tolist() == [2]
+
+
+def test_exploration_needs_no_values() -> None:
+    policy, game = InferencePolicy(SPEC), position(0)
+    policy.infer = None  # type: ignore[assignment]
+    explored = policy.choose(game, ALL, np.array([[0.0, 0.99]]), 0.5)
+    assert explored.tolist() == [8]
+
+
+def test_the_file_says_that_positions_after_moves_are_valued(tmp_path: Path) -> None:
+    agent = DQNAgent(SPEC)
+    agent.save(tmp_path / "a.safetensors")
+    loaded = DQNAgent.load(tmp_path / "a.safetensors")
+    assert loaded.spec == SPEC
+    game = position(4, 0)
+    assert loaded.act(game).tolist() == agent.act(game).tolist()
+
+
+def test_an_observation_does_not_show_the_positions_after_moves() -> None:
+    agent = DQNAgent(SPEC)
+    with pytest.raises(SparringError, match=r"use act\(game\)"):
+        agent.predict(np.zeros((2, 3, 3), np.int8))
+
+
+def test_an_agent_of_a_plain_class_acts_in_its_game() -> None:
+    name = name_of(Toe)
+    agent = DQNAgent(PolicySpec(name, SPEC.network, afterstates=True))
+    assert agent.act(position(0, 3, 1, 4, name=name)).tolist() == [2]
