@@ -197,8 +197,8 @@ class Rollout:
             positions.successors(),
         )
         self._game.step(self._actions)
-        if isinstance(positions, AfterMoves):
-            positions.look(self._cut_slots())
+        if isinstance(positions, AfterMoves) and len(cut := self._cut_slots()):
+            positions.look(cut)
         self._assembler.settle(self._actions, positions.successors())
         return self._matches.pay(self._assembler.over)
 

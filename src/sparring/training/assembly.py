@@ -175,10 +175,11 @@ def describe(config: ResolvedConfig, parts: Parts) -> str:
     """Return lines on what was resolved and on the memory that replay and workers reserve."""
     counts = ((config.num_workers, "worker"), (config.learner_threads, "thread"))
     workers, threads = (f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
+    values = ", values of positions after moves" if config.afterstates == "on" else ""
     replay = replay_bytes(parts.rollout.policy.network_game, config)
     return (
         f"{config.game}: {workers} x {config.num_envs_per_worker} envs, {config.actor_precision}, "
-        f"{config.bootstrap} bootstrap\n"
+        f"{config.bootstrap} bootstrap{values}\n"
         f"learner on {config.device}, {threads}, {config.learner_precision}; "
         f"{_MODES[config.mode]}\n"
         f"memory: replay {replay / 2**20:,.0f} MiB, "
