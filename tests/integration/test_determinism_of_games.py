@@ -25,6 +25,7 @@ GAMES: dict[str, dict[str, Any]] = {
         "snapshot_interval": 6, "max_opponents_per_worker": 4,
         "opponents": {"self": 0.3, "snapshots": 0.3, "ludo:greedy": 0.2, "ludo:racer": 0.2},
     },
+    "layered_games:LayeredAfter(seed=1)": {**SHORT, "opponents": SHARES},
     "openspiel:leduc_poker": {**SHORT, "opponents": SHARES},
     "pettingzoo:classic/tictactoe-v3": {**SHORT, "n_episodes": 60, "opponents": SHARES},
     "same_weights:Pig": {**SHORT, "opponents": {**SHARES, "one_ply": 0.1}},

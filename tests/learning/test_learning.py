@@ -53,8 +53,22 @@ def score(policy: InferencePolicy) -> float:
             "n_steps": 2,
             "policy_kwargs": {"net_arch": [128], "dueling": True},
         },
+        {"afterstates": "on"},
+        {
+            "afterstates": "on",
+            "bootstrap": "own_turn",
+            "prioritized_replay": True,
+            "n_steps": 3,
+            "policy_kwargs": {"net_arch": [128], "atoms": 21},
+        },
     ],
-    ids=["zero_sum", "own_turn", "prioritised, two steps, dueling"],
+    ids=[
+        "zero_sum",
+        "own_turn",
+        "prioritised, two steps, dueling",
+        "afterstates",
+        "afterstates, own_turn, prioritised, three steps, C51",
+    ],
 )
 def test_a_short_run_beats_random_moves(changes: dict[str, Any], tmp_path: Path) -> None:
     result = train(
