@@ -4,17 +4,13 @@ shorter runs and less hardware.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from child_processes import HANG
-from trial_runs import COMMAND
+from in_process import python, sparring
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -63,19 +59,6 @@ def shortened(words: list[str]) -> list[str]:
     ]
 
 
-def type_in(arguments: list[str], folder: Path) -> None:
-    done = subprocess.run(
-        arguments,
-        cwd=folder,
-        input="quit\n",
-        capture_output=True,
-        text=True,
-        timeout=HANG,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, (arguments, done.stdout, done.stderr)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_and_python_block_of_a_page_works(page: str, tmp_path: Path) -> None:
@@ -87,10 +70,11 @@ def test_every_command_and_python_block_of_a_page_works(page: str, tmp_path: Pat
             named = re.findall(r"`(\w+\.py)`", before)
             name = named[-1] if named else "script.py"
             (tmp_path / name).write_text(code, encoding="utf-8")
-            type_in([sys.executable, name], tmp_path)
+            python(name, tmp_path)
         elif not language:
             for words in commands(text):
-                type_in([*COMMAND, *words], tmp_path)
+                answer = sparring(*words, folder=tmp_path, typed="quit\n")
+                assert answer.status == 0, (words, answer)
 
 
 @pytest.mark.parametrize("page", PAGES)
