@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 from dataclasses import dataclass
+from multiprocessing import parent_process
+from pathlib import Path
 
 import numpy as np
 
@@ -33,7 +37,7 @@ class Dicing:
         return int(self.rng.choice(np.flatnonzero(mask)))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Favourite:
     """An action, wherever it is legal."""
 
@@ -146,6 +150,28 @@ class Moody:
 
     def act(self, observation, mask):
         return random.choice(np.flatnonzero(mask))
+
+
+@dataclass
+class Dying(Last):
+    """Kills the first worker that asks it, and leaves a file that says so."""
+
+    marker: str
+
+    def act(self, observation, mask):
+        if parent_process() is not None and not Path(self.marker).exists():
+            Path(self.marker).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().act(observation, mask)
+
+
+class Failing(Last):
+    """Fails in a worker, when half of the board is taken."""
+
+    def act(self, observation, mask):
+        if parent_process() is not None and mask.sum() < 5:
+            raise LookupError("this was not in the book")
+        return super().act(observation, mask)
 
 
 class Unable:

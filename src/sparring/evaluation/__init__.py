@@ -4,7 +4,7 @@ search of small games.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sparring.evaluation.exhaustive import ExhaustiveResult, SeatLines, exhaustive_losses
@@ -17,7 +17,7 @@ from sparring.evaluation.matches import (
 from sparring.evaluation.score import Score, SoloScore, score_matches, score_solo
 from sparring.games import spec_of
 from sparring.opponents.players import Player
-from sparring.opponents.scripted import scripted_player
+from sparring.opponents.roster import players_of
 
 __all__ = [
     "ExhaustiveResult",
@@ -36,14 +36,17 @@ __all__ = [
 def evaluate(
     agent_player: Player,
     game: str | GameCache,
-    opponents: Sequence[str],
+    opponents: Sequence[str | object] | Mapping[str, Player],
     *,
     matches: int,
     seed: int,
     opening_plies: int | None = None,
 ) -> dict[str, Any]:
-    """Results of `agent_player` against each of the scripted `opponents`: `{"opponents": {NAME:
-    {"matches", "wins", ..., "mean_return", ...}}}`, the fields of `Score`.
+    """Results of `agent_player` against each of the `opponents`: `{"opponents": {NAME: {"matches",
+    "wins", ..., "mean_return", ...}}}`, the fields of `Score`.
+
+    `opponents` are names of scripted players, `module:Class` or `agent:RUN`, or players of your own
+    as classes or objects; or players by name that are made already.
 
     An opponent takes all seats but the agent's. All opponents play from the same openings of
     `opening_plies` random plies (None: `matches.default_opening_plies`), so that their results can
@@ -53,7 +56,7 @@ def evaluate(
     """
     cache = GameCache(spec_of(game)) if isinstance(game, str) else game
     spec = cache.spec
-    by_name = {name: scripted_player(name, spec.name) for name in opponents}  # before any match
+    by_name = opponents if isinstance(opponents, Mapping) else players_of(opponents, spec, cache)
     plies = default_opening_plies(spec) if opening_plies is None else opening_plies
 
     def play(*players: Player) -> PlayedMatches:

@@ -1,4 +1,6 @@
-"""Names of scripted players that search: `minimax:4`, `mcts:200`. Needs neither torch nor Numba."""
+"""Names of players that search, `minimax:4` and `mcts:200`, and of agents as opponents,
+`agent:RUN`. Needs neither torch nor Numba.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,8 @@ from sparring.errors import ConfigurationError
 
 MAX_EFFORT: Final = {"minimax": 12, "mcts": 100_000}  # plies ahead; playouts per move
 FORMS: Final = ("minimax:D", "mcts:N")  # shown in lists of players
+OTHER_FORMS: Final = ("module:Class", "agent:RUN")  # the same, of players from outside
+AGENT_SCHEME: Final = "agent:"
 
 
 class Searcher(NamedTuple):
@@ -31,3 +35,10 @@ def parse(name: str) -> Searcher | None:
             f"opponent {kind}", got=repr(name), expected=f"{kind}:1 to {kind}:{limit}"
         )
     return Searcher(cast(Literal["minimax", "mcts"], kind), int(number))
+
+
+def is_agent(name: str) -> bool:
+    """Return whether the name is that of an agent as an opponent: `agent:RUN`, `agent:FILE`,
+    `agent:RUN/snapshot:3`.
+    """
+    return name.startswith(AGENT_SCHEME)

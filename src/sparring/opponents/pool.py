@@ -1,4 +1,4 @@
-"""The opponent pool: scripted players and snapshots of the agent, plans of who plays whom, results.
+"""The opponent pool: fixed players and snapshots of the agent, plans of who plays whom, results.
 
 The main process owns the pool. Snapshots live in numbered slots of shared memory, which workers
 read; a slot is reused only when its snapshot has left the pool, every worker has finished every
@@ -26,10 +26,12 @@ from sparring.opponents.matchmaking import (
     plan_shares,
     snapshot_shares,
 )
+from sparring.opponents.names import OTHER_FORMS
 from sparring.opponents.players import AGENT, AGENT_NAME, NetworkPlayer, Opponent, Plan
 from sparring.opponents.ratings import Rating, Ratings
 from sparring.opponents.records import RecentRecord, Record, pairwise_records
 from sparring.opponents.scripted import is_scripted, scripted_names, scripted_player, search_forms
+from sparring.opponents.user_players import is_from_outside
 
 SNAPSHOTS = "snapshots"
 _FIRST_SNAPSHOT_ID = 1_000
@@ -56,7 +58,7 @@ class _Snapshot:
 class OpponentManager:
     """Takes snapshots, makes plans, keeps records and ratings.
 
-    `shares` gives the weight of `self`, `snapshots` and scripted players among the seats that the
+    `shares` gives the weight of `self`, `snapshots` and fixed players among the seats that the
     agent does not hold by rotation. While there is no snapshot, their share goes to `self`; later
     `matchmaking` divides it among them (see `matchmaking.py`). `slots` [num_slots, size] stores the
     snapshots as flat vectors; it has more than `max_snapshots` rows, for snapshots that left the
@@ -82,19 +84,17 @@ class OpponentManager:
         check_shares(shares, game, max_opponents_per_worker)
         total = sum(shares.values())
         self._shares = {name: share / total for name, share in shares.items()}
-        scripted = sorted(
+        fixed = sorted(
             name
             for name, share in self._shares.items()
             if share > 0.0 and name not in (AGENT_NAME, SNAPSHOTS)
         )
-        self._scripted = {
-            name: Opponent(number, name) for number, name in enumerate(scripted, AGENT + 1)
-        }
+        self._fixed = {name: Opponent(number, name) for number, name in enumerate(fixed, AGENT + 1)}
         self._slots = slots
         self._layout = layout
         self._snapshot_interval = snapshot_interval
         self._max_snapshots = max_snapshots
-        self._snapshots_per_plan = max_opponents_per_worker - len(self._scripted)
+        self._snapshots_per_plan = max_opponents_per_worker - len(self._fixed)
         self._seed = seed
         self._matchmaking = matchmaking
         self._pfsp_weighting = pfsp_weighting
@@ -142,9 +142,9 @@ class OpponentManager:
         drawn: list[tuple[_Snapshot, float]] = []
         if share > 0.0 and self._pool:
             drawn = self._draw(np.random.default_rng(stream_key(self._seed, round_number, worker)))
-        opponents = [Opponent(AGENT, AGENT_NAME), *self._scripted.values()]
+        opponents = [Opponent(AGENT, AGENT_NAME), *self._fixed.values()]
         probabilities = [self._shares.get(AGENT_NAME, 0.0) + (0.0 if drawn else share)]
-        probabilities += [self._shares[name] for name in self._scripted]
+        probabilities += [self._shares[name] for name in self._fixed]
         for snapshot, part in drawn:
             snapshot.last_planned = round_number
             opponents.append(Opponent(snapshot.id, snapshot.name, snapshot.slot))
@@ -233,7 +233,7 @@ class OpponentManager:
 
     def _name(self, opponent_id: int) -> str:
         if opponent_id < _FIRST_SNAPSHOT_ID:
-            return [*self._scripted][opponent_id - AGENT - 1]
+            return [*self._fixed][opponent_id - AGENT - 1]
         return f"snapshot:{opponent_id - _FIRST_SNAPSHOT_ID}"
 
     def get_state(self) -> dict[str, Any]:
@@ -298,8 +298,8 @@ def check_shares(shares: Mapping[str, float], game: str, max_opponents_per_worke
     for name in shares:
         if is_scripted(name, game):
             scripted_player(name, game)  # raises for a search that this game does not allow
-        elif name not in known:
-            expected = f"one of {', '.join((*known, *search_forms(game)))}"
+        elif name not in known and not is_from_outside(name):
+            expected = f"one of {', '.join((*known, *search_forms(game), *OTHER_FORMS))}"
             raise ConfigurationError(
                 "unknown opponent", got=name, expected=expected, remedy=nearest(name, known)
             )

@@ -18,8 +18,9 @@ from sparring.games.compiled.game import CompiledGame
 from sparring.games.lookahead import SearchableGame, allows_search, can_search, refuse_search
 from sparring.games.ludo.rules import AT_MOVES, AT_OTHERS, MOVE_FACTS, TOKENS
 from sparring.games.rng import choose, derive_keys
-from sparring.opponents.names import FORMS, Searcher, parse
+from sparring.opponents.names import FORMS, OTHER_FORMS, Searcher, parse
 from sparring.opponents.players import Player
+from sparring.opponents.user_players import is_from_outside
 
 
 @njit(cache=True, nogil=True)
@@ -190,13 +191,17 @@ def baseline_opponents(game: str, trained_with: Collection[str] = ()) -> tuple[s
     """Return the scripted players for the evaluation of a game's agents: `random` and its own;
     `random` and `one_ply` for other built-in games.
 
-    `one_ply` tries moves one by one, which is slow in a game that is not compiled. The scripted
-    players of `trained_with`, the opponents of a training, are added: opponents that are always
-    beaten do not show which of two agents is better.
+    `one_ply` tries moves one by one, which is slow in a game that is not compiled. The opponents
+    of `trained_with`, those of a training, are added, except the agent and its snapshots: opponents
+    that are always beaten do not show which of two agents is better.
     """
     own = tuple(name for name in scripted_names(game) if ":" in name)
     usual = ("random", *(own or (("one_ply",) if is_built_in(game) else ())))
-    added = (name for name in trained_with if name not in usual and is_scripted(name, game))
+    added = (
+        name
+        for name in trained_with
+        if name not in usual and (is_scripted(name, game) or is_from_outside(name))
+    )
     return (*usual, *sorted(added))
 
 
@@ -229,7 +234,8 @@ def scripted_player(name: str, game: str | None = None) -> Player:
         return player
     known = SCRIPTED if game is None else scripted_names(game)
     if name not in known:
-        expected = f"one of {', '.join((*known, *(FORMS if game is None else search_forms(game))))}"
+        searches = FORMS if game is None else search_forms(game)
+        expected = f"one of {', '.join((*known, *searches, *OTHER_FORMS))}"
         raise ConfigurationError(
             "unknown opponent", got=name, expected=expected, remedy=nearest(name, known)
         )

@@ -30,6 +30,7 @@ from sparring.games.python.coerce import as_mask, as_observation
 from sparring.games.python.game import LoopedGame
 from sparring.games.rng import EXPLORATION, choose, derive_keys, restart, stream_key, uniforms
 from sparring.games.user_objects import call
+from sparring.opponents.names import is_agent
 
 _METHODS: Final = ("choose", "act_batch", "act")
 _RESERVED: Final = ("agent", "snapshot", "minimax", "mcts")  # before the colon, of other players
@@ -53,6 +54,16 @@ def is_user_player(name: str) -> bool:
     except ConfigurationError:
         return False
     return user_code.is_importable_name(f"{parsed.scheme}:{parsed.target}")
+
+
+def is_from_outside(name: str) -> bool:
+    """Return whether the name is that of a user's player or of an agent."""
+    return is_agent(name) or is_user_player(name)
+
+
+def has_method(player: object) -> bool:
+    """Return whether an object has one of the methods of players."""
+    return any(callable(getattr(player, method, None)) for method in _METHODS)
 
 
 def make_user_player(name: str) -> UserPlayer:

@@ -14,7 +14,9 @@ from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError, shown
 from sparring.opponents.players import AGENT, AGENT_NAME, Opponent, Plan
+from sparring.opponents.roster import can_be_named, load_roster, opponent_name
 from sparring.opponents.scripted import scripted_names, scripted_player
+from sparring.opponents.user_players import is_from_outside
 from sparring.replay.transitions import join_rows, transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand
@@ -55,7 +57,7 @@ def rollout_worker(
     *,
     n_episodes: int = 4,
     epsilon: float = 0.1,
-    opponents: Sequence[str] = (AGENT_NAME,),
+    opponents: Sequence[str | object] = (AGENT_NAME,),
     worker: int = 0,
     seed: int = 0,
     gamma: float = 0.99,
@@ -66,7 +68,8 @@ def rollout_worker(
 
     Every match is played from its start to its end, so that the results are a fair sample of
     matches, long and short ones; matches cut at the game's ply limit are marked `truncated`. The
-    other seats are drawn from `opponents`, `self` or scripted players, with equal chances.
+    other seats are drawn from `opponents`, with equal chances: `self`, scripted players, players of
+    your own (`module:Class`, or the class), agents (`agent:FILE`).
     Calls of different `worker` or `seed` have random streams of their own. The call can be pickled
     into any process pool. Raises `ConfigurationError` for an unknown opponent, a number out of its
     range, or weights that are not of this network or not finite.
@@ -77,7 +80,8 @@ def rollout_worker(
     seed = whole_number("seed", seed, 0, _MAX_SEED)
     epsilon, gamma = fraction("epsilon", epsilon), fraction("gamma", gamma)
     vector = InferencePolicy(spec, as_weights(weights)).vector()
-    players = _players(opponents, spec.game)
+    names = _names(opponents)
+    players = _players(names, spec.game)
     game = spec.game_spec
     settings = RolloutSettings(
         policy=spec,
@@ -88,6 +92,7 @@ def rollout_worker(
         gamma=gamma,
         learn_from="agent",
         opponent_epsilon=0.0,
+        roster=load_roster(names, game),
     )
     rollout = Rollout(
         settings,
@@ -107,11 +112,14 @@ def rollout_worker(
     return Collected(join_rows(rows), report.results)
 
 
+def _names(opponents: Sequence[str | object]) -> list[str]:
+    if not isinstance(opponents, list | tuple) or not all(map(can_be_named, opponents)):
+        expected = f"names in a list, such as [{AGENT_NAME!r}]"
+        raise ConfigurationError("opponents", got=shown(opponents), expected=expected)
+    return [opponent_name(opponent) for opponent in opponents]
+
+
 def _players(names: Sequence[str], game: str) -> tuple[Opponent, ...]:
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise ConfigurationError(
-            "opponents", got=shown(names), expected=f"names in a list, such as [{AGENT_NAME!r}]"
-        )
     if not names:
         raise ConfigurationError(
             "opponents",
@@ -119,7 +127,7 @@ def _players(names: Sequence[str], game: str) -> tuple[Opponent, ...]:
             expected=f"at least one of {', '.join((AGENT_NAME, *scripted_names(game)))}",
         )
     for name in names:
-        if name != AGENT_NAME:
+        if name != AGENT_NAME and not is_from_outside(name):
             scripted_player(name, game)  # raises for an unknown name
     return tuple(
         Opponent(AGENT if name == AGENT_NAME else number, name)

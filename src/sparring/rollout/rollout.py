@@ -23,7 +23,7 @@ from sparring.games.python.game import LoopedGame
 from sparring.games.rng import EXPLORATION, fill_uniforms, stream_key
 from sparring.opponents.players import AGENT, AGENT_NAME, NetworkPlayer, Opponent, Player
 from sparring.opponents.records import result_dtype
-from sparring.opponents.scripted import scripted_player
+from sparring.opponents.roster import NOBODY, Roster
 from sparring.replay.transitions import transition_dtype
 from sparring.rollout.assembler import Bootstrap, TransitionAssembler
 from sparring.rollout.matches import LearnFrom, MatchTable
@@ -58,6 +58,7 @@ class RolloutSettings:
     opponent_epsilon: float
     bfloat16: bool = False  # matrix products of the agent and of snapshots
     block: int = 1024  # transitions that go to the sink at a time
+    roster: Roster = NOBODY
 
 
 class Rollout:
@@ -97,6 +98,13 @@ class Rollout:
             if settings.policy.afterstates
             else Observed(self._game)
         )
+        # made at once: a worker that cannot import them ends before it plays
+        self._from_outside = {
+            name: settings.roster.player(
+                name, epsilon=settings.opponent_epsilon, bfloat16=settings.bfloat16
+            )
+            for name in settings.roster.names
+        }
         self._opponents: dict[int, Opponent] = {}
         self._players: dict[int, Player] = {AGENT: self._agent}
         # of dropped snapshots: to make a network takes longer than to load its weights
@@ -262,7 +270,9 @@ class Rollout:
                 continue
             self._opponents[opponent.id] = opponent
             if opponent.slot is None:
-                self._players[opponent.id] = scripted_player(opponent.name)
+                name = opponent.name
+                known = self._from_outside.get(name)
+                self._players[opponent.id] = known or self._settings.roster.player(name)
             else:
                 policy = (
                     self._spare.pop()
@@ -278,9 +288,9 @@ class Rollout:
         """Drop the players without a match in progress; return the ids of the snapshots left."""
         playing = set(np.unique(self._matches.players).tolist())
         for player_id in [i for i in self._opponents if i not in playing]:
-            del self._opponents[player_id]
+            opponent = self._opponents.pop(player_id)
             player = self._players.pop(player_id)
-            if isinstance(player, NetworkPlayer):
+            if isinstance(player, NetworkPlayer) and opponent.slot is not None:
                 self._spare.append(player.policy)
         return frozenset(i for i, opponent in self._opponents.items() if opponent.slot is not None)
 

@@ -2,8 +2,9 @@
 
 multiprocessing runs the main script again in every new process, so that what was defined there can
 be unpickled. Nothing of ours is, and a script without a main guard would start the training again:
-so the script is hidden while a worker is started, unless the game or the network lives in it. Then
-workers run it, and one that finds itself training ends at once with the status `UNGUARDED`.
+so the script is hidden while a worker is started, unless the game, the network or an opponent lives
+in it. Then workers run it, and one that finds itself training ends at once with the status
+`UNGUARDED`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from multiprocessing import process
 from pathlib import Path
 from typing import Final
 
-from sparring.dqn.networks import PolicySpec
 from sparring.errors import ConfigurationError
+from sparring.rollout.rollout import RolloutSettings
 from sparring.user_code import is_importable_name
 
 UNGUARDED: Final = 78  # EX_CONFIG of sysexits.h
@@ -28,15 +29,22 @@ _MAIN: Final = "__main__:"
 _GUARD: Final = 'put the call that trains under: if __name__ == "__main__":'
 
 
-def found_in_main(policy: PolicySpec) -> str:
-    """Name of the game, else of the network, that lives in the main script; "" if neither does."""
-    names = (policy.game, policy.network.factory)
+def found_in_main(settings: RolloutSettings) -> str:
+    """Name of the game, the network or an opponent that lives in the main script; "" if none
+    does.
+    """
+    policies = (settings.policy, *(agent.spec for agent in settings.roster.agents.values()))
+    names = (
+        settings.policy.game,
+        *(policy.network.factory for policy in policies),
+        *settings.roster.classes,
+    )
     return next((name.removeprefix(_MAIN) for name in names if name.startswith(_MAIN)), "")
 
 
-def check_main_module(policy: PolicySpec) -> None:
+def check_main_module(settings: RolloutSettings) -> None:
     """Raise `ConfigurationError` if workers would need a main script that cannot be run again."""
-    name, main = found_in_main(policy), sys.modules["__main__"]
+    name, main = found_in_main(settings), sys.modules["__main__"]
     if name and not _can_be_run_again(main):
         where = (
             "the __main__.py of a package"
@@ -87,20 +95,20 @@ def name_for_others(name: str) -> str:
     return others if is_importable_name(others.partition("(")[0]) else name
 
 
-def unguarded(policy: PolicySpec) -> ConfigurationError:
+def unguarded(settings: RolloutSettings) -> ConfigurationError:
     """Error for a worker that ended with `UNGUARDED`."""
     what = (
-        f"{found_in_main(policy)} lives in the main script, so every worker runs the script, "
+        f"{found_in_main(settings)} lives in the main script, so every worker runs the script, "
         "and would train again"
     )
     return ConfigurationError(what, remedy=_GUARD)
 
 
 @contextmanager
-def main_module_hidden(policy: PolicySpec) -> Iterator[None]:
+def main_module_hidden(settings: RolloutSettings) -> Iterator[None]:
     """Within the block, a new process does not import the caller's `__main__`, unless it has to."""
     main = sys.modules["__main__"]
-    if not found_in_main(policy):
+    if not found_in_main(settings):
         sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         yield

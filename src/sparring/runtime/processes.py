@@ -320,8 +320,8 @@ class ProcessWorkers:
     def _replace(self, handle: WorkerHandle) -> None:
         handle.process.join()
         status = handle.process.exitcode
-        if status == UNGUARDED and found_in_main(self._settings.policy):
-            raise unguarded(self._settings.policy)
+        if status == UNGUARDED and found_in_main(self._settings):
+            raise unguarded(self._settings)
         handle.failures += 1
         cause = handle.cause or _describe_status(status)
         reason = handle.traceback or cause
@@ -358,7 +358,7 @@ class ProcessWorkers:
         make = self._context.Process  # type: ignore[attr-defined]
         handle.process = make(target=worker_main, args=(theirs, job), name=name, daemon=True)
         try:
-            with main_module_hidden(self._settings.policy), stop_signals_blocked():
+            with main_module_hidden(self._settings), stop_signals_blocked():
                 handle.process.start()
         finally:
             theirs.close()

@@ -114,8 +114,8 @@ def _begin(job: WorkerJob) -> Body:
     except (ImportError, InputError) as error:
         what = (
             f"worker {job.worker} cannot make what the main process could make: {error}; "
-            "define games and networks at the top of a file that a new process can import, "
-            'or use backend="inline"'
+            "define games, networks and players at the top of a file that a new process can "
+            'import, or use backend="inline"'
         )
         raise _PermanentError(ConfigurationError(what)) from error
 

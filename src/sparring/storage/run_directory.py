@@ -5,6 +5,7 @@ runs/<name>/                claimed by mkdir, so that any number of processes ca
                             case the file is deleted; the system frees both when that process ends,
                             even if it is killed
   config.toml  metrics.jsonl  tensorboard/  best.safetensors  last.safetensors
+  opponents/                copies of the agents that it plays against, for `sparring resume`
   checkpoints/<updates>/    written by `checkpoint.save`; the newest two are kept
   faults/<n>.json           matches in which the game raised, for `sparring replay`
 """
@@ -61,6 +62,7 @@ class RunDirectory:
         self.last_path = path / "last.safetensors"
         self.checkpoints_path = path / _CHECKPOINTS
         self.faults_path = path / FAULTS
+        self.opponents_path = path / "opponents"
         self._kept = False
         self._damaged: set[int] = set()  # found while loading; the check of sizes cannot see it
         self._lock: DirectoryLock | None = DirectoryLock(path)

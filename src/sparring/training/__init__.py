@@ -20,6 +20,8 @@ from sparring.errors import GameFault
 from sparring.games import is_built_in, label, name_of
 from sparring.games.faults import save_fault
 from sparring.monitor import Monitor
+from sparring.opponents.agents import keep
+from sparring.opponents.roster import opponent_name
 from sparring.runtime import check_guard, name_for_others, torch_threads
 from sparring.storage.atomic import write_file
 from sparring.storage.run_directory import RunDirectory, as_argument, read_newest
@@ -28,7 +30,12 @@ from sparring.training.callbacks import Callbacks
 from sparring.training.changes import check_length, check_unchanged, remarks
 from sparring.training.interrupts import Interrupts
 from sparring.training.loop import Session
-from sparring.training.resolve import resolved, same_seed_remark, with_start_weights
+from sparring.training.resolve import (
+    opponents_from_outside,
+    resolved,
+    same_seed_remark,
+    with_start_weights,
+)
 
 
 @dataclass(frozen=True)
@@ -64,20 +71,22 @@ def train(config: TrainConfig, *, callbacks: object = (), console: bool = True) 
     `callbacks`: one or several objects with methods that the run calls (`training/callbacks.py`).
 
     Raises `ConfigurationError` for a setting that cannot work, and leaves nothing behind unless
-    matches were played already. Raises `GameFault` when the game fails, `NumericalError` when
-    learning does, `WorkerError` when workers do, and `CallbackError` when a callback does; what was
-    saved until then remains.
+    matches were played already. Raises `GameFault` when the game or a user's player fails,
+    `NumericalError` when learning does, `WorkerError` when workers do, and `CallbackError` when a
+    callback does; what was saved until then remains.
     """
     check_guard()
     called = Callbacks(callbacks)
     settings, game = resolved(config)
     settings, start = with_start_weights(settings)
-    parts = assemble(settings, game)
+    roster = opponents_from_outside(settings, game)
+    parts = assemble(settings, game, roster)
     if start is not None:
         start_with(parts.learner, start, parts.rollout.policy.network)
     with RunDirectory.create(settings.runs_dir, settings.name, label(settings.game)) as run:
         try:
             write_file(run.config_path, to_toml(settings).encode())
+            keep(run.opponents_path, roster.agents)
             remark = same_seed_remark(run.path, settings)
             if start is not None:
                 remark += f"\nstarts with {start}"
@@ -109,7 +118,8 @@ def resume(
         settings = read_newest(run.path, "config")
         if settings is not None:
             check_unchanged(config, settings)
-        parts = assemble(config, game)
+        roster = opponents_from_outside(config, game, kept=run.opponents_path)
+        parts = assemble(config, game, roster)
         saved = run.load_checkpoint(into=parts.replay.memory("/replay"))
         # a damaged checkpoint may have been passed over for an older one
         check_unchanged(config, saved["config"])
@@ -235,7 +245,8 @@ def train_dqn(
     `preset`: tuned settings, "quick" or "strong"; None: the defaults below.
     `callbacks`: one or several objects with methods that the run calls, of which each may stop it
     (`sparring/training/callbacks.py`).
-    `options`: single settings, which replace those of the preset.
+    `options`: single settings, which replace those of the preset. Players of your own are named in
+    `opponents` by `module:Class`, or by the class itself.
 
     The run with its checkpoints is kept in `runs/`. Ctrl-C saves it and then raises
     KeyboardInterrupt; SIGTERM and SIGHUP save it and end the process; `sparring resume` continues
@@ -248,6 +259,8 @@ def train_dqn(
 
     Settings with their defaults; None means that the run decides ("auto"):
     """
+    if isinstance(opponents := options.get("opponents"), Mapping):
+        options["opponents"] = {opponent_name(who): share for who, share in opponents.items()}
     config = build_config(preset=preset, overrides={"game": name_of(game), **options})
     result = train(config, callbacks=callbacks)
     if result.signal not in (0, SIGINT):

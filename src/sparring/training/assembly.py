@@ -19,6 +19,7 @@ from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec
 from sparring.errors import ConfigurationError
 from sparring.games import GameSpec
 from sparring.opponents.pool import OpponentManager
+from sparring.opponents.roster import NOBODY, Roster
 from sparring.replay import Replay
 from sparring.replay.build import build_replay, replay_bytes
 from sparring.replay.cuda import DeviceReplay
@@ -53,14 +54,17 @@ class Parts:
     agent: Callable[[], DQNAgent]
 
 
-def assemble(config: ResolvedConfig, game: GameSpec) -> Parts:
-    """Make the parts of a run from its resolved configuration and its game."""
+def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) -> Parts:
+    """Make the parts of a run from its resolved configuration, its game, and its opponents from
+    outside.
+    """
     if config.deterministic and config.device != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
     policy = policy_of(config, game)
+    rollout = _rollout_settings(config, policy, roster)
     if config.backend == "processes":
-        check_main_module(policy)
+        check_main_module(rollout)
         allow_open_files(config.num_workers)
     device = torch.device(config.device)
     learner = Learner(
@@ -71,7 +75,6 @@ def assemble(config: ResolvedConfig, game: GameSpec) -> Parts:
         bfloat16=config.learner_precision == "bfloat16",
         threads=config.learner_threads if device.type == "cpu" else 1,
     )
-    rollout = _rollout_settings(config, policy)
     # twice: snapshots that left the pool may still be players of matches in progress
     num_snapshots = 2 * config.max_snapshots
     num_versions = config.max_weight_lag + 1 if config.mode == "async" else 2
@@ -197,7 +200,9 @@ def policy_of(config: ResolvedConfig, game: GameSpec) -> PolicySpec:
     )
 
 
-def _rollout_settings(config: ResolvedConfig, policy: PolicySpec) -> RolloutSettings:
+def _rollout_settings(
+    config: ResolvedConfig, policy: PolicySpec, roster: Roster
+) -> RolloutSettings:
     return RolloutSettings(
         policy=policy,
         num_envs=config.num_envs_per_worker,
@@ -208,6 +213,7 @@ def _rollout_settings(config: ResolvedConfig, policy: PolicySpec) -> RolloutSett
         learn_from=config.learn_from,
         opponent_epsilon=config.opponent_epsilon,
         bfloat16=config.actor_precision == "bfloat16",
+        roster=roster,
     )
 
 

@@ -79,6 +79,11 @@ class Evaluator:
         self._warn = warn
         self._games = GameCache(parts.rollout.policy.game_spec)
         self._duels = Duels(parts.rollout.policy, config.seed, self._games)
+        in_training = [name for name, share in config.opponents.items() if share > 0.0]
+        self._baselines = {
+            name: parts.rollout.roster.player(name)
+            for name in baseline_opponents(config.game, in_training)
+        }
         self._seed = stream_key(config.seed, _BASELINES)
         self._alarms = Alarms(self._games.spec.value_range)
         self._best: tuple[float, NDArray[np.float32]] | None = None  # mean return, weights
@@ -142,9 +147,9 @@ class Evaluator:
         lucky in the openings that chose it.
         """
         config, player = self._config, NetworkPlayer("agent", agent.policy())
-        in_training = [name for name, share in config.opponents.items() if share > 0.0]
-        names = baseline_opponents(config.game, in_training)
-        found = evaluate(player, self._games, names, matches=config.eval_matches, seed=self._seed)
+        found = evaluate(
+            player, self._games, self._baselines, matches=config.eval_matches, seed=self._seed
+        )
         self._check_against_random(found.get("players") or found["opponents"], player.name)
         if "players" in found:
             for name, result in found["players"].items():

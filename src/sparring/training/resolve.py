@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,8 @@ from sparring.dqn.kernels import has_bfloat16
 from sparring.dqn.networks import FACTORIES
 from sparring.dqn.start_weights import StartWeights, read_start_weights
 from sparring.errors import ConfigurationError, FileFormatError
-from sparring.games import GameSpec, spec_of, with_players
+from sparring.games import GameSpec, make, spec_of, with_players
+from sparring.opponents.roster import Roster, load_roster, opponent_name
 from sparring.opponents.scripted import default_shares
 from sparring.runtime import default_start_method
 from sparring.training.assembly import policy_of
@@ -40,7 +42,7 @@ def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
     open_settings = {
         "game": spec.name,
         "num_players": spec.num_players,
-        "opponents": config.opponents or default_shares(spec.name),
+        "opponents": _opponents(config, spec),
         "num_envs_per_worker": config.num_envs_per_worker or config.episodes_per_batch,
         "num_workers": workers,
         "learner_threads": system.resolve_learner_threads(config.learner_threads, workers),
@@ -105,6 +107,36 @@ def _game(config: TrainConfig) -> GameSpec:
     if config.num_players is None:
         return spec_of(config.game)
     return with_players(config.game, config.num_players)
+
+
+def _opponents(config: TrainConfig, spec: GameSpec) -> dict[str, float]:
+    """Shares by the one spelling of each name."""
+    if not config.opponents:
+        return default_shares(spec.name)
+    shares = {opponent_name(name): share for name, share in config.opponents.items()}
+    if len(shares) < len(config.opponents):
+        raise ConfigurationError(
+            "opponents", got=", ".join(config.opponents), expected="each opponent once"
+        )
+    return shares
+
+
+def opponents_from_outside(
+    config: ResolvedConfig, game: GameSpec, kept: Path | None = None
+) -> Roster:
+    """Load and try out the players of users and the agents that a run plays against; `kept` is the
+    run's folder with copies of the agents.
+    """
+    network = config.policy_kwargs.network
+    roster = load_roster(
+        [name for name, share in config.opponents.items() if share > 0.0],
+        game,
+        runs_dir=config.runs_dir,
+        network=None if network in FACTORIES else network,
+        kept=kept,
+    )
+    roster.try_out(partial(make, game.name))
+    return roster
 
 
 def _balanced(config: ResolvedConfig, game: GameSpec, *, asked: TrainConfig) -> ResolvedConfig:

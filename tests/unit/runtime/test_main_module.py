@@ -15,6 +15,8 @@ import pytest
 
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.errors import ConfigurationError
+from sparring.opponents.roster import Roster
+from sparring.rollout.rollout import RolloutSettings
 from sparring.runtime.main_module import (
     check_guard,
     check_main_module,
@@ -24,9 +26,15 @@ from sparring.runtime.main_module import (
     unguarded,
 )
 
-ELSEWHERE = PolicySpec("pig:Pig", NetworkSpec("nets:small"))
-GAME = PolicySpec("__main__:Pig(sides=8)", NetworkSpec("mlp"))
-NETWORK = PolicySpec("connect_four", NetworkSpec("__main__:Nets.small"))
+
+def settings(policy: PolicySpec, *players: str) -> RolloutSettings:
+    return RolloutSettings(policy, 1, 0, "own_turn", 1, 1.0, "agent", 0.0, roster=Roster(players))
+
+
+ELSEWHERE = settings(PolicySpec("pig:Pig", NetworkSpec("nets:small")), "bots:Greedy")
+GAME = settings(PolicySpec("__main__:Pig(sides=8)", NetworkSpec("mlp")))
+NETWORK = settings(PolicySpec("connect_four", NetworkSpec("__main__:Nets.small")))
+PLAYER = settings(PolicySpec("connect_four"), "bots:Greedy", "__main__:Bold(share=0.5)")
 
 
 def main_module(file: Path | str | None = None, spec: str | None = None) -> types.ModuleType:
@@ -38,13 +46,19 @@ def main_module(file: Path | str | None = None, spec: str | None = None) -> type
 
 
 @pytest.mark.parametrize(
-    ("policy", "name"), [(ELSEWHERE, ""), (GAME, "Pig(sides=8)"), (NETWORK, "Nets.small")]
+    ("run", "name"),
+    [
+        (ELSEWHERE, ""),
+        (GAME, "Pig(sides=8)"),
+        (NETWORK, "Nets.small"),
+        (PLAYER, "Bold(share=0.5)"),
+    ],
 )
-def test_what_lives_in_the_main_script(policy: PolicySpec, name: str) -> None:
-    assert found_in_main(policy) == name
+def test_what_lives_in_the_main_script(run: RolloutSettings, name: str) -> None:
+    assert found_in_main(run) == name
 
 
-@pytest.mark.parametrize("policy", [GAME, NETWORK])
+@pytest.mark.parametrize("run", [GAME, NETWORK, PLAYER])
 @pytest.mark.parametrize(
     ("file", "spec", "where"),
     [
@@ -55,7 +69,7 @@ def test_what_lives_in_the_main_script(policy: PolicySpec, name: str) -> None:
     ],
 )
 def test_a_main_module_that_no_worker_can_run(
-    policy: PolicySpec,
+    run: RolloutSettings,
     file: str | None,
     spec: str | None,
     where: str,
@@ -65,11 +79,11 @@ def test_a_main_module_that_no_worker_can_run(
     with pytest.raises(
         ConfigurationError,
         match=(
-            rf"cannot import {re.escape(found_in_main(policy))}: got {where}, .*; "
+            rf"cannot import {re.escape(found_in_main(run))}: got {where}, .*; "
             "put it in a file"
         ),
     ):
-        check_main_module(policy)
+        check_main_module(run)
     check_main_module(ELSEWHERE)
 
 
@@ -83,13 +97,13 @@ def test_a_main_module_that_workers_can_run(
         check_main_module(GAME)
 
 
-def test_the_main_module_is_hidden_unless_game_or_network_is_defined_there() -> None:
+def test_the_main_module_is_hidden_unless_game_network_or_player_is_defined_there() -> None:
     main = sys.modules["__main__"]
     with main_module_hidden(ELSEWHERE):
         assert not hasattr(sys.modules["__main__"], "__file__")
         assert sys.modules["__main__"] is not main
-    for policy in (GAME, NETWORK):
-        with main_module_hidden(policy):
+    for run in (GAME, NETWORK, PLAYER):
+        with main_module_hidden(run):
             assert sys.modules["__main__"] is main
     with pytest.raises(ZeroDivisionError), main_module_hidden(ELSEWHERE):
         raise ZeroDivisionError
