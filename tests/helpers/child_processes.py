@@ -13,7 +13,7 @@ HANG: Final = 600.0  # seconds until a test gives up: for what hangs, never for 
 HELPERS = Path(__file__).parent  # for the PYTHONPATH of child processes
 
 
-def wait_until(holds: Callable[[], bool], pause: float = 0.002) -> None:
+def wait_until(holds: Callable[[], bool], pause: float = 0.01) -> None:
     """Wait until `holds()`, or fail after `HANG` seconds."""
     deadline = time.monotonic() + HANG
     while not holds():

@@ -48,10 +48,12 @@ def sparring(*words: str, folder: Path, typed: str = "") -> Answer:
     return Answer(status, out.getvalue(), err.getvalue(), said.getvalue())
 
 
-def python(script: str, folder: Path) -> None:
-    """`python SCRIPT` in this folder; what it raises passes."""
-    with _started_in(folder), contextlib.redirect_stdout(io.StringIO()):
+def python(script: str, folder: Path) -> str:
+    """`python SCRIPT` in this folder: its standard output. What it raises passes."""
+    out = io.StringIO()
+    with _started_in(folder), contextlib.redirect_stdout(out):
         runpy.run_path(str(folder / script), run_name="__main__")
+    return out.getvalue()
 
 
 @contextlib.contextmanager

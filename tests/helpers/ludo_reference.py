@@ -40,6 +40,11 @@ def landing(progress: int, throw: int) -> int | None:
     return progress + throw if progress + throw <= HOME else None
 
 
+LANDINGS = [
+    [landing(progress, throw) for progress in range(HOME + 1)] for throw in range(7)
+]  # by throw and progress
+
+
 @njit
 def _draw(stream, throws):
     for i in range(len(throws)):
@@ -91,7 +96,7 @@ class Match:
         assert not self.terminated
         assert not self.truncated
         self.plies += 1
-        to = landing(self.tokens[self.seat][rank], self.throw)
+        to = LANDINGS[self.throw][self.tokens[self.seat][rank]]
         assert to is not None
         captured = self.captured_at(to)
         for other, progress in captured:
@@ -142,7 +147,7 @@ class Match:
         now, in danger where it lands.
         """
         start, progress = self.starts[self.seat], self.tokens[self.seat][rank]
-        to = landing(progress, self.throw)
+        to = LANDINGS[self.throw][progress]
         assert to is not None
         captured = self.captured_at(to)
         to_safety = UNSAFE[start][progress] and not UNSAFE[start][to] and to != HOME
@@ -211,9 +216,9 @@ class Match:
 
     def _legal(self) -> list[int]:
         """The ranks that can move; of tokens with equal progress the first."""
-        own = self.tokens[self.seat]
+        own, landings = self.tokens[self.seat], LANDINGS[self.throw]
         return [
             rank
             for rank in range(4)
-            if own[rank] not in own[:rank] and landing(own[rank], self.throw) is not None
+            if landings[own[rank]] is not None and own[rank] not in own[:rank]
         ]

@@ -1,23 +1,27 @@
 """A game that raises in a run: one line, one file, the match played again, and the run resumed once
 the game is fixed.
 
-All through the command line, with the game in a module on PYTHONPATH.
+All through the command line, with the game in a module on PYTHONPATH; in processes of their own
+where it matters that none of them prints anything else.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
-import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import in_process
 import pytest
 from child_processes import HANG
-from trial_runs import COMMAND, start, trial
+from trial_runs import start, trial
 
-from sparring.training import TrainResult, train
+from sparring.config.schema import TrainConfig
+from sparring.config.sources import to_toml
 
 pytestmark = pytest.mark.slow
 
@@ -74,42 +78,55 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of the game, which the processes of this test import as `counting`."""
     (tmp_path / "games").mkdir()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "games"))
-    monkeypatch.setenv(
-        "PYTHONDONTWRITEBYTECODE", "1"
-    )  # of two versions within a second Python would take the first
+    monkeypatch.syspath_prepend(tmp_path / "games")
     return tmp_path / "games" / "counting.py"
 
 
+def write(module: Path, text: str) -> None:
+    """Each time as of another second: of two versions within one, Python would take the first."""
+    before = module.stat().st_mtime if module.exists() else 0.0
+    module.write_text(text)
+    os.utime(module, (before + 1, before + 1))
+
+
 def break_in(module: Path, place: str, how: str = RAISE) -> None:
-    module.write_text(SOUND.replace(f"pass  # in {place}", f"{how}  # in {place}"))
+    write(module, SOUND.replace(f"pass  # in {place}", f"{how}  # in {place}"))
 
 
 def fix(module: Path) -> None:
-    module.write_text(SOUND)
+    write(module, SOUND)
 
 
-def run(folder: Path, **changes: Any) -> tuple[int, list[str]]:
-    """Exit status and lines of `sparring train`; waits for all processes of the run, as they share
-    its output.
-    """
-    config = trial(
+def configuration(folder: Path, **changes: Any) -> TrainConfig:
+    return trial(
         folder, **{"game": "counting:Count", "name": "run", "checkpoint_interval": 12, **changes}
     )
-    with start(config) as process:
+
+
+def run_alone(folder: Path) -> tuple[int, list[str]]:
+    """Exit status and lines of `sparring train` as a process; waits for all processes of the run,
+    as they share its output.
+    """
+    with start(configuration(folder)) as process:
         said, _ = process.communicate(timeout=HANG)
     return process.returncode, said.splitlines()
 
 
-def sparring(*arguments: str) -> tuple[int, str]:
+def run(folder: Path, *flags: str, **changes: Any) -> tuple[int, list[str]]:
+    """Exit status and lines of `sparring train`."""
+    config = configuration(folder, **changes)
+    path = folder / "config.toml"
+    path.write_text(to_toml(config), encoding="utf-8")
+    words = ["train", config.game, "--preset", "none", "--config", str(path), *flags]
+    status, said = sparring(folder, *words)
+    return status, said.splitlines()
+
+
+def sparring(folder: Path, *words: str) -> tuple[int, str]:
     """Exit status and everything that a command says."""
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=HANG,
-    )
-    return done.returncode, done.stdout
+    answer = in_process.sparring(*words, folder=folder)
+    sys.modules.pop("counting", None)  # the next command imports it anew, as its file is then
+    return answer.status, answer.said
 
 
 def replay_of(line: str) -> list[str]:
@@ -149,7 +166,7 @@ def test_one_line_one_file_and_the_match_again(
     place: str, how: str, during: str, said: str, module: Path, tmp_path: Path
 ) -> None:
     break_in(module, place, how)
-    status, lines = run(tmp_path)
+    status, lines = run_alone(tmp_path)
     assert status == 1, lines
     assert lines[-1].startswith(f"sparring: game counting:Count {said}")
     assert not [line for line in lines if "Traceback" in line or "failed" in line], (
@@ -165,7 +182,7 @@ def test_one_line_one_file_and_the_match_again(
         "--game",
         "counting:Count",
     ]
-    status, shown = sparring(*again)
+    status, shown = sparring(tmp_path, *again)
     assert status == 1, shown
     assert shown.count("say one") + shown.count("say two") == len(kept["actions"])
     assert f"The game fails again: game counting:Count {said}" in shown
@@ -173,14 +190,14 @@ def test_one_line_one_file_and_the_match_again(
         assert "LookupError: the count is lost" in shown
         assert f'File "{module}"' in shown, "the traceback as it is now"
     fix(module)
-    status, shown = sparring(*again, "--json")
+    status, shown = sparring(tmp_path, *again, "--json")
     assert status == 0, shown
     assert "The match now plays to its end" in shown
     assert json.loads(shown.splitlines()[-1])["again"] is False
 
 
 def test_inline_and_processes_meet_the_same_fault(module: Path, tmp_path: Path) -> None:
-    module.write_text(SOUND.replace("0.01", "0.03").replace("pass  # in step", RAISE))
+    write(module, SOUND.replace("0.01", "0.03").replace("pass  # in step", RAISE))
     records, endings = [], []
     for backend in ("inline", "processes"):
         folder = tmp_path / backend
@@ -196,11 +213,8 @@ def test_inline_and_processes_meet_the_same_fault(module: Path, tmp_path: Path) 
 
 def test_a_fault_in_an_evaluation(module: Path, tmp_path: Path) -> None:
     """The main process plays nothing else."""
-    module.write_text(
-        SOUND.replace(
-            "mover, self.seat", f"if parent_process() is None: {RAISE}\n        mover, self.seat"
-        )
-    )
+    raising = f"if parent_process() is None: {RAISE}\n        mover, self.seat"
+    write(module, SOUND.replace("mover, self.seat", raising))
     status, lines = run(tmp_path, eval_interval=30)
     assert status == 1, lines
     assert "raised LookupError in step" in lines[-1]
@@ -212,25 +226,23 @@ def test_a_fault_in_an_evaluation(module: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def never_broken(module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainResult:
-    """The run of a game that was sound from the start."""
+def never_broken(module: Path, tmp_path: Path) -> dict[str, Any]:
+    """What the run of a game that was sound from the start answers."""
     fix(module)
-    monkeypatch.syspath_prepend(module.parent)
     (tmp_path / "sound").mkdir()
-    return train(
-        trial(tmp_path / "sound", game="counting:Count", name="run", backend="inline"),
-        console=False,
-    )
+    status, lines = run(tmp_path / "sound", "--json", backend="inline")
+    assert status == 0, lines
+    return dict(json.loads(lines[-1]))
 
 
 def test_the_run_goes_on_once_the_game_is_fixed(
-    module: Path, tmp_path: Path, never_broken: TrainResult
+    module: Path, tmp_path: Path, never_broken: dict[str, Any]
 ) -> None:
     """It is as if the game had never been broken: the same weights."""
     break_in(module, "step")
     status, lines = run(tmp_path)
     assert status == 1, lines
-    status, shown = sparring("resume", str(tmp_path / "run"))
+    status, shown = sparring(tmp_path, "resume", str(tmp_path / "run"))
     assert status == 1, shown
     assert replay_of(shown.splitlines()[-1])[1] == str(tmp_path / "run" / "faults" / "2.json"), (
         "not fixed: it fails again"
@@ -240,17 +252,16 @@ def test_the_run_goes_on_once_the_game_is_fixed(
         second[part] for part in ("key", "actions", "cause")
     ]
     fix(module)
-    status, shown = sparring("resume", str(tmp_path / "run"), "--json")
+    status, shown = sparring(tmp_path, "resume", str(tmp_path / "run"), "--json")
     assert status == 0, shown
     answer = json.loads(shown.splitlines()[-1])
-    assert answer["sha256"] == never_broken.sha256
-    assert answer["episodes"] == never_broken.episodes
+    assert answer["sha256"] == never_broken["sha256"]
+    assert answer["episodes"] == never_broken["episodes"]
 
 
 def test_a_game_that_never_ends_by_itself(module: Path, tmp_path: Path) -> None:
-    module.write_text(
-        SOUND.replace("self.said += 1 + action", "self.said = (self.said + 1 + action) % 8")
-    )
+    endless = "self.said = (self.said + 1 + action) % 8"
+    write(module, SOUND.replace("self.said += 1 + action", endless))
     status, lines = run(tmp_path)
     assert status == 0, lines
     assert not (tmp_path / "run" / "faults").exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from child_processes import HANG
-from trial_runs import COMMAND
+from in_process import sparring
 
 pytestmark = pytest.mark.slow
 
@@ -213,7 +213,7 @@ def test_a_fault_of_a_game_in_the_script(file: str, tmp_path: Path) -> None:
         assert line.endswith(
             f"fix it; the match is saved: sparring replay {path} --game script:Count"
         )
-        status, said = python(tmp_path, *COMMAND[1:], "replay", path, "--game", "script:Count")
+        said = sparring("replay", path, "--game", "script:Count", folder=tmp_path).said
         assert "The game fails again: game script:Count raised ZeroDivisionError" in said
     else:
         assert f"; the match is saved in {path}; to replay it, put the game in a module" in line

@@ -11,8 +11,10 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
-from child_processes import HANG
+from child_processes import HANG, wait_until
+from in_process import Answer, sparring
 from trial_runs import COMMAND
 
 from sparring.dqn.agent import DQNAgent
@@ -68,16 +70,8 @@ def agent(game: str, path: Path) -> Path:
     return path
 
 
-def play(arguments: list[str], folder: Path, *lines: str) -> subprocess.CompletedProcess[str]:
-    typed = "".join(f"{line}\n" for line in lines)
-    return subprocess.run(
-        [*COMMAND, "play", *arguments],
-        input=typed,
-        capture_output=True,
-        text=True,
-        timeout=HANG,
-        cwd=folder,
-    )
+def play(arguments: list[str], folder: Path, *lines: str) -> Answer:
+    return sparring("play", *arguments, folder=folder, typed="".join(f"{line}\n" for line in lines))
 
 
 def prompts(output: str) -> list[str]:
@@ -101,22 +95,22 @@ def test_a_whole_match_by_piped_lines(game: str, tmp_path: Path) -> None:
         "values",
         *lines,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith(
         f"{game} against random, seed 7; type help for the commands.\nYou have seat 0 ("
     )
-    assert "your move: 77\n77 is not a legal move here (legal: 0" in done.stdout.replace(
+    assert "your move: 77\n77 is not a legal move here (legal: 0" in done.out.replace(
         " (Enter: 0)", ""
     )
-    assert "\nThe agent's Q-values for your moves (* = best):\n" in done.stdout
+    assert "\nThe agent's Q-values for your moves (* = best):\n" in done.out
     assert re.search(
         r"\n(You win|random wins|Draw|seat \d \(random\) wins)( \((you: )?[+-][\d.]+\))?\.\n",
-        done.stdout,
+        done.out,
     )
-    assert "\x1b" not in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 100
-    assert prompts(done.stdout)[-1] == "another match? (yes, no, or a command)"
-    assert done.stdout.splitlines()[-1].startswith("Your score against random: ")
+    assert "\x1b" not in done.out
+    assert max(map(len, done.out.splitlines())) <= 100
+    assert prompts(done.out)[-1] == "another match? (yes, no, or a command)"
+    assert done.out.splitlines()[-1].startswith("Your score against random: ")
 
 
 def test_a_game_of_ones_own_by_its_action_texts(
@@ -134,13 +128,13 @@ def test_a_game_of_ones_own_by_its_action_texts(
         "Take Two",
         "quit",
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "\n5 on the pile\n  0  take one\n  1  take two\n" in done.stdout
-    assert "not understood: got 'take three', expected a move (legal: 0-1)" in done.stdout
-    assert re.search(r"\nagent plays take (one|two)\n\n[12] on the pile\n", done.stdout)
+    assert (done.status, done.err) == (0, "")
+    assert "\n5 on the pile\n  0  take one\n  1  take two\n" in done.out
+    assert "not understood: got 'take three', expected a move (legal: 0-1)" in done.out
+    assert re.search(r"\nagent plays take (one|two)\n\n[12] on the pile\n", done.out)
     refused = play([path], tmp_path)
-    assert refused.returncode == 2
-    assert "--game pile_game:Pile" in refused.stderr
+    assert refused.status == 2
+    assert "--game pile_game:Pile" in refused.err
 
 
 def test_a_snapshot_of_a_run_that_is_training(tmp_path: Path) -> None:
@@ -166,16 +160,15 @@ def test_a_snapshot_of_a_run_that_is_training(tmp_path: Path) -> None:
         lines = ("4", "opponent", "opponent snapshot:2", "opponent snapshot:1", "quit")
         for name in ("mine", str(path)):
             done = play([name, "--opponent", "snapshot:3"], tmp_path, *lines)
-            assert (done.returncode, done.stderr) == (0, "")
+            assert (done.status, done.err) == (0, "")
             assert (
-                "snapshot:3 plays 0\n" in done.stdout
+                "snapshot:3 plays 0\n" in done.out
             )  # all values are 0, and the first of the best is taken
             assert (
-                "Available:\n  agent\n  snapshot:2\n  snapshot:3\n  random\n  one_ply\n"
-                in done.stdout
+                "Available:\n  agent\n  snapshot:2\n  snapshot:3\n  random\n  one_ply\n" in done.out
             )
-            assert "Your opponent is now snapshot:2." in done.stdout
-            assert "unknown opponent: got 'snapshot:1'" in done.stdout
+            assert "Your opponent is now snapshot:2." in done.out
+            assert "unknown opponent: got 'snapshot:1'" in done.out
 
 
 class Terminal:
@@ -207,15 +200,22 @@ class Terminal:
     def leave(self, key: str) -> str:
         """All that was said by the end that `key` makes.
 
-        Python's input() sleeps through a Ctrl-C that comes between its prompt and its reading. A
-        person who sees nothing happen presses again.
+        Python's input() sleeps through a Ctrl-C that comes between its prompt and its reading, so
+        that it must be waiting for its line already. A person who sees nothing happen presses
+        again.
         """
         with contextlib.suppress(OSError):  # what a terminal says when nobody has it open any more
             for _ in range(10):
+                wait_until(self._waits)
                 os.write(self._own, key.encode())
                 while self._speaks(10):
                     self._read()
         return self._said.decode()
+
+    def _waits(self) -> bool:
+        """Return whether it is asleep, or has ended."""
+        status = psutil.Process(self.process.pid).status()
+        return status in (psutil.STATUS_SLEEPING, psutil.STATUS_ZOMBIE)
 
     def _speaks(self, seconds: float) -> bool:
         return bool(select.select([self._own], [], [], seconds)[0])

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from child_processes import HANG
 from trial_runs import trial
 
 from sparring.cli import main
@@ -77,21 +75,17 @@ def test_missing_parts_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFix
     assert [path.name for path in (young / "plots").iterdir()] == ["learning.png"]
 
 
-def test_no_matplotlib(run: Path) -> None:
-    code = (
-        "import sys; sys.modules['matplotlib'] = None; "
-        "from sparring.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "plot", str(run)],
-        capture_output=True,
-        text=True,
-        timeout=HANG,
-        check=False,
-    )
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("sparring: plotting needs matplotlib")
-    assert "pip install 'sparring[plot]'" in done.stderr
+def test_no_matplotlib(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module in [name for name in sys.modules if name.startswith("sparring.plot")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["plot", str(run)]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert said.err.startswith("sparring: plotting needs matplotlib")
+    assert "pip install 'sparring[plot]'" in said.err
     assert not (run / "plots").exists()
 
 

@@ -63,12 +63,10 @@ def launch(arguments: list[str], folder: Path, stdin: str | None = None) -> subp
     return process
 
 
-@pytest.fixture(scope="module")
-def calls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, tuple[int, str]]]:
-    """Six calls at the same time in one folder: the folder, and by way of calling the exit status
-    and what was said.
+def six_calls(folder: Path) -> dict[str, tuple[int, str]]:
+    """Six calls at the same time in one folder: by way of calling the exit status and what was
+    said.
     """
-    folder = tmp_path_factory.mktemp("six")
     call, spawned = CALL.format(more=""), CALL.format(more=", start_method='spawn'")
     for name, script in (("script", call), ("spawning", spawned)):
         (folder / f"{name}.py").write_text(script.replace("; ", "\n"))
@@ -87,38 +85,18 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, tup
     for way, process in running.items():
         said, _ = process.communicate(timeout=HANG)
         ended[way] = process.returncode, said
-    return folder, ended
+    return ended
 
 
-@pytest.mark.parametrize(
-    "way",
-    [
-        "an unguarded script",
-        "an unguarded script that spawns",
-        "a guarded script",
-        "python -c",
-        "standard input",
-        "a notebook",
-    ],
-)
-def test_train_dqn_is_called_from(way: str, calls: tuple[Path, dict[str, tuple[int, str]]]) -> None:
-    status, said = calls[1][way]
-    assert status == 0, said
-    assert said.count("trained connect_four") == 1, said
-    assert "Traceback" not in said
-    assert "failed" not in said
-
-
-def test_a_notebook_gets_plain_lines(
-    calls: tuple[Path, dict[str, tuple[int, str]]],
-) -> None:
-    assert "\x1b" not in calls[1]["a notebook"][1]
-
-
-def test_six_side_by_side_get_six_run_directories(
-    calls: tuple[Path, dict[str, tuple[int, str]]],
-) -> None:
-    runs = calls[0] / "runs"
+def test_train_dqn_is_called_in_six_ways_side_by_side(tmp_path: Path) -> None:
+    calls = six_calls(tmp_path)
+    for way, (status, said) in calls.items():
+        assert status == 0, (way, said)
+        assert said.count("trained connect_four") == 1, (way, said)
+        assert "Traceback" not in said, way
+        assert "failed" not in said, way
+    assert "\x1b" not in calls["a notebook"][1], "a notebook gets plain lines"
+    runs = tmp_path / "runs"
     assert {path.name for path in runs.iterdir()} == {
         f"connect_four-{number}" for number in range(1, 7)
     }
@@ -141,7 +119,7 @@ def test_the_short_parallel_run_passes() -> None:
 
 def test_the_short_parallel_run_fails_with_a_worker() -> None:
     with launch(["test_parallel.py"], ROOT) as process:
-        wait_until(lambda: bool(workers_of(process.pid)))
+        wait_until(lambda: bool(workers_of(process.pid)), pause=0.1)
         workers_of(process.pid)[0].kill()
         said, _ = process.communicate(timeout=HANG)
     assert process.returncode == 1, said
