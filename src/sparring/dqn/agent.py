@@ -18,8 +18,10 @@ from sparring.dqn.networks import FACTORIES, NetworkSpec, PolicySpec, Weights, c
 from sparring.dqn.policy import InferencePolicy
 from sparring.dqn.trajectory import Trajectory, trajectory_transitions
 from sparring.errors import ConfigurationError, FileFormatError, SparringError
-from sparring.games import BatchedGame, canonical, is_built_in, is_own, name_of
+from sparring.games import BatchedGame, canonical, is_built_in, is_own, make, name_of
 from sparring.games.arrays import chosen_slots
+from sparring.games.compiled.game import CompiledGame
+from sparring.games.compiled.placed import can_place, place
 from sparring.replay import Replay
 from sparring.replay.cuda import DeviceReplay
 from sparring.storage.atomic import write_file
@@ -52,6 +54,7 @@ class DQNAgent:
         self.game = spec.game_spec
         self._training = training
         self._policy = InferencePolicy(spec, weights)
+        self._at: CompiledGame | None = None  # whose positions are found from observations
         if training is not None:
             self._follow_learner()
 
@@ -74,16 +77,28 @@ class DQNAgent:
         `action_masks` [A] or [n, A] marks the legal actions; without it all are legal; for one
         position [1, A] is accepted too. Raises `ConfigurationError` for other shapes and dtypes,
         for NaN and infinity, and for a mask without a legal action.
+
+        Agents that value positions after moves predict in built-in games, whose observations show
+        the whole position. In others use `act`, or `values` of the positions after each move;
+        `SparringError` says so.
         """
-        if self.spec.afterstates:
-            raise SparringError(
-                "predict: this agent values positions after moves, which an observation does not "
-                'show; use act(game), or train with afterstates="off"'
-            )
         batch, single = as_batch(observation, self.game)
         mask = as_masks(action_masks, len(batch), self.game.num_actions, single=single)
-        actions = self._policy.act(batch, mask, np.zeros((len(batch), 2)), epsilon=0.0)
+        if self.spec.afterstates:
+            actions = self._best_after_moves(batch, mask)
+        else:
+            actions = self._policy.act(batch, mask, np.zeros((len(batch), 2)), epsilon=0.0)
         return (int(actions[0]) if single else actions), None
+
+    def values(self, observations: ArrayLike) -> NDArray[np.float32]:
+        """Values [n] of positions after moves, `observations` [n, ...] as the game shows them (for
+        a class: as its method `after` does). Raises `SparringError` for an agent that values
+        actions, `ConfigurationError` as `predict`.
+        """
+        if not self.spec.afterstates:
+            raise SparringError("values: this agent values actions, not positions; use predict")
+        batch, _ = as_batch(observations, self.spec.network_game)
+        return self._policy.q_values(batch).reshape(-1)
 
     def act(self, game: BatchedGame, slots: ArrayLike | None = None) -> NDArray[np.int64]:
         """The greedy actions [m] for the seats to move in `slots` [m] of a game of `games.make`; by
@@ -220,6 +235,27 @@ class DQNAgent:
             raise FileFormatError(
                 f"{path} has a network that cannot be built", got=str(error).partition("\n")[0]
             ) from None
+
+    def _best_after_moves(self, batch: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Actions [n] in positions that are found from their observations."""
+        if self._at is None or self._at.num_slots != len(batch):
+            game = make(self.spec.game, len(batch))
+            if not can_place(game):
+                raise SparringError(
+                    "predict: this agent values positions after moves, which an observation of "
+                    f"{self.spec.game} does not show; use act(game), or values() of the positions "
+                    "after each move"
+                )
+            self._at = game
+        place(self._at, batch)
+        values = self._policy.action_values(self._at, np.arange(len(batch)))
+        values[~mask] = -np.inf
+        if not np.isfinite(values).any(axis=1).all():
+            raise ConfigurationError(
+                "action_masks", got="no legal action", expected="at least one that the rules allow"
+            )
+        best: NDArray[np.int64] = values.argmax(axis=1)
+        return best
 
     def _follow_learner(self) -> None:
         assert self._training is not None

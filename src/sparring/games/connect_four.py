@@ -89,6 +89,18 @@ def play(state: Any, action: Any, rewards: Any, rng: Any) -> Any:
     return state["count"] == CELLS
 
 
+def place(state: Any, observation: Any) -> None:
+    """Set a row that is zeroed but for `seat` to the position that the seat sees so."""
+    seats = state["seat"], 1 - state["seat"]
+    for row in range(ROWS):
+        for column in range(COLUMNS):
+            for plane, seat in enumerate(seats):
+                if observation[plane, row, column] != 0:
+                    state["stones"][seat] |= _cell(column, row)
+                    state["height"][column] = row + 1
+                    state["count"] += 1
+
+
 def text(state: Any) -> str:
     """The grid, seat 0's stones as X and seat 1's as O, above the numbers of the columns."""
     x, o = state["stones"]

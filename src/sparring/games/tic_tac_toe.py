@@ -89,6 +89,13 @@ def play(state: Any, action: Any, rewards: Any, rng: Any) -> Any:
     return state["marks"] == CELLS
 
 
+def place(state: Any, observation: Any) -> None:
+    """Set a row that is zeroed but for `seat` to the position that the seat sees so."""
+    mine = 1 + state["seat"]
+    state["board"] = mine * observation[0] + (3 - mine) * observation[1]
+    state["marks"] = observation.sum()
+
+
 def text(state: Any) -> str:
     """The board, seat 0's marks as X and seat 1's as O, empty cells as their numbers."""
     cells = [

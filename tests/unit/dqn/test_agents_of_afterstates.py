@@ -11,7 +11,7 @@ from plain_games import Toe
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.policy import InferencePolicy
-from sparring.errors import SparringError
+from sparring.errors import ConfigurationError, SparringError
 from sparring.games import make, name_of
 from sparring.games.afterstates import afterstates_of
 
@@ -62,10 +62,50 @@ def test_the_file_says_that_positions_after_moves_are_valued(tmp_path: Path) -> 
     assert loaded.act(game).tolist() == agent.act(game).tolist()
 
 
-def test_an_observation_does_not_show_the_positions_after_moves() -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "connect_four",
+        "tic_tac_toe",
+        *(f"ludo(num_players={n},observation={o})" for n in (2, 3, 4) for o in ("facts", "raw")),
+    ],
+)
+def test_predict_finds_the_positions_of_built_in_games(name: str) -> None:
+    agent, game = DQNAgent(PolicySpec(name, SPEC.network, afterstates=True)), make(name, 9)
+    game.reset(np.arange(9), np.arange(9, dtype=np.uint64))
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        on = np.flatnonzero(~game.terminated)
+        if not len(on):
+            return
+        actions, _ = agent.predict(game.observation[on], action_masks=game.mask[on])
+        assert actions.tolist() == agent.act(game, on).tolist()  # type: ignore[union-attr]
+        moves = np.full(9, -1)
+        moves[on] = [rng.choice(np.flatnonzero(game.mask[slot])) for slot in on]
+        game.step(moves)
+    action, _ = agent.predict(game.observation[0])
+    assert action == agent.act(game, [0])[0]
+
+
+def test_what_predict_cannot_know_is_refused_in_one_line() -> None:
     agent = DQNAgent(SPEC)
-    with pytest.raises(SparringError, match=r"use act\(game\)"):
-        agent.predict(np.zeros((2, 3, 3), np.int8))
+    with pytest.raises(ConfigurationError, match="observation in row 0: got numbers that no posit"):
+        agent.predict(np.ones((2, 3, 3)))
+    with pytest.raises(ConfigurationError, match="action_masks: got no legal action"):
+        agent.predict(position(4).observation[0], action_masks=np.arange(9) == 4)
+    plain = DQNAgent(PolicySpec(name_of(Toe), SPEC.network, afterstates=True))
+    with pytest.raises(SparringError, match=r"use act\(game\), or values"):
+        plain.predict(np.zeros((2, 3, 3), np.int8))
+    with pytest.raises(SparringError, match="this agent values actions"):
+        DQNAgent(PolicySpec("tic_tac_toe", SPEC.network)).values(np.zeros((1, 2, 3, 3)))
+
+
+def test_values_are_those_of_positions_after_moves() -> None:
+    agent, game = DQNAgent(SPEC), position(0, 4)
+    after = afterstates_of(game, ALL)
+    values = agent.values(after.observation)
+    legal = np.flatnonzero(game.mask[0])
+    assert agent.act(game)[0] == legal[(-values).argmax()]
 
 
 def test_an_agent_of_a_plain_class_acts_in_its_game() -> None:

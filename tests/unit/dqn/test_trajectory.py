@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from observed_assembler import Assembler
 
 from sparring.dqn.trajectory import Trajectory, trajectory_transitions
 from sparring.errors import InputError
 from sparring.games import make, spec_of
 from sparring.games.spec import GameSpec
 from sparring.replay import transition_dtype
-from sparring.rollout.assembler import TransitionAssembler
 
 SPEC = spec_of("tic_tac_toe")
 SMALL = GameSpec(
@@ -97,9 +97,7 @@ def test_equals_what_the_assembler_makes_of_the_same_match(
     """
     rng = np.random.default_rng(seed)
     game = make("tic_tac_toe", 1)
-    assembler = TransitionAssembler(
-        game, bootstrap="own_turn", n_steps=n_steps, gamma=0.9, block=64
-    )
+    assembler = Assembler(game, bootstrap="own_turn", n_steps=n_steps, gamma=0.9, block=64)
     game.reset(np.zeros(1, np.int64), np.zeros(1, np.uint64))
     decisions: list[list[tuple[Any, ...]]] = [[], []]
     paid: list[list[float]] = [[], []]

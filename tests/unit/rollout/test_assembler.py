@@ -8,27 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from observed_assembler import Assembler
 from transitions_reference import Decision, Match, Position, assert_rows, transitions
 
 from sparring.games.spec import GameSpec
-from sparring.replay.transitions import transition_dtype
-from sparring.rollout.assembler import TransitionAssembler
-from sparring.rollout.positions import Observed
-
-
-class Assembler(TransitionAssembler):
-    """Makes rows of the game's own observations."""
-
-    def __init__(self, game: Arrays, **options: Any) -> None:
-        super().__init__(game, transition_dtype(game.spec), **options)  # type: ignore[arg-type]
-        self._observed = Observed(game)  # type: ignore[arg-type]
-
-    def decide(self, actions: Any, learns: Any, version: int) -> None:  # type: ignore[override]
-        made, following = self._observed.decisions(actions), self._observed.successors()
-        super().decide(actions, learns, version, made, following)
-
-    def settle(self, actions: Any) -> None:  # type: ignore[override]
-        super().settle(actions, self._observed.successors())
 
 
 class Arrays:

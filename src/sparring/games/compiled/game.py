@@ -20,9 +20,10 @@ values (`games/afterstates.py`):
                                       what `play` does before it draws: add to `rewards`, set the
                                       seat that draws or moves next; True ends the match
 
-`observe` must then accept such a position, before the draw. Two optional functions are never
+`observe` must then accept such a position, before the draw. Three optional functions are never
 compiled:
 
+    place(state, observation)         set a row, zeroed but for `seat`, to what that seat sees so
     text(state) -> str                the position, for people
     action_text(state, action) -> str
                                       a legal action in words

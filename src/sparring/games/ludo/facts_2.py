@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from sparring.games.ludo.board import STYLE, action_text, text
-from sparring.games.ludo.rules import declare, legal, move, observe, play, start, state_dtype
+from sparring.games.ludo.rules import declare, legal, move, observe, place, play, start, state_dtype
 
 __all__ = [
-    "SPEC", "STATE", "STYLE", "action_text", "legal", "move", "observe", "play", "start", "text",
+    "SPEC", "STATE", "STYLE",
+    "action_text", "legal", "move", "observe", "place", "play", "start", "text",
 ]  # fmt: skip
 
 SPEC: Final = declare("ludo", 2)

@@ -5,12 +5,23 @@ from __future__ import annotations
 from typing import Final
 
 from sparring.games.ludo.board import STYLE, action_text, text
-from sparring.games.ludo.rules import declare, legal, move, observe_raw, play, start, state_dtype
+from sparring.games.ludo.rules import (
+    declare,
+    legal,
+    move,
+    observe_raw,
+    place_raw,
+    play,
+    start,
+    state_dtype,
+)
 
 __all__ = [
-    "SPEC", "STATE", "STYLE", "action_text", "legal", "move", "observe", "play", "start", "text",
+    "SPEC", "STATE", "STYLE",
+    "action_text", "legal", "move", "observe", "place", "play", "start", "text",
 ]  # fmt: skip
 
 SPEC: Final = declare("ludo(observation=raw)", 2, raw=True)
 STATE: Final = state_dtype(2)
 observe = observe_raw
+place = place_raw

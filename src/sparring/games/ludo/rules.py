@@ -87,6 +87,16 @@ def observe_raw(state: Any, observation: Any) -> None:
     _observe_roll(state, observation, AT_MOVES)
 
 
+def place(state: Any, observation: Any) -> None:
+    """Set a row that is zeroed but for `seat` to the position that the seat sees so."""
+    _place_tokens(state, observation, AT_OTHERS)
+
+
+def place_raw(state: Any, observation: Any) -> None:
+    """The same for observations without facts of moves."""
+    _place_tokens(state, observation, AT_MOVES)
+
+
 def play(state: Any, action: Any, rewards: Any, rng: Any) -> Any:
     """Move a token; the match ends when it was the last one to come home."""
     if move(state, action, rewards, rng):
@@ -231,6 +241,23 @@ def _observe_roll(state: Any, observation: Any, at_others: Any) -> None:
         observation[at_roll + state["roll"] - 1] = 1
     if state["sixes"] > 0:
         observation[at_roll + FACES + state["sixes"] - 1] = 1
+
+
+def _place_tokens(state: Any, observation: Any, at_others: Any) -> None:
+    progress, seat = state["progress"], state["seat"]
+    seats = progress.shape[0]
+    progress[seat] = observation[:AT_MOVES].reshape(TOKENS, HOME + 1).argmax(axis=1)
+    for j in range(1, seats):
+        other = (seat + j) % seats
+        begin, shift = at_others + (j - 1) * PLACES, _start(seats, other) - _start(seats, seat)
+        shown, k = observation[begin : begin + PLACES], 0
+        for place in range(HOME, -1, -1):
+            for _ in range(shown[_place(place, shift)] if k < TOKENS else 0):
+                progress[other, min(k, TOKENS - 1)] = place
+                k += 1
+    roll, sixes = np.split(observation[at_others + (seats - 1) * PLACES :], [FACES])
+    state["roll"] = 1 + roll.argmax()
+    state["sixes"] = sixes.argmax() + 1 if sixes.any() else 0
 
 
 def _place(progress: Any, shift: Any) -> Any:
