@@ -65,6 +65,7 @@ def resolved_trial(**changes: Any) -> ResolvedConfig:
         "learner_precision": "float32",
         "learning_steps_per_batch": 1,
         "bootstrap": "zero_sum",
+        "afterstates": "off",
         "opponents": {"self": 1.0},
     }
     return ResolvedConfig(**{**decided, **changes})
