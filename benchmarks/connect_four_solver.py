@@ -42,7 +42,7 @@ from sparring.cli.evaluate import load_agent
 from sparring.errors import FileFormatError, InputError, SparringError
 from sparring.evaluation import PlayedMatches, play_matches, score_matches
 from sparring.games import BatchedGame
-from sparring.opponents.agents import find_agent
+from sparring.opponents.found import find_agent
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.scripted import scripted_player
 from sparring.storage.atomic import write_file

@@ -94,7 +94,7 @@ def evaluate(argv: Sequence[str], prog: str) -> int:
     given = parse_all(EVALUATE, argv, prog=prog)
     if given.positions is None and given.rows != "all":
         raise InputError("--rows", got=given.rows, expected="--positions FILE as well")
-    from sparring.opponents.agents import find_agent
+    from sparring.opponents.found import find_agent
 
     found = find_agent(given.agent, given.runs_dir, game=given.game, network=given.network)
     from sparring.cli import evaluate as evaluation
@@ -162,7 +162,7 @@ def tournament(argv: Sequence[str], prog: str) -> int:
     """Answer `sparring tournament`."""
     given = parse_all(TOURNAMENT, argv, prog=prog)
     from sparring.cli import report
-    from sparring.opponents.agents import find_agent
+    from sparring.opponents.found import find_agent
 
     found = [
         find_agent(agent, given.runs_dir, game=given.game, network=given.network)
@@ -223,7 +223,7 @@ PLAY: Final = Form(
 def play(argv: Sequence[str], prog: str) -> int:
     """Answer `sparring play`."""
     given = parse_all(PLAY, argv, prog=prog)
-    from sparring.opponents.agents import find_agent
+    from sparring.opponents.found import find_agent
 
     found = find_agent(given.agent, given.runs_dir, game=given.game, network=given.network)
     from sparring.cli import play as playing

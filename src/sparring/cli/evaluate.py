@@ -13,7 +13,7 @@ from sparring.dqn.agent import DQNAgent
 from sparring.errors import InputError
 from sparring.evaluation import GameCache, evaluate, exhaustive_losses
 from sparring.evaluation import solved_positions as solved
-from sparring.opponents.agents import FoundAgent
+from sparring.opponents.found import FoundAgent
 from sparring.opponents.players import NetworkPlayer
 from sparring.opponents.scripted import baseline_opponents, scripted_player
 

@@ -6,7 +6,7 @@ import secrets
 
 from sparring import games
 from sparring.cli.evaluate import load_agent
-from sparring.opponents.agents import FoundAgent
+from sparring.opponents.found import FoundAgent
 from sparring.play.commands import Conversation, OpponentChoices
 from sparring.play.match import PlaySession
 from sparring.play.terminal import converse

@@ -22,7 +22,7 @@ from sparring.evaluation.tournament import (
     strongest_first,
 )
 from sparring.games import GameSpec
-from sparring.opponents.agents import FoundAgent, find_agent
+from sparring.opponents.found import FoundAgent, find_agent
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.pool import snapshot_player, stored_snapshots
 from sparring.opponents.scripted import baseline_opponents, scripted_player

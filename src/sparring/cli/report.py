@@ -59,7 +59,7 @@ def training_figures(result: TrainResult) -> dict[str, Any]:
 def print_training(result: TrainResult) -> None:
     """Print the result of a run, the strength of its agent, and what to type next."""
     from sparring.cli.evaluate import evaluate_matches
-    from sparring.opponents.agents import find_agent
+    from sparring.opponents.found import find_agent
 
     _line(f"{result.episodes:,} matches, {result.plies:,} plies, {result.updates:,} updates")
     _line(

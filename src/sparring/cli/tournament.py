@@ -20,7 +20,7 @@ from sparring.evaluation.matches import default_opening_plies
 from sparring.evaluation.score import score_solo
 from sparring.evaluation.tournament import Tournament, play_tournament, standings
 from sparring.games import GameSpec
-from sparring.opponents.agents import FoundAgent
+from sparring.opponents.found import FoundAgent
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.scripted import baseline_opponents, scripted_player
 from sparring.play.commands import OpponentChoices

@@ -1,11 +1,8 @@
-"""Agents on the disk, by what people type: a file, or the name or directory of a run; and agents as
-opponents: `agent:RUN`, `agent:RUN/snapshot:3`, `agent:FILE`.
-"""
+"""Agents as opponents: `agent:RUN`, `agent:RUN/snapshot:3`, `agent:FILE`."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,78 +16,16 @@ from sparring.dqn.agent import DQNAgent
 from sparring.dqn.agent_file import read_header
 from sparring.dqn.networks import FACTORIES, PolicySpec
 from sparring.dqn.policy import InferencePolicy
-from sparring.errors import FileFormatError, InputError, nearest
+from sparring.errors import FileFormatError, InputError
 from sparring.games import GameSpec, label
+from sparring.opponents.found import FoundAgent, find_agent
 from sparring.opponents.names import AGENT_SCHEME
 from sparring.opponents.players import NetworkPlayer
 from sparring.opponents.pool import snapshot_player, stored_snapshots
 from sparring.storage.run_directory import read_newest
-from sparring.user_code import is_importable_name
 
 _SNAPSHOT: Final = re.compile(r"(?P<agent>.+)/(?P<snapshot>snapshot:[0-9]+)")
 _MAX_LABEL: Final = 60  # characters of an agent's name in that of its copy
-_FILES: Final = ("best.safetensors", "last.safetensors")
-
-
-@dataclass(frozen=True)
-class FoundAgent:
-    """An agent file, with the game and the network that may be imported to play it, where they do
-    not come with Sparring.
-
-    A file by itself never causes an import. A run does, as in `resume`: its configuration names
-    its game and network.
-    """
-
-    path: Path
-    game: str | None = None
-    network: str | None = None
-
-
-def find_agent(
-    agent: str, runs_dir: str, *, game: str | None = None, network: str | None = None
-) -> FoundAgent:
-    """The agent that `agent` names: a file, or the best, else the last agent of a run given by name
-    or directory.
-
-    `game` and `network` override the run's own.
-    """
-    path = Path(agent)
-    if path.is_file():
-        return FoundAgent(path, game, network)
-    run = path if os.sep in agent else Path(runs_dir) / agent
-    for name in _FILES:
-        if (run / name).is_file():
-            run_game, run_network = _own_code(run)
-            return FoundAgent(run / name, game or run_game, network or run_network)
-    if run.is_dir():
-        raise InputError(
-            f"no agent in {run} yet",
-            expected=" or ".join(_FILES),
-            remedy="train first, or wait for a checkpoint",
-        )
-    runs = (
-        [entry.name for entry in run.parent.iterdir() if entry.is_dir()]
-        if run.parent.is_dir()
-        else []
-    )
-    expected = f"an agent file, or a run in {run.parent}"
-    raise InputError(
-        "no such agent", got=repr(agent), expected=expected, remedy=nearest(run.name, runs)
-    )
-
-
-def _own_code(run: Path) -> tuple[str | None, str | None]:
-    """The game in the configuration of a run, and its network if that is a user's own."""
-    from sparring.config.sources import read_toml  # not at the top: workers import this room
-
-    try:
-        config = read_toml(run / "config.toml")
-    except FileFormatError:
-        return None, None
-    game, policy = config.get("game"), config.get("policy_kwargs")
-    network = policy.get("network") if isinstance(policy, dict) else None
-    own_network = isinstance(network, str) and is_importable_name(network)
-    return game if isinstance(game, str) else None, network if own_network else None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 
 from sparring.config.sources import build_config, to_toml
 from sparring.errors import InputError
-from sparring.opponents.agents import FoundAgent, find_agent
+from sparring.opponents.found import FoundAgent, find_agent
 
 
 def a_run(folder: Path, *files: str, **settings: object) -> Path:
