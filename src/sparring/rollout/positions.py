@@ -14,7 +14,7 @@ Sutton and Barto, 2018, section 12.10).
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -47,21 +47,8 @@ class Successors(NamedTuple):
     rewards: NDArray[np.float32]  # [n, P] on the way to it
 
 
-class Positions(Protocol):
-    """The view of the positions at hand that rows are made from; `look` comes first."""
-
-    def look(self, slots: NDArray[np.int64]) -> None:
-        """See the positions in `slots` [m], in which decisions are made or end."""
-
-    def decisions(self, actions: NDArray[np.int64]) -> Decisions:
-        """The decisions `actions` [n] in the positions that were looked at."""
-
-    def successors(self) -> Successors:
-        """The positions that were looked at."""
-
-
 class Observed:
-    """The game's own observations: views that need no look."""
+    """The game's own observations: views that are always those of the positions at hand."""
 
     def __init__(self, game: BatchedGame) -> None:
         n = game.num_slots
@@ -70,24 +57,25 @@ class Observed:
         self._seat, self._ends = game.seat, np.zeros(n, np.bool_)
         self._next = Successors(*self._shown, game.seat, self._nothing)
 
-    def look(self, slots: NDArray[np.int64]) -> None: ...
-
     def decisions(self, actions: NDArray[np.int64]) -> Decisions:
+        """The decisions `actions` [n]."""
         return Decisions(*self._shown, actions, self._seat, self._nothing, self._ends)
 
     def successors(self) -> Successors:
+        """The positions at hand."""
         return self._next
 
 
 class AfterMoves:
-    """Positions after the moves in each slot, with the values of the moves for the agent."""
+    """Positions after the moves in each slot, with the values of the moves for the agent; `look`
+    comes first.
+    """
 
     values: NDArray[np.float32]  # [m, A] of the moves in the slots of the last look
 
     def __init__(self, game: BatchedGame, policy: InferencePolicy) -> None:
         n, seats = game.num_slots, game.spec.num_players
         self._game, self._policy = game, policy
-        self._place = np.zeros(n, np.int64)  # of a slot in the last look
         self._best = np.zeros(n, np.int64)
         self._action = np.zeros(n, np.int64)  # the only one of the network
         self._seat = np.zeros((2, n), np.int64)
@@ -96,6 +84,7 @@ class AfterMoves:
         self._ends = np.zeros(n, np.bool_)
 
     def look(self, slots: NDArray[np.int64]) -> None:
+        """Value the moves in `slots` [m], in which decisions are made or matches are cut."""
         self._slots = slots
         self._after = after = afterstates_of(self._game, slots)
         self.values = self._policy.values_after(after, self._game.seat[slots])
@@ -103,11 +92,13 @@ class AfterMoves:
         self._shown = _bytes(after.observation), np.ones((len(after.observation), 1), np.uint8)
 
     def decisions(self, actions: NDArray[np.int64]) -> Decisions:
+        """The decisions `actions` [n] in the positions that were looked at."""
         row, seat, rewards = self._of(actions, 0)
         _find_ends(self._slots, actions, self._best, row, self._ends)
         return Decisions(*self._shown, row, self._action, seat, rewards, self._ends)
 
     def successors(self) -> Successors:
+        """The positions after the best moves."""
         row, seat, rewards = self._of(self._best, 1)
         return Successors(*self._shown, row, seat, rewards)
 

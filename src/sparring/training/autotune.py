@@ -41,8 +41,10 @@ def measured_split(
     ...; return the best split of `cpus` CPUs.
     """
     actor = InferencePolicy(policy, bfloat16=actor_bfloat16)
-    spec = policy.game_spec
-    positions = np.zeros((num_envs, *spec.observation_shape), spec.observation_dtype)
+    spec = policy.network_game
+    # With afterstates one for each legal move: at most so many.
+    passed = num_envs * (policy.game_spec.num_actions if policy.afterstates else 1)
+    positions = np.zeros((passed, *spec.observation_shape), spec.observation_dtype)
     replay = Replay(ReplayBuffer(transition_dtype(spec), _ROWS), UniformSampler())
     replay.extend(np.zeros(_ROWS, transition_dtype(spec)))
     updates = {}

@@ -421,6 +421,15 @@ def test_rollout_worker_returns_a_fair_sample_of_whole_matches(n_episodes: int) 
     assert abs(np.mean(plies) - MEAN_PLIES) < 4 * error
 
 
+def test_rollout_worker_values_positions_after_moves() -> None:
+    """A move that ends the match leads to no position: every match has one row less than plies."""
+    spec = PolicySpec("tic_tac_toe", NETWORK, afterstates=True)
+    weights = InferencePolicy(spec).get_weights()
+    collected = rollout_worker(spec, weights, n_episodes=40, epsilon=0.5)
+    assert len(collected.transitions) == (collected.results["plies"] - 1).sum()
+    assert collected.transitions["mask"].shape[1] == 1
+
+
 def test_rollout_worker_is_a_function_of_its_arguments() -> None:
     spec = PolicySpec("connect_four", NETWORK)
     weights = InferencePolicy(spec).get_weights()

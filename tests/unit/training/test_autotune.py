@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trial_runs import resolved_trial
 
-from sparring.training.autotune import Split, best_split
+from sparring.dqn.networks import NetworkSpec, PolicySpec
+from sparring.games import spec_of
+from sparring.training.autotune import Split, best_split, measured_split
 
 
 def assert_split(
@@ -108,3 +111,19 @@ def test_no_cpu_is_used_twice_and_no_number_of_threads_is_faster(
             assert split.plies_per_s <= best.plies_per_s * (1 + 1e-9)
     assert best.plies_per_s / plies_per_s + best.learner_cpus <= cpus * (1 + 1e-9)
     assert best.plies_per_s <= plies_per_update * rates[best.learner_threads] * (1 + 1e-9)
+
+
+def test_positions_after_moves_are_measured_as_they_are_seen() -> None:
+    game = spec_of("ludo(num_players=4)")
+    policy = PolicySpec(game.name, NetworkSpec("mlp", {"net_arch": [4]}), afterstates=True)
+    split = measured_split(
+        policy,
+        resolved_trial(batch_size=8),
+        num_envs=2,
+        actor_bfloat16=False,
+        learner_bfloat16=False,
+        plies_per_update=8.0,
+        cpus=1,
+        threads=1,
+    )
+    assert split.plies_per_s > 0.0
