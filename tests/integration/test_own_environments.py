@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from child_processes import HANG
+from in_process import python
 
-pytest.importorskip("pettingzoo")
+registration = pytest.importorskip("pettingzoo.env_registry.registration")
 pytestmark = pytest.mark.slow
 
 HELPERS = Path(__file__).parents[1] / "helpers"
@@ -40,6 +39,15 @@ if __name__ == "__main__":
 """
 
 
+@pytest.fixture(autouse=True)
+def _registered_once() -> Iterator[None]:
+    """PettingZoo warns when an environment is registered again."""
+    before = dict(registration.aec_registry)
+    yield
+    registration.aec_registry.clear()
+    registration.aec_registry.update(before)
+
+
 def trained(folder: Path, game: str, start_method: str, before: str = "") -> str:
     """Output of a script that trains."""
     shutil.copy(HELPERS / "user_environments.py", folder)
@@ -47,11 +55,7 @@ def trained(folder: Path, game: str, start_method: str, before: str = "") -> str
     (folder / "script.py").write_text(
         SCRIPT.format(game=game, start_method=start_method, before=before)
     )
-    done = subprocess.run(
-        [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=HANG
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return python("script.py", folder)
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])

@@ -105,9 +105,8 @@ def test_a_user_without_a_home_has_no_cache_directory(
 def test_settings_that_numba_cannot_use_are_ignored_with_a_note(
     variable: str, value: str, tmp_path: Path
 ) -> None:
-    answer, err = play(
-        {variable: value, "SPARRING_CACHE_DIR": str(tmp_path), "HOME": str(tmp_path)}, tmp_path
-    )
+    environment = {"SPARRING_CACHE_DIR": os.environ["SPARRING_CACHE_DIR"], "HOME": str(tmp_path)}
+    answer, err = play({variable: value, **environment}, tmp_path)
     assert answer[0] == 1
     assert err.startswith(f"sparring: note: {variable}={value} is ignored: ")
     assert err.count("\n") == 1
