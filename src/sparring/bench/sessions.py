@@ -45,9 +45,11 @@ QUIET: Final[Mapping[str, Any]] = {
     "buffer_size": 50_000,
 }
 
-# Ludo for two, a network of 233,284 parameters, and for each match one update of 64.
+# Ludo for two, a network of 233,284 parameters, and for each match one update of 64; Q-values of
+# actions, as the naive loop beside it has them.
 LUDO: Final[Mapping[str, Any]] = {
     "game": "ludo",
+    "afterstates": "off",
     "policy_kwargs": {"net_arch": [400, 256]},
     "batch_size": 64,
     "episodes_per_batch": 64,
