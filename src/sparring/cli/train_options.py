@@ -96,10 +96,9 @@ def _refuse_fixed(argv: Sequence[str]) -> None:
     for token in argv:
         flag = token.partition("=")[0].replace("_", "-")
         if flag in flags and flags[flag].flag not in own and flags[flag].name != "config":
-            changes = ", ".join(f"--{name.replace('_', '-')}" for name in RESUMABLE)
             raise InputError(
-                f"resume cannot change {flag}: a run keeps its settings",
-                expected=f"only {changes}",
+                f"resume cannot change {flag}",
+                expected="an option that `sparring resume --help` lists",
                 remedy=f"start a new run: sparring train GAME {flag} ...",
             )
 

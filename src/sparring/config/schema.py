@@ -32,7 +32,16 @@ from sparring.errors import ConfigurationError
 Share = Annotated[float, Field(ge=0)]
 Precision = Literal["float32", "bfloat16"]
 
-RESUMABLE: Final = ("n_episodes", "device", "log_interval", "tensorboard")
+# Settings that a resume may change; a checkpoint means the same with any value of them.
+RESUMABLE: Final = (
+    "n_episodes", "device",
+    "learning_rate", "learning_rate_schedule",
+    "exploration", "exploration_initial_eps", "exploration_final_eps", "exploration_fraction",
+    "exploration_decay", "exploration_per_worker_eps", "exploration_per_worker_alpha",
+    "opponents", "opponent_epsilon", "max_opponents_per_worker", "matchmaking", "pfsp_weighting",
+    "eval_interval", "eval_matches", "checkpoint_interval", "checkpoint_minutes",
+    "log_interval", "tensorboard",
+)  # fmt: skip
 # torch wraps higher numbers around, and takes no leading zero
 DEVICE_PATTERN: Final = r"^(auto|cpu|cuda(:(0|[1-9][0-9]?))?)$"
 NAME_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
@@ -277,14 +286,6 @@ class TrainConfig(  # pydantic lists the settings of the last base first
                     expected=f"at most {self.buffer_size}",
                     remedy=f"lower {field} or raise buffer_size",
                 )
-        decay = self.exploration_decay
-        default = type(self).model_fields["exploration_decay"].default
-        if self.exploration != "geometric" and decay != default:
-            raise ConfigurationError(
-                f"exploration_decay has no effect with exploration = {self.exploration}",
-                got=decay,
-                expected="exploration = geometric",
-            )
         return self
 
 

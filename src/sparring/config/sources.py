@@ -27,6 +27,7 @@ ELSEWHERE: Final = dict.fromkeys(
 AUTO: Final = "auto"
 _MAX_TOML: Final = 1_000_000  # bytes
 _MIN_TARGET_INTERVAL: Final = 50  # updates, of presets of shorter runs
+_HISTORY: Final = "history"  # of a resumed run; no setting
 ANY_GAME: Final = "any"  # stands for a game in the names of presets that suit all
 
 
@@ -64,7 +65,9 @@ def layers(
     """Read the sources of `build_config`, weakest first, unchecked."""
     found = [Layer("", overrides or {})]
     if config_file is not None:
-        found.insert(0, Layer(str(config_file), read_toml(Path(config_file))))
+        settings = read_toml(Path(config_file))
+        settings.pop(_HISTORY, None)
+        found.insert(0, Layer(str(config_file), settings))
     if preset is not None:
         game = preset_game(str(merge(found).get("game", _default("game"))))
         found.insert(0, Layer(f"preset {preset}", _scaled(read_preset(game, preset), found)))
@@ -123,9 +126,23 @@ def validate(sources: Sequence[Layer]) -> TrainConfig:
         if values[name] == AUTO:
             values[name] = None
     try:
-        return TrainConfig(**values)
+        config = TrainConfig(**values)
     except ValidationError as error:
         raise configuration_error(error, values, lambda field: _origin(sources, field)) from None
+    _check_decay(config, sources)
+    return config
+
+
+def _check_decay(config: TrainConfig, sources: Sequence[Layer]) -> None:
+    """Raise `ConfigurationError` if the caller sets geometric decay and nothing asks for it."""
+    name = "exploration_decay"
+    decay = sources[-1].values.get(name, _default(name))
+    if config.exploration != "geometric" and decay != _default(name):
+        raise ConfigurationError(
+            f"{name} has no effect with exploration = {config.exploration}",
+            got=decay,
+            expected="exploration = geometric",
+        )
 
 
 def _origin(sources: Sequence[Layer], field: str) -> str:
@@ -134,7 +151,7 @@ def _origin(sources: Sequence[Layer], field: str) -> str:
 
 
 def resume_config(saved: TrainConfig, overrides: Mapping[str, Any]) -> TrainConfig:
-    """Return `saved` with the settings that `resume` may change: length, device, logging."""
+    """Return `saved` with the settings that `resume` may change."""
     for name in overrides:
         if name not in RESUMABLE:
             raise ConfigurationError(
@@ -146,12 +163,14 @@ def resume_config(saved: TrainConfig, overrides: Mapping[str, Any]) -> TrainConf
     return validate([Layer("the saved run", saved.model_dump()), Layer("", overrides)])
 
 
-def to_toml(config: TrainConfig) -> str:
+def to_toml(config: TrainConfig, history: Sequence[Mapping[str, Any]] = ()) -> str:
     """Return every setting that has an effect as TOML, from which `build_config` makes an equal
-    configuration.
+    configuration; and the changes that a run has had so far.
     """
     values = config.model_dump(mode="json")
     values["policy_kwargs"] = config.policy_kwargs.in_use()
+    if history:
+        values[_HISTORY] = history
     return tomli_w.dumps({name: AUTO if value is None else value for name, value in values.items()})
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from sparring.dqn.agent_file import decode_agent
 from sparring.dqn.learner import Learner
-from sparring.dqn.networks import NetworkSpec
+from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.errors import ConfigurationError, FileFormatError
 
 _AGENT: Final = ".safetensors"
@@ -65,17 +65,17 @@ def read_start_weights(path: Path) -> StartWeights:
     return StartWeights(path, hashlib.sha256(data).hexdigest(), tensors, _description(data, path))
 
 
-def start_with(learner: Learner, start: StartWeights, network: NetworkSpec) -> None:
+def start_with(learner: Learner, start: StartWeights, spec: PolicySpec) -> None:
     """Overwrite the weights of the policy and of the target network before the first update.
 
     Raises `ConfigurationError` if they do not fit the network.
     """
-    _check_fit(learner.policy, start, network)
+    _check_fit(learner.policy, start, spec)
     names = dict(learner.policy.named_parameters())
     learner.start_with({name: start.tensors[name].float().numpy() for name in names})
 
 
-def _check_fit(policy: nn.Module, start: StartWeights, network: NetworkSpec) -> None:
+def _check_fit(policy: nn.Module, start: StartWeights, spec: PolicySpec) -> None:
     """Name the first parameter, in the network's own order, of which the file has no equal."""
     shapes = {name: list(tensor.shape) for name, tensor in start.tensors.items()}
     wanted = {name: list(value.shape) for name, value in policy.named_parameters()}
@@ -85,10 +85,10 @@ def _check_fit(policy: nn.Module, start: StartWeights, network: NetworkSpec) -> 
         got, expected = shapes.get(name), known.get(name)
         if got != expected:
             raise ConfigurationError(
-                f"init_from: {start.path} does not fit network {network.factory}: {name}",
+                f"init_from: {start.path} does not fit network {spec.network.factory}: {name}",
                 got="no such weights" if got is None else f"shape {got}",
                 expected="no such weights" if expected is None else f"shape {expected}",
-                remedy=_network_in(start, network),
+                remedy=_network_in(start, spec.network) or _values_in(start, spec, got),
             )
 
 
@@ -103,6 +103,18 @@ def _network_in(start: StartWeights, network: NetworkSpec) -> str:
     if (factory, arguments) == (network.factory, dict(network.arguments)):
         return ""
     return f"the file has network {factory} with {options or 'no arguments'}"
+
+
+def _values_in(start: StartWeights, spec: PolicySpec, got: list[int] | None) -> str:
+    """The remedy where the file values moves and the run positions after moves, or the reverse."""
+    if start.description:
+        in_file = bool(start.description.get("afterstates", False))
+    else:
+        in_file = spec.afterstates and (got or [0])[0] != spec.game_spec.num_actions
+    if in_file == spec.afterstates:
+        return ""
+    valued = "positions after moves" if in_file else "moves"
+    return f"the file values {valued}: set afterstates = {'on' if in_file else 'off'}"
 
 
 def _read_safetensors(data: bytes, path: Path) -> dict[str, Tensor]:

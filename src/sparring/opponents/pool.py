@@ -7,7 +7,7 @@ round whose plan named it, and no match in progress has it as a player.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,8 @@ class OpponentManager:
             for name, share in self._shares.items()
             if share > 0.0 and name not in (AGENT_NAME, SNAPSHOTS)
         )
-        self._fixed = {name: Opponent(number, name) for number, name in enumerate(fixed, AGENT + 1)}
+        self._numbered: list[str] = []  # other players, also former ones, by id - AGENT - 1
+        self._fixed = self._known(fixed)
         self._slots = slots
         self._layout = layout
         self._snapshot_interval = snapshot_interval
@@ -106,6 +107,11 @@ class OpponentManager:
         self._in_use: dict[int, frozenset[int]] = {}  # by worker
         self._recent: dict[str, RecentRecord] = {}
         self._ratings = Ratings()
+
+    def _known(self, names: Iterable[str]) -> dict[str, Opponent]:
+        """Return players other than snapshots, with new ids for new names."""
+        self._numbered += [name for name in names if name not in self._numbered]
+        return {name: Opponent(AGENT + 1 + self._numbered.index(name), name) for name in names}
 
     def __repr__(self) -> str:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self._shares.items() if share)
@@ -233,13 +239,14 @@ class OpponentManager:
 
     def _name(self, opponent_id: int) -> str:
         if opponent_id < _FIRST_SNAPSHOT_ID:
-            return [*self._fixed][opponent_id - AGENT - 1]
+            return self._numbered[opponent_id - AGENT - 1]
         return f"snapshot:{opponent_id - _FIRST_SNAPSHOT_ID}"
 
     def get_state(self) -> dict[str, Any]:
         """Return the pool, the weights of every slot in use, records and ratings."""
         occupied = [*self._pool, *self._drop_unused()]
         return {
+            "numbered": self._numbered,
             "taken": self._last_taken,
             "pool": [asdict(s) for s in self._pool],
             "retired": [asdict(s) for s in self._retired],
@@ -251,7 +258,12 @@ class OpponentManager:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restore what `get_state` returned; writes the slots."""
+        """Restore what `get_state` returned; writes the slots.
+
+        The opponents may be others now: ids stay what they were, for matches in progress.
+        """
+        self._numbered = list(state["numbered"])
+        self._fixed = self._known(self._fixed)
         self._last_taken = state["taken"]
         self._pool = [_Snapshot(**s) for s in state["pool"]]
         self._retired = [_Snapshot(**s) for s in state["retired"]]

@@ -39,7 +39,7 @@ None.
 """
 
 _STATE = "state.json"
-_FORMAT = 6
+_FORMAT = 7
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SCALARS = (int, float, str, bool, type(None))
 _MAX_STATE = 2**30  # bytes of state.json

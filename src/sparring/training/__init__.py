@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,15 @@ from sparring.storage.atomic import write_file
 from sparring.storage.run_directory import RunDirectory, as_argument, read_newest
 from sparring.training.assembly import Parts, assemble, describe, open_workers
 from sparring.training.callbacks import Callbacks
-from sparring.training.changes import check_length, check_unchanged, remarks
+from sparring.training.changes import (
+    before_changes,
+    carried_over,
+    changed_settings,
+    check_length,
+    check_unchanged,
+    opponents_in_progress,
+    remarks,
+)
 from sparring.training.interrupts import Interrupts
 from sparring.training.loop import Session
 from sparring.training.resolve import (
@@ -82,7 +90,7 @@ def train(config: TrainConfig, *, callbacks: object = (), console: bool = True) 
     roster = opponents_from_outside(settings, game)
     parts = assemble(settings, game, roster)
     if start is not None:
-        start_with(parts.learner, start, parts.rollout.policy.network)
+        start_with(parts.learner, start, parts.rollout.policy)
     with RunDirectory.create(settings.runs_dir, settings.name, label(settings.game)) as run:
         try:
             write_file(run.config_path, to_toml(settings).encode())
@@ -106,9 +114,9 @@ def resume(
 ) -> TrainResult:
     """Continue a run from its newest checkpoint, bit for bit as if it had never stopped.
 
-    `overrides` may change the length, the device (which voids the equality) and logging.
-    `callbacks` are not saved with a run: give them again. Raises `InputError` if there is no such
-    run.
+    `overrides` may change what `sparring resume --help` lists; most of these changes void the
+    equality. Each is told in one line and kept in `config.toml`, under `history`. `callbacks` are
+    not saved with a run: give them again. Raises `InputError` if there is no such run.
     """
     check_guard()
     called = Callbacks(callbacks)
@@ -118,18 +126,29 @@ def resume(
         settings = read_newest(run.path, "config")
         if settings is not None:
             check_unchanged(config, settings)
-        roster = opponents_from_outside(config, game, kept=run.opponents_path)
+        playing = opponents_in_progress(read_newest(run.path, "workers"))
+        roster = opponents_from_outside(config, game, run.opponents_path, playing)
         parts = assemble(config, game, roster)
         saved = run.load_checkpoint(into=parts.replay.memory("/replay"))
         # a damaged checkpoint may have been passed over for an older one
         check_unchanged(config, saved["config"])
-        before = config.model_copy(
-            update={name: saved["config"][name] for name in ("device", "n_episodes")}
-        )
+        before = before_changes(config, saved["config"])
         check_length(config, before, saved["schedule"]["episodes"])
-        write_file(run.config_path, to_toml(config).encode())
-        remark = "".join(f"\n{line}" for line in remarks(config, before, saved["schedule"]))
-        return _run(config, parts, run, called, saved=saved, console=console, remark=remark)
+        history = [*saved["history"], *_entry(config, before, saved["schedule"]["episodes"])]
+        write_file(run.config_path, to_toml(config, history).encode())
+        keep(run.opponents_path, roster.agents)
+        old, new = saved["schedule"], carried_over(config, before, saved["schedule"])
+        saved["schedule"] = new
+        remark = "".join(f"\n{line}" for line in remarks(config, before, old, new))
+        return _run(
+            config, parts, run, called, saved=saved, console=console, remark=remark, history=history
+        )
+
+
+def _entry(config: ResolvedConfig, before: ResolvedConfig, played: int) -> list[dict[str, Any]]:
+    """Return the entry of a run's history for a resume that changes settings."""
+    changed = changed_settings(config, before)
+    return [{"matches": played, "before": changed}] if changed else []
 
 
 def _run(
@@ -141,6 +160,7 @@ def _run(
     saved: dict[str, Any] | None,
     console: bool,
     remark: str = "",
+    history: Sequence[Mapping[str, Any]] = (),
 ) -> TrainResult:
     """Open monitor and workers, restore what was saved, train, and return the result."""
     with ExitStack() as stack:
@@ -160,7 +180,7 @@ def _run(
         monitor.note(describe(config, parts) + remark)
         workers = stack.enter_context(open_workers(config, parts, notify=monitor.note))
         interrupts.on_request(workers.hurry)
-        session = Session(config, parts, run, workers, monitor, interrupts, callbacks)
+        session = Session(config, parts, run, workers, monitor, interrupts, callbacks, history)
         session.begin(saved)
         session.loop()
         return _result(

@@ -9,16 +9,19 @@ from sparring.config.schema import RESUMABLE, ResolvedConfig
 from sparring.errors import ConfigurationError
 from sparring.training.schedule import Schedule
 
-# They change neither what was learned nor the meaning of a checkpoint.
-_CHANGEABLE: Final = (
-    *RESUMABLE,
-    "eval_interval",
-    "eval_matches",
-    "checkpoint_interval",
-    "checkpoint_minutes",
-    "name",
-    "runs_dir",
-)
+_CHANGEABLE: Final = (*RESUMABLE, "name", "runs_dir")
+_LEARNS_THE_SAME: Final = "what is learned stays the same"
+_ANOTHER_BEST: Final = f"{_LEARNS_THE_SAME}, another agent may become the best one"
+# What a change voids, where that is less than the promise of equal weights, or another one.
+_VOIDS: Final = {
+    "device": "the weights will differ from those of a run that stayed",
+    "eval_interval": _ANOTHER_BEST,
+    "eval_matches": _ANOTHER_BEST,
+    "checkpoint_interval": _LEARNS_THE_SAME,
+    "checkpoint_minutes": _LEARNS_THE_SAME,
+    "log_interval": _LEARNS_THE_SAME,
+    "tensorboard": _LEARNS_THE_SAME,
+}
 
 
 def plain_settings(config: ResolvedConfig) -> dict[str, Any]:
@@ -51,28 +54,104 @@ def check_length(config: ResolvedConfig, before: ResolvedConfig, played: int) ->
         )
 
 
+def before_changes(config: ResolvedConfig, saved: Mapping[str, Any]) -> ResolvedConfig:
+    """Return the configuration of a checkpoint, of which `saved` are the settings."""
+    return config.model_copy(update={name: saved[name] for name in RESUMABLE})
+
+
+def opponents_in_progress(workers: Mapping[str, Any] | None) -> frozenset[str]:
+    """Return the opponents of the matches in progress, but for snapshots; `workers` is that part of
+    a checkpoint, if there is one.
+    """
+    bodies = [worker["body"] for worker in (workers or {}).values() if worker.get("body")]
+    known = [opponent for body in bodies for opponent in body["opponents"]]
+    return frozenset(opponent["name"] for opponent in known if opponent["slot"] is None)
+
+
+def changed_settings(config: ResolvedConfig, before: ResolvedConfig) -> dict[str, Any]:
+    """Return the settings that a resume has changed, with the values from before."""
+    now = plain_settings(config)
+    return {
+        name: value
+        for name, value in plain_settings(before).items()
+        if name in RESUMABLE and value != now[name]
+    }
+
+
+def carried_over(
+    config: ResolvedConfig, before: ResolvedConfig, state: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the state of a schedule for the new configuration.
+
+    Geometric decay continues from the epsilon that was reached, or from a new initial one.
+    """
+    changed = changed_settings(config, before)
+    if config.exploration != "geometric" or not any(map(_is_of_exploration, changed)):
+        return dict(state)
+    schedule = _schedule(config, state)
+    reached = _schedule(before, state).mean_epsilon
+    anew = "exploration_initial_eps" in changed
+    schedule.decay_from(config.exploration_initial_eps if anew else reached)
+    return schedule.get_state()
+
+
 def remarks(
-    config: ResolvedConfig, before: ResolvedConfig, schedule_state: Mapping[str, Any]
+    config: ResolvedConfig,
+    before: ResolvedConfig,
+    old_state: Mapping[str, Any],
+    new_state: Mapping[str, Any],
 ) -> list[str]:
-    """Return lines on what the changes void; `schedule_state` is that of the checkpoint."""
-    lines = []
-    if config.device != before.device:
-        lines.append(
-            f"now on {config.device}, no longer on {before.device}: "
-            "the weights will differ from those of a run that stayed"
+    """Return a line on each change, with what it voids, and on each rate that jumps; the states are
+    those of the schedule.
+    """
+    now = plain_settings(config)
+    lines = [
+        f"{name} is now {_shown(now[name])}, no longer {_shown(was)}: {_void(name, config)}"
+        for name, was in changed_settings(config, before).items()
+    ]
+    old, new = _schedule(before, old_state), _schedule(config, new_state)
+    rates = [("epsilon", old.mean_epsilon, new.mean_epsilon)]
+    if config.prioritized_replay:
+        rates.append(("beta", old.beta, new.beta))
+    if "cosine" in (config.learning_rate_schedule, before.learning_rate_schedule):
+        rates.append(("learning rate", old.learning_rate, new.learning_rate))
+    return lines + [
+        f"{what} continues at {value:.3g}, no longer at {was:.3g}"
+        for what, was, value in rates
+        if value != was
+    ]
+
+
+def _is_of_exploration(name: str) -> bool:
+    return name.startswith("exploration")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={share:g}" for name, share in value.items())
+    return f"{value:,}" if type(value) is int else str(value)
+
+
+def _void(name: str, config: ResolvedConfig) -> str:
+    """Return what a change of this setting voids."""
+    if name == "n_episodes" and not _follows_length(config):
+        return "the weights are those of a run that had this length from the start"
+    return _VOIDS.get(
+        name, "the run is no longer a function of its seed and first configuration alone"
+    )
+
+
+def _follows_length(config: ResolvedConfig) -> bool:
+    """Return whether a rate depends on the length of the run."""
+    linear = config.exploration == "linear" and config.exploration_fraction > 0.0
+    return (
+        config.learning_rate_schedule == "cosine"
+        or (linear and config.exploration_initial_eps != config.exploration_final_eps)
+        or (
+            config.prioritized_replay
+            and config.prioritized_replay_beta0 != config.prioritized_replay_beta1
         )
-    old, new = (_schedule(each, schedule_state) for each in (before, config))
-    for what, was, now in (
-        ("learning rate", old.learning_rate, new.learning_rate),
-        ("epsilon", old.mean_epsilon, new.mean_epsilon),
-        ("beta", old.beta, new.beta),
-    ):
-        if now != was:
-            lines.append(
-                f"{what} follows n_episodes, now {config.n_episodes:,} instead of "
-                f"{before.n_episodes:,}: it continues at {now:.3g}, no longer at {was:.3g}"
-            )
-    return lines
+    )
 
 
 def _schedule(config: ResolvedConfig, state: Mapping[str, Any]) -> Schedule:

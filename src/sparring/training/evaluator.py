@@ -87,6 +87,7 @@ class Evaluator:
         self._seed = stream_key(config.seed, _BASELINES)
         self._alarms = Alarms(self._games.spec.value_range)
         self._best: tuple[float, NDArray[np.float32]] | None = None  # mean return, weights
+        self._measured: list[Any] = []  # `_measure` of that mean return
         self._evaluated_at = 0  # updates
         self.figures: dict[str, float] = {}
 
@@ -116,6 +117,7 @@ class Evaluator:
         before, self._evaluated_at = self._evaluated_at, self._parts.learner.updates
         agent, weights = self._parts.agent(), self._parts.learner.evaluated_vector()
         try:
+            self._measure_best_again()
             found = self.against_baselines(agent)
             best = self._best
             gain = 0.0 if best is None else self._gain(found.mean_return, weights, best)
@@ -123,7 +125,7 @@ class Evaluator:
             self._evaluated_at, self.figures = before, {}
             raise
         if gain >= -_ROUNDING:
-            self._best = found.mean_return, weights
+            self._best, self._measured = (found.mean_return, weights), self._measure
             self._save_best(agent)
         return Evaluation(found.score, gain >= -_ROUNDING)
 
@@ -146,10 +148,8 @@ class Evaluator:
         They differ from those of `sparring evaluate --seed` with the run's seed: the best agent was
         lucky in the openings that chose it.
         """
-        config, player = self._config, NetworkPlayer("agent", agent.policy())
-        found = evaluate(
-            player, self._games, self._baselines, matches=config.eval_matches, seed=self._seed
-        )
+        player = NetworkPlayer("agent", agent.policy())
+        found = self._evaluated(player)
         self._check_against_random(found.get("players") or found["opponents"], player.name)
         if "players" in found:
             for name, result in found["players"].items():
@@ -164,6 +164,29 @@ class Evaluator:
         scores = [result["mean_return" if result["graded"] else "score"] for result in results]
         returns = [result["mean_return"] for result in results]
         return Baselines(float(np.mean(returns)), float(np.mean(scores)))
+
+    @property
+    def _measure(self) -> list[Any]:
+        """The baseline opponents and the number of matches against each: mean returns are compared
+        where these are equal.
+        """
+        return [*self._baselines, self._config.eval_matches]
+
+    def _evaluated(self, player: Player) -> dict[str, Any]:
+        matches = self._config.eval_matches
+        return evaluate(player, self._games, self._baselines, matches=matches, seed=self._seed)
+
+    def _measure_best_again(self) -> None:
+        """Evaluate the best agent so far, if a resume has changed what agents are measured in."""
+        if self._best is None or self._measured == self._measure:
+            return
+        player = self._duels.player("best", self._best[1])
+        found = self._evaluated(player)
+        results = (
+            [found["players"][player.name]] if "players" in found else found["opponents"].values()
+        )
+        mean = float(np.mean([result["mean_return"] for result in results]))
+        self._best, self._measured = (mean, self._best[1]), self._measure
 
     def _add_figures(self, name: str, result: Mapping[str, Any]) -> None:
         """Shares of matches against one opponent; the mean return where matches are graded."""
@@ -256,6 +279,7 @@ class Evaluator:
     def get_state(self) -> dict[str, Any]:
         best = {} if self._best is None else {"return": self._best[0], "weights": self._best[1]}
         return {
+            "measured": self._measured,
             "evaluated_at": self._evaluated_at,
             "best": best,
             "alarms": self._alarms.get_state(),
@@ -264,6 +288,7 @@ class Evaluator:
     def set_state(self, state: dict[str, Any]) -> None:
         self._evaluated_at, best = state["evaluated_at"], state["best"]
         self._best = (best["return"], best["weights"]) if best else None
+        self._measured = state["measured"]
         self._alarms.set_state(state["alarms"])
 
 

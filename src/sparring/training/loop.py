@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
@@ -79,6 +79,7 @@ class Session:
         monitor: Monitor,
         interrupts: Interrupts,
         callbacks: Callbacks | None = None,
+        history: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self._config = config
         self._parts = parts
@@ -91,6 +92,7 @@ class Session:
         self._evaluator = Evaluator(config, parts, self._opponents, run.best_path, monitor.warn)
         self._saves = Saves(config.checkpoint_interval, 60.0 * config.checkpoint_minutes)
         self._callbacks = callbacks or Callbacks()
+        self._history = list(history)
         self.metrics = RunMetrics(
             monitor,
             parts,
@@ -281,6 +283,7 @@ class Session:
     def _get_state(self) -> dict[str, Any]:
         return {
             "config": plain_settings(self._config),
+            "history": self._history,
             "evaluator": self._evaluator.get_state(),
             "schedule": self._parts.schedule.get_state(),
             "learner": self._parts.learner.get_state(),

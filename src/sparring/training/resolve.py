@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -122,14 +122,17 @@ def _opponents(config: TrainConfig, spec: GameSpec) -> dict[str, float]:
 
 
 def opponents_from_outside(
-    config: ResolvedConfig, game: GameSpec, kept: Path | None = None
+    config: ResolvedConfig,
+    game: GameSpec,
+    kept: Path | None = None,
+    playing: Collection[str] = (),
 ) -> Roster:
     """Load and try out the players of users and the agents that a run plays against; `kept` is the
-    run's folder with copies of the agents.
+    run's folder with copies of the agents, `playing` are opponents in matches in progress.
     """
     network = config.policy_kwargs.network
     roster = load_roster(
-        [name for name, share in config.opponents.items() if share > 0.0],
+        {name for name, share in config.opponents.items() if share > 0.0}.union(playing),
         game,
         runs_dir=config.runs_dir,
         network=None if network in FACTORIES else network,

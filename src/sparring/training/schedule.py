@@ -27,6 +27,8 @@ class Schedule:
         self._credit = 0.0  # updates, a fraction of one
         self._counted_round = 0  # the last round of which something was received
         self._began = 0  # matches received before that round
+        # where geometric decay begins: a round, and its epsilon
+        self._decays_from = [0, config.exploration_initial_eps]
 
     @property
     def round(self) -> int:
@@ -105,9 +107,10 @@ class Schedule:
             )
         if config.exploration == "geometric":
             size = config.num_workers * config.episodes_per_batch
+            first, initial = self._decays_from
             return geometric_epsilon(
-                self._round + int(ahead / size),
-                initial=config.exploration_initial_eps,
+                self._round - int(first) + int(ahead / size),
+                initial=initial,
                 final=config.exploration_final_eps,
                 decay=config.exploration_decay,
             )
@@ -125,6 +128,10 @@ class Schedule:
             return self.epsilon(0)
         workers = range(self._config.num_workers)
         return sum(map(self.epsilon, workers)) / len(workers)
+
+    def decay_from(self, epsilon: float) -> None:
+        """Let geometric decay begin anew, at the next round to be received."""
+        self._decays_from = [self._round, epsilon]
 
     @property
     def beta(self) -> float:
@@ -208,6 +215,7 @@ class Schedule:
             "credit": self._credit,
             "counted_round": self._counted_round,
             "began": self._began,
+            "decays_from": self._decays_from,
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -216,3 +224,4 @@ class Schedule:
         self._seconds = state["seconds"]
         self._due, self._credit = state["due"], state["credit"]
         self._counted_round, self._began = state["counted_round"], state["began"]
+        self._decays_from = list(state["decays_from"])

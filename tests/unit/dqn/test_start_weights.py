@@ -62,7 +62,7 @@ def test_policy_and_target_network_start_with_the_weights_of_a_file(
 ) -> None:
     SAVED[name](tmp_path / name, spec)
     new, fresh = learner(spec, weight_averaging=0.9), learner(spec, weight_averaging=0.9)
-    start_with(new, read_start_weights(tmp_path / name), spec.network)
+    start_with(new, read_start_weights(tmp_path / name), spec)
     state, before = new.get_state(), fresh.get_state()
     for part in ("policy", "target"):
         for key, wanted in weights_of(spec).items():
@@ -151,7 +151,7 @@ def test_a_file_that_cannot_be_used_is_named_in_one_line(
     new = learner()
     before = new.vector()
     with pytest.raises(InputError) as caught:
-        start_with(new, read_start_weights(tmp_path / name), SMALL.network)
+        start_with(new, read_start_weights(tmp_path / name), SMALL)
     line = str(caught.value)
     assert line.startswith("init_from")
     assert "\n" not in line
@@ -166,3 +166,30 @@ def test_the_folder_of_a_run_gets_the_name_of_its_best_agent(tmp_path: Path) -> 
     save_agent(tmp_path / "run" / "best.safetensors")
     with pytest.raises(InputError, match=r"run/best\.safetensors is the best agent of that run"):
         read_start_weights(tmp_path / "run")
+
+
+MOVES = PolicySpec("ludo", SMALL.network)
+POSITIONS = PolicySpec("ludo", SMALL.network, afterstates=True)
+
+
+@pytest.mark.parametrize("write", SAVED.values(), ids=SAVED)
+@pytest.mark.parametrize(
+    ("saved", "wanted", "remedy"),
+    [(MOVES, POSITIONS, "moves: set afterstates = off"), (POSITIONS, MOVES, "afterstates = on")],
+    ids=["moves", "positions"],
+)
+def test_values_of_moves_and_of_positions_after_them_are_told_apart(
+    write: Callable[[Path, PolicySpec], Any],
+    saved: PolicySpec,
+    wanted: PolicySpec,
+    remedy: str,
+    tmp_path: Path,
+) -> None:
+    """A state dict does not say which it is; its last layer has a row for each move."""
+    name = next(name for name, other in SAVED.items() if other is write)
+    write(tmp_path / name, saved)
+    start = read_start_weights(tmp_path / name)
+    with pytest.raises(InputError, match="does not fit network mlp") as caught:
+        start_with(learner(wanted), start, wanted)
+    if saved is MOVES or start.description:
+        assert remedy in str(caught.value)

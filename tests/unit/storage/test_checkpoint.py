@@ -370,7 +370,7 @@ def test_a_forged_dtype_is_refused(dtype: Any, tmp_path: Path) -> None:
 def test_another_version_says_so(tmp_path: Path) -> None:
     save(tmp_path / "tree", {"n": 1})
     rewrite(tmp_path / "tree", lambda state: state.update(format=99))
-    with pytest.raises(FileFormatError, match="another version: got 99, expected 6"):
+    with pytest.raises(FileFormatError, match="another version: got 99, expected 7"):
         load(tmp_path / "tree")
 
 
