@@ -5,6 +5,7 @@ processes, each of which imports it.
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 import sys
@@ -48,6 +49,26 @@ def name_of(thing: object, *, what: str) -> str:
             " which worker processes can import",
         )
     return f"{module}:{qualname}"
+
+
+def shown_name(thing: Any, *, what: str) -> str:
+    """Return `module:qualname` of a function, and the like of an object that can be called.
+
+    That of a function at the top of a module can be imported again; "module:Class()" and
+    "module:f.<locals>.g" only say in a file what it was. Raises `ConfigurationError` for what
+    cannot be called.
+    """
+    if not callable(thing):
+        raise ConfigurationError(
+            what,
+            got=f"a value of {type(thing).__name__}",
+            expected="a function, or module:function",
+        )
+    if inspect.ismethod(thing):
+        return f"{shown_name(type(thing.__self__), what=what)}().{thing.__name__}"
+    if (qualname := getattr(thing, "__qualname__", None)) is None:
+        return f"{shown_name(type(thing), what=what)}()"
+    return f"{thing.__module__}:{qualname}"
 
 
 def import_named(name: str, *, what: str) -> Callable[..., Any]:

@@ -80,8 +80,15 @@ def print_training(result: TrainResult) -> None:
     _line("What next:")
     _line(f"  {command()} play {run}")
     _line(f"  {command()} evaluate {run} --matches 1000")
-    _line(f"  {command()} resume {run} --n-episodes {2 * result.episodes}")
+    _line(f"  {command()} resume {run} {_continuation(result)}".rstrip())
     _line(f"  {command('tensorboard')} --logdir {shlex.quote(str(result.run.parent))}")
+
+
+def _continuation(result: TrainResult) -> str:
+    """Options of a `resume` that goes on: twice as long, or past what stopped the run."""
+    if result.stopped:
+        return "--stop-at-score auto" if result.stopped.startswith("stop_at_score") else ""
+    return f"--n-episodes {2 * result.episodes}"
 
 
 def print_evaluation(figures: Mapping[str, Any]) -> None:

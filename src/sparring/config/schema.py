@@ -28,13 +28,14 @@ from sparring.config.settings import (
     document,
 )
 from sparring.errors import ConfigurationError
+from sparring.user_code import shown_name
 
 Share = Annotated[float, Field(ge=0)]
 Precision = Literal["float32", "bfloat16"]
 
 # Settings that a resume may change; a checkpoint means the same with any value of them.
 RESUMABLE: Final = (
-    "n_episodes", "device",
+    "n_episodes", "stop_at_score", "device",
     "learning_rate", "learning_rate_schedule",
     "exploration", "exploration_initial_eps", "exploration_final_eps", "exploration_fraction",
     "exploration_decay", "exploration_per_worker_eps", "exploration_per_worker_alpha",
@@ -51,6 +52,15 @@ SHA256_PATTERN: Final = r"^([0-9a-f]{64})?$"
 def _as_path(value: Any) -> Any:
     """Python callers may pass a `Path`."""
     return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _as_shown(value: Any) -> Any:
+    """Python callers may pass the function itself; a configuration holds its name."""
+    return (
+        value
+        if value is None or isinstance(value, str)
+        else shown_name(value, what="evaluate_with")
+    )
 
 
 class RunOptions(Settings):
@@ -76,6 +86,12 @@ class RunOptions(Settings):
     """Updates (not matches) between evaluations."""
     eval_matches: Annotated[AtLeastOne, Synonyms("eval_episodes")] = 200
     """Evaluation matches against each baseline opponent, and against the best agent so far."""
+    evaluate_with: Annotated[
+        str | None, BeforeValidator(_as_shown), Synonyms("eval_fn", "eval_function", "evaluator")
+    ] = None
+    """Your evaluation function, module:function, whose score chooses the best agent; auto: none."""
+    stop_at_score: Annotated[float | None, Synonyms("target_score", "early_stopping")] = None
+    """Stop once the score of an evaluation, eval/score, is as high; auto: never."""
     checkpoint_interval: Annotated[
         AtLeastOne, Earlier("save_freq", "save_interval", "save_every")
     ] = 5_000

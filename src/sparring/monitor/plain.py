@@ -9,6 +9,7 @@ from typing import Final
 from sparring.monitor.state import (
     BUFFER_FILL,
     EPSILON,
+    EVAL_SCORE,
     LEARNER_IDLE,
     WORKERS_IDLE,
     ConsoleState,
@@ -44,6 +45,7 @@ def _cells(progress: ConsoleState) -> Iterator[str]:
         ("loss", "train/loss"),
         ("Q", "train/q_mean"),
         ("epsilon", EPSILON),
+        ("score", EVAL_SCORE),
     ):
         if (value := get(tag)) is not None:
             yield f"{name} {figure(value)}"

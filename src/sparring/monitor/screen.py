@@ -17,6 +17,7 @@ from rich.text import Text
 from sparring.monitor.state import (
     BUFFER_FILL,
     EPSILON,
+    EVAL_SCORE,
     LEARNER_IDLE,
     WORKERS_IDLE,
     ConsoleState,
@@ -141,7 +142,9 @@ def _headline(progress: ConsoleState) -> RenderableType:
         total=1.0, completed=progress.share, complete_style="green", finished_style="green"
     )
     grid.add_row(bar, Text(percent(progress.share), style="bold"), Text(matches))
-    grid.add_row("", "", Text(eta, style="dim"))
+    score = progress.values.get(EVAL_SCORE)
+    found = "" if score is None else f"score {figure(score)}"
+    grid.add_row(Text(found, style="dim"), "", Text(eta, style="dim"))
     return grid
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from sparring.config.settings import document
 from sparring.config.sources import build_config, resume_config, to_toml
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.start_weights import start_with
-from sparring.errors import GameFault
+from sparring.errors import ConfigurationError, GameFault
 from sparring.games import is_built_in, label, name_of
 from sparring.games.faults import save_fault
 from sparring.monitor import Monitor
@@ -26,7 +26,7 @@ from sparring.runtime import check_guard, name_for_others, torch_threads
 from sparring.storage.atomic import write_file
 from sparring.storage.run_directory import RunDirectory, as_argument, read_newest
 from sparring.training.assembly import Parts, assemble, describe, open_workers
-from sparring.training.callbacks import Callbacks
+from sparring.training.callbacks import Callbacks, EvaluationFunction
 from sparring.training.changes import (
     before_changes,
     carried_over,
@@ -44,6 +44,7 @@ from sparring.training.resolve import (
     same_seed_remark,
     with_start_weights,
 )
+from sparring.user_code import shown_name
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,18 @@ class TrainResult:
         return self.signal != 0
 
 
-def train(config: TrainConfig, *, callbacks: object = (), console: bool = True) -> TrainResult:
+def train(
+    config: TrainConfig,
+    *,
+    callbacks: object = (),
+    evaluate_with: Callable[[DQNAgent], float] | None = None,
+    console: bool = True,
+) -> TrainResult:
     """Train from the start in a new run directory.
 
     `callbacks`: one or several objects with methods that the run calls (`training/callbacks.py`).
+    `evaluate_with`: the function that the setting of this name can only name where it can be
+    imported.
 
     Raises `ConfigurationError` for a setting that cannot work, and leaves nothing behind unless
     matches were played already. Raises `GameFault` when the game or a user's player fails,
@@ -85,6 +94,10 @@ def train(config: TrainConfig, *, callbacks: object = (), console: bool = True) 
     """
     check_guard()
     called = Callbacks(callbacks)
+    if evaluate_with is not None:
+        name = shown_name(evaluate_with, what="evaluate_with")
+        config = config.model_copy(update={"evaluate_with": name})
+    own = _own_evaluation(config, evaluate_with)
     settings, game = resolved(config)
     settings, start = with_start_weights(settings)
     roster = opponents_from_outside(settings, game)
@@ -98,7 +111,9 @@ def train(config: TrainConfig, *, callbacks: object = (), console: bool = True) 
             remark = same_seed_remark(run.path, settings)
             if start is not None:
                 remark += f"\nstarts with {start}"
-            return _run(settings, parts, run, called, saved=None, console=console, remark=remark)
+            return _run(
+                settings, parts, run, called, own, saved=None, console=console, remark=remark
+            )
         except BaseException:
             run.discard()
             raise
@@ -110,19 +125,23 @@ def resume(
     runs_dir: str = "runs",
     overrides: Mapping[str, Any] | None = None,
     callbacks: object = (),
+    evaluate_with: Callable[[DQNAgent], float] | None = None,
     console: bool = True,
 ) -> TrainResult:
     """Continue a run from its newest checkpoint, bit for bit as if it had never stopped.
 
     `overrides` may change what `sparring resume --help` lists; most of these changes void the
     equality. Each is told in one line and kept in `config.toml`, under `history`. `callbacks` are
-    not saved with a run: give them again. Raises `InputError` if there is no such run.
+    not saved with a run: give them again, and `evaluate_with`, where its function cannot be
+    imported. Raises `InputError` if there is no such run.
     """
     check_guard()
     called = Callbacks(callbacks)
     with RunDirectory.open(runs_dir, name) as run:
         in_file = build_config(config_file=run.config_path)
-        config, game = resolved(resume_config(in_file, overrides or {}))
+        asked = resume_config(in_file, overrides or {})
+        own = _own_evaluation(asked, evaluate_with)
+        config, game = resolved(asked)
         settings = read_newest(run.path, "config")
         if settings is not None:
             check_unchanged(config, settings)
@@ -141,7 +160,15 @@ def resume(
         saved["schedule"] = new
         remark = "".join(f"\n{line}" for line in remarks(config, before, old, new))
         return _run(
-            config, parts, run, called, saved=saved, console=console, remark=remark, history=history
+            config,
+            parts,
+            run,
+            called,
+            own,
+            saved=saved,
+            console=console,
+            remark=remark,
+            history=history,
         )
 
 
@@ -151,11 +178,31 @@ def _entry(config: ResolvedConfig, before: ResolvedConfig, played: int) -> list[
     return [{"matches": played, "before": changed}] if changed else []
 
 
+def _own_evaluation(
+    config: TrainConfig, given: Callable[[DQNAgent], float] | None
+) -> EvaluationFunction | None:
+    """Return the function that the configuration names; ConfigurationError if `given` is another
+    one: their scores cannot be compared.
+    """
+    name = config.evaluate_with
+    if given is not None:
+        found = shown_name(given, what="evaluate_with")
+        # a script is __main__ in one process and a module in another
+        if name is None or found.partition(":")[2] != name.partition(":")[2]:
+            raise ConfigurationError(
+                "resume cannot change evaluate_with",
+                got=found,
+                expected=f"{name or 'none'}, as in the run",
+            )
+    return None if name is None else EvaluationFunction(name, given)
+
+
 def _run(
     config: ResolvedConfig,
     parts: Parts,
     run: RunDirectory,
     callbacks: Callbacks,
+    own: EvaluationFunction | None,
     *,
     saved: dict[str, Any] | None,
     console: bool,
@@ -180,7 +227,7 @@ def _run(
         monitor.note(describe(config, parts) + remark)
         workers = stack.enter_context(open_workers(config, parts, notify=monitor.note))
         interrupts.on_request(workers.hurry)
-        session = Session(config, parts, run, workers, monitor, interrupts, callbacks, history)
+        session = Session(config, parts, run, workers, monitor, interrupts, callbacks, own, history)
         session.begin(saved)
         session.loop()
         return _result(
@@ -282,7 +329,12 @@ def train_dqn(
     if isinstance(opponents := options.get("opponents"), Mapping):
         options["opponents"] = {opponent_name(who): share for who, share in opponents.items()}
     config = build_config(preset=preset, overrides={"game": name_of(game), **options})
-    result = train(config, callbacks=callbacks)
+    own = options.get("evaluate_with")
+    result = train(
+        config,
+        callbacks=callbacks,
+        evaluate_with=None if isinstance(own, str) else own,
+    )
     if result.signal not in (0, SIGINT):
         raise SystemExit(128 + result.signal)
     if result.interrupted:

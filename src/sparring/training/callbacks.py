@@ -1,4 +1,5 @@
-"""Callbacks: objects of users that hear what a run does, and that may stop it.
+"""Code of users that a run calls: callbacks, which hear what it does and may stop it, and an
+evaluation function.
 
     class Stopper:
         def on_evaluation(self, event: EvaluationEvent) -> bool:
@@ -16,6 +17,8 @@ influence on what is learned, unless it stops the run.
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +26,9 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from sparring.dqn.agent import DQNAgent
 from sparring.errors import CallbackError, ConfigurationError, near_name
-from sparring.user_code import place_of
+from sparring.user_code import import_named, is_importable_name, place_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +158,44 @@ class Callbacks:
         for callback in self._callbacks:
             if method := getattr(callback, event.method, None):
                 yield f"{type(callback).__name__}.{event.method}", method
+
+
+class EvaluationFunction:
+    """The setting `evaluate_with`: a function of the user that gives an agent a score."""
+
+    def __init__(self, name: str, given: Callable[..., Any] | None = None) -> None:
+        """Import the function `name`, unless it is `given`. ConfigurationError if it cannot be
+        imported or does not take an agent.
+        """
+        if given is None and not is_importable_name(name):
+            raise ConfigurationError(
+                "evaluate_with cannot be imported",
+                got=repr(name),
+                expected="module:function, a function at the top of a module",
+                remedy="in Python pass the function itself: train(..., evaluate_with=...), "
+                "resume(..., evaluate_with=...)",
+            )
+        self._name = name
+        self._function = given or import_named(name, what="evaluation function")
+        try:
+            inspect.signature(self._function).bind(object())
+        except TypeError as error:
+            raise ConfigurationError(
+                f"evaluate_with {name} does not fit: {error}", remedy="the call is function(agent)"
+            ) from None
+        except ValueError:  # a function in C without a signature
+            pass
+
+    def __call__(self, agent: DQNAgent) -> float:
+        """Return the score of an agent, which is a copy. CallbackError if there is none."""
+        score = call_user(self._name, lambda: self._function(agent))
+        try:
+            if math.isfinite(number := float(score)) and not isinstance(score, str):
+                return number
+        except (TypeError, ValueError):
+            pass
+        got = " ".join(repr(score).split())
+        raise CallbackError(f"{self._name}: got {got:.60}, expected a finite number")
 
 
 def call_user(name: str, call: Callable[[], Any]) -> Any:

@@ -15,6 +15,7 @@ _ANOTHER_BEST: Final = f"{_LEARNS_THE_SAME}, another agent may become the best o
 # What a change voids, where that is less than the promise of equal weights, or another one.
 _VOIDS: Final = {
     "device": "the weights will differ from those of a run that stayed",
+    "stop_at_score": _LEARNS_THE_SAME,
     "eval_interval": _ANOTHER_BEST,
     "eval_matches": _ANOTHER_BEST,
     "checkpoint_interval": _LEARNS_THE_SAME,
@@ -129,7 +130,7 @@ def _is_of_exploration(name: str) -> bool:
 def _shown(value: object) -> str:
     if isinstance(value, Mapping):
         return " ".join(f"{name}={share:g}" for name, share in value.items())
-    return f"{value:,}" if type(value) is int else str(value)
+    return "auto" if value is None else f"{value:,}" if type(value) is int else str(value)
 
 
 def _void(name: str, config: ResolvedConfig) -> str:

@@ -32,6 +32,7 @@ from sparring.opponents.scripted import baseline_opponents, scripted_player
 from sparring.runtime import Batch
 from sparring.training.alarms import Alarm, Alarms
 from sparring.training.assembly import Parts
+from sparring.training.callbacks import EvaluationFunction
 
 # First parts of stream keys, one for each kind of match.
 GATE: Final = 1
@@ -61,7 +62,8 @@ class Evaluation(NamedTuple):
 class Evaluator:
     """Owner of all greedy matches of a run.
 
-    `warn` shows a line to the user. `figures` are those of the next report, by TensorBoard tag.
+    `warn` shows a line to the user. `own`: the user's evaluation function. `figures` are those of
+    the next report, by TensorBoard tag.
     """
 
     def __init__(
@@ -71,12 +73,14 @@ class Evaluator:
         opponents: OpponentManager,
         best_path: Path,
         warn: Callable[[str], None],
+        own: EvaluationFunction | None = None,
     ) -> None:
         self._config = config
         self._parts = parts
         self._opponents = opponents
         self._best_path = best_path
         self._warn = warn
+        self._own = own
         self._games = GameCache(parts.rollout.policy.game_spec)
         self._duels = Duels(parts.rollout.policy, config.seed, self._games)
         in_training = [name for name, share in config.opponents.items() if share > 0.0]
@@ -86,8 +90,9 @@ class Evaluator:
         }
         self._seed = stream_key(config.seed, _BASELINES)
         self._alarms = Alarms(self._games.spec.value_range)
-        self._best: tuple[float, NDArray[np.float32]] | None = None  # mean return, weights
-        self._measured: list[Any] = []  # `_measure` of that mean return
+        self._score: float | None = None  # of the last evaluation
+        self._best: tuple[float, NDArray[np.float32]] | None = None  # value, weights
+        self._measured: list[Any] = []  # `_measure` of that value
         self._evaluated_at = 0  # updates
         self.figures: dict[str, float] = {}
 
@@ -95,6 +100,14 @@ class Evaluator:
     def gate(self) -> Gate | None:
         """The test that a candidate for the pool has to pass; None if all may join."""
         return self._passes if self._config.gate == "win_rate" else None
+
+    @property
+    def stopped(self) -> str:
+        """Why the run need not go on: the last score is high enough; "" if it is not."""
+        wanted, score = self._config.stop_at_score, self._score
+        if wanted is None or score is None or score < wanted:
+            return ""
+        return f"stop_at_score {wanted:g} is reached by a score of {score:.4g}"
 
     @property
     def due(self) -> bool:
@@ -112,27 +125,39 @@ class Evaluator:
 
         It does worse if its mean returns against the baseline opponents and against the best agent,
         added up, say so: baselines that are beaten nearly always hardly show further progress.
-        When an evaluation is cut off, a resume does it again.
+        The user's own function alone decides, if there is one. When an evaluation is cut off, a
+        resume does it again.
         """
         before, self._evaluated_at = self._evaluated_at, self._parts.learner.updates
         agent, weights = self._parts.agent(), self._parts.learner.evaluated_vector()
         try:
             self._measure_best_again()
-            found = self.against_baselines(agent)
+            value, self._score = self._value_and_score(agent)
             best = self._best
-            gain = 0.0 if best is None else self._gain(found.mean_return, weights, best)
+            gain = 0.0 if best is None else self._gain(value, weights, best)
         except BaseException:
             self._evaluated_at, self.figures = before, {}
             raise
         if gain >= -_ROUNDING:
-            self._best, self._measured = (found.mean_return, weights), self._measure
+            self._best, self._measured = (value, weights), self._measure
             self._save_best(agent)
-        return Evaluation(found.score, gain >= -_ROUNDING)
+        return Evaluation(self._score, gain >= -_ROUNDING)
+
+    def _value_and_score(self, agent: DQNAgent) -> tuple[float, float]:
+        """Return what chooses the best agent, and what users read and may stop at."""
+        value, score = self.against_baselines(agent)
+        if self._own is not None:
+            value = score = self._own(DQNAgent(agent.spec, weights=agent.get_weights()))
+        if self._own is not None or self._config.stop_at_score is not None:
+            self.figures["eval/score"] = score
+        return value, score
 
     def _gain(
         self, value: float, weights: NDArray[np.float32], best: tuple[float, NDArray[np.float32]]
     ) -> float:
         """Return how much better than the best agent so far these weights are."""
+        if self._own is not None:
+            return value - best[0]
         return value - best[0] + self._advantage_over(best[1], weights)
 
     def _save_best(self, agent: DQNAgent) -> None:
@@ -167,9 +192,11 @@ class Evaluator:
 
     @property
     def _measure(self) -> list[Any]:
-        """The baseline opponents and the number of matches against each: mean returns are compared
-        where these are equal.
+        """The baseline opponents and the number of matches against each, or the user's function:
+        values are compared where these are equal.
         """
+        if self._own is not None:
+            return [self._config.evaluate_with]
         return [*self._baselines, self._config.eval_matches]
 
     def _evaluated(self, player: Player) -> dict[str, Any]:
@@ -281,12 +308,14 @@ class Evaluator:
         return {
             "measured": self._measured,
             "evaluated_at": self._evaluated_at,
+            "score": self._score,
             "best": best,
             "alarms": self._alarms.get_state(),
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        self._evaluated_at, best = state["evaluated_at"], state["best"]
+        self._evaluated_at, self._score = state["evaluated_at"], state["score"]
+        best = state["best"]
         self._best = (best["return"], best["weights"]) if best else None
         self._measured = state["measured"]
         self._alarms.set_state(state["alarms"])

@@ -23,6 +23,7 @@ from sparring.training.callbacks import (
     CheckpointEvent,
     EndEvent,
     EvaluationEvent,
+    EvaluationFunction,
     Event,
     ReportEvent,
     RoundEvent,
@@ -79,6 +80,7 @@ class Session:
         monitor: Monitor,
         interrupts: Interrupts,
         callbacks: Callbacks | None = None,
+        own: EvaluationFunction | None = None,
         history: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self._config = config
@@ -89,7 +91,9 @@ class Session:
         self._interrupts = interrupts
         self._opponents = parts.opponents(workers.weights.snapshots)
         self._pacing = pacing(config, parts, workers, self._opponents)
-        self._evaluator = Evaluator(config, parts, self._opponents, run.best_path, monitor.warn)
+        self._evaluator = Evaluator(
+            config, parts, self._opponents, run.best_path, monitor.warn, own
+        )
         self._saves = Saves(config.checkpoint_interval, 60.0 * config.checkpoint_minutes)
         self._callbacks = callbacks or Callbacks()
         self._history = list(history)
@@ -113,7 +117,7 @@ class Session:
     @property
     def stopped(self) -> str:
         """Why the run ended before its full length, "" if it did not or a signal stopped it."""
-        return self._callbacks.stopped
+        return self._callbacks.stopped or self._evaluator.stopped
 
     def loop(self) -> None:
         """Run rounds until all matches are played and learned from, or a stop is requested."""
