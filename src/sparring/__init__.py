@@ -23,18 +23,21 @@ if TYPE_CHECKING:
     from sparring.opponents.pool import OpponentManager
     from sparring.rollout import rollout_worker
     from sparring.training import train_dqn
+    from sparring.training.trackers import MlflowCallback, WandbCallback
 
 __version__ = "0.1.0"
 
 __all__ = [
     "DQNAgent",
     "InferencePolicy",
+    "MlflowCallback",
     "NetworkSpec",
     "OpponentManager",
     "PolicySpec",
     "SparringError",
     "TrainConfig",
     "Trajectory",
+    "WandbCallback",
     "rollout_worker",
     "train_dqn",
 ]
@@ -42,12 +45,14 @@ __all__ = [
 _HOMES = {
     "DQNAgent": "sparring.dqn.agent",
     "InferencePolicy": "sparring.dqn.policy",
+    "MlflowCallback": "sparring.training.trackers",
     "NetworkSpec": "sparring.dqn.networks",
     "OpponentManager": "sparring.opponents.pool",
     "PolicySpec": "sparring.dqn.networks",
     "SparringError": "sparring.errors",
     "TrainConfig": "sparring.config.schema",
     "Trajectory": "sparring.dqn.trajectory",
+    "WandbCallback": "sparring.training.trackers",
     "rollout_worker": "sparring.rollout",
     "train_dqn": "sparring.training",
 }

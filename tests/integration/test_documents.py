@@ -51,6 +51,10 @@ def shortened(words: list[str]) -> list[str]:
         return words
     kept = [word for i, word in enumerate(words) if not {word, words[i - 1]} & SMALLER.keys()]
     smaller = {**SMALLER, "--n-episodes": "400"} if words[0] == "resume" else SMALLER
+    if "--max-minutes" in words:
+        minutes = kept.index("--max-minutes") + 1
+        kept[minutes] = str(float(kept[minutes]) / 100)
+        smaller = {name: value for name, value in smaller.items() if name != "--n-episodes"}
     return kept + [
         word
         for option, value in smaller.items()

@@ -44,7 +44,7 @@ FLOORS = (
     ("training.assembly",),
     ("training.resolve",),
     ("training.evaluator", "training.metrics"),
-    ("training.loop",),
+    ("training.loop", "training.trackers"),
     ("training",),
     ("play",),
     ("bench", "plot"),

@@ -13,7 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sparring.config.sources import read_toml
+from sparring.config.sources import AUTO, read_toml
 from sparring.games import GameSpec
 from sparring.storage.run_directory import as_argument
 
@@ -88,6 +88,9 @@ def _continuation(result: TrainResult) -> str:
     """Options of a `resume` that goes on: twice as long, or past what stopped the run."""
     if result.stopped:
         return "--stop-at-score auto" if result.stopped.startswith("stop_at_score") else ""
+    minutes = read_toml(result.run / "config.toml").get("max_minutes", AUTO)
+    if minutes != AUTO:
+        return f"--max-minutes {2 * minutes:g}"
     return f"--n-episodes {2 * result.episodes}"
 
 

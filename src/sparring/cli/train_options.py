@@ -29,6 +29,7 @@ from sparring.config.sources import (
     merge,
     preset_game,
     preset_names,
+    read_preset,
     validate,
 )
 from sparring.errors import InputError
@@ -153,10 +154,12 @@ _GENERAL: Final = (Option("config", "TOML file with settings.", "FILE"), JSON)
 
 def _preset_option(game: str) -> Option:
     names = preset_names()
-    known = dict.fromkeys((*names.get(preset_game(game), ()), *names[ANY_GAME], NO_PRESET))
+    own = preset_game(game)
+    known = dict.fromkeys((*names.get(own, ()), *names[ANY_GAME]))
+    with_minutes = [f"{name} ({read_preset(own, name)[1]:g} minutes)" for name in known]
     return Option(
         "preset",
-        f"Tuned settings: {', '.join(known)} (the defaults, as with --config).",
+        f"Tuned settings: {', '.join(with_minutes)}; {NO_PRESET}: the defaults, as with --config.",
         "NAME",
         default=QUICK,
     )

@@ -35,7 +35,7 @@ Precision = Literal["float32", "bfloat16"]
 
 # Settings that a resume may change; a checkpoint means the same with any value of them.
 RESUMABLE: Final = (
-    "n_episodes", "stop_at_score", "device",
+    "n_episodes", "max_minutes", "stop_at_score", "device",
     "learning_rate", "learning_rate_schedule",
     "exploration", "exploration_initial_eps", "exploration_final_eps", "exploration_fraction",
     "exploration_decay", "exploration_per_worker_eps", "exploration_per_worker_alpha",
@@ -71,9 +71,13 @@ class RunOptions(Settings):
     num_players: Annotated[AtLeastOne | None, Synonyms("players")] = None
     """Number of players, where the game allows several (ludo: 2 to 4); auto: the game's default."""
     n_episodes: Annotated[
-        AtLeastOne, Common("episodes", "matches", "games", "time", "total_timesteps", "length")
+        AtLeastOne, Common("episodes", "matches", "games", "total_timesteps", "length")
     ] = 100_000
     """Length of the run, in matches."""
+    max_minutes: Annotated[
+        Positive | None, Common("minutes", "time", "time_limit", "max_time", "duration")
+    ] = None
+    """Length of the run in minutes, in place of n_episodes; schedules follow the clock."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1), Common("random_seed")] = 0
     """Random seed."""
     name: Annotated[
@@ -170,7 +174,7 @@ class LearningOptions(Settings):
     learning_rate_schedule: Annotated[Literal["constant", "cosine"], Synonyms("lr_schedule")] = (
         "constant"
     )
-    """cosine: decays to zero over n_episodes."""
+    """cosine: decays to zero over the run."""
     gamma: Annotated[Fraction, Synonyms("discount")] = 0.99
     """Discount per step: per ply with zero_sum, per own turn with own_turn."""
     n_steps: Annotated[int, Field(ge=1, le=32), Synonyms("n_step", "multi_step")] = 1
@@ -238,7 +242,7 @@ class ExplorationOptions(Settings):
     exploration_fraction: Annotated[
         Fraction, Earlier("epsilon_decay_episodes", "epsilon_decay_steps")
     ] = 0.3
-    """Fraction of n_episodes over which epsilon decays; linear."""
+    """Fraction of the run over which epsilon decays; linear."""
     exploration_decay: Annotated[
         float, Field(gt=0, le=1), Earlier("epsilon_decay", "eps_decay", "epsilon_decay_rate")
     ] = 0.995
@@ -308,7 +312,8 @@ class TrainConfig(  # pydantic lists the settings of the last base first
 class ResolvedConfig(TrainConfig):
     """A configuration in which nothing is left to be decided: None and "auto" do not occur.
 
-    Only `name` may still be None: the directory of the run then gets the next free number.
+    Only `name` may still be None: the directory of the run then gets the next free number; and
+    `max_minutes`, `evaluate_with` and `stop_at_score` where a run has none.
     """
 
     num_players: AtLeastOne

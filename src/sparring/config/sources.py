@@ -63,27 +63,45 @@ def layers(
     overrides: Mapping[str, Any] | None = None,
 ) -> list[Layer]:
     """Read the sources of `build_config`, weakest first, unchecked."""
-    found = [Layer("", overrides or {})]
+    found = [_one_length(overrides or {})]
     if config_file is not None:
         settings = read_toml(Path(config_file))
         settings.pop(_HISTORY, None)
         found.insert(0, Layer(str(config_file), settings))
     if preset is not None:
         game = preset_game(str(merge(found).get("game", _default("game"))))
-        found.insert(0, Layer(f"preset {preset}", _scaled(read_preset(game, preset), found)))
+        settings, minutes = read_preset(game, preset)
+        found.insert(0, Layer(f"preset {preset}", _scaled(settings, minutes, found)))
     return found
 
 
-def _scaled(preset: dict[str, Any], others: Sequence[Layer]) -> dict[str, Any]:
+def _one_length(overrides: Mapping[str, Any]) -> Layer:
+    """Return the layer of what the caller gave; ConfigurationError if that has a length in matches
+    and one in minutes. The file of a run has both, of which the minutes count.
+    """
+    minutes = overrides.get("max_minutes")
+    if "n_episodes" in overrides and minutes not in (None, AUTO):
+        raise ConfigurationError(
+            "two lengths",
+            got=f"n_episodes {overrides['n_episodes']} and max_minutes {minutes}",
+            expected="one of them",
+        )
+    return Layer("", overrides)
+
+
+def _scaled(preset: dict[str, Any], minutes: float, others: Sequence[Layer]) -> dict[str, Any]:
     """Return a preset for a shorter run: its buffer, and what is played before learning starts,
     shrink with the length, and the target network moves more often.
 
     At their full size they would leave a short run almost without updates, because adaptive
-    learning steps follow the fill of the buffer.
+    learning steps follow the fill of the buffer. `minutes`: of the whole preset.
     """
     wanted = {**preset, **merge(others)}
-    length, batch = wanted["n_episodes"], wanted.get("batch_size", _default("batch_size"))
-    if not (isinstance(length, int) and isinstance(batch, int)) or length >= preset["n_episodes"]:
+    length, whole = wanted.get("max_minutes"), minutes
+    if length in (None, AUTO):
+        length, whole = wanted["n_episodes"], preset["n_episodes"]
+    batch = wanted.get("batch_size", _default("batch_size"))
+    if not (isinstance(length, int | float) and isinstance(batch, int)) or not 0 < length < whole:
         return preset
     scaled = dict(preset)
     for name, least in (
@@ -92,7 +110,7 @@ def _scaled(preset: dict[str, Any], others: Sequence[Layer]) -> dict[str, Any]:
         ("target_update_interval", _MIN_TARGET_INTERVAL),
     ):
         full = preset.get(name, _default(name))
-        scaled[name] = min(full, max(least, full * length // preset["n_episodes"]))
+        scaled[name] = min(full, max(least, int(full * length / whole)))
     return scaled
 
 
@@ -102,10 +120,12 @@ def _default(name: str) -> Any:
 
 def merge(sources: Sequence[Layer]) -> dict[str, Any]:
     """Later sources win; `opponents` are replaced as a whole, `policy_kwargs` setting by setting,
-    unless they name another network.
+    unless they name another network. A length in matches replaces one in minutes.
     """
     merged: dict[str, Any] = {}
     for layer in sources:
+        if "n_episodes" in layer.values:
+            merged.pop("max_minutes", None)
         for name, value in layer.values.items():
             old = merged.get(name)
             if name == "policy_kwargs" and isinstance(old, Mapping) and isinstance(value, Mapping):
@@ -160,7 +180,7 @@ def resume_config(saved: TrainConfig, overrides: Mapping[str, Any]) -> TrainConf
                 expected=f"one of {', '.join(RESUMABLE)}",
                 remedy=nearest(name, RESUMABLE) or "start a new run instead",
             )
-    return validate([Layer("the saved run", saved.model_dump()), Layer("", overrides)])
+    return validate([Layer("the saved run", saved.model_dump()), _one_length(overrides)])
 
 
 def to_toml(config: TrainConfig, history: Sequence[Mapping[str, Any]] = ()) -> str:
@@ -214,8 +234,9 @@ def preset_game(game: str) -> str:
     return game.partition("(")[0]
 
 
-def read_preset(game: str, preset: str) -> dict[str, Any]:
-    """Return the settings of a preset: the game's own, else the one for any game.
+def read_preset(game: str, preset: str) -> tuple[dict[str, Any], float]:
+    """Return the settings of a preset, the game's own, else the one for any game, and the minutes
+    that it takes on two CPU cores.
 
     Raises `ConfigurationError` with the nearest name and the list for an unknown preset.
     """
@@ -225,7 +246,8 @@ def read_preset(game: str, preset: str) -> dict[str, Any]:
             text = (files("sparring.config") / "presets" / f"{owner}-{preset}.toml").read_text(
                 encoding="utf-8"
             )
-            return _parse(text, f"preset {preset}")
+            settings = _parse(text, f"preset {preset}")
+            return settings, float(settings.pop("minutes"))
     known = sorted({*names.get(game, ()), *names[ANY_GAME]})
     raise ConfigurationError(
         f"unknown preset for {game}",

@@ -41,6 +41,7 @@ class Monitor:
 
     `console=True` shows progress on standard output: a live panel on a terminal, plain lines
     elsewhere. Between reports `advance` moves the bar of the panel. Any thread may call `note`.
+    `total_episodes`: length of the run, None if it is not in matches.
     `resumed_at`: plies at the checkpoint that the run continues from; what was reported after it is
     played again, and dropped from the files.
     """
@@ -49,7 +50,7 @@ class Monitor:
         self,
         run_paths: RunPaths,
         *,
-        total_episodes: int,
+        total_episodes: int | None,
         tensorboard: bool,
         console: SerialConsole | bool = True,
         clock: Callable[[], float] = time.monotonic,
@@ -102,9 +103,9 @@ class Monitor:
         if not self._live:
             self._print(report_line(self._progress))
 
-    def advance(self, episodes: int) -> None:
-        """Show, between reports, that `episodes` matches are finished."""
-        self._progress.advance(episodes)
+    def advance(self, episodes: int, share: float) -> None:
+        """Show, between reports, that `episodes` matches are finished, and a share of the run."""
+        self._progress.advance(episodes, share)
 
     def note(self, text: str) -> None:
         """Print a line above the live panel: a worker was replaced, a checkpoint saved."""

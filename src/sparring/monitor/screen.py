@@ -136,7 +136,8 @@ def _headline(progress: ConsoleState) -> RenderableType:
     grid = Table.grid(expand=True, padding=(0, 1))
     for justify, ratio in (("left", 1), ("right", None), ("right", None)):
         grid.add_column(justify=justify, ratio=ratio, no_wrap=True)  # type: ignore[arg-type]
-    matches = f"{count(progress.episodes)} / {count(progress.total_episodes)} matches"
+    total = "" if progress.total_episodes is None else f" / {count(progress.total_episodes)}"
+    matches = f"{count(progress.episodes)}{total} matches"
     eta = f"ETA {clock_time(progress.eta)}" if progress.values else "starting: compiling the game"
     bar = ProgressBar(
         total=1.0, completed=progress.share, complete_style="green", finished_style="green"

@@ -40,35 +40,38 @@ class ConsoleState:
     """All reported values, and the clock."""
 
     def __init__(
-        self, directory: str, total_episodes: int, clock: Callable[[], float] = time.monotonic
+        self,
+        directory: str,
+        total_episodes: int | None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`total_episodes`: length of the run, None if it is not in matches."""
         self.directory = directory
         self.total_episodes = total_episodes
         self.episodes = 0
+        self.share = 0.0  # of the run that is done, 0 to 1
         self.values: dict[str, float] = {}
         self._clock = clock
         self._began = clock()
-        self._samples: deque[tuple[float, int]] = deque()
+        self._samples: deque[tuple[float, float]] = deque()  # times and shares
 
     def update(self, values: Mapping[str, float]) -> None:
         """Store new values; tags that are missing keep their last value."""
         # a new dictionary, because another thread may be drawing the old one
         self.values = {**self.values, **values}
-        if EPISODES in values:
-            self.advance(int(values[EPISODES]))
+        if EPISODES in values and self.total_episodes is not None:
+            episodes = int(values[EPISODES])
+            self.advance(episodes, episodes / self.total_episodes)
 
-    def advance(self, episodes: int) -> None:
-        """Note that `episodes` matches are finished, those before a resume included."""
+    def advance(self, episodes: int, share: float) -> None:
+        """Note that `episodes` matches are finished, those before a resume included, and a share of
+        the run.
+        """
         now = self._clock()
-        self.episodes = episodes
-        self._samples.append((now, episodes))
+        self.episodes, self.share = episodes, min(1.0, share)
+        self._samples.append((now, share))
         while self._samples[0][0] < now - _WINDOW and len(self._samples) > _MIN_SAMPLES:
             self._samples.popleft()
-
-    @property
-    def share(self) -> float:
-        """Share of the run that is done, 0 to 1."""
-        return min(1.0, self.episodes / self.total_episodes)
 
     @property
     def elapsed(self) -> float:
@@ -78,7 +81,7 @@ class ConsoleState:
     @property
     def eta(self) -> float | None:
         """Seconds that are left at the recent rate; None while it is unknown."""
-        if self.episodes >= self.total_episodes:
+        if self.share >= 1.0:
             return 0.0
         if len(self._samples) < 2:
             return None
@@ -86,7 +89,7 @@ class ConsoleState:
         if last <= first or now <= then:
             return None
         rate = (last - first) / (now - then)
-        return max(0.0, (self.total_episodes - last) / rate - (self._clock() - now))
+        return max(0.0, (1.0 - last) / rate - (self._clock() - now))
 
     def opponents(self) -> list[Opponent]:
         """Return opponents with greedy results first, then the agent itself, then snapshots, newest

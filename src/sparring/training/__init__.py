@@ -13,7 +13,7 @@ from typing import Any
 
 from sparring.config.schema import GROUPS, ResolvedConfig, TrainConfig
 from sparring.config.settings import document
-from sparring.config.sources import build_config, resume_config, to_toml
+from sparring.config.sources import AUTO, build_config, resume_config, to_toml
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.start_weights import start_with
 from sparring.errors import ConfigurationError, GameFault
@@ -128,7 +128,8 @@ def resume(
     evaluate_with: Callable[[DQNAgent], float] | None = None,
     console: bool = True,
 ) -> TrainResult:
-    """Continue a run from its newest checkpoint, bit for bit as if it had never stopped.
+    """Continue a run from its newest checkpoint, bit for bit as if it had never stopped, unless its
+    length is in minutes.
 
     `overrides` may change what `sparring resume --help` lists; most of these changes void the
     equality. Each is told in one line and kept in `config.toml`, under `history`. `callbacks` are
@@ -175,7 +176,8 @@ def resume(
 def _entry(config: ResolvedConfig, before: ResolvedConfig, played: int) -> list[dict[str, Any]]:
     """Return the entry of a run's history for a resume that changes settings."""
     changed = changed_settings(config, before)
-    return [{"matches": played, "before": changed}] if changed else []
+    plain = {name: AUTO if value is None else value for name, value in changed.items()}
+    return [{"matches": played, "before": plain}] if changed else []
 
 
 def _own_evaluation(
@@ -216,7 +218,7 @@ def _run(
         stack.enter_context(torch_threads(1))
         monitor = Monitor(
             run,
-            total_episodes=config.n_episodes,
+            total_episodes=None if config.max_minutes else config.n_episodes,
             tensorboard=config.tensorboard,
             console=console,
             resumed_at=None if saved is None else saved["schedule"]["plies"],

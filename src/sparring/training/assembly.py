@@ -185,9 +185,16 @@ def describe(config: ResolvedConfig, parts: Parts) -> str:
         f"{config.bootstrap} bootstrap{values}\n"
         f"learner on {config.device}, {threads}, {config.learner_precision}; "
         f"{_MODES[config.mode]}\n"
+        f"{_by_the_clock(config)}"
         f"memory: replay {replay / 2**20:,.0f} MiB, "
         f"shared with workers {parts.shared_bytes / 2**20:,.0f} MiB"
     )
+
+
+def _by_the_clock(config: ResolvedConfig) -> str:
+    if config.max_minutes is None:
+        return ""
+    return f"ends after {config.max_minutes:g} minutes, schedules by the clock: no two are alike\n"
 
 
 def policy_of(config: ResolvedConfig, game: GameSpec) -> PolicySpec:

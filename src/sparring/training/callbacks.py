@@ -96,13 +96,15 @@ class RoundEvent(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class EndEvent(Event):
-    """The run is over, or stopped. `reason` says why it ended early: "" at its full length.
+    """The run is over, or stopped. `reason` says why it ended early: "" at its full length;
+    `failed`: it is an error.
 
     The last call, also after an error; not after a second Ctrl-C, which stops at once.
     """
 
     method = "on_end"
     reason: str
+    failed: bool
 
 
 METHODS: Final = tuple(
@@ -202,7 +204,7 @@ def call_user(name: str, call: Callable[[], Any]) -> Any:
     """Return `call()`; an exception becomes a `CallbackError` with its place in the user's code."""
     try:
         return call()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = " ".join(str(error).split())
         raise CallbackError(
             f"{name} raised {type(error).__name__}{place_of(error)}: {reason:.200}"

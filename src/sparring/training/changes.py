@@ -47,6 +47,8 @@ def check_unchanged(config: ResolvedConfig, saved: Mapping[str, Any]) -> None:
 
 def check_length(config: ResolvedConfig, before: ResolvedConfig, played: int) -> None:
     """Raise `ConfigurationError` if the length was changed to less than was played already."""
+    if config.max_minutes is not None:
+        return
     if config.n_episodes < min(played, before.n_episodes):
         raise ConfigurationError(
             "n_episodes",

@@ -127,10 +127,10 @@ class Session:
             self._finish()
         except CallbackError as error:
             failed = self._saved_after(error)
-            self._end(str(failed))
+            self._end(str(failed), failed=True)
             raise failed from error.__cause__
         except Exception as error:
-            self._end(str(error))
+            self._end(str(error), failed=True)
             raise
         self._end(self.stopped or ("interrupted" if self._interrupts.signal else ""))
 
@@ -154,9 +154,10 @@ class Session:
         again = f"saved; continue with: sparring resume {as_argument(self._run.path)}"
         return CallbackError(f"{error}; {unsaved or again}")
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: str, *, failed: bool = False) -> None:
         if self._callbacks.want(EndEvent):
-            self._callbacks.end(self._event(EndEvent, reason=reason), self._warn)
+            event = self._event(EndEvent, reason=reason, failed=failed)
+            self._callbacks.end(event, self._warn)
 
     def rounds(self) -> Iterator[None]:
         """The loop, one round at a time: receive, learn, publish."""
@@ -174,7 +175,7 @@ class Session:
             self.metrics.learned(stats, self._pacing.version)
             self._evaluator.check_q_values(stats)
             if schedule.due > 0:
-                break  # interrupted: the rest of this round's updates is made after a resume
+                break  # cut off: the rest of this round's updates is made after a resume
             vector = learner.vector()
             self._pacing.publish(vector)
             if name := self._opponents.maybe_snapshot(
@@ -192,6 +193,7 @@ class Session:
 
     def _receive(self, batch: Batch) -> None:
         """Store and count a batch."""
+        self._tick()
         replay = self._parts.replay
         self._evaluator.check_returns(batch)
         for block in batch.blocks:
@@ -222,7 +224,8 @@ class Session:
 
     def _between_updates(self) -> bool:
         self._workers.poll()
-        return self._interrupts.requested
+        self._tick()
+        return self._interrupts.requested or self._parts.schedule.finished
 
     def _report(self, *, now: bool = False) -> None:
         if now or self.metrics.due:

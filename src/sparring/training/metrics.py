@@ -108,7 +108,7 @@ class RunMetrics:
 
     def received(self, batch: Batch, records: Mapping[str, Record], version: int) -> None:
         """Count a batch that arrived while `version` was the newest of the weights."""
-        self._monitor.advance(self._parts.schedule.episodes)
+        self._monitor.advance(self._parts.schedule.episodes, self._parts.schedule.progress)
         for window in self._windows():
             window.received(batch, records, version)
 

@@ -80,9 +80,9 @@ def with_start_weights(config: ResolvedConfig) -> tuple[ResolvedConfig, StartWei
 
 def same_seed_remark(run: Path, config: ResolvedConfig) -> str:
     """A line where another run beside `run` has the same settings and seed: it makes the same
-    agent. "" where there is none, and in `async`, which is not reproducible.
+    agent. "" where there is none, and for `async` and minutes, which are not reproducible.
     """
-    if config.mode == "async":
+    if config.mode == "async" or config.max_minutes is not None:
         return ""
     own = tomllib.loads(to_toml(config))
     for other in sorted(run.parent.glob("*/config.toml")):

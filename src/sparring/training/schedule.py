@@ -64,23 +64,29 @@ class Schedule:
     def expected_updates(self) -> float:
         """Updates of the whole run, if all its matches are as long as those received so far."""
         config = self._config
-        if not self._episodes:
+        if not self._episodes or not self.progress:
             return math.inf
         per_match = self._transitions / self._episodes
-        total = config.n_episodes * per_match
+        matches = float(config.n_episodes)
+        if config.max_minutes is not None:
+            matches = self._episodes / self.progress
+        total = matches * per_match
         if config.learning_steps_per_batch == "adaptive":
             return self._adaptive_updates(total)
-        rounds = config.n_episodes / (config.num_workers * config.episodes_per_batch)
+        rounds = matches / (config.num_workers * config.episodes_per_batch)
         learning = max(0.0, 1.0 - config.learning_starts / max(1.0, total))
         return rounds * learning * config.learning_steps_per_batch
 
     def _share(self, episodes: float) -> float:
-        """Return the share of the run at so many matches, 0..1."""
-        return min(1.0, episodes / self._config.n_episodes)
+        """Return the share of the run at so many matches, 0..1; by the clock at the rate so far."""
+        limit = self._config.max_minutes
+        if limit is None:
+            return min(1.0, episodes / self._config.n_episodes)
+        return min(1.0, self.minutes / limit * episodes / max(1, self._episodes))
 
     @property
     def progress(self) -> float:
-        """Share of the matches that have been received, 0..1."""
+        """Share of the run that is over, 0..1: of its matches or minutes."""
         return self._share(self._episodes)
 
     @property
@@ -90,7 +96,10 @@ class Schedule:
 
     @property
     def finished(self) -> bool:
-        """True once all matches were received and learned from."""
+        """True once all matches were received and learned from, or the minutes are over."""
+        limit = self._config.max_minutes
+        if limit is not None:
+            return self.minutes >= limit
         return self.episodes >= self._config.n_episodes and self.due == 0
 
     def epsilon(self, worker: int, ahead: float = 0.0) -> float:

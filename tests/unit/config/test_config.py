@@ -93,6 +93,10 @@ def complaint(**overrides: Any) -> str:
         ("device", "cuda:", "auto, cpu, cuda or cuda:0, cuda:1, ..."),
         ("device", "cuda:00", "auto, cpu, cuda or cuda:0, cuda:1, ..."),
         ("device", "cuda:200", "auto, cpu, cuda or cuda:0, cuda:1, ..."),
+        ("max_minutes", 0.0, "more than 0, or 'auto'"),
+        ("max_minutes", math.inf, "a finite number, or 'auto'"),
+        ("stop_at_score", math.nan, "a finite number, or 'auto'"),
+        ("stop_at_score", "high", "a number, or 'auto'"),
         ("name", "../other", "letters, digits"),
         ("name", ".", "letters, digits"),
         ("name", "", "letters, digits"),
@@ -310,7 +314,25 @@ def test_a_preset_of_a_shorter_run_has_a_smaller_buffer() -> None:
     assert sizes(n_episodes=1) == (512, 512, 50)
     assert sizes(n_episodes=1, batch_size=64) == (64, 64, 50)
     assert sizes(n_episodes=13_000, buffer_size=300_000) == (300_000, 1_000, 50)
+    # four minutes at full length
+    assert sizes(max_minutes=4) == sizes(max_minutes=60.0) == (500_000, 10_000, 500)
+    assert sizes(max_minutes=2.0) == (250_000, 5_000, 250)
+    assert sizes(max_minutes="auto", n_episodes=65_000) == (250_000, 5_000, 250)
     assert "n_episodes: got 'x'" in complaint(n_episodes="x")
+    assert "max_minutes: got -1" in complaint(max_minutes=-1)
+
+
+def test_a_run_has_one_length(tmp_path: Path) -> None:
+    line = complaint(max_minutes=5, n_episodes=100)
+    assert line == "two lengths: got n_episodes 100 and max_minutes 5, expected one of them"
+    config = build_config(preset="quick", overrides={"max_minutes": 5.0})
+    file = tmp_path / "run.toml"
+    file.write_text(to_toml(config))
+    assert build_config(config_file=file).max_minutes == 5.0
+    shorter = build_config(config_file=file, overrides={"n_episodes": 70})
+    assert (shorter.n_episodes, shorter.max_minutes) == (70, None)
+    assert resume_config(config, {"n_episodes": 70}).max_minutes is None
+    assert resume_config(shorter, {"max_minutes": 7}).max_minutes == 7.0
 
 
 def test_auto_stands_for_none() -> None:
@@ -327,6 +349,9 @@ def test_auto_stands_for_none() -> None:
         "afterstates",
         "num_players",
         "opponents",
+        "max_minutes",
+        "evaluate_with",
+        "stop_at_score",
     }
     given = dict.fromkeys(optional_fields(), "auto")
     assert build_config(overrides=given) == TrainConfig()
@@ -380,11 +405,11 @@ def test_resume_changes_length_device_and_logging_only() -> None:
 
 
 def test_nothing_is_left_open_in_a_resolved_configuration() -> None:
-    """But for the name of the run, which its directory decides."""
+    """But for the name of the run, which its directory decides, and what a run need not have."""
     open_settings = {
         name for name, field in ResolvedConfig.model_fields.items() if field.default is None
     }
-    assert open_settings == {"name"}
+    assert open_settings == {"name", "max_minutes", "evaluate_with", "stop_at_score"}
     assert list(ResolvedConfig.model_fields) == list(TrainConfig.model_fields)
 
 

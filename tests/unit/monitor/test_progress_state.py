@@ -22,16 +22,16 @@ def test_time_left_follows_the_rate_of_the_last_minute() -> None:
     clock = Clock()
     progress = ConsoleState("run", 10_000, clock)
     assert progress.eta is None
-    progress.advance(1000)  # a resumed run: these were not played now
+    progress.advance(1000, 0.1)  # a resumed run: these were not played now
     assert progress.eta is None
     clock.now += 10
-    progress.advance(1100)  # 10 a second
+    progress.advance(1100, 0.11)  # 10 a second
     assert progress.eta == pytest.approx(890)
     clock.now += 5  # no report yet: the clock goes on
     assert progress.eta == pytest.approx(885)
     for _ in range(100):  # 2 a second for 500 s: what was before no longer counts
         clock.now += 5
-        progress.advance(progress.episodes + 10)
+        progress.advance(progress.episodes + 10, progress.share + 0.001)
     assert progress.eta == pytest.approx((10_000 - 2100) / 2)
     assert progress.elapsed == pytest.approx(515)
 
@@ -41,7 +41,7 @@ def test_the_rate_is_of_several_rounds_where_a_round_takes_longer_than_a_minute(
     clock = Clock()
     progress = ConsoleState("run", 10_000, clock)
     for number in range(20):
-        progress.advance(100 * number)
+        progress.advance(100 * number, 0.01 * number)
         clock.now += (80, 160)[number % 2]
     clock.now -= 160
     rate = 500 / (80 + 160 + 80 + 160 + 80)
@@ -50,9 +50,22 @@ def test_the_rate_is_of_several_rounds_where_a_round_takes_longer_than_a_minute(
 
 def test_a_finished_run_has_nothing_left() -> None:
     progress = ConsoleState("run", 100, Clock())
-    progress.advance(130)
+    progress.advance(130, 1.3)
     assert progress.eta == 0.0
     assert progress.share == 1.0
+
+
+def test_a_run_by_the_clock_has_a_share_and_no_number_of_matches() -> None:
+    clock = Clock()
+    progress = ConsoleState("run", None, clock)
+    for minute in range(4):  # of 15, with fewer and fewer matches a minute
+        progress.advance(1000 * minute - 100 * minute**2, minute / 15)
+        progress.update({"rollout/episodes": 1.0, "perf/plies_per_s": 3.0})
+        clock.now += 60
+    clock.now -= 60
+    assert progress.share == pytest.approx(0.2)
+    assert progress.eta == pytest.approx(12 * 60)
+    assert " 20 %  2,100 matches  ETA 12:00" in report_line(progress)
 
 
 def test_tags_that_a_report_does_not_have_keep_their_value() -> None:

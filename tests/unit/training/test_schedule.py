@@ -347,3 +347,46 @@ def test_a_run_makes_the_updates_that_are_expected(n_episodes: int, expected: fl
         receive(schedule, episodes=10, transitions=200)
     assert schedule.expected_updates == pytest.approx(expected, rel=1e-4)
     assert schedule.due == math.floor(expected)
+
+
+def by_the_clock(minutes: float, **changes: object) -> Schedule:
+    """After 50 rounds of 10 matches and 1,000 transitions that took so many of 20 minutes."""
+    schedule = Schedule(changed(SETTINGS, max_minutes=20.0, **changes))
+    for _ in range(50):
+        receive(schedule, episodes=10, transitions=1_000)
+        schedule.passed(60.0 * minutes / 50)
+        schedule.round_received()
+    return schedule
+
+
+@pytest.mark.parametrize(
+    ("minutes", "progress"), [(0.0, 0.0), (5.0, 0.25), (20.0, 1.0), (99.0, 1.0)]
+)
+def test_schedules_follow_the_clock_by_hand(minutes: float, progress: float) -> None:
+    """n_episodes, 1,000, plays no part. The last round began after 49 of 50 parts of the time."""
+    schedule = by_the_clock(minutes, learning_rate_schedule="cosine")
+    assert schedule.progress == pytest.approx(progress)
+    assert schedule.minutes == pytest.approx(minutes)
+    assert schedule.finished is (minutes >= 20.0), "updates that are due do not count"
+    assert schedule.epsilon(0) == pytest.approx(max(0.1, 0.9 - 0.8 * progress / 0.4))
+    middle = min(1.0, 0.5 * (minutes * 0.98 / 20 + minutes / 20)) if minutes < 99 else 1.0
+    assert schedule.learning_rate == pytest.approx(0.005 * (1 + math.cos(math.pi * middle)))
+    assert schedule.beta == pytest.approx(0.4 + 0.6 * middle)
+
+
+def test_what_comes_later_is_at_the_rate_so_far_by_hand() -> None:
+    """500 matches in 5 of 20 minutes: 100 more take a minute, and the whole run has 2,000 in rounds
+    of 4 with 8 updates, but for the first 500 of 200,000 transitions.
+    """
+    schedule = by_the_clock(5.0)
+    assert schedule.epsilon(0, 100.0) == pytest.approx(0.9 - 0.8 * (6 / 20) / 0.4)
+    assert schedule.expected_updates == pytest.approx(500 * 8 * (1 - 500 / 200_000))
+    assert math.isinf(by_the_clock(0.0).expected_updates)
+
+
+def test_a_resumed_schedule_goes_on_from_the_minutes_used() -> None:
+    schedule = by_the_clock(5.0)
+    again = Schedule(changed(SETTINGS, max_minutes=20.0))
+    again.set_state(json.loads(json.dumps(schedule.get_state())))
+    again.passed(60.0)
+    assert again.minutes == pytest.approx(6.0)
