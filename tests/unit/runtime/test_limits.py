@@ -53,9 +53,9 @@ def test_too_few_open_files_are_one_line_with_the_number_that_is_needed(tmp_path
 
 @pytest.mark.slow
 def test_the_number_that_is_named_is_enough_and_the_number_of_workers_too(tmp_path: Path) -> None:
-    line = train(tmp_path, 14, limits="-n 80").stderr
+    line = train(tmp_path, 8, limits="-n 76").stderr
     needed, workers = re.search(r"at least (\d+); use num_workers=(\d+) ", line).groups()  # type: ignore[union-attr]
-    for count, limit in ((14, needed), (workers, 80)):
+    for count, limit in ((8, needed), (workers, 76)):
         done = train(tmp_path, int(count), limits=f"-n {limit}")
         assert done.returncode == 0, done.stderr
 
@@ -72,7 +72,7 @@ def test_a_worker_takes_as_many_open_files_as_are_counted(start_method: str) -> 
 
 @pytest.mark.slow
 def test_a_soft_limit_is_raised(tmp_path: Path) -> None:
-    done = train(tmp_path, 14, limits="-S -n 64")
+    done = train(tmp_path, 8, limits="-S -n 64")
     assert done.returncode == 0, done.stderr
 
 
