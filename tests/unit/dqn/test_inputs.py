@@ -142,7 +142,7 @@ def test_weights_may_be_lists_doubles_and_tensors() -> None:
         assert agent.to_bytes() == AGENT.to_bytes()
 
 
-PATHS = (None, "", ".", "/", "a\0b", "\ud800", b"agent", 3, [], object())
+PATHS = (None, "", ".", "/", "a\0b", "\ud800", b"agent", 3, [], object)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=ascii)
