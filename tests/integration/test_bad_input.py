@@ -117,9 +117,9 @@ evaluate
 resume connect_four-2
     no run | connect_four-2 | connect_four-1
 resume connect_four-1 --batch-size 3
-    resume cannot change --batch-size | sparring resume --help | sparring train
+    resume cannot change --batch-size | sparring resume --help-all | sparring train
 resume connect_four-1 --init-from {AGENT}
-    resume cannot change --init-from | sparring resume --help | sparring train
+    resume cannot change --init-from | sparring resume --help-all | sparring train
 resume connect_four-1 --lr 1
     unknown option
 resume {AGENT}

@@ -99,7 +99,7 @@ def _refuse_fixed(argv: Sequence[str]) -> None:
         if flag in flags and flags[flag].flag not in own and flags[flag].name != "config":
             raise InputError(
                 f"resume cannot change {flag}",
-                expected="an option that `sparring resume --help` lists",
+                expected="an option that `sparring resume --help-all` lists",
                 remedy=f"start a new run: sparring train GAME {flag} ...",
             )
 

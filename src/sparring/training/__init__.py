@@ -131,7 +131,7 @@ def resume(
     """Continue a run from its newest checkpoint, bit for bit as if it had never stopped, unless its
     length is in minutes.
 
-    `overrides` may change what `sparring resume --help` lists; most of these changes void the
+    `overrides` may change what `sparring resume --help-all` lists; most changes void the
     equality. Each is told in one line and kept in `config.toml`, under `history`. `callbacks` are
     not saved with a run: give them again, and `evaluate_with`, where its function cannot be
     imported. Raises `InputError` if there is no such run.
