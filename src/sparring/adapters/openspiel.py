@@ -16,6 +16,7 @@ Rules of the adapter:
   That is always correct, and at worst one entry or plane too many. Planes are not swapped: a tensor
   does not say which planes are whose. Some games have a parameter for it:
   `openspiel:connect_four(egocentric_obs_tensor=True)`, `openspiel:checkers(egocentric=True)`.
+- Positions after moves are those before the chance node that follows (`openspiel_chance.py`).
 - `max_plies` is OpenSpiel's own longest match, in decisions, but at most 2000. Its bounds are those
   of the rules (chess 17,695, cursor_go 72,922); random matches of its games with a tensor stayed
   under 1,100 plies.
@@ -32,12 +33,13 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparring.adapters import check_size, imported, misfit, registered_target, take_max_plies
+from sparring.adapters.openspiel_chance import BeforeChance, before_chance
 from sparring.adapters.seat_planes import Comparison, Views
 from sparring.adapters.trial import try_out
 from sparring.errors import ConfigurationError, nearest
@@ -69,7 +71,14 @@ class OpenSpielRules:
             self._observer = _observer(self.game, kind)
             self._seen: NDArray[np.float32] = self._observer.tensor.reshape(shape)
             append = not _compared(self.game, self._observer).name_the_seat()
-            self._views = Views(shape, np.dtype(np.float32), self.game.num_players(), append=append)
+            self.after = self._facts_of_afterstates(kind)
+            self._views = Views(
+                shape,
+                np.dtype(np.float32),
+                self.game.num_players(),
+                append=append,
+                marked=self.after.marked,
+            )
             self.spec = self._spec(kind, max_plies)
         except ConfigurationError:
             raise
@@ -96,12 +105,25 @@ class OpenSpielRules:
             returns=limits if all(map(math.isfinite, limits)) else None,
         )
 
+    def _facts_of_afterstates(self, kind: Any) -> BeforeChance:
+        chance = kind.chance_mode != kind.ChanceMode.DETERMINISTIC
+        if not chance or kind.information != kind.Information.PERFECT_INFORMATION:
+            return BeforeChance(offered=not chance)
+        as_next = self.game.num_players() == 2 and kind.utility == kind.Utility.ZERO_SUM
+        return before_chance(
+            self.game,
+            lambda state, seat: _tensor_of(self._observer, state, seat).tobytes(),
+            as_next=as_next,
+        )
+
     def observe(self, state: Any, seat: int) -> NDArray[np.float32]:
         """[*observation_shape]: the seat's tensor, in an array that the next call for this seat
         overwrites.
         """
         self._observer.set_from(state, seat)
         self._views.own[seat][...] = self._seen
+        if self.after.marked:
+            self._views.full[seat][-1] = state.is_chance_node()
         return self._views.full[seat]
 
 
@@ -247,7 +269,8 @@ def make(name: GameName, num_slots: int) -> BatchedGame:
 def match_maker(name: GameName) -> Callable[[], Match]:
     """Function that makes a match of that game."""
     rules = OpenSpielRules(name)
-    return lambda: OpenSpielMatch(rules)
+    kind = ApartMatch if rules.after.offered else OpenSpielMatch
+    return lambda: kind(rules)
 
 
 class OpenSpielMatch:
@@ -286,10 +309,10 @@ class OpenSpielMatch:
         if not ended and self._rules.pays_at_the_end:
             return None, False
         before, self._returns = self._returns, self._state.returns()
-        return [now - then for now, then in zip(self._returns, before, strict=True)], ended
+        return _growth(before, self._returns), ended
 
-    def copy(self) -> OpenSpielMatch:
-        other = OpenSpielMatch(self._rules)
+    def copy(self) -> Self:
+        other = type(self)(self._rules)
         other.seat, other._returns, other._state = self.seat, self._returns, self._state.clone()
         other._rng = copy.deepcopy(self._rng) if self.spec.chance else self._rng
         return other
@@ -309,3 +332,28 @@ class OpenSpielMatch:
             state.apply_action(sampled(state.chance_outcomes(), self._rng))
         self.seat = player
         return False
+
+
+class ApartMatch(OpenSpielMatch):
+    """A match whose moves can be played without the chance that follows them."""
+
+    def __init__(self, rules: OpenSpielRules) -> None:
+        super().__init__(rules)
+        self._other: OpenSpielMatch | None = None
+
+    def copied_before_chance(
+        self, action: int
+    ) -> tuple[OpenSpielMatch, Sequence[float] | None, bool]:
+        """See `MatchApart`; the copy is overwritten by the next call."""
+        other = self._other = self._other or OpenSpielMatch(self._rules)
+        other._state = state = self._state.child(action)
+        players = self.spec.num_players
+        other.seat = self._rules.after.comes_next(state, self.seat, players)
+        ended: bool = state.is_terminal()
+        if not ended and self._rules.pays_at_the_end:
+            return other, None, False
+        return other, _growth(self._returns, state.returns()), ended
+
+
+def _growth(before: Sequence[float], after: Sequence[float]) -> list[float]:
+    return [now - then for now, then in zip(after, before, strict=True)]

@@ -57,15 +57,22 @@ class Views:
     the library fills.
 
     The arrays are allocated once and overwritten by each observation. `shape` is the library's,
-    with the seat appended if `append`.
+    with the seat appended if `append`, and after that one more entry or plane if `marked`, which
+    the caller fills.
     """
 
     def __init__(
-        self, shape: Sequence[int], dtype: np.dtype[Any], num_players: int, *, append: bool
+        self,
+        shape: Sequence[int],
+        dtype: np.dtype[Any],
+        num_players: int,
+        *,
+        append: bool,
+        marked: bool = False,
     ) -> None:
         rows = shape[0]
         added = 0 if not append else 1 if num_players == 2 else num_players
-        self.shape = (rows + added, *shape[1:])
+        self.shape = (rows + added + marked, *shape[1:])
         self.full: list[NDArray[Any]] = [np.zeros(self.shape, dtype) for _ in range(num_players)]
         # lists: indexing them is faster than indexing an array
         self.own = [view[:rows] for view in self.full]

@@ -14,7 +14,13 @@ from sparring.games import spec as spec_module
 pyspiel = pytest.importorskip("pyspiel")
 
 from sparring.adapters import openspiel  # noqa: E402
-from sparring.adapters.openspiel import OpenSpielMatch, OpenSpielRules, sampled  # noqa: E402
+from sparring.adapters.openspiel import (  # noqa: E402
+    ApartMatch,
+    OpenSpielMatch,
+    OpenSpielRules,
+    sampled,
+)
+from sparring.games.afterstates import afterstates_of  # noqa: E402
 from sparring.games.names import parse  # noqa: E402
 
 
@@ -115,7 +121,7 @@ def test_tensors_alike_for_all_seats_get_the_seat():
             (82,),
         ),  # own stones differ; an empty board does not say whose it is
         ("euchre", (939,)),  # 935 entries of an information state, four seats
-        ("pig", (4, 101)),
+        ("pig", (5, 101)),  # and whether chance comes next
         ("hex(board_size=3)", (10, 3, 3)),
         ("catch", (10, 5)),  # one player
     ],
@@ -289,3 +295,103 @@ def test_games_too_large_for_the_memory_are_refused_before_they_are_built(monkey
     monkeypatch.setattr(openspiel, "_observer", None)
     with pytest.raises(ConfigurationError, match="too large for the memory of this machine"):
         make(f"openspiel:{name}", 1)
+
+
+def afterstates_of_all(game):
+    return afterstates_of(game, np.arange(game.num_slots))
+
+
+def begun(name, num_slots=1):
+    game = make(f"openspiel:{name}", num_slots)
+    game.reset(np.arange(num_slots), np.arange(num_slots, dtype=np.uint64))
+    return game
+
+
+@pytest.mark.parametrize(
+    ("name", "view"),
+    [
+        ("backgammon", "next"),
+        ("pig", "next"),
+        ("maedn(players=4)", "mover"),
+        ("2048", "mover"),
+        ("banqi", ""),  # before a piece is turned the tensor does not say which one
+        ("leduc_poker", ""),  # hidden cards
+        ("hex(board_size=3)", "next"),
+    ],
+)
+def test_positions_before_chance_are_offered_where_tensors_show_them(name, view):
+    assert spec_of(f"openspiel:{name}").afterstates == view
+
+
+def test_in_backgammon_the_other_seat_sees_the_board_before_its_dice():
+    game, rng = begun("backgammon", 3), np.random.default_rng(0)
+    for _ in range(30):
+        after = afterstates_of_all(game)
+        actions = np.array([rng.choice(np.flatnonzero(mask)) for mask in game.mask])
+        for slot, action in enumerate(actions.tolist()):
+            state, mover = game.lent(slot)[0]._state, game.seat[slot]
+            child = state.child(action)
+            seat = 1 - mover if child.is_chance_node() else child.current_player()
+            assert after.seat[slot, action] == seat  # the mover's own before the rest of a double
+            shown = after.observation[after.row[slot, action]]
+            assert shown.tolist() == [*child.observation_tensor(seat), seat]
+            assert not child.is_chance_node() or not shown[198:200].any()  # no dice
+        before = [game.lent(slot)[0]._state.history() for slot in range(3)]
+        game.step(actions)
+        for slot, history in enumerate(before):  # and looking has drawn nothing
+            now = game.lent(slot)[0]._state.history()
+            assert now[: len(history) + 1] == [*history, actions[slot]]
+
+
+def pig_values(game):
+    """{state: seat 0's value of the best play}, by value iteration; states are named by their
+    text, chance nodes with the move before them.
+    """
+    states, open_states = {}, [game.new_initial_state()]
+    while open_states:
+        state = open_states.pop()
+        if key_of(state) not in states:
+            states[key_of(state)] = state
+            open_states += [] if state.is_terminal() else map(state.child, state.legal_actions())
+    values = dict.fromkeys(states, 0.0)
+    for _ in range(400):
+        for key, state in states.items():
+            values[key] = value_of(state, values)
+    return states, values
+
+
+def key_of(state):
+    return str(state), state.current_player()
+
+
+def value_of(state, values):
+    if state.is_terminal():
+        return state.returns()[0]
+    if state.is_chance_node():
+        return sum(p * values[key_of(state.child(face))] for face, p in state.chance_outcomes())
+    following = [values[key_of(state.child(action))] for action in state.legal_actions()]
+    return max(following) if state.current_player() == 0 else min(following)
+
+
+def test_positions_of_pig_that_look_alike_have_one_value():
+    """The tensor at a chance node is that of a decision; who comes next, and chance, tell them
+    apart, so that a function of what is shown can be exact.
+    """
+    rules = OpenSpielRules(parse("openspiel:pig(winscore=6,diceoutcomes=3)"))
+    states, values = pig_values(rules.game)
+    match, shown = ApartMatch(rules), {}
+    for state in states.values():
+        if state.current_player() < 0:
+            continue
+        match._state, match.seat, match._returns = state, state.current_player(), state.returns()
+        for action in state.legal_actions():
+            copy, rewards, ended = match.copied_before_chance(action)
+            value = values[key_of(state.child(action))]
+            assert ended == (rewards is not None) == state.child(action).is_terminal()
+            if ended:
+                assert rewards[0] == value
+            else:
+                own = value if copy.seat == 0 else -value
+                shown.setdefault(copy.observe(copy.seat).tobytes(), []).append(own)
+    assert len(shown) > 100
+    assert max(max(own) - min(own) for own in shown.values()) < 1e-6

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,22 @@ from sparring.games.spec import GameSpec, Match, with_afterstates
 def declared(spec: GameSpec, name: str, match: Match) -> GameSpec:
     """Return the match's spec with its name and `afterstates`."""
     shows_own = callable(getattr(match, "after", None))
-    return dataclasses.replace(with_afterstates(spec, shows_own=shows_own), name=name)
+    offered = with_afterstates(spec, draws_apart=is_apart(match), shows_own=shows_own)
+    return dataclasses.replace(offered, name=name)
+
+
+class MatchApart(Match, Protocol):
+    """A Match of an adapter whose moves can be played without the chance that follows them."""
+
+    def copied_before_chance(self, action: int) -> tuple[Match, Sequence[float] | None, bool]:
+        """(Copy after a legal action and before chance, with the `seat` that most probably comes
+        next; rewards [P] that the move pays, or None for all 0; True if the match ends there).
+        """
+
+
+def is_apart(match: Match) -> TypeGuard[MatchApart]:
+    """Return whether the match is a `MatchApart`."""
+    return callable(getattr(match, "copied_before_chance", None))
 
 
 class AfterMoves:
@@ -38,15 +54,22 @@ class AfterMoves:
             self.during = "after"
             self._add(j, action, match.after(action))  # type: ignore[attr-defined]
             return
-        trials = Trials(match, mover, self._spec.num_players)
-        try:
-            trial, rewards, ended = trials.after(match, (action,))
-        finally:
-            self.during = trials.during
+        trial, rewards, ended = self._moved(match, mover, action)
         if rewards is not None:
             self._after.rewards[j, action] = rewards
         if not ended:
             self._show(j, action, trial, mover)
+
+    def _moved(self, match: Match, mover: int, action: int) -> tuple[Match, Any, bool]:
+        """(Copy after the action, rewards, True if the match ends)."""
+        if is_apart(match):
+            self.during = "step"
+            return match.copied_before_chance(action)
+        trials = Trials(match, mover, self._spec.num_players)
+        try:
+            return trials.after(match, (action,))
+        finally:
+            self.during = trials.during
 
     def found(self) -> Afterstates:
         """All that was found."""
