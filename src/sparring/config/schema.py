@@ -280,6 +280,23 @@ class OpponentOptions(Settings):
     """Matches that decide whether a snapshot joins the pool; win_rate."""
 
 
+class AgentOptions(ReplayOptions, LearningOptions, NetworkOptions):
+    """The settings of an agent that is trained without a run."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        _check_buffer(self)
+        return self
+
+
+AGENT_GROUPS: Final = (NetworkOptions, LearningOptions, ReplayOptions)
+# Settings among these that have no effect there: they need its length, its players or its workers.
+ONLY_OF_RUNS: Final = (
+    "afterstates", "init_from_sha256", "learn_from", "learning_rate_schedule",
+    "prioritized_replay_beta0",
+)  # fmt: skip
+
+
 class TrainConfig(  # pydantic lists the settings of the last base first
     OpponentOptions,
     ExplorationOptions,
@@ -298,15 +315,20 @@ class TrainConfig(  # pydantic lists the settings of the last base first
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        for field in ("batch_size", "learning_starts"):
-            if getattr(self, field) > self.buffer_size:
-                raise ConfigurationError(
-                    f"{field} is larger than buffer_size",
-                    got=getattr(self, field),
-                    expected=f"at most {self.buffer_size}",
-                    remedy=f"lower {field} or raise buffer_size",
-                )
+        _check_buffer(self)
         return self
+
+
+def _check_buffer(options: Any) -> None:
+    """Raise `ConfigurationError` if the replay buffer is too small to learn from."""
+    for field in ("batch_size", "learning_starts"):
+        if getattr(options, field) > options.buffer_size:
+            raise ConfigurationError(
+                f"{field} is larger than buffer_size",
+                got=getattr(options, field),
+                expected=f"at most {options.buffer_size}",
+                remedy=f"lower {field} or raise buffer_size",
+            )
 
 
 class ResolvedConfig(TrainConfig):

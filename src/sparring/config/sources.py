@@ -15,7 +15,14 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sparring.config.network import PolicyKwargs
-from sparring.config.schema import RESUMABLE, TrainConfig, optional_fields, synonyms
+from sparring.config.schema import (
+    ONLY_OF_RUNS,
+    RESUMABLE,
+    AgentOptions,
+    TrainConfig,
+    optional_fields,
+    synonyms,
+)
 from sparring.config.settings import Earlier
 from sparring.errors import ConfigurationError, FileFormatError, near_name, nearest, shown
 
@@ -163,6 +170,24 @@ def _check_decay(config: TrainConfig, sources: Sequence[Layer]) -> None:
             got=decay,
             expected="exploration = geometric",
         )
+
+
+def agent_options(options: Mapping[str, Any]) -> AgentOptions:
+    """Check the settings of an agent that is trained without a run. Raises `ConfigurationError`,
+    also for settings that only a run has.
+    """
+    for name in options:
+        known = name in TrainConfig.model_fields
+        if known and (name in ONLY_OF_RUNS or name not in AgentOptions.model_fields):
+            raise ConfigurationError(
+                f"{name} has no effect without a run",
+                got=shown(options[name]),
+                remedy="leave it out, or train with train_dqn",
+            )
+    try:
+        return AgentOptions(**options)
+    except ValidationError as error:
+        raise configuration_error(error, options, lambda field: "") from None
 
 
 def _origin(sources: Sequence[Layer], field: str) -> str:

@@ -3,59 +3,82 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sparring.config.schema import AGENT_GROUPS
+from sparring.config.settings import document
+from sparring.config.sources import agent_options
 from sparring.dqn.agent_file import decode_agent, encode_agent, read_header
-from sparring.dqn.inputs import as_batch, as_masks, as_path, as_weights, whole_number
-from sparring.dqn.learner import Learner, LearnStats
+from sparring.dqn.inputs import (
+    MAX_SEED,
+    as_batch,
+    as_masks,
+    as_path,
+    as_weights,
+    whole_number,
+)
+from sparring.dqn.learner import LearnStats
 from sparring.dqn.networks import FACTORIES, NetworkSpec, PolicySpec, Weights, check_fit
 from sparring.dqn.policy import InferencePolicy
-from sparring.dqn.trajectory import Trajectory, trajectory_transitions
-from sparring.errors import ConfigurationError, FileFormatError, SparringError
-from sparring.games import BatchedGame, canonical, is_built_in, is_own, make, name_of
+from sparring.dqn.trainable import Trainable, make_trainable, resolve_device
+from sparring.dqn.trajectory import Step, Trajectory, trajectory_transitions
+from sparring.errors import ConfigurationError, FileFormatError, SparringError, shown
+from sparring.games import BatchedGame, canonical, is_built_in, is_own, make, name_of, spec_of
 from sparring.games.arrays import chosen_slots
 from sparring.games.compiled.game import CompiledGame
 from sparring.games.compiled.placed import can_place, place
-from sparring.replay import Replay
-from sparring.replay.cuda import DeviceReplay
 from sparring.storage.atomic import write_file
 from sparring.user_code import name_of as factory_name
 
 
-@dataclass(frozen=True)
-class Training:
-    """Parts of an agent that can be trained."""
-
-    learner: Learner
-    replay: Replay | DeviceReplay
-
-
 class DQNAgent:
     """An agent for one game: `predict` for play, `get_weights` and `set_weights`, `save` and
-    `load`.
+    `load`; and `add_trajectory_to_buffer` and `learn`, if it can be trained.
 
-    An agent returned by training also stores trajectories and learns; a loaded one only plays.
+    `game`: the name of a game, or a class that plays one match (`sparring.games.Match`); the agent
+    is new, and is trained by your own loop. A `PolicySpec` makes an agent that only plays; so
+    does `load`. `train_dqn` returns one that was trained and can be trained on.
+    `weights`: the first ones, as `get_weights` returns them; None: random.
+    `seed`: of random weights and minibatches. `device`: of the learner.
+    `options`: the settings below. `gamma` and `n_steps` count the seat's own turns, unless
+    `bootstrap` is "zero_sum". `afterstates`, `init_from_sha256`, `learn_from`,
+    `learning_rate_schedule` and `prioritized_replay_beta0` are for runs only.
+
+    Raises `ConfigurationError` for an unknown or impossible setting or game.
     """
 
     def __init__(
         self,
-        spec: PolicySpec,
+        game: PolicySpec | str | object,
         *,
         weights: Mapping[str, NDArray[Any]] | None = None,
-        training: Training | None = None,
+        trainable: Trainable | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        **options: Any,
     ) -> None:
-        self.spec = spec
-        self.game = spec.game_spec
-        self._training = training
-        self._policy = InferencePolicy(spec, weights)
+        if isinstance(game, PolicySpec):
+            _refuse_options(options)
+            self.spec = game
+        else:
+            self.spec, trainable = make_trainable(
+                spec_of(name_of(game)),
+                agent_options(options),
+                device=resolve_device(device),
+                seed=whole_number("seed", seed, 0, MAX_SEED),
+            )
+            if weights is not None:
+                trainable.learner.start_with(as_weights(weights))
+        self.game = self.spec.game_spec
+        self._trainable = trainable
+        self._policy = InferencePolicy(self.spec, weights)
         self._at: CompiledGame | None = None  # whose positions are found from observations
-        if training is not None:
+        if trainable is not None:
             self._follow_learner()
 
     def __repr__(self) -> str:
@@ -64,8 +87,8 @@ class DQNAgent:
             f"network={self.spec.network.factory!r}",
             f"parameters={self._policy.num_parameters:_}",
         ]
-        if self._training is not None:
-            parts.append(f"updates={self._training.learner.updates:_}")
+        if self._trainable is not None:
+            parts.append(f"updates={self._trainable.learner.updates:_}")
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def predict(
@@ -122,20 +145,23 @@ class DQNAgent:
         """
         checked = as_weights(weights)
         self._policy.set_weights(checked)
-        if self._training is not None:
-            self._training.learner.set_weights(checked)
+        if self._trainable is not None:
+            self._trainable.learner.set_weights(checked)
 
-    def add_trajectory_to_buffer(self, trajectory: Trajectory) -> None:
-        """Store one seat's decisions of one match. Raises `InputError` if they do not fit the game,
+    def add_trajectory_to_buffer(self, trajectory: Trajectory | Iterable[Step]) -> None:
+        """Store one seat's decisions of one match: a `Trajectory`, or tuples `(state, action,
+        reward, next_state, done)` (`dqn/trajectory.py`).
+
+        Raises `InputError` if they do not fit the game, and then stores none of them;
         `SparringError` after `load`.
         """
-        training = self._require_training("add_trajectory_to_buffer")
+        trainable = self._require_trainable("add_trajectory_to_buffer")
         if self.spec.afterstates:
             raise SparringError(
                 "add_trajectory_to_buffer: this agent learns from positions after moves, which a "
                 'trajectory does not show; train with afterstates="off"'
             )
-        options = training.learner.options
+        options = trainable.learner.options
         own_turn = options.bootstrap == "own_turn" or not self.game.allows_zero_sum_bootstrap
         rows = trajectory_transitions(
             trajectory,
@@ -144,20 +170,26 @@ class DQNAgent:
             n_steps=options.n_steps,
             counts="decisions" if own_turn else "plies",
         )
-        training.replay.extend(rows)
+        trainable.replay.extend(rows)
 
-    def learn(self, updates: int) -> LearnStats:
-        """Make updates from the replay. Raises `ConfigurationError` unless `updates` is a whole
-        number of at least 0, `SparringError` after `load` or if the replay is empty.
+    def learn(self, updates: int = 1) -> LearnStats:
+        """Make updates from the replay; none while it holds fewer than `learning_starts`
+        transitions.
+
+        Raises `ConfigurationError` unless `updates` is a whole number of at least 0,
+        `SparringError` after `load` or if the replay is empty, `NumericalError` if a loss or weight
+        is not finite.
         """
-        training = self._require_training("learn")
+        trainable = self._require_trainable("learn")
         updates = whole_number("updates", updates, 0)
-        if not len(training.replay):
+        if len(trainable.replay) < trainable.learning_starts:
+            return LearnStats()
+        if not len(trainable.replay):
             raise SparringError("learn: the replay is empty; add trajectories first")
-        learner = training.learner
+        learner = trainable.learner
         # The schedule of a finished run may have left it at 0.
         learner.set_learning_rate(learner.options.learning_rate)
-        stats = learner.update(training.replay, updates)
+        stats = learner.update(trainable.replay, updates, beta=trainable.beta)
         self._follow_learner()
         return stats
 
@@ -258,15 +290,26 @@ class DQNAgent:
         return best
 
     def _follow_learner(self) -> None:
-        assert self._training is not None
-        self._policy.load_vector(self._training.learner.evaluated_vector())
+        assert self._trainable is not None
+        self._policy.load_vector(self._trainable.learner.evaluated_vector())
 
-    def _require_training(self, method: str) -> Training:
-        if self._training is None:
+    def _require_trainable(self, method: str) -> Trainable:
+        if self._trainable is None:
             raise SparringError(
-                f"{method}: this agent was loaded for play; train_dqn and `sparring resume` train"
+                f"{method}: this agent was loaded for play; DQNAgent(game, init_from=FILE) makes "
+                "one that can be trained, and `sparring resume` continues a run"
             )
-        return self._training
+        return self._trainable
+
+
+def _refuse_options(options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        raise ConfigurationError(
+            f"{name} has no effect with a PolicySpec",
+            got=shown(value),
+            expected="none",
+            remedy="pass the game instead of the spec to make an agent that can be trained",
+        )
 
 
 def _game_to_play(path: str | PathLike[str], named: object, given: str | object | None) -> str:
@@ -317,3 +360,6 @@ def _network_to_build(
             remedy=remedy,
         )
     return wanted
+
+
+document(DQNAgent, AGENT_GROUPS)

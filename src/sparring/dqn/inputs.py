@@ -6,13 +6,16 @@ import operator
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparring.errors import ConfigurationError, InputError, shown
 from sparring.games.spec import GameSpec
+
+MAX_SEED: Final = 2**63 - 1
+MAX_REWARD: Final = float(np.finfo(np.float32).max)
 
 
 def as_batch(observation: Any, game: GameSpec) -> tuple[NDArray[Any], bool]:
@@ -147,6 +150,16 @@ def fraction(what: str, value: Any) -> float:
     is_number = isinstance(value, int | float | np.integer | np.floating)
     if not is_number or isinstance(value, bool) or not 0.0 <= value <= 1.0:
         raise ConfigurationError(what, got=shown(value), expected="a number, 0 to 1")
+    return float(value)
+
+
+def finite_number(what: str, value: Any) -> float:
+    """A number that float32 can hold. Raises `ConfigurationError` for anything else, also NaN."""
+    is_number = isinstance(value, int | float | np.integer | np.floating)
+    if not is_number or isinstance(value, bool) or not abs(value) <= MAX_REWARD:
+        raise ConfigurationError(
+            what, got=shown(value), expected="a finite number that float32 can hold"
+        )
     return float(value)
 
 

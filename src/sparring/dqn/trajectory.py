@@ -1,17 +1,34 @@
-"""Transitions of a match that was played elsewhere."""
+"""Transitions of a match that was played elsewhere, given as a `Trajectory` or as tuples.
+
+A tuple `(state, action, reward, next_state, done)` is one decision of a seat. In a game of several
+seats `next_state` is the position at the same seat's next decision, as that seat sees it, and
+`reward` the sum of what it was paid in between; `done` is True for its last decision of a match
+that ended, and `next_state` is then not looked at. All actions are taken to be legal in
+`next_state` unless a sixth entry, its mask [A], says otherwise.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.dqn.inputs import as_masks, as_numbers, as_observations, flag, whole_number
-from sparring.errors import ConfigurationError
+from sparring.dqn.inputs import (
+    MAX_REWARD,
+    as_masks,
+    as_numbers,
+    as_observations,
+    finite_number,
+    flag,
+    whole_number,
+)
+from sparring.errors import ConfigurationError, shown
 from sparring.games.spec import GameSpec
 from sparring.replay import transition_dtype
+from sparring.replay.transitions import join_rows
 
 _MOST: Final = 2**31 - 1  # versions and plies
 
@@ -36,8 +53,20 @@ class Trajectory:
     version: int = 0  # of the weights that chose the actions, if known
 
 
+Step = tuple[Any, ...]  # (state, action, reward, next_state, done) and maybe the next mask
+
+
+@dataclass(frozen=True)
+class _Step:
+    state: NDArray[Any]
+    action: int
+    reward: float
+    next_state: NDArray[Any] | None  # None: the match ended
+    next_mask: NDArray[np.bool_] | None
+
+
 def trajectory_transitions(
-    trajectory: Trajectory,
+    trajectory: Trajectory | Iterable[Step],
     spec: GameSpec,
     *,
     gamma: float,
@@ -48,11 +77,24 @@ def trajectory_transitions(
 
     `gamma` and `n_steps` count own decisions (`own_turn`) or plies (`zero_sum`). With plies, the
     next state is the first own decision after at least `n_steps` plies, and each reward counts from
-    the ply of its decision.
+    the ply of its decision. Of tuples, it is no later than where one does not continue the one
+    before, and seats are taken to move in turn.
 
     Raises `ConfigurationError` if shapes, dtypes or values do not fit the game, an action is
     illegal, or a reward is not finite.
     """
+    parts = [trajectory] if isinstance(trajectory, Trajectory) else _joined(trajectory, spec)
+    rows = [_transitions(part, spec, gamma, n_steps, counts) for part in parts]
+    return join_rows([np.empty(0, transition_dtype(spec)), *rows])
+
+
+def _transitions(
+    trajectory: Trajectory,
+    spec: GameSpec,
+    gamma: float,
+    n_steps: int,
+    counts: Literal["decisions", "plies"],
+) -> NDArray[Any]:
     own = _checked(trajectory, spec)
     T = len(own.actions)
     rows = np.zeros(T, transition_dtype(spec))
@@ -81,6 +123,89 @@ def trajectory_transitions(
     return rows
 
 
+def _joined(given: Iterable[Step], spec: GameSpec) -> list[Trajectory]:
+    """Trajectories of tuples: one goes on while the next state of a tuple is the state of the tuple
+    after it.
+    """
+    steps = [_checked_step(step, number, spec) for number, step in enumerate(_listed(given))]
+    joined: list[Trajectory] = []
+    first = 0
+    for end in range(1, len(steps) + 1):
+        if end == len(steps) or not _continues(steps[end - 1], steps[end], end):
+            joined.append(_trajectory(steps[first:end], spec))
+            first = end
+    return joined
+
+
+def _listed(steps: Any) -> list[Any]:
+    try:
+        return list(steps)
+    except TypeError:
+        raise ConfigurationError(
+            "trajectory",
+            got=f"a value of {type(steps).__name__}",
+            expected="a sparring.Trajectory, or tuples (state, action, reward, next_state, done)",
+        ) from None
+
+
+def _checked_step(step: Any, number: int, spec: GameSpec) -> _Step:
+    """Read tuple `number`. Raises `ConfigurationError` if it does not fit the game."""
+    if not isinstance(step, tuple | list) or len(step) not in (5, 6):
+        raise ConfigurationError(
+            f"tuple {number} of the trajectory",
+            got=shown(step),
+            expected="(state, action, reward, next_state, done), with the mask of next_state as a "
+            "sixth where not all actions are legal",
+        )
+    state, action, reward, next_state, done, *mask = step
+    of = f"of tuple {number}"
+    read = _Step(
+        _observations(f"state {of}", state, spec.observation_shape, spec),
+        whole_number(f"action {of}", action, 0, spec.num_actions - 1),
+        finite_number(f"reward {of}", reward),
+        None,
+        None,
+    )
+    if flag(f"done {of}", done):
+        return read
+    return replace(
+        read,
+        next_state=_observations(f"next_state {of}", next_state, spec.observation_shape, spec),
+        next_mask=as_masks(
+            mask[0] if mask else None, 1, spec.num_actions, single=True, what=f"mask {of}"
+        )[0],
+    )
+
+
+def _continues(step: _Step, after: _Step, number: int) -> bool:
+    """True if `after`, tuple `number`, is the decision in the next state of `step`."""
+    if step.next_state is None or not np.array_equal(step.next_state, after.state):
+        return False
+    assert step.next_mask is not None
+    if not step.next_mask[after.action]:
+        raise ConfigurationError(
+            f"action of tuple {number}",
+            got=after.action,
+            expected=f"a legal action by the mask of tuple {number - 1}",
+        )
+    return True
+
+
+def _trajectory(steps: list[_Step], spec: GameSpec) -> Trajectory:
+    """One trajectory of steps that follow each other."""
+    last = steps[-1]
+    first_mask = np.ones(spec.num_actions, np.bool_)
+    return Trajectory(
+        observations=np.array([step.state for step in steps]),
+        masks=np.array([first_mask, *(step.next_mask for step in steps[:-1])]),
+        actions=np.array([step.action for step in steps]),
+        rewards=np.array([step.reward for step in steps]),
+        terminated=last.next_state is None,
+        final_observation=last.next_state,
+        final_mask=last.next_mask,
+    )
+
+
 def _plies(own: Trajectory, spec: GameSpec) -> NDArray[np.int64]:
     """[T + 1] numbers of the plies of the decisions, and of the cut, if there is one."""
     if own.plies is None:
@@ -90,12 +215,6 @@ def _plies(own: Trajectory, spec: GameSpec) -> NDArray[np.int64]:
 
 def _checked(trajectory: Trajectory, spec: GameSpec) -> Trajectory:
     """A copy of the trajectory in the dtypes of a transition. Raises `ConfigurationError`."""
-    if not isinstance(trajectory, Trajectory):
-        raise ConfigurationError(
-            "trajectory",
-            got=f"a value of {type(trajectory).__name__}",
-            expected="a sparring.Trajectory",
-        )
     actions = _whole_numbers("trajectory.actions", trajectory.actions)
     if actions.ndim != 1:
         raise ConfigurationError(
@@ -177,7 +296,7 @@ def _check_actions(own: Trajectory, spec: GameSpec) -> None:
 
 
 def _refuse_beyond_float32(rewards: NDArray[np.floating[Any]]) -> None:
-    fits = np.abs(rewards) <= np.finfo(np.float32).max  # False for NaN
+    fits = np.abs(rewards) <= MAX_REWARD  # False for NaN
     if not fits.all():
         row = int(fits.argmin())
         raise ConfigurationError(

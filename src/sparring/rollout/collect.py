@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.dqn.inputs import as_weights, fraction, whole_number
+from sparring.dqn.inputs import MAX_SEED, as_weights, fraction, whole_number
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError, shown
@@ -23,7 +23,6 @@ from sparring.rollout.round import RoundCommand
 
 _MAX_ENVS: Final = 256
 _MAX_STEPS: Final = 32  # as for the setting n_steps
-_MAX_SEED: Final = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,8 @@ def rollout_worker(
     """
     n_episodes = whole_number("n_episodes", n_episodes, 1)
     n_steps = whole_number("n_steps", n_steps, 1, _MAX_STEPS)
-    worker = whole_number("worker", worker, 0, _MAX_SEED)
-    seed = whole_number("seed", seed, 0, _MAX_SEED)
+    worker = whole_number("worker", worker, 0, MAX_SEED)
+    seed = whole_number("seed", seed, 0, MAX_SEED)
     epsilon, gamma = fraction("epsilon", epsilon), fraction("gamma", gamma)
     vector = InferencePolicy(spec, as_weights(weights)).vector()
     names = _names(opponents)

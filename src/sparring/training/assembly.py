@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from sparring.config import system
 from sparring.config.schema import ResolvedConfig
-from sparring.dqn.agent import DQNAgent, Training
+from sparring.dqn.agent import DQNAgent
 from sparring.dqn.learner import Learner
 from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec
+from sparring.dqn.trainable import Trainable
 from sparring.errors import ConfigurationError
 from sparring.games import GameSpec
 from sparring.opponents.pool import OpponentManager
@@ -88,7 +89,7 @@ def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) ->
     )
     _check_memory(replay_bytes(policy.network_game, config), shared)
     replay = build_replay(policy.network_game, config, device)
-    training = Training(learner, replay)
+    trainable = Trainable(learner, replay, beta=config.prioritized_replay_beta1)
     opponents = _opponents_maker(config, learner.layout)
     # raises its errors now, before anything is started or written
     opponents(np.empty((0, learner.layout.size), np.float32))
@@ -102,7 +103,7 @@ def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) ->
         num_versions=num_versions,
         shared_bytes=shared,
         opponents=opponents,
-        agent=lambda: DQNAgent(policy, training=training),
+        agent=lambda: DQNAgent(policy, trainable=trainable),
     )
 
 

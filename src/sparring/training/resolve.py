@@ -16,6 +16,7 @@ from sparring.config.sources import read_toml, to_toml
 from sparring.dqn.kernels import has_bfloat16
 from sparring.dqn.networks import FACTORIES
 from sparring.dqn.start_weights import StartWeights, read_start_weights
+from sparring.dqn.trainable import resolve_bootstrap, resolve_device
 from sparring.errors import ConfigurationError, FileFormatError
 from sparring.games import GameSpec, make, spec_of, with_players
 from sparring.opponents.roster import Roster, load_roster, opponent_name
@@ -37,7 +38,7 @@ def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
     The name of the game is resolved here alone.
     """
     spec = _game(config)
-    device = _device(config.device)
+    device = resolve_device(config.device)
     workers = system.resolve_num_workers(config.num_workers)
     open_settings = {
         "game": spec.name,
@@ -50,7 +51,7 @@ def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
         "device": str(device),
         "actor_precision": config.actor_precision or _precision(config, torch.device("cpu")),
         "learner_precision": config.learner_precision or _precision(config, device),
-        "bootstrap": _bootstrap(config, spec),
+        "bootstrap": resolve_bootstrap(config.bootstrap, spec),
         "afterstates": _afterstates(config, spec),
         "learning_steps_per_batch": _learning_steps(config, workers),
     }
@@ -176,39 +177,12 @@ def _learning_steps(config: TrainConfig, workers: int) -> object:
     return config.learning_steps_per_batch or workers * config.episodes_per_batch
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    count = torch.cuda.device_count() if device.type == "cuda" else 1
-    if (device.index or 0) >= count:
-        known = ["cpu", *(f"cuda:{i}" for i in range(count))] if count else ["cpu"]
-        raise ConfigurationError(
-            "device",
-            got=name,
-            expected=f"one of {', '.join(known)} on this machine",
-            remedy="leave it out to choose by itself",
-        )
-    return device
-
-
 def _precision(config: TrainConfig, device: torch.device) -> Precision:
     """bfloat16 where the CPU multiplies matrices of it in hardware, by its flags: a measurement
     would make runs differ. Networks of users work in float32.
     """
     ours = config.policy_kwargs.network in FACTORIES
     return "bfloat16" if ours and device.type == "cpu" and has_bfloat16() else "float32"
-
-
-def _bootstrap(config: TrainConfig, spec: GameSpec) -> str:
-    if config.bootstrap == "zero_sum" and not spec.allows_zero_sum_bootstrap:
-        raise ConfigurationError(
-            "bootstrap",
-            got="zero_sum",
-            expected=f"own_turn: {spec.name} is not declared as a zero-sum game of two players "
-            "without hidden information",
-        )
-    return config.bootstrap or ("zero_sum" if spec.allows_zero_sum_bootstrap else "own_turn")
 
 
 def _afterstates(config: TrainConfig, spec: GameSpec) -> str:

@@ -9,11 +9,12 @@ import torch
 from random_rows import DTYPE, random_rows
 
 from sparring.config.schema import LearningOptions
-from sparring.dqn.agent import DQNAgent, Training
+from sparring.dqn.agent import DQNAgent
 from sparring.dqn.agent_file import encode_agent
 from sparring.dqn.learner import Learner
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.policy import InferencePolicy
+from sparring.dqn.trainable import Trainable
 from sparring.dqn.trajectory import Trajectory, trajectory_transitions
 from sparring.errors import ConfigurationError, FileFormatError, InputError, SparringError
 from sparring.games import make, spec_of
@@ -32,11 +33,11 @@ def _one_torch_thread() -> None:
     torch.set_num_threads(1)
 
 
-def trained(seed: int = 0, **changes: Any) -> tuple[DQNAgent, Training]:
+def trained(seed: int = 0, **changes: Any) -> tuple[DQNAgent, Trainable]:
     options = OPTIONS.model_copy(update=changes)
     learner = Learner(SPEC, options, device=torch.device("cpu"), seed=seed)
-    training = Training(learner, Replay(ReplayBuffer(DTYPE, 50), UniformSampler()))
-    return DQNAgent(SPEC, training=training), training
+    training = Trainable(learner, Replay(ReplayBuffer(DTYPE, 50), UniformSampler()))
+    return DQNAgent(SPEC, trainable=training), training
 
 
 def favouring(action: int) -> DQNAgent:
@@ -264,9 +265,11 @@ def test_a_trajectory_goes_to_the_replay() -> None:
     bad = Trajectory(
         np.zeros((1, 2, 3, 3)), np.zeros((1, 9), np.bool_), np.zeros(1, np.int64), np.zeros(1)
     )
-    with pytest.raises(InputError, match="no legal action"):
-        agent.add_trajectory_to_buffer(bad)
-    assert len(training.replay) == 6
+    good = (EMPTY, 0, 0.0, EMPTY, False)
+    for refused in (bad, [good, (EMPTY, 9, 0.0, EMPTY, False)], None):
+        with pytest.raises(InputError):
+            agent.add_trajectory_to_buffer(refused)  # type: ignore[arg-type]
+        assert len(training.replay) == 6
 
 
 def test_gamma_counts_own_decisions_with_own_turn_and_plies_with_zero_sum() -> None:
@@ -274,6 +277,22 @@ def test_gamma_counts_own_decisions_with_own_turn_and_plies_with_zero_sum() -> N
         agent, training = trained(bootstrap=bootstrap, n_steps=2 if bootstrap == "own_turn" else 4)
         agent.add_trajectory_to_buffer(one_match())
         assert training.replay.get_state()["buffer"]["rows"]["discount"][0] == discount
+
+
+def test_tuples_count_as_the_trajectory_does() -> None:
+    match = one_match()
+    steps = [
+        (match.observations[0], 0, 0.0, match.observations[1], False, match.masks[1]),
+        (match.observations[1], 1, 0.0, match.observations[2], False, match.masks[2]),
+        (match.observations[2], 2, 1.0, None, True),
+    ]
+    for bootstrap in ("own_turn", "zero_sum"):
+        (agent, training), (other, of_other) = (trained(bootstrap=bootstrap) for _ in range(2))
+        agent.add_trajectory_to_buffer(match)
+        other.add_trajectory_to_buffer(steps)
+        rows, others = (t.replay.get_state()["buffer"]["rows"] for t in (training, of_other))
+        for name in ("observation", "action", "R", "next_observation", "next_mask", "discount"):
+            np.testing.assert_array_equal(rows[name], others[name])
 
 
 def test_learning_changes_what_the_agent_plays() -> None:

@@ -6,10 +6,11 @@ import torch
 from random_rows import filled_replay
 
 from sparring.config.schema import LearningOptions
-from sparring.dqn.agent import DQNAgent, Training
+from sparring.dqn.agent import DQNAgent
 from sparring.dqn.learner import Learner
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.optimizer import RunningMean
+from sparring.dqn.trainable import Trainable
 
 SPEC = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}))
 CPU = torch.device("cpu")
@@ -76,7 +77,7 @@ def test_the_agent_plays_and_saves_the_mean_and_weights_set_from_outside_are_at_
     trained = learner(0.9)
     replay = filled_replay()
     trained.update(replay, 20)
-    agent = DQNAgent(SPEC, training=Training(trained, replay))
+    agent = DQNAgent(SPEC, trainable=Trainable(trained, replay))
     flat = np.concatenate([value.reshape(-1) for value in agent.get_weights().values()])
     np.testing.assert_array_equal(flat, trained.evaluated_vector())
     agent.set_weights({name: np.zeros_like(value) for name, value in agent.get_weights().items()})

@@ -240,12 +240,6 @@ def test_extra_turns_count_by_their_plies() -> None:
     assert rows["discount"].tolist() == [0.5, 0.5**5, 0.25]
 
 
-@pytest.mark.parametrize("trajectory", [None, "x", (1, 2), {"actions": []}])
-def test_something_else_than_a_trajectory_is_one_line(trajectory: Any) -> None:
-    with pytest.raises(InputError, match=r"^trajectory: got a value of \w+, expected a sparring"):
-        trajectory_transitions(trajectory, SMALL, gamma=1.0, n_steps=1)
-
-
 def test_lists_and_other_number_types_are_converted() -> None:
     given = Trajectory(
         observations=[[1.0], [2.0]],  # type: ignore[arg-type]
@@ -265,3 +259,97 @@ def test_plies_that_do_not_rise_are_refused(plies: list[float]) -> None:
     trajectory = replace(numbered([4.0, 8.0, 16.0]), plies=np.array(plies))
     with pytest.raises(InputError, match=r"trajectory\.plies"):
         trajectory_transitions(trajectory, SMALL, gamma=0.5, n_steps=1, counts="plies")
+
+
+def steps_of(trajectory: Trajectory) -> list[Any]:
+    """The same decisions as tuples."""
+    states, masks = trajectory.observations, trajectory.masks
+    last = [trajectory.final_observation], [trajectory.final_mask]
+    after, next_masks = [*states[1:], *last[0]], [*masks[1:], *last[1]]
+    ends = [t + 1 == len(states) and trajectory.terminated for t in range(len(states))]
+    return list(
+        zip(states, trajectory.actions, trajectory.rewards, after, ends, next_masks, strict=True)
+    )
+
+
+@pytest.mark.parametrize("counts", ["decisions", "plies"])
+@pytest.mark.parametrize("n_steps", [1, 2, 3, 9])
+@pytest.mark.parametrize("terminated", [True, False])
+def test_tuples_are_the_transitions_of_the_same_trajectory(
+    terminated: bool, n_steps: int, counts: Any
+) -> None:
+    whole = numbered([4.0, 8.0, 16.0, 32.0], terminated)
+    expected, rows = (
+        trajectory_transitions(given, SMALL, gamma=0.5, n_steps=n_steps, counts=counts)
+        for given in (whole, steps_of(whole))
+    )
+    assert rows.tobytes() == expected.tobytes()
+    without_masks = [step[:5] for step in steps_of(whole)]
+    rows = trajectory_transitions(without_masks, SMALL, gamma=0.5, n_steps=n_steps, counts=counts)
+    assert read(rows) == read(expected)
+    assert rows["next_mask"][rows["discount"] != 0].all(), "all actions are legal without a mask"
+
+
+def test_looking_ahead_ends_where_tuples_do_not_continue_each_other() -> None:
+    """Two matches, the second one in pieces: position 7 is not the one that follows 5."""
+    steps = [
+        ([1], 0, 1.0, [2], False),
+        ([2], 1, 2.0, None, True),
+        ([4], 0, 4.0, [5], False),
+        ([7], 0, 8.0, [8], False),
+    ]
+    rows = trajectory_transitions(steps, SMALL, gamma=0.5, n_steps=2)
+    assert read(rows) == [
+        (1, 0, 2.0, 0, 0.0),
+        (2, 1, 2.0, 0, 0.0),
+        (4, 0, 4.0, 5, 0.5),
+        (7, 0, 8.0, 8, 0.5),
+    ]
+    generator = (step for step in steps)
+    assert (
+        trajectory_transitions(generator, SMALL, gamma=0.5, n_steps=2).tobytes() == rows.tobytes()
+    )
+    assert len(trajectory_transitions([], SMALL, gamma=0.5, n_steps=2)) == 0
+
+
+STEP = ([1], 0, 1.0, [2], False)
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        (None, r"trajectory: got a value of NoneType, expected a sparring.Trajectory, or tuples"),
+        (3, r"trajectory: got a value of int, expected a sparring.Trajectory, or tuples"),
+        ("x", r"tuple 0 of the trajectory: got 'x', expected \(state, action, reward, next_state"),
+        (STEP, r"tuple 0 of the trajectory: got \[1\], expected \(state, action, reward"),
+        ({"a": STEP}, r"tuple 0 of the trajectory: got 'a'"),
+        ([STEP, STEP[:4]], r"tuple 1 of the trajectory: got \(\[1\], 0, 1.0, \[2\]\), expected"),
+        ([(*STEP, None, None)], r"tuple 0 of the trajectory: got"),
+        ([STEP, ([1, 2], *STEP[1:])], r"state of tuple 1: got shape \(2,\), expected \(1,\)"),
+        ([([0.5], *STEP[1:])], r"state of tuple 0: got float64 values that int8 cannot"),
+        ([(None, *STEP[1:])], r"state of tuple 0: got None, expected an array"),
+        ([([1], 2, *STEP[2:])], r"action of tuple 0: got 2, expected a whole number, 0 to 1"),
+        ([([1], "0", *STEP[2:])], r"action of tuple 0: got '0', expected a whole number, 0 to 1"),
+        ([([1], True, *STEP[2:])], r"action of tuple 0: got True"),
+        ([([1], 0, np.nan, *STEP[3:])], r"reward of tuple 0: got nan, expected a finite number"),
+        ([([1], 0, 1e300, *STEP[3:])], r"reward of tuple 0: got 1e\+300"),
+        ([([1], 0, None, *STEP[3:])], r"reward of tuple 0: got None"),
+        ([([1], 0, [1.0, -1.0], *STEP[3:])], r"reward of tuple 0: got \[1.0, -1.0\]"),
+        ([(*STEP[:3], None, False)], r"next_state of tuple 0: got None, expected an array"),
+        ([(*STEP[:3], [[2]], False)], r"next_state of tuple 0: got shape \(1, 1\)"),
+        ([(*STEP[:4], "no")], r"done of tuple 0: got 'no', expected True or False"),
+        ([(*STEP[:4], 0)], r"done of tuple 0: got 0, expected True or False"),
+        ([(*STEP, [False, False])], r"mask of tuple 0: got no legal action"),
+        ([(*STEP, [True])], r"mask of tuple 0: got shape \(1,\), expected \(2,\)"),
+        (
+            [(*STEP, [False, True]), ([2], 0, 1.0, [3], False)],
+            r"action of tuple 1: got 0, expected a legal action by the mask of tuple 0",
+        ),
+        ([(*STEP[:2], 3e38, [2], False), ([2], 0, 3e38, None, True)], r"their sum over n_steps"),
+    ],
+    ids=str,
+)
+def test_tuples_that_do_not_fit_are_one_line(steps: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        trajectory_transitions(steps, SMALL, gamma=1.0, n_steps=2)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,106 @@
+"""Learner and replay of an agent that can be trained: of a run, or made here without one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import torch
+
+from sparring.config import system
+from sparring.config.schema import DEVICE_PATTERN, AgentOptions
+from sparring.dqn.learner import Learner
+from sparring.dqn.networks import NetworkSpec, PolicySpec
+from sparring.dqn.start_weights import read_start_weights, start_with
+from sparring.errors import ConfigurationError, shown
+from sparring.games.spec import GameSpec
+from sparring.replay import Replay
+from sparring.replay.build import build_replay, replay_bytes
+from sparring.replay.cuda import DeviceReplay
+
+Bootstrap = Literal["own_turn", "zero_sum"]
+_GIB: Final = 2**30
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """Parts of an agent that can be trained."""
+
+    learner: Learner
+    replay: Replay | DeviceReplay
+    learning_starts: int = 0  # transitions in the replay before the first update
+    beta: float = 1.0  # importance-sampling exponent
+
+
+def make_trainable(
+    game: GameSpec, options: AgentOptions, *, device: torch.device, seed: int
+) -> tuple[PolicySpec, Trainable]:
+    """A new network with learner and replay for an agent that is trained without a run.
+
+    `gamma` and `n_steps` count own turns unless `bootstrap` says otherwise. Raises
+    `ConfigurationError` for settings that cannot work, `FileFormatError` for start weights that
+    cannot be used.
+    """
+    kwargs = options.policy_kwargs
+    network = NetworkSpec(kwargs.network, kwargs.network_arguments())
+    spec = PolicySpec(game.name, network, resolved=game)
+    bootstrap = resolve_bootstrap(options.bootstrap or "own_turn", game)
+    options = options.model_copy(update={"bootstrap": bootstrap})
+    _check_memory(replay_bytes(game, options))
+    learner = Learner(spec, options, device=device, seed=seed)
+    if options.init_from:
+        start_with(learner, read_start_weights(Path(options.init_from)), spec)
+    return spec, Trainable(
+        learner,
+        build_replay(game, options, device),
+        options.learning_starts,
+        options.prioritized_replay_beta1,
+    )
+
+
+def resolve_device(name: Any) -> torch.device:
+    """The device of that name, for "auto" a GPU if there is one. Raises `ConfigurationError`."""
+    if not isinstance(name, str) or not re.fullmatch(DEVICE_PATTERN, name):
+        raise ConfigurationError(
+            "device", got=shown(name), expected="auto, cpu, cuda or cuda:0, cuda:1, ..."
+        )
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    count = torch.cuda.device_count() if device.type == "cuda" else 1
+    if (device.index or 0) >= count:
+        known = ["cpu", *(f"cuda:{i}" for i in range(count))] if count else ["cpu"]
+        raise ConfigurationError(
+            "device",
+            got=name,
+            expected=f"one of {', '.join(known)} on this machine",
+            remedy="leave it out to choose by itself",
+        )
+    return device
+
+
+def resolve_bootstrap(wanted: Bootstrap | None, game: GameSpec) -> Bootstrap:
+    """`wanted`, or else what suits the game. Raises `ConfigurationError` if the game does not allow
+    it.
+    """
+    if wanted == "zero_sum" and not game.allows_zero_sum_bootstrap:
+        raise ConfigurationError(
+            "bootstrap",
+            got="zero_sum",
+            expected=f"own_turn: {game.name} is not declared as a zero-sum game of two players "
+            "without hidden information",
+        )
+    return wanted or ("zero_sum" if game.allows_zero_sum_bootstrap else "own_turn")
+
+
+def _check_memory(replay: int) -> None:
+    available = system.available_memory()
+    if replay > available:
+        raise ConfigurationError(
+            "not enough memory",
+            got=f"{replay / _GIB:,.1f} GiB of replay",
+            expected=f"at most {available / _GIB:,.1f} GiB",
+            remedy="lower buffer_size",
+        )
