@@ -62,6 +62,18 @@ train --exploration-final-eps -0.1
     exploration_final_eps | got -0.1 | at least 0
 train --n-episodes -5
     n_episodes | got -5 | at least 1
+train --max-minutes 0
+    max_minutes | got 0 | more than 0
+train --max-minutes soon
+    max_minutes | got 'soon' | a number
+train --max-minutes 5 --n-episodes 10
+    two lengths | got n_episodes 10 and max_minutes 5 | one of them
+train --stop-at-score high
+    stop_at_score | got 'high' | a number
+train --evaluate-with score
+    evaluate_with | got 'score' | module:function
+train --evaluate-with no_such_module:score
+    no such module | 'no_such_module' | current directory
 train --n-episodes many
     n_episodes | got 'many' | a whole number
 train --device cuda:99
