@@ -28,7 +28,16 @@ from sparring.dqn.policy import InferencePolicy
 from sparring.dqn.trainable import Trainable, make_trainable, resolve_device
 from sparring.dqn.trajectory import Step, Trajectory, trajectory_transitions
 from sparring.errors import ConfigurationError, FileFormatError, SparringError, shown
-from sparring.games import BatchedGame, canonical, is_built_in, is_own, make, name_of, spec_of
+from sparring.games import (
+    BatchedGame,
+    GameSpec,
+    canonical,
+    is_built_in,
+    is_own,
+    make,
+    name_of,
+    spec_of,
+)
 from sparring.games.arrays import chosen_slots
 from sparring.games.compiled.game import CompiledGame
 from sparring.games.compiled.placed import can_place, place
@@ -125,8 +134,9 @@ class DQNAgent:
 
     def act(self, game: BatchedGame, slots: ArrayLike | None = None) -> NDArray[np.int64]:
         """The greedy actions [m] for the seats to move in `slots` [m] of a game of `games.make`; by
-        default in all its slots.
+        default in all its slots. Raises `ConfigurationError` for a game of another kind.
         """
+        _check_plays(game, self.game)
         chosen = np.arange(game.num_slots) if slots is None else chosen_slots(game, slots)
         return self._policy.choose(game, chosen, np.zeros((len(chosen), 2)), epsilon=0.0)
 
@@ -205,11 +215,7 @@ class DQNAgent:
             "factory": self.spec.network.factory,
             "arguments": dict(self.spec.network.arguments),
         }
-        encoding = {
-            "shape": list(self.game.observation_shape),
-            "dtype": self.game.observation_dtype,
-            "actions": self.game.num_actions,
-        }
+        encoding = _encoding(self.game)
         description: dict[str, Any] = {
             "game": self.spec.game,
             "network": network,
@@ -252,11 +258,7 @@ class DQNAgent:
                 f"{path} does not describe an agent; was it written by another version?"
             ) from None
         known = spec.game_spec
-        if encoding != {
-            "shape": list(known.observation_shape),
-            "dtype": known.observation_dtype,
-            "actions": known.num_actions,
-        }:
+        if encoding != _encoding(known):
             raise FileFormatError(
                 f"{path} has another encoding of {name} than the game here", got=f"{encoding}"
             )
@@ -300,6 +302,27 @@ class DQNAgent:
                 "one that can be trained, and `sparring resume` continues a run"
             )
         return self._trainable
+
+
+def _encoding(spec: GameSpec) -> dict[str, Any]:
+    """What a network depends on, as plain JSON."""
+    return {
+        "shape": list(spec.observation_shape),
+        "dtype": spec.observation_dtype,
+        "actions": spec.num_actions,
+    }
+
+
+def _check_plays(game: object, spec: GameSpec) -> None:
+    """Raise `ConfigurationError` unless `game` has slots and is encoded like `spec`."""
+    found = getattr(game, "spec", None)
+    slots = getattr(game, "num_slots", None)
+    if slots is None or not isinstance(found, GameSpec) or _encoding(found) != _encoding(spec):
+        raise ConfigurationError(
+            "game",
+            got=found.name if slots and isinstance(found, GameSpec) else shown(game),
+            expected=f"sparring.games.make({spec.name!r}, num_slots)",
+        )
 
 
 def _refuse_options(options: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from sparring.dqn.agent import DQNAgent
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError, InputError, SparringError
+from sparring.games import make
 
 EMPTY = np.zeros((2, 3, 3), np.int8)
 ALL = np.ones(9, np.bool_)
@@ -171,3 +172,15 @@ def test_a_policy_needs_a_spec(spec: Any) -> None:
     with pytest.raises(SparringError, match=r"^spec: got .*, expected a PolicySpec") as caught:
         InferencePolicy(spec)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "game",
+    [None, "tic_tac_toe", EMPTY, make("connect_four", 1)],
+    ids=["none", "name", "array", "another game"],
+)
+def test_act_refuses_what_it_cannot_play(game: Any) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"^game: got .*, expected sparring.games.make\('t"
+    ):
+        AGENT.act(game)
