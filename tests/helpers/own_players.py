@@ -174,6 +174,19 @@ class Failing(Last):
         return super().act(observation, mask)
 
 
+@dataclass
+class Tiring(Last):
+    """Fails after some decisions."""
+
+    decisions: int = 100
+
+    def act(self, observation, mask):
+        self.decisions -= 1
+        if self.decisions < 0:
+            raise LookupError("no more")
+        return super().act(observation, mask)
+
+
 class Unable:
     def __init__(self):
         raise LookupError("no engine here")

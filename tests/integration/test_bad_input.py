@@ -98,6 +98,30 @@ train --opponents self=0 random=0
     shares of opponents | a positive total
 train --opponents self=-1
     opponents.self | got -1 | at least 0
+train tic_tac_toe --opponents self=1 no_such_bots:Greedy=1
+    no such module for the player no_such_bots:Greedy | 'no_such_bots' | current directory
+train tic_tac_toe --opponents own_players:Lasst=1
+    own_players has no such player | 'Lasst' | did you mean 'Last'
+train tic_tac_toe --opponents own_players:Nothing=1
+    own_players:Nothing cannot play | without act, act_batch and choose | act(observation, mask)
+train tic_tac_toe --opponents own_players:Middle=1
+    own_players:Middle cannot play tic_tac_toe | got choose(match) | not a plain Python class
+train tic_tac_toe --opponents self=1 own_players:Silent=1
+    own_players:Silent breaks the contract | (own_players.py, line | got NoneType None
+train tic_tac_toe --opponents own_players:Favourite(cell=3)=1
+    the arguments of own_players:Favourite | unexpected keyword
+train tic_tac_toe --opponents own_players:Last=1 own_players:Last()=1
+    opponents | each opponent once
+train tic_tac_toe --opponents agent:nowhere=1
+    no such agent | 'nowhere' | an agent file, or a run in runs
+train tic_tac_toe --opponents agent:=1
+    opponent agent: | no agent | agent:RUN or agent:FILE
+train tic_tac_toe --opponents agent:{NOISE}=1
+    {NOISE} | damaged
+train --opponents self=1 agent:{AGENT}=1
+    {AGENT} | another game | 'tic_tac_toe' | connect_four
+train tic_tac_toe --opponents agent:{AGENT}/snapshot:3=1
+    no such snapshot | 'snapshot:3' | (none yet)
 train --config {CONFIG}
     unknown setting in {CONFIG} | 'learning_rat' | did you mean 'learning_rate'
 train --config absent.toml
@@ -112,6 +136,18 @@ evaluate {CUT}
     {CUT} | damaged
 evaluate {AGENT} --opponent rndom
     unknown opponent | rndom | did you mean 'random'
+evaluate {AGENT} --opponent own_players:Raising
+    player own_players:Raising raised LookupError in act (own_players.py, line | no idea
+evaluate {AGENT} --opponent agent:connect_four-1
+    no agent in runs/connect_four-1 yet
+tournament {AGENT} --opponent own_players:Fractional
+    own_players:Fractional | got float 4.0 | an int in every case
+tournament {AGENT} --opponent agent:{CUT}
+    {CUT} | damaged
+play {AGENT} --opponent own_players:TooFar
+    own_players:TooFar | got action 9 | one that the mask allows
+play {AGENT} --opponent agent:nowhere
+    no such agent | 'nowhere'
 evaluate {AGENT} --matches 0
     matches | got 0 | at least 1
 evaluate {AGENT} --opening-plies -1

@@ -5,9 +5,10 @@ torch and the games are imported only after the command line was checked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sparring.cli.options import (
     Argument,
@@ -22,6 +23,9 @@ from sparring.cli.options import (
 from sparring.cli.streams import print_json, progress_on_stderr
 from sparring.cli.train_options import JSON
 from sparring.errors import InputError
+
+if TYPE_CHECKING:
+    from sparring.opponents.found import FoundAgent
 
 _AGENT: Final = Argument("agent", "AGENT", "Agent file or run name.")
 _RUNS_DIR: Final = Option(
@@ -46,7 +50,8 @@ EVALUATE: Final = Form(
             Option(
                 "opponent",
                 "random, one_ply, minimax:4 (4 plies), mcts:100 (100 playouts per move), "
-                "ludo:greedy or ludo:racer; may be repeated. Default: the game's standard "
+                "ludo:greedy or ludo:racer; module:Class, a player of your own; agent:RUN, "
+                "agent:RUN/snapshot:N or agent:FILE; may be repeated. Default: the game's standard "
                 "opponents; with --positions random, one_ply and minimax:2, :4, :6, :8.",
                 "NAME",
                 takes="repeated",
@@ -89,6 +94,16 @@ EVALUATE: Final = Form(
 )
 
 
+@contextmanager
+def _faults_kept(found: FoundAgent) -> Iterator[None]:
+    """Keep the match in which a game or a player fails, in the agent's run if it is of one."""
+    from sparring.storage.run_directory import fault_folder
+    from sparring.training import faults_saved
+
+    with faults_saved(fault_folder(found.path)):
+        yield
+
+
 def evaluate(argv: Sequence[str], prog: str) -> int:
     """Answer `sparring evaluate`."""
     given = parse_all(EVALUATE, argv, prog=prog)
@@ -100,26 +115,33 @@ def evaluate(argv: Sequence[str], prog: str) -> int:
     from sparring.cli import evaluate as evaluation
     from sparring.cli import report
 
-    figures: dict[str, Any] = {"agent": str(found.path)}
-    if given.exhaustive:
-        figures["exhaustive"] = evaluation.search_losses(found)
-    if given.positions is not None:
-        figures["positions"] = evaluation.evaluate_positions(
-            found, Path(given.positions), given.opponent, rows=given.rows, seed=given.seed
+    with _faults_kept(found):
+        figures: dict[str, Any] = {"agent": str(found.path)}
+        if given.exhaustive:
+            figures["exhaustive"] = evaluation.search_losses(found)
+        if given.positions is not None:
+            figures["positions"] = evaluation.evaluate_positions(
+                found,
+                Path(given.positions),
+                given.opponent,
+                rows=given.rows,
+                seed=given.seed,
+                runs_dir=given.runs_dir,
+            )
+        plays = (
+            not given.exhaustive or bool(given.opponent)
+            if given.positions is None
+            else given.matches is not None
         )
-    plays = (
-        not given.exhaustive or bool(given.opponent)
-        if given.positions is None
-        else given.matches is not None
-    )
-    if plays:
-        figures |= evaluation.evaluate_matches(
-            found,
-            given.opponent,
-            matches=1000 if given.matches is None else given.matches,
-            seed=given.seed,
-            opening_plies=given.opening_plies,
-        )
+        if plays:
+            figures |= evaluation.evaluate_matches(
+                found,
+                given.opponent,
+                matches=1000 if given.matches is None else given.matches,
+                seed=given.seed,
+                opening_plies=given.opening_plies,
+                runs_dir=given.runs_dir,
+            )
     if given.json:
         print_json(figures)
     else:
@@ -134,7 +156,8 @@ TOURNAMENT: Final = Form(
         "options": [
             Option(
                 "opponent",
-                "one_ply, minimax:4, mcts:100, ...; may be repeated; random always takes part. "
+                "one_ply, minimax:4, mcts:100, module:Class, agent:RUN, ...; may be repeated; "
+                "random always takes part. "
                 "Default: the game's standard opponents.",
                 "NAME",
                 takes="repeated",
@@ -170,7 +193,7 @@ def tournament(argv: Sequence[str], prog: str) -> int:
     ]
     from sparring.cli.tournament import compete
 
-    with progress_on_stderr(given.json):  # games may print
+    with progress_on_stderr(given.json), _faults_kept(found[0]):  # games may print
         figures = compete(
             found,
             given.opponent,
@@ -178,6 +201,7 @@ def tournament(argv: Sequence[str], prog: str) -> int:
             matches=given.matches,
             seed=given.seed,
             picture=None if given.picture is None else Path(given.picture),
+            runs_dir=given.runs_dir,
         )
     if given.json:
         print_json(figures)
@@ -193,7 +217,8 @@ PLAY: Final = Form(
         "options": [
             Option(
                 "opponent",
-                "Player of the other seats: agent, snapshot:N of its run, or a scripted player.",
+                "Player of the other seats: agent, snapshot:N of its run, a scripted player, "
+                "module:Class (your own), agent:RUN (another agent).",
                 "NAME",
                 default="agent",
                 absent="agent",
@@ -228,13 +253,15 @@ def play(argv: Sequence[str], prog: str) -> int:
     found = find_agent(given.agent, given.runs_dir, game=given.game, network=given.network)
     from sparring.cli import play as playing
 
-    playing.play(
-        found,
-        opponent=given.opponent,
-        seat=given.seat,
-        seed=given.seed,
-        show_values=given.values,
-    )
+    with _faults_kept(found):
+        playing.play(
+            found,
+            opponent=given.opponent,
+            seat=given.seat,
+            seed=given.seed,
+            show_values=given.values,
+            runs_dir=given.runs_dir,
+        )
     return 0
 
 

@@ -15,7 +15,8 @@ from sparring.evaluation import GameCache, evaluate, exhaustive_losses
 from sparring.evaluation import solved_positions as solved
 from sparring.opponents.found import FoundAgent
 from sparring.opponents.players import NetworkPlayer
-from sparring.opponents.scripted import baseline_opponents, scripted_player
+from sparring.opponents.roster import players_of
+from sparring.opponents.scripted import baseline_opponents
 
 POSITION_OPPONENTS: Final = (
     "random",
@@ -39,17 +40,20 @@ def evaluate_matches(
     matches: int,
     seed: int,
     opening_plies: int | None = None,
+    runs_dir: str = "runs",
 ) -> dict[str, Any]:
     """Results of the greedy agent as of `sparring.evaluation.evaluate`.
 
-    Without `opponents` it plays the baseline opponents of its game.
+    Without `opponents` it plays the baseline opponents of its game. `runs_dir` has the runs of
+    agents among them.
     """
     agent = load_agent(found)
-    player, game = NetworkPlayer("agent", agent.policy()), agent.spec.game
+    games_made, names = GameCache(agent.game), opponents or baseline_opponents(agent.spec.game)
+    others = players_of(names, agent.game, games_made, runs_dir=runs_dir, network=found.network)
     return evaluate(
-        player,
-        GameCache(agent.game),
-        opponents or baseline_opponents(game),
+        NetworkPlayer("agent", agent.policy()),
+        games_made,
+        others,
         matches=matches,
         seed=seed,
         opening_plies=opening_plies,
@@ -67,7 +71,13 @@ def search_losses(found_agent: FoundAgent) -> dict[str, Any]:
 
 
 def evaluate_positions(
-    found: FoundAgent, file: Path, others: Sequence[str], *, rows: solved.Rows, seed: int
+    found: FoundAgent,
+    file: Path,
+    others: Sequence[str],
+    *,
+    rows: solved.Rows,
+    seed: int,
+    runs_dir: str = "runs",
 ) -> dict[str, Any]:
     """Results of the greedy agent and `others` on solved positions: `{PLAYER: {"all" | "matters":
     {"n", ...}, "by_stones": {...}}}`.
@@ -82,11 +92,17 @@ def evaluate_positions(
             got=f"an agent for {agent.spec.game}",
             expected=solved.GAME,
         )
-    players = [scripted_player(name, solved.GAME) for name in others or POSITION_OPPONENTS]
+    players = players_of(
+        others or POSITION_OPPONENTS,
+        agent.game,
+        GameCache(agent.game),
+        runs_dir=runs_dir,
+        network=found.network,
+    )
     positions = solved.load_positions(file, rows)
     game = solved.set_up_positions(positions)
     results = {}
-    for player in (NetworkPlayer("agent", agent.policy()), *players):
+    for player in (NetworkPlayer("agent", agent.policy()), *players.values()):
         results[player.name] = (
             solved.expected_of_random(positions)
             if player.name == "random"

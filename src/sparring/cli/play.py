@@ -13,12 +13,21 @@ from sparring.play.terminal import converse
 
 
 def play(
-    found: FoundAgent, *, opponent: str, seat: int, seed: int | None, show_values: bool
+    found: FoundAgent,
+    *,
+    opponent: str,
+    seat: int,
+    seed: int | None,
+    show_values: bool,
+    runs_dir: str = "runs",
 ) -> None:
-    """Play until the person leaves. Without a seed, other dice each time."""
+    """Play until the person leaves. Without a seed, other dice each time. `runs_dir` has the runs
+    of agents as opponents.
+    """
     agent = load_agent(found)
     policy, folder = agent.policy(), found.path.parent
-    choices = OpponentChoices(policy, folder if (folder / "checkpoints").is_dir() else None)
+    run = folder if (folder / "checkpoints").is_dir() else None
+    choices = OpponentChoices(policy, run, runs_dir=runs_dir)
     session = PlaySession(
         games.make(agent.spec.game, 1),
         policy,

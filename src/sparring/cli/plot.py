@@ -13,7 +13,9 @@ import numpy as np
 
 from sparring import games
 from sparring.cli.evaluate import load_agent
+from sparring.config.sources import read_toml
 from sparring.dqn.agent import DQNAgent
+from sparring.errors import InputError
 from sparring.evaluation.matches import default_opening_plies
 from sparring.evaluation.tournament import (
     Ratings,
@@ -25,7 +27,9 @@ from sparring.games import GameSpec
 from sparring.opponents.found import FoundAgent, find_agent
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.pool import snapshot_player, stored_snapshots
+from sparring.opponents.roster import load_roster
 from sparring.opponents.scripted import baseline_opponents, scripted_player
+from sparring.opponents.user_players import is_from_outside
 from sparring.plot.curves import save_learning, save_opponents, save_returns
 from sparring.plot.metrics import Metrics, read_metrics
 from sparring.plot.payoff import save_payoff
@@ -104,12 +108,15 @@ def _save_payoff(path: Path, run: Path, metrics: Metrics) -> str:
 
 
 def _play_round_robin(run: Path, agents: Mapping[str, DQNAgent], metrics: Metrics) -> Tournament:
-    """Matches among the agents of the run, some of its snapshots, and the baseline opponents."""
+    """Matches among the agents of the run, some of its snapshots, the baseline opponents, and its
+    opponents from outside.
+    """
     newest = list(agents.values())[-1]
     game, spec = newest.spec.game, newest.game
     players: dict[str, Player] = {
         name: scripted_player(name, game) for name in baseline_opponents(game)
     }
+    players |= _from_outside(run, spec)
     stored = stored_snapshots(read_newest(run, "opponents"))
     players |= {
         name: snapshot_player(name, stored[name], newest.spec, run)
@@ -125,6 +132,23 @@ def _play_round_robin(run: Path, agents: Mapping[str, DQNAgent], metrics: Metric
             seed=_SEED,
             opening_plies=default_opening_plies(spec),
         )
+
+
+def _from_outside(run: Path, game: GameSpec) -> dict[str, Player]:
+    """The players of users and the agents that the run trains against, as far as they can be made
+    here.
+    """
+    shares = read_toml(run / "config.toml").get("opponents")
+    names = [name for name, share in shares.items() if share] if isinstance(shares, dict) else []
+    players: dict[str, Player] = {}
+    for name in filter(is_from_outside, names):
+        try:
+            runs_dir = str(run.resolve().parent)
+            roster = load_roster([name], game, runs_dir=runs_dir, kept=run / "opponents")
+            players[name] = roster.player(name)
+        except InputError as error:
+            print(f"payoff: without {name}: {error}", flush=True)
+    return players
 
 
 def _agents(run: Path) -> dict[str, DQNAgent]:

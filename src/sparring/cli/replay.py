@@ -1,4 +1,4 @@
-"""`sparring replay`: a match in which a game failed, played again from its fault file."""
+"""`sparring replay`: a match in which a game or a player failed, played again from its file."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ def replay(path: Path, game: str | None) -> dict[str, Any]:
         "recorded": record["cause"],
     }
     fault = _play(batch, record)
+    if fault is None and "player" in record:
+        print(f"\n{record['traceback'].rstrip() or record['cause']}")
+        print(f"\nHere the player {record['player']} failed, which is not asked again.")
+        return {**figures, "player": record["player"], "again": False, "cause": None}
     if fault is None:
         print("\nThe match now plays to its end: the game no longer fails here.")
         return {**figures, "again": False, "cause": None}
@@ -91,4 +95,6 @@ def _play(game: BatchedGame, record: Mapping[str, Any]) -> GameFault | None:
 def _where(last: Position, record: Mapping[str, Any]) -> str:
     if last.action is not None:
         return "before the last move"
+    if "player" in record:
+        return "where the player was asked"
     return "where moves are tried" if is_of_trial(record) else "the end"

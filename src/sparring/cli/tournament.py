@@ -22,6 +22,7 @@ from sparring.evaluation.tournament import Tournament, play_tournament, standing
 from sparring.games import GameSpec
 from sparring.opponents.found import FoundAgent
 from sparring.opponents.players import NetworkPlayer, Player
+from sparring.opponents.roster import players_of
 from sparring.opponents.scripted import baseline_opponents, scripted_player
 from sparring.play.commands import OpponentChoices
 
@@ -37,6 +38,7 @@ def compete(
     matches: int,
     seed: int,
     picture: Path | None,
+    runs_dir: str = "runs",
 ) -> dict[str, Any]:
     """Play a round robin; `{"game", "agents", "matches", "players": [...], "payoff": {...}}`, the
     strongest player first. In a game for one player each plays alone, and there is no payoff.
@@ -49,10 +51,13 @@ def compete(
     game = spec.name
     if picture is not None:
         _check_picture(picture, spec)
-    players: dict[str, Player] = {
-        name: scripted_player(name, game)
-        for name in (ZERO, *(opponents or baseline_opponents(game)))
-    }
+    players = players_of(
+        (ZERO, *(opponents or baseline_opponents(game))),
+        spec,
+        GameCache(spec),
+        runs_dir=runs_dir,
+        network=found[0].network,
+    )
     players |= _entrants(agents, snapshots=snapshots)
     plies = default_opening_plies(spec)
     files = {name: str(where.path) for name, (where, _) in agents.items()}

@@ -246,11 +246,21 @@ def _number(text: str) -> int | float | str:
 
 def _pairs(texts: list[str]) -> dict[str, Any] | str:
     """`self=0.6 random=0.4` as a dictionary; anything else stays text."""
-    pairs = [text.partition("=") for text in texts]
+    pairs = [_pair(text) for text in texts]
     names = {name for name, _, _ in pairs}
     if len(names) < len(pairs) or not all(equals for _, equals, _ in pairs):
         return " ".join(texts)
     return {name: _value(text) for name, _, text in pairs}
+
+
+def _pair(text: str) -> tuple[str, str, str]:
+    """Parts before and after the first `=` outside brackets: a name may have arguments."""
+    depth = 0
+    for place, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if letter == "=" and depth == 0:
+            return text[:place], "=", text[place + 1 :]
+    return text, "", ""
 
 
 def _value(text: str) -> bool | int | float | str:

@@ -257,9 +257,9 @@ class OpponentOptions(Settings):
     """Opponents in training: the agent itself, its snapshots, scripted players."""
 
     opponents: Annotated[dict[str, Share] | None, Common("opponent")] = None
-    """Shares of matches: self, snapshots, random, one_ply, minimax:4, ...; auto: by the game."""
+    """Shares of matches: self, snapshots, random, minimax:4, module:Class, agent:RUN, ..."""
     opponent_epsilon: Fraction = 0.05
-    """Epsilon of snapshots."""
+    """Epsilon of snapshots and of agents."""
     snapshot_interval: AtLeastOne = 10_000
     """Matches between snapshots of the agent."""
     max_snapshots: Annotated[NotNegative, Synonyms("pool_size")] = 10

@@ -7,6 +7,8 @@ the game.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import shlex
@@ -48,11 +50,8 @@ class Position(NamedTuple):
 
 
 def save_fault(folder: Path, fault: GameFault) -> Path:
-    """Write the fault to a new file `<n>.json` in `folder`, which is created if needed. Not safe
-    for two processes at a time.
-    """
-    taken = [int(path.stem) for path in folder.glob("*.json") if path.stem.isdecimal()]
-    path = folder / f"{max(taken, default=0) + 1}.json"
+    """Write the fault to a new file `<n>.json` in `folder`, which is created if needed."""
+    path = _claimed(folder)
     content = {"format": FORMAT, "message": str(fault), **fault.record}
     texts = {
         name: _printable(str(content[name]))[-longest:]
@@ -61,6 +60,17 @@ def save_fault(folder: Path, fault: GameFault) -> Path:
     }
     write_file(path, json.dumps({**content, **texts}, indent=1, sort_keys=True).encode())
     return path
+
+
+def _claimed(folder: Path) -> Path:
+    """Make an empty file with the next number; of two processes each gets one of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = [int(path.stem) for path in folder.glob("*.json") if path.stem.isdecimal()]
+    for number in itertools.count(max(taken, default=0) + 1):
+        with contextlib.suppress(FileExistsError):
+            (folder / f"{number}.json").touch(exist_ok=False)
+            break
+    return folder / f"{number}.json"
 
 
 def read_fault(path: Path) -> dict[str, Any]:

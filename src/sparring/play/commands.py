@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sparring.dqn.networks import FACTORIES
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import FileFormatError, InputError, nearest
+from sparring.games import make
+from sparring.opponents.names import OTHER_FORMS
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.pool import snapshot_player, stored_snapshots
-from sparring.opponents.scripted import is_scripted, scripted_names, scripted_player, search_forms
+from sparring.opponents.roster import players_of
+from sparring.opponents.scripted import is_scripted, scripted_names, search_forms
+from sparring.opponents.user_players import is_from_outside
 from sparring.play import text
 from sparring.play.match import PlaySession
 from sparring.storage.run_directory import read_newest
@@ -279,12 +285,15 @@ _SNAPSHOT: Final = "snapshot:"
 
 class OpponentChoices:
     """Opponents by name. `policy` is the agent's; `run` is the directory of its run, which may
-    still be training.
+    still be training; `runs_dir` has the runs of other agents.
     """
 
-    def __init__(self, policy: InferencePolicy, run: Path | None) -> None:
+    def __init__(
+        self, policy: InferencePolicy, run: Path | None, *, runs_dir: str = "runs"
+    ) -> None:
         self._policy = policy
         self._run = run
+        self._runs_dir = runs_dir
 
     def names(self) -> list[str]:
         """All names, with the snapshots in the newest checkpoint of the run. Raises
@@ -295,6 +304,7 @@ class OpponentChoices:
             *self._snapshots(),
             *scripted_names(self._policy.spec.game),
             *search_forms(self._policy.spec.game),
+            *OTHER_FORMS,
         ]
 
     def player(self, name: str) -> Player:
@@ -307,8 +317,9 @@ class OpponentChoices:
             snapshots = self._snapshots()
             if name in snapshots:
                 return snapshot_player(name, snapshots[name], self._policy.spec, self._run)
-        elif is_scripted(name, self._policy.spec.game):
-            return scripted_player(name, self._policy.spec.game)
+        elif is_scripted(name, self._policy.spec.game) or is_from_outside(name):
+            [player] = self._made(name).values()
+            return player
         names = self.names()
         remedy = nearest(name, names)
         if self._run is None and name.startswith(_SNAPSHOT):
@@ -325,6 +336,17 @@ class OpponentChoices:
             snapshot_player(name, vector, self._policy.spec, self._run)
             for name, vector in self._snapshots().items()
         ]
+
+    def _made(self, name: str) -> dict[str, Player]:
+        spec = self._policy.spec
+        factory = spec.network.factory
+        return players_of(
+            [name],
+            spec.game_spec,
+            partial(make, spec.game),
+            runs_dir=self._runs_dir,
+            network=None if factory in FACTORIES else factory,
+        )
 
     def _snapshots(self) -> dict[str, NDArray[np.float32]]:
         pool = None if self._run is None else read_newest(self._run, "opponents")

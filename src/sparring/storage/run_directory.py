@@ -225,6 +225,14 @@ def find_run(runs_root: str | Path, name: str | Path) -> Path:
     return path
 
 
+def fault_folder(agent: Path) -> Path:
+    """Return the folder for matches in which something fails beside an agent file: that of its run,
+    else one in the current directory.
+    """
+    run = agent.parent
+    return run / FAULTS if (run / _CHECKPOINTS).is_dir() else Path(FAULTS)
+
+
 def as_argument(run: Path) -> str:
     """The run as commands take it, wherever it is: its path, quoted for a shell."""
     return shlex.quote(str(run) if os.sep in str(run) else f".{os.sep}{run}")

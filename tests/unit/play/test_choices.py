@@ -17,7 +17,7 @@ from sparring.opponents.scripted import OnePlyPlayer
 from sparring.play.commands import OpponentChoices
 from sparring.storage.run_directory import RunDirectory
 
-SEARCHES = ("minimax:D", "mcts:N")
+SEARCHES = ("minimax:D", "mcts:N", "module:Class", "agent:RUN")
 
 
 @pytest.fixture
@@ -64,6 +64,7 @@ def test_all_opponents_are_listed_with_the_snapshots_of_a_run_in_training(
         "one_ply",
         "ludo:greedy",
         "ludo:racer",
+        *SEARCHES[2:],
     ]
 
 

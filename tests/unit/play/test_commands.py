@@ -196,6 +196,8 @@ def test_another_opponent_and_a_score_for_each() -> None:
         "  one_ply",
         "  minimax:D",
         "  mcts:N",
+        "  module:Class",
+        "  agent:RUN",
     ]
     assert said(talk.answer("opponent one_ply")) == "Your opponent is now one_ply."
     talk.answer("new")
