@@ -88,7 +88,9 @@ def test_blocks_fit_into_80_columns_and_code_into_100(page: str) -> None:
 
 
 def test_the_pages_are_found() -> None:
-    assert {"README.md", "docs/your-game.md", "docs/games/ludo.md"} <= set(PAGES)
+    assert {"README.md", "docs/your-game.md", "docs/your-opponent.md", "docs/games/ludo.md"} <= set(
+        PAGES
+    )
     typed = {
         " ".join(words[:1])
         for page in PAGES

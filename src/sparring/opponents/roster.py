@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from sparring.dqn.agent import DQNAgent
 from sparring.errors import ConfigurationError, shown
 from sparring.games import BatchedGame, GameSpec
 from sparring.games.names import parse
 from sparring.games.user_objects import name_of
 from sparring.opponents.agents import AgentWeights, load_kept, load_opponent
 from sparring.opponents.names import is_agent
-from sparring.opponents.players import Player
+from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.scripted import scripted_player
 from sparring.opponents.user_players import (
     UserPlayer,
@@ -106,22 +107,33 @@ def players_of(
     runs_dir: str = "runs",
     network: str | None = None,
 ) -> dict[str, Player]:
-    """Make opponents that play in this process, by name: of names, of classes of users, or of
-    objects of these classes.
+    """Make opponents that play in this process, by name: of names, of classes of users, of objects
+    of these classes, or of agents.
 
     Raises `InputError` for one that does not exist or cannot play the game.
     """
     players: dict[str, Player] = {}
     for opponent in opponents:
         if isinstance(opponent, str | type | functools.partial) or inspect.isfunction(opponent):
-            name = opponent_name(opponent)
-            player = _by_name(name, game, runs_dir, network)
+            player = _by_name(opponent_name(opponent), game, runs_dir, network)
         else:
-            name = f"{type(opponent).__module__}:{type(opponent).__qualname__}"
-            player = UserPlayer(name, opponent)
-        players[name] = player
+            player = _of_object(opponent)
+            if player.name in players:
+                remedy = "name them, or pass functools.partial(Class, argument=value)"
+                raise ConfigurationError(
+                    "two opponents of one name", got=player.name, remedy=remedy
+                )
+        players[player.name] = player
     try_out([player for player in players.values() if isinstance(player, UserPlayer)], make_game)
     return players
+
+
+def _of_object(opponent: object) -> Player:
+    if isinstance(opponent, DQNAgent):
+        return NetworkPlayer("other agent", opponent.policy())
+    if isinstance(opponent, NetworkPlayer):
+        return opponent
+    return UserPlayer(f"{type(opponent).__module__}:{type(opponent).__qualname__}", opponent)
 
 
 def _by_name(name: str, game: GameSpec, runs_dir: str, network: str | None) -> Player:
