@@ -15,10 +15,11 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
-from sparring.errors import ConfigurationError, nearest
+from sparring.errors import ConfigurationError, SparringError, nearest
 
 # Where code is that no user wrote.
-_LIBRARIES: Final = (
+_NOT_OF_USERS: Final = (
+    "<frozen ",
     os.path.dirname(__file__),
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
 )
@@ -73,7 +74,7 @@ def shown_name(thing: Any, *, what: str) -> str:
 
 def import_named(name: str, *, what: str) -> Callable[..., Any]:
     """Return the function or class called `module:qualname`. Raises `ConfigurationError` if it does
-    not exist; errors inside the module pass.
+    not exist, or if its module cannot be imported.
     """
     if not is_importable_name(name):
         raise ConfigurationError(
@@ -100,18 +101,30 @@ def import_named(name: str, *, what: str) -> Callable[..., Any]:
 
 
 def import_module(module_name: str, *, needed_for: str) -> ModuleType:
-    """Return the module. Raises `ConfigurationError` if it does not exist; errors inside it
-    pass.
+    """Return the module. Raises `ConfigurationError` if it does not exist, or raises an error while
+    it is imported, which is then the cause.
     """
     try:
         return importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if not is_missing(module_name, error):
-            raise
+    except (KeyboardInterrupt, MemoryError, SparringError):
+        raise
+    except BaseException as error:  # SystemExit would end the process without a word
+        if not (isinstance(error, ModuleNotFoundError) and is_missing(module_name, error)):
+            raise raised(f"module {module_name} cannot be imported", error) from error
         remedy = "it has to be installed, in the current directory, or on PYTHONPATH"
         raise ConfigurationError(
             f"no such module for {needed_for}", got=repr(module_name), remedy=remedy
         ) from None
+
+
+def raised(what: str, error: BaseException) -> ConfigurationError:
+    """Error of one line for an exception of a user's code, with the file and line of its origin."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception as failure:  # of its __str__
+        text = f"(str() of it raises {type(failure).__name__})"
+    got, place = f"{type(error).__name__}{f': {text:.300}' if text else ''}", place_of(error)
+    return ConfigurationError(what, got=got if place in got else got + place, remedy="correct it")
 
 
 def is_missing(module_name: str, error: ModuleNotFoundError) -> bool:
@@ -120,11 +133,13 @@ def is_missing(module_name: str, error: ModuleNotFoundError) -> bool:
 
 
 def place_of(error: BaseException) -> str:
-    """Return the innermost line of a user's own code that an exception passed, as
-    " (file.py, line 3)"; "" if it passed none.
+    """Return the innermost line of a user's own code that an exception passed, or that is no valid
+    code, as " (file.py, line 3)"; "" if there is none.
     """
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({os.path.basename(error.filename)}, line {error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    own = [frame for frame in frames if not frame.filename.startswith(_NOT_OF_USERS)]
     return f" ({os.path.basename(own[-1].filename)}, line {own[-1].lineno})" if own else ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,28 @@ NOISE = "noise.safetensors"
 CUT = "cut.safetensors"
 FAULT = "faults/1.json"
 NOTHING = "(nothing)"
+MODULES = {
+    "leaves": b"import sys\nsys.exit(3)\n",
+    "unfinished": b"class Game(:\n",
+    "needs": b"import nowhere_at_all\n",
+    "raises": b"raise RuntimeError('two\\nlines')\n",
+    "encoded": b"x = '\xff'\n",
+    "lacking": b"""
+from sparring.games import GameSpec
+
+class NoReset:
+    spec = GameSpec(
+        num_players=2, num_actions=2, observation_shape=(1,), observation_dtype="int8", max_plies=9
+    )
+    seat = 0
+    def mask(self): return [True, True]
+    def observe(self, seat): return [0]
+    def step(self, action): return None, True
+
+class NotMade(NoReset):
+    def __init__(self): raise ValueError("no board")
+""",
+}
 
 
 # A command line, and below it what the error has to contain: what, got, expected or remedy.
@@ -40,6 +63,34 @@ train no_such_module:Game
     no such module | 'no_such_module' | current directory
 train json:Game
     json has no such game | 'Game'
+train wrong_modules.leaves:Game
+    module wrong_modules.leaves cannot be imported | SystemExit: 3 (leaves.py, line 2) | correct it
+train wrong_modules.unfinished:Game
+    cannot be imported | SyntaxError | (unfinished.py, line 1)
+train wrong_modules.needs:Game
+    cannot be imported | No module named 'nowhere_at_all' (needs.py, line 1)
+train wrong_modules.raises:Game
+    cannot be imported | RuntimeError: two lines (raises.py, line 1)
+train compiled:wrong_modules.raises
+    cannot be imported | RuntimeError: two lines (raises.py, line 1)
+train wrong_modules.encoded:Game
+    cannot be imported | SyntaxError
+train --policy-kwargs.network wrong_modules.raises:network
+    cannot be imported | RuntimeError: two lines (raises.py, line 1)
+train wrong_modules.lacking:NoReset
+    NoReset is not a game | no method reset | reset, mask, observe, step | def reset(self, rng)
+train wrong_modules.lacking:NotMade
+    cannot be made | ValueError: no board (lacking.py, line
+train wrong_modules.lacking:NoReset(size=__import__('os'))
+    the arguments of a game | a value of size | no quotes
+train wrong_modules.lacking:NoReset(size=)
+    the arguments of a game | a value of size that is not empty
+train builtins:dict
+    builtins:dict has no GameSpec
+train sparring:train_dqn
+    sparring:train_dqn is not a game | a part of Sparring | see sparring games
+train sparring.games.tic_tac_toe:start
+    is not a game | a part of Sparring
 train compiled:json
     json is not a game | SPEC | play
 train chess:
@@ -213,6 +264,11 @@ def cases() -> list[tuple[str, list[str]]]:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with files that some command lines name."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "wrong_modules").mkdir()
+    for name, text in MODULES.items():
+        (tmp_path / "wrong_modules" / f"{name}.py").write_bytes(text)
     (tmp_path / CONFIG).write_text("batch_size = 32\nlearning_rat = 0.1\n")
     DQNAgent(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}))).save(
         tmp_path / AGENT

@@ -119,11 +119,26 @@ def test_what_is_not_there(name: str, message: str) -> None:
         import_named(name, what="network")
 
 
-def test_errors_inside_the_module_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_inside_the_module_are_the_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "misses_another.py").write_text("import nowhere_at_all\n")
+    (tmp_path / "misses_another.py").write_text("\nimport nowhere_at_all\n")
     (tmp_path / "divides.py").write_text("1 / 0\n")
-    with pytest.raises(ModuleNotFoundError, match="nowhere_at_all"):
-        import_named("misses_another:x", what="network")
-    with pytest.raises(ZeroDivisionError):
-        import_named("divides:x", what="network")
+    for name, line, cause in (
+        ("misses_another", 2, ModuleNotFoundError),
+        ("divides", 1, ZeroDivisionError),
+    ):
+        message = rf"module {name} cannot be imported: got {cause.__name__}: .*"
+        with pytest.raises(
+            ConfigurationError, match=message + rf"\({name}.py, line {line}\)"
+        ) as caught:
+            import_named(f"{name}:x", what="network")
+        assert isinstance(caught.value.__cause__, cause)
+
+
+def test_a_ctrl_c_during_an_import_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "interrupted.py").write_text("raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        import_named("interrupted:x", what="network")

@@ -68,9 +68,12 @@ def _checked(
 ) -> Report:
     try:
         subject = Subject(factory, factory(min(matches, NUM_SLOTS)), seed, matches, name)
-    except InputError:
-        raise
-    except BaseException as error:
+    except BaseException as failure:
+        error = failure
+        if isinstance(failure, InputError):
+            if failure.__cause__ is None:
+                raise
+            error = failure.__cause__  # what code of the user raised
         if is_ctrl_c(error):
             raise
         _raise_of_memory(error)

@@ -16,13 +16,8 @@ from sparring.conformance.findings import Finding, global_generators, of_chance
 from sparring.conformance.subject import Level, Subject
 from sparring.conformance.watched_match import Broken, Line, WatchedMatch
 from sparring.errors import nearest
+from sparring.games.spec import MATCH_METHODS
 
-_REQUIRED: Mapping[str, tuple[str, ...]] = {
-    "reset": ("rng",),
-    "mask": (),
-    "observe": ("seat",),
-    "step": ("action",),
-}
 _OPTIONAL: Mapping[str, tuple[str, ...]] = {"copy": (), "action_text": ("action",)}
 _MAX_LINES = 16
 _MAX_PLIES = 4000  # over all lines
@@ -34,10 +29,10 @@ def methods(subject: Subject) -> Iterator[Finding]:
     """The class has every method, with the right parameters."""
     assert subject.new_match is not None
     match = subject.new_match()
-    for name, parameters in {**_REQUIRED, **_OPTIONAL}.items():
+    for name, parameters in {**MATCH_METHODS, **_OPTIONAL}.items():
         method, form = getattr(match, name, None), f"{name}({', '.join(parameters)})"
         remedy = f"write def {name}({', '.join(('self', *parameters))})"
-        if method is None and name in _REQUIRED:
+        if method is None and name in MATCH_METHODS:
             near = nearest(
                 name, {other for other in dir(match) if not other.startswith("_")} - {name}
             )

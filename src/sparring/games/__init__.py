@@ -17,8 +17,8 @@ from sparring.games.spec import (
     Symmetry,
     with_afterstates,
 )
+from sparring.games.user_games import check_methods, makes_pettingzoo
 from sparring.games.user_games import make as make_own
-from sparring.games.user_games import makes_pettingzoo
 from sparring.games.user_objects import name_of
 from sparring.user_code import import_named
 
@@ -117,8 +117,14 @@ def _adapted(library: str, name: GameName, num_slots: int) -> BatchedGame:
 def spec_of(name: str) -> GameSpec:
     """Return the declared facts of a game; compiles nothing for a built-in one. A user's game is
     made anew on each call, because its module may have been reloaded.
+
+    Raises `ConfigurationError` for an unknown game, and for a class that lacks a method.
     """
-    return make(name, 1).spec if is_own(name) else _lasting_spec(name)
+    if not is_own(name):
+        return _lasting_spec(name)
+    game = make(name, 1)
+    check_methods(game)
+    return game.spec
 
 
 @functools.cache

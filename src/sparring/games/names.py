@@ -73,13 +73,17 @@ def _arguments(name: str, text: str) -> dict[str, Any]:
     for part in _split(text):
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not key.isidentifier() or key in arguments:
-            raise ConfigurationError(
-                "the arguments of a game or player",
-                got=repr(name),
-                expected="name=value, each name once, separated by commas",
-            )
+            raise _no_argument(name, "name=value, each name once, separated by commas")
+        if not value or set(value) & set("'\""):
+            raise _no_argument(name, f"a value of {key} that is not empty and has no quotes")
         arguments[key] = _value(value)
     return arguments
+
+
+def _no_argument(name: str, expected: str) -> ConfigurationError:
+    return ConfigurationError(
+        "the arguments of a game or player", got=repr(name), expected=expected
+    )
 
 
 def _split(text: str) -> list[str]:

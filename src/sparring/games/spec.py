@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -227,6 +227,24 @@ class Match(Protocol):
         """
 
 
+# Methods and their arguments, as far as a class has to have them.
+MATCH_METHODS: Final[Mapping[str, tuple[str, ...]]] = {
+    "reset": ("rng",),
+    "mask": (),
+    "observe": ("seat",),
+    "step": ("action",),
+}
+BATCHED_METHODS: Final[Mapping[str, tuple[str, ...]]] = {
+    "reset": ("slots", "keys"),
+    "step": ("actions",),
+    "win_or_block": ("slots",),
+    "observe_as": ("slots", "seats"),
+    "text": ("slot",),
+    "action_text": ("slot", "action"),
+    "get_state": (),
+    "set_state": ("state",),
+}
+
 _MIN_TRANSITIONS = 1000  # without so many in memory nothing is learned
 
 
@@ -243,7 +261,9 @@ def check_size(name: str, observation_bytes: int, num_actions: int, num_slots: i
             got=f"{position / 2**20:,.0f} MiB for an observation and a mask of "
             f"{num_actions:,} actions",
             expected=f"at most {memory / max(num_slots, 2 * _MIN_TRANSITIONS) / 2**20:,.1f} MiB",
-            remedy="choose a smaller variant of the game",
+            remedy="choose a smaller variant of the game"
+            if num_slots <= 2 * _MIN_TRANSITIONS
+            else f"play fewer than {num_slots:,} matches side by side (num_envs_per_worker)",
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring import user_code
-from sparring.errors import GameFault, IllegalAction, InputError
+from sparring.errors import ConfigurationError, GameFault, IllegalAction, InputError
 from sparring.games.arrays import (
     allocate_actions,
     check_history,
@@ -26,8 +25,15 @@ from sparring.games.arrays import (
 )
 from sparring.games.faults import Blame, BrokenContractError
 from sparring.games.names import GameName
-from sparring.games.spec import BatchedGame, Match, StateTree, checked
-from sparring.games.user_objects import call
+from sparring.games.spec import (
+    BATCHED_METHODS,
+    MATCH_METHODS,
+    BatchedGame,
+    Match,
+    StateTree,
+    checked,
+)
+from sparring.games.user_objects import call, parameters
 
 # Arguments of a name that the adapters take, not the library.
 OF_ADAPTERS: Final = frozenset({"max_plies", "chance", "hidden_information", "zero_sum"})
@@ -37,8 +43,8 @@ def make(name: GameName, num_slots: int) -> BatchedGame:
     """Make the game of a class: one that takes `num_slots` may offer the batched protocol itself,
     any other plays one match (`Match`).
     """
-    offered = user_code.import_named(f"{name.scheme}:{name.target}", what="game")
-    if "num_slots" in inspect.signature(offered).parameters:
+    offered = _offered(name)
+    if "num_slots" in parameters(offered):
         game = call(offered, name, {**name.arguments, "num_slots": num_slots})
         if _is_batched(game):
             game.spec = dataclasses.replace(
@@ -57,14 +63,45 @@ def make(name: GameName, num_slots: int) -> BatchedGame:
     return LoopedGame(str(name), new_match, num_slots, first=first)
 
 
+def check_methods(game: BatchedGame) -> None:
+    """Raise `ConfigurationError` if the class of a user's game lacks a method."""
+    owner: object = getattr(game, "first_match", game)
+    if owner is game and not isinstance(game, _Guarded):
+        return
+    methods = BATCHED_METHODS if owner is game else MATCH_METHODS
+    for name, arguments in methods.items():
+        if not callable(getattr(owner, name, None)):
+            raise ConfigurationError(
+                f"{game.spec.name} is not a game",
+                got=f"no method {name}",
+                expected=f"the methods {', '.join(methods)}",
+                remedy=f"write def {name}({', '.join(('self', *arguments))})",
+            )
+
+
+def _offered(name: GameName) -> Callable[..., Any]:
+    """Import what a name `module:Class` stands for. Raises `ConfigurationError` for functions and
+    classes of Sparring: calling one could train, or worse.
+    """
+    offered = user_code.import_named(f"{name.scheme}:{name.target}", what="game")
+    if str(getattr(offered, "__module__", "")).partition(".")[0] == "sparring":
+        raise ConfigurationError(
+            f"{name.scheme}:{name.target} is not a game",
+            got="a part of Sparring",
+            expected="a class of your own, or the name of a built-in game",
+            remedy="see sparring games",
+        )
+    return offered
+
+
 def makes_pettingzoo(name: GameName) -> bool:
     """Return whether a user's class or function, of a module that imports PettingZoo, makes its
     environments. A function has to be called to know.
     """
-    offered = user_code.import_named(f"{name.scheme}:{name.target}", what="game")
+    offered = _offered(name)
     library = sys.modules.get("pettingzoo")
     kinds = tuple(getattr(library, kind, ()) for kind in ("AECEnv", "ParallelEnv"))
-    if library is None or "num_slots" in inspect.signature(offered).parameters:
+    if library is None or "num_slots" in parameters(offered):
         return False
     if isinstance(offered, type):
         return issubclass(offered, kinds)

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sparring import user_code
-from sparring.errors import ConfigurationError, shown
-from sparring.games.faults import text_of
+from sparring.errors import ConfigurationError, SparringError, shown
 from sparring.games.names import GameName, parse
 
 
@@ -77,18 +76,28 @@ def _taken_apart(thing: Any, what: str) -> tuple[Any, Mapping[str, Any]]:
 
 
 def _needs_arguments(kind: type) -> bool:
-    parameters = inspect.signature(kind).parameters.values()
     return any(
-        p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in parameters
+        p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        for p in parameters(kind).values()
     )
+
+
+def parameters(offered: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of a class or function; those of one written in C may be unknown."""
+    try:
+        return inspect.signature(offered).parameters
+    except ValueError:
+        return {}
 
 
 def call(offered: Callable[..., Any], name: GameName, arguments: Mapping[str, Any]) -> Any:
     """Return what the class or function of that name makes. Raises `ConfigurationError` for
-    arguments that it does not take.
+    arguments that it does not take, and for what it raises, which is then the cause.
     """
     try:
         inspect.signature(offered).bind(**arguments)
+    except ValueError:  # written in C, without a signature
+        pass
     except TypeError as error:
         raise ConfigurationError(
             f"the arguments of {name.scheme}:{name.target}",
@@ -97,6 +106,7 @@ def call(offered: Callable[..., Any], name: GameName, arguments: Mapping[str, An
         ) from None
     try:
         return offered(**arguments)
-    except (SystemExit, GeneratorExit) as error:  # would end the process without a word
-        what = f"{name.scheme}:{name.target} cannot be made"
-        raise ConfigurationError(what, got=f"{type(error).__name__}: {text_of(error)}") from error
+    except (KeyboardInterrupt, MemoryError, SparringError):
+        raise
+    except BaseException as error:  # SystemExit would end the process without a word
+        raise user_code.raised(f"{name.scheme}:{name.target} cannot be made", error) from error

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from sparring import games, user_code
 from sparring.errors import ConfigurationError, GameFault
 from sparring.games import BatchedGame, has_user_matches
-from sparring.games.faults import Blame, BrokenContractError, is_ctrl_c, one_line, text_of
+from sparring.games.faults import Blame, BrokenContractError, is_ctrl_c
 from sparring.games.names import parse
 from sparring.games.python.coerce import as_mask, as_observation
 from sparring.games.python.game import LoopedGame
@@ -72,13 +72,7 @@ def make_user_player(name: str) -> UserPlayer:
     """
     parsed = parse(name)
     offered = user_code.import_named(f"{parsed.scheme}:{parsed.target}", what="player")
-    try:
-        player = call(offered, parsed, parsed.arguments)
-    except ConfigurationError:
-        raise
-    except Exception as error:
-        got = f"{type(error).__name__}: {one_line(text_of(error))}"
-        raise ConfigurationError(f"player {name} cannot be made", got=got) from error
+    player = call(offered, parsed, parsed.arguments)
     return UserPlayer(name, player)
 
 

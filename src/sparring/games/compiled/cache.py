@@ -30,7 +30,7 @@ from sparring.games.lookahead import SOONER
 from sparring.games.rng import nth_true, purpose_key, random_below
 from sparring.games.spec import checked
 from sparring.numba_setup import user_cache
-from sparring.user_code import is_missing
+from sparring.user_code import import_module
 
 _TEMPLATE_RULES = "sparring.games.tic_tac_toe"
 _RULES_LINE = f"from {_TEMPLATE_RULES} import "
@@ -39,16 +39,10 @@ _REQUIRED = ("SPEC", "STATE", "start", "legal", "observe", "play")
 
 
 def load_rules(name: str) -> ModuleType:
-    """Import the rules module of that dotted name; raise `ConfigurationError` if it is missing or
-    invalid.
+    """Import the rules module of that dotted name; raise `ConfigurationError` if it is missing,
+    raises an error or is invalid.
     """
-    try:
-        rules = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if not is_missing(name, error):
-            raise
-        remedy = "give its dotted name, and put its folder on PYTHONPATH"
-        raise ConfigurationError("no such module of rules", got=name, remedy=remedy) from None
+    rules = import_module(name, needed_for=f"the game compiled:{name}")
     missing = [part for part in _REQUIRED if not hasattr(rules, part)]
     if missing:
         raise ConfigurationError(

@@ -123,6 +123,11 @@ class LoopedGame(SearchedSlots):
     def __repr__(self) -> str:
         return f"LoopedGame({self.spec.name}, {self.num_slots} slots)"
 
+    @property
+    def first_match(self) -> Match:
+        """The match of slot 0."""
+        return self._matches[0]
+
     def allow_overtime(self, plies: int) -> None:
         """Cut matches so many plies after `spec.max_plies`; call it before the first match."""
         self._limit = self.spec.max_plies + plies
