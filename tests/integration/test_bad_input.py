@@ -82,7 +82,7 @@ train wrong_modules.lacking:NoReset
 train wrong_modules.lacking:NotMade
     cannot be made | ValueError: no board (lacking.py, line
 train wrong_modules.lacking:NoReset(size=__import__('os'))
-    the arguments of a game | a value of size | no quotes
+    the arguments of a game | a value of size | no quotes inside
 train wrong_modules.lacking:NoReset(size=)
     the arguments of a game | a value of size that is not empty
 train builtins:dict
@@ -133,6 +133,18 @@ train --buffer-size 100000000000000
     not enough memory | got | GiB of replay | expected at most | lower buffer_size
 train --max-snapshots 1000000000
     not enough memory | GiB for workers and snapshots | max_snapshots
+train tic_tac_toe --num-envs-per-worker 1e9
+    not enough memory | GiB for matches in progress | lower num_envs_per_worker
+train tic_tac_toe --policy-kwargs.net-arch 65536 65536 65536 65536 65536 65536 65536 65536
+    not enough memory | GiB of networks | choose a smaller network (policy_kwargs)
+train tic_tac_toe --policy-kwargs.net-arch 64 1000000000
+    policy_kwargs.net_arch[1] | got 1000000000 | at most 65536
+train tic_tac_toe --policy-kwargs.atoms 1e12
+    policy_kwargs.atoms | got 1000000000000 | at most 65536
+train tic_tac_toe --eval-matches 1e12
+    eval_matches | got 1000000000000 | at most 10000000
+train tic_tac_toe --n-episodes 1e300
+    n_episodes | got 1000 | at most 1000000000000000
 train --device gpu
     device | got 'gpu' | auto, cpu, cuda
 train --num-worker 3
@@ -203,6 +215,22 @@ evaluate {AGENT} --matches 0
     matches | got 0 | at least 1
 evaluate {AGENT} --opening-plies -1
     opening_plies | got -1 | at least 0
+evaluate {AGENT} --opening-plies 1e12
+    opening_plies | got 1e+12 | at most 9
+evaluate {AGENT} --matches 1e12
+    matches | got 1e+12 | at most 10,000,000
+evaluate {AGENT} --matches 1e400
+    --matches | got '1e400' | a whole number
+tournament {AGENT} --matches 1e12
+    matches | got 1e+12 | at most 10,000,000
+evaluate {AGENT} --seed -1
+    --seed | got '-1' | a whole number from 0
+evaluate {AGENT} --seed 1e30
+    --seed | got '1e30' | a whole number from 0
+play {AGENT} --seed -1
+    --seed | got '-1' | a whole number from 0
+play {AGENT} --seat 1e30
+    seat | got
 evaluate {AGENT} --matches x
     --matches | got 'x' | a whole number
 evaluate {AGENT} --opponnent random

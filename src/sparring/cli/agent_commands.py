@@ -17,6 +17,7 @@ from sparring.cli.options import (
     auto_number,
     choice,
     parse_all,
+    seed_number,
     switch,
     whole_number,
 )
@@ -37,7 +38,7 @@ _LOADING: Final = (
     _RUNS_DIR,
 )
 _SEED: Final = Option(
-    "seed", "Random seed: same seed, same matches.", "INT", whole_number, default="0", absent=0
+    "seed", "Random seed: same seed, same matches.", "INT", seed_number, default="0", absent=0
 )
 _WHOLE: Final = "INT"
 
@@ -236,7 +237,7 @@ PLAY: Final = Form(
                 "seed",
                 "Random seed: same seed and moves, same dice.",
                 _WHOLE,
-                whole_number,
+                seed_number,
                 default="random",
             ),
             *_LOADING,

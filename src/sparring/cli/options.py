@@ -239,6 +239,14 @@ def whole_number(text: str) -> int:
     return value
 
 
+def seed_number(text: str) -> int:
+    """Reader of options whose value is a random seed."""
+    value = number(text)
+    if not isinstance(value, int) or not 0 <= value < 2**63:
+        raise ValueError("a whole number from 0 to 2^63 - 1")
+    return value
+
+
 def auto_number(text: str) -> int | None:
     """Reader of an integer or "auto", which is None."""
     return None if text == "auto" else whole_number(text)

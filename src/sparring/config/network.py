@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from sparring.config.settings import AtLeastOne, Common, Settings, Synonyms
+from sparring.config.settings import Common, Settings, Size, Synonyms
 from sparring.errors import ConfigurationError, nearest
 from sparring.user_code import is_importable_name, name_of
 
@@ -25,7 +25,9 @@ def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-Layers = Annotated[tuple[AtLeastOne, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+Layers = Annotated[
+    tuple[Size, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=1_000)
+]
 
 
 def _as_name(value: Any) -> Any:
@@ -55,19 +57,19 @@ class PolicyKwargs(Settings):
     """mlp; for boards also patches and resnet; or module:factory, your own function or class."""
     net_arch: Annotated[Layers, Common("hidden", "layers", "hidden_sizes", "units")] = (256, 256)
     """Units of each hidden layer; mlp, patches."""
-    patch_size: AtLeastOne = 4
+    patch_size: Size = 4
     """Rows and columns of each patch of the board; patches."""
     patch_arch: Layers = (64, 32)
     """Units of each layer that is applied to one patch; patches."""
     activation: Literal["relu", "squared_relu"] = "relu"
     """Activation function; squared_relu: the square of the ReLU; mlp, patches."""
-    channels: Annotated[AtLeastOne, Synonyms("filters")] = 32
+    channels: Annotated[Size, Synonyms("filters")] = 32
     """Channels of each convolution; resnet."""
-    blocks: AtLeastOne = 2
+    blocks: Annotated[int, Field(ge=1, le=1_000)] = 2
     """Residual blocks of two convolutions each; resnet."""
     dueling: bool = False
     """Dueling heads: state value plus advantage of each action (Wang et al. 2016)."""
-    atoms: Annotated[AtLeastOne, Synonyms("c51", "distributional")] = 1
+    atoms: Annotated[Size, Synonyms("c51", "distributional")] = 1
     """Atoms of the C51 return distribution, for example 51; 1: plain DQN."""
     noisy: bool = False
     """Noisy networks (Fortunato et al. 2018) in the output layers."""

@@ -22,6 +22,7 @@ from sparring.config.settings import (
     Earlier,
     Fraction,
     NotNegative,
+    NumMatches,
     Positive,
     Settings,
     Synonyms,
@@ -88,7 +89,7 @@ class RunOptions(Settings):
     """Directory that holds all runs."""
     eval_interval: Annotated[AtLeastOne, Earlier("eval_freq", "eval_every")] = 2_000
     """Updates (not matches) between evaluations."""
-    eval_matches: Annotated[AtLeastOne, Synonyms("eval_episodes")] = 200
+    eval_matches: Annotated[NumMatches, Synonyms("eval_episodes")] = 200
     """Evaluation matches against each baseline opponent, and against the best agent so far."""
     evaluate_with: Annotated[
         str | None, BeforeValidator(_as_shown), Synonyms("eval_fn", "eval_function", "evaluator")
@@ -276,7 +277,7 @@ class OpponentOptions(Settings):
     """schedule: every snapshot joins the pool; win_rate: only if it beats the newest greedily."""
     gate_score: Fraction = 0.55
     """Score that a snapshot needs to join the pool, a draw counting half; win_rate."""
-    gate_matches: AtLeastOne = 100
+    gate_matches: NumMatches = 100
     """Matches that decide whether a snapshot joins the pool; win_rate."""
 
 

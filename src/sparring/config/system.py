@@ -11,6 +11,7 @@ from typing import Final
 CGROUP_MOUNT: Final = Path("/sys/fs/cgroup")
 CGROUP_LIST: Final = Path("/proc/self/cgroup")
 MEMINFO: Final = Path("/proc/meminfo")
+STATM: Final = Path("/proc/self/statm")
 
 
 def available_cpus() -> int:
@@ -27,7 +28,7 @@ def available_memory(
     meminfo: Path = MEMINFO, mount: Path = CGROUP_MOUNT, listing: Path = CGROUP_LIST
 ) -> float:
     """Return the bytes that can be allocated without swapping, as Linux estimates them, within what
-    the control groups leave; infinity if nothing is known.
+    the control groups and `ulimit -v` leave; infinity if nothing is known.
     """
     try:
         lines = meminfo.read_text(encoding="utf-8").splitlines()
@@ -36,7 +37,20 @@ def available_memory(
         )
     except (OSError, StopIteration):
         free = math.inf
-    return min([free, *_in_groups("memory", _memory_v2, _memory_v1, mount, listing)])
+    groups = _in_groups("memory", _memory_v2, _memory_v1, mount, listing)
+    return min([free, _address_space(), *groups])
+
+
+def _address_space() -> float:
+    """Return what `ulimit -v` leaves to this process."""
+    try:
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        used = int(STATM.read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
+    except (ImportError, OSError):  # not on Linux
+        return math.inf
+    return math.inf if limit == resource.RLIM_INFINITY else max(0.0, float(limit - used))
 
 
 def resolve_num_workers(num_workers: int | None) -> int:

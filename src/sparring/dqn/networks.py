@@ -84,6 +84,16 @@ def build_network(spec: PolicySpec, *, seed: int = 0) -> nn.Module:
         return _build(spec)
 
 
+def count_weights(spec: PolicySpec) -> int:
+    """Return the number of weights of a network in `FACTORIES`, without allocating them; 0 for a
+    user's, which has to be made to know.
+    """
+    if spec.network.factory not in FACTORIES:
+        return 0
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build_network(spec).parameters())
+
+
 def check_fit(spec: PolicySpec, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raise `ConfigurationError` unless weights of these shapes fit the network.
 

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sparring.config.settings import MAX_MATCHES
 from sparring.errors import IllegalAction, InputError
 from sparring.games import make
 from sparring.games.rng import EXPLORATION, OPENING, choose, derive_keys, stream_key, uniforms
@@ -75,11 +76,11 @@ def play_matches(
     number of matches played at a time, makes no difference as long as a player's answer in one slot
     does not depend on the other slots.
     """
-    _check("matches", matches, least=1)
-    _check("opening_plies", opening_plies, least=0)
-    _check("num_slots", num_slots, least=1)
+    _check("matches", matches, least=1, most=MAX_MATCHES)
+    _check("num_slots", num_slots, least=1, most=MAX_MATCHES)
     count = -(-matches // max(1, len(players)))
     game = make_game(min(num_slots, count * len(players)))
+    _check("opening_plies", opening_plies, least=0, most=game.spec.max_plies)
     if len(players) != game.spec.num_players:
         raise InputError(
             "wrong number of players",
@@ -187,9 +188,11 @@ class _Table:
         self.result.returns[match] += np.take_along_axis(self._game.rewards[slots], seats, axis=1)
 
 
-def _check(name: str, value: int, *, least: int) -> None:
+def _check(name: str, value: int, *, least: int, most: int) -> None:
     if value < least:
         raise InputError(f"{name} is too small", got=value, expected=f"at least {least}")
+    if value > most:
+        raise InputError(f"{name} is too large", got=f"{value:.6g}", expected=f"at most {most:,}")
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,9 @@ def _arguments(name: str, text: str) -> dict[str, Any]:
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not key.isidentifier() or key in arguments:
             raise _no_argument(name, "name=value, each name once, separated by commas")
-        if not value or set(value) & set("'\""):
-            raise _no_argument(name, f"a value of {key} that is not empty and has no quotes")
-        arguments[key] = _value(value)
+        arguments[key] = read = _value(value)
+        if isinstance(read, str) and (not read or set(read) & set("'\"")):
+            raise _no_argument(name, f"a value of {key} that is not empty and has no quotes inside")
     return arguments
 
 

@@ -28,7 +28,7 @@ class ReplayBuffer:
         self.dtype = dtype
         self.capacity = capacity
         self.inserted = 0  # rows ever inserted, also those overwritten since
-        self._rows: NDArray[Any] = np.zeros(capacity, dtype)
+        self._rows: NDArray[Any] = _allocated(capacity, dtype)
         self._opaque = np.dtype((np.void, dtype.itemsize))
         self._bytes = self._rows.view(self._opaque)
 
@@ -89,6 +89,18 @@ class ReplayBuffer:
         if not np.may_share_memory(rows, self._rows):
             self._bytes[: len(rows)] = rows.view(self._opaque)
         self.inserted = inserted
+
+
+def _allocated(capacity: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    try:
+        return np.zeros(capacity, dtype)
+    except (MemoryError, ValueError):  # ValueError: beyond what an address can name
+        raise InputError(
+            "not enough memory for the replay buffer",
+            got=f"{capacity:,} transitions of {dtype.itemsize:,} bytes",
+            expected="memory for all of them",
+            remedy="lower buffer_size",
+        ) from None
 
 
 def saved_rows(

@@ -15,7 +15,7 @@ from sparring.config import system
 from sparring.config.schema import ResolvedConfig
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.learner import Learner
-from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec
+from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec, count_weights
 from sparring.dqn.trainable import Trainable
 from sparring.errors import ConfigurationError
 from sparring.games import GameSpec
@@ -36,6 +36,8 @@ from sparring.runtime import (
 from sparring.training.rounds import FreeRunning, Pacing, Rounds
 from sparring.training.schedule import Schedule
 
+_COPIES_OF_LEARNER: Final = 5  # network, target network, gradient, two moments of Adam
+_BYTES_OF_ENV: Final = 64  # about: plies, keys, flags and returns of a match
 _MODES: Final = {"sync": "sync", "overlap": "overlap", "async": "async, no two runs are alike"}
 
 
@@ -67,6 +69,7 @@ def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) ->
     if config.backend == "processes":
         check_main_module(rollout)
         allow_open_files(config.num_workers)
+    _check_memory(config, policy.network_game, num_weights=count_weights(policy))
     device = torch.device(config.device)
     learner = Learner(
         policy,
@@ -87,7 +90,7 @@ def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) ->
         num_versions=num_versions,
         episodes=config.episodes_per_batch,
     )
-    _check_memory(replay_bytes(policy.network_game, config), shared)
+    _check_memory(config, policy.network_game, shared=shared)
     replay = build_replay(policy.network_game, config, device)
     trainable = Trainable(learner, replay, beta=config.prioritized_replay_beta1)
     opponents = _opponents_maker(config, learner.layout)
@@ -225,17 +228,30 @@ def _rollout_settings(
     )
 
 
-def _check_memory(replay: int, shared: int) -> None:
+def _check_memory(
+    config: ResolvedConfig, game: GameSpec, *, num_weights: int = 0, shared: int = 0
+) -> None:
     """Raise `ConfigurationError` if the memory is not there.
 
     The system would reserve it page by page, and end this process or another when none is left.
     """
+    envs = config.num_workers * (config.num_envs_per_worker or 1)
+    position = game.observation_bytes + game.num_actions + 8 * game.num_players + _BYTES_OF_ENV
+    needed = {
+        "of replay": (replay_bytes(game, config), "lower buffer_size"),
+        "for workers and snapshots": (shared, "lower max_snapshots or num_workers"),
+        "for matches in progress": (envs * position, "lower num_envs_per_worker or num_workers"),
+        "of networks": (
+            4 * num_weights * (_COPIES_OF_LEARNER + config.num_workers),
+            "choose a smaller network (policy_kwargs)",
+        ),
+    }
     available = system.available_memory()
-    if replay + shared > available:
+    if sum(size for size, _ in needed.values()) > available:
+        got = [f"{size / 2**30:,.1f} GiB {what}" for what, (size, _) in needed.items() if size]
         raise ConfigurationError(
             "not enough memory",
-            got=f"{replay / 2**30:,.1f} GiB of replay and {shared / 2**30:,.1f} GiB for workers "
-            "and snapshots",
+            got=", ".join(got),
             expected=f"at most {available / 2**30:,.1f} GiB",
-            remedy="lower buffer_size, max_snapshots or num_workers",
+            remedy=max(needed.values())[1],
         )
