@@ -245,7 +245,34 @@ class WrongSymmetry(Strip):
     spec = declares(symmetries=(Symmetry(tuple(range(12)), MIRROR),))
 
 
+class CountsOnTheClass(Strip):
+    played = []  # noqa: RUF012 -- the mistake
+
+    def step(self, action):
+        self.played.append(action)
+        rewards, ended = super().step(action)
+        return (rewards and (rewards if len(self.played) % 2 else rewards[::-1])), ended
+
+
+class SeatIsTrue(Strip):
+    def step(self, action):
+        outcome = super().step(action)
+        self.seat = bool(self.seat)
+        return outcome
+
+
+class PaysTooMuch(Strip):
+    spec = declares(returns=(-1e30, 1e30))
+
+    def step(self, action):
+        rewards, ended = super().step(action)
+        return (rewards and tuple(1e30 * reward for reward in rewards)), ended
+
+
 BROKEN = [
+    (CountsOnTheClass, "separate matches", "two matches share state", "create lists and arrays"),
+    (SeatIsTrue, "seats", "invalid seat", "set self.seat to the seat to move"),
+    (PaysTooMuch, "step", "step() returns invalid rewards", "rewards of this ply"),
     (NoObserve, "methods", "observe is missing", "write def observe(self, seat)"),
     (StepTakesTwo, "methods", "step takes the wrong parameters", "write def step(self, action)"),
     (MaskIsNoMethod, "methods", "mask must be a method", "write def mask(self)"),

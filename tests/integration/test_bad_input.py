@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import sys
@@ -20,6 +21,7 @@ AGENT = "tic_tac_toe.safetensors"
 NOISE = "noise.safetensors"
 CUT = "cut.safetensors"
 FAULT = "faults/1.json"
+PIPE = "pipe"
 NOTHING = "(nothing)"
 MODULES = {
     "leaves": b"import sys\nsys.exit(3)\n",
@@ -189,6 +191,10 @@ train --config {CONFIG}
     unknown setting in {CONFIG} | 'learning_rat' | did you mean 'learning_rate'
 train --config absent.toml
     absent.toml | No such file
+train --config {PIPE}
+    {PIPE} cannot be read | a pipe that nothing writes to
+replay {PIPE}
+    {PIPE} is not a game fault file
 train --name connect_four-1
     connect_four-1 | already | resume
 evaluate {AGENT} --game connect_four
@@ -297,6 +303,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "wrong_modules").mkdir()
     for name, text in MODULES.items():
         (tmp_path / "wrong_modules" / f"{name}.py").write_bytes(text)
+    os.mkfifo(tmp_path / PIPE)
     (tmp_path / CONFIG).write_text("batch_size = 32\nlearning_rat = 0.1\n")
     DQNAgent(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}))).save(
         tmp_path / AGENT

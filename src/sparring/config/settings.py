@@ -18,9 +18,8 @@ _WIDTH: Final = 96
 _COLUMN: Final = 40
 _REST: Final = "options"
 
-MAX_MATCHES: Final = 10_000_000  # of one evaluation: their results are in memory
 AtLeastOne = Annotated[int, Field(ge=1, le=10**15)]
-NumMatches = Annotated[int, Field(ge=1, le=MAX_MATCHES)]
+NumMatches = Annotated[int, Field(ge=1, le=10_000_000)]  # of one evaluation
 Size = Annotated[int, Field(ge=1, le=65_536)]  # of a layer: more has no use, and no memory
 NotNegative = Annotated[int, Field(ge=0, le=10**15)]
 Positive = Annotated[float, Field(gt=0)]

@@ -25,6 +25,7 @@ from sparring.config.schema import (
 )
 from sparring.config.settings import Earlier
 from sparring.errors import ConfigurationError, FileFormatError, near_name, nearest, shown
+from sparring.storage.atomic import without_waiting
 
 # Options of the first system that are no settings here.
 ELSEWHERE: Final = dict.fromkeys(
@@ -222,12 +223,14 @@ def to_toml(config: TrainConfig, history: Sequence[Mapping[str, Any]] = ()) -> s
 def read_toml(path: Path) -> dict[str, Any]:
     """Read the settings in a TOML file, unchecked."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=without_waiting) as file:
             data = file.read(_MAX_TOML + 1)
         text = data.decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise FileFormatError(f"{path} cannot be read: {reason}") from None
+    if not data and path.is_fifo():
+        raise FileFormatError(f"{path} cannot be read: it is a pipe that nothing writes to")
     if len(data) > _MAX_TOML:
         raise FileFormatError(f"{path} is too large: expected at most {_MAX_TOML:,} bytes")
     return _parse(text, str(path))

@@ -5,7 +5,7 @@ and state that is kept or shared where it should not be.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -91,7 +91,8 @@ def _play(match: WatchedMatch, line: Line, rng: np.random.Generator) -> None:
     while not ended and len(line.actions) < min(match.spec.max_plies, _MAX_PLIES):
         line.positions.append(match.position())
         line.actions.append(int(rng.choice(np.flatnonzero(line.positions[-1].mask))))
-        _, ended = match.step(line.actions[-1])
+        rewards, ended = match.step(line.actions[-1])
+        line.rewards.append(_paid(rewards))
     if ended:
         match.seat()
     else:
@@ -176,13 +177,26 @@ def same_again(subject: Subject) -> Iterator[Finding]:
 
 
 def separate_matches(subject: Subject) -> Iterator[Finding]:
-    """Two objects share nothing: one waits while another plays, then continues as recorded."""
+    """Two objects share nothing: one waits while another plays, then continues as recorded; and
+    both play a ply in turn.
+    """
     waiting, other = subject.lines[0], subject.lines[-1]
     match, middle = _started(subject, waiting), len(waiting.actions) // 2
     found = _replay(match, waiting, 0, middle)
     found = found or _replay(_started(subject, other), other) or _replay(match, waiting, middle)
+    found = found or _played_in_turn(subject, waiting, other)
     if found:
         yield shared(match.match, found)
+
+
+def _played_in_turn(subject: Subject, *lines: Line) -> str:
+    """Play the lines side by side, a ply of each in turn; the first difference from the records."""
+    matches = [_started(subject, line) for line in lines]
+    for ply in range(max(len(line.actions) for line in lines)):
+        for match, line in zip(matches, lines, strict=True):
+            if ply < len(line.actions) and (found := _replay(match, line, ply, ply + 1)):
+                return found
+    return ""
 
 
 def shared(match: object, found: str) -> Finding:
@@ -282,6 +296,10 @@ def words(subject: Subject) -> Iterator[Finding]:
     yield from ()
 
 
+def _paid(rewards: Sequence[float] | None) -> list[float]:
+    return [] if rewards is None else [float(reward) for reward in rewards]
+
+
 def _started(subject: Subject, line: Line) -> WatchedMatch:
     """A new object at the start of the recorded match."""
     assert subject.new_match is not None
@@ -299,9 +317,11 @@ def _replay(match: WatchedMatch, line: Line, start: int = 0, stop: int | None = 
         for ply in range(start, stop):
             if found := match.position().difference(line.positions[ply]):
                 return f"{found}, after {ply} plies"
-            _, ended = match.step(line.actions[ply])
+            rewards, ended = match.step(line.actions[ply])
             if ended != (ply + 1 == len(line.positions)):
                 return f"the match {'ends' if ended else 'does not end'} at ply {ply + 1}"
+            if (paid := _paid(rewards)) != line.rewards[ply]:
+                return f"rewards {paid} instead of {line.rewards[ply]} at ply {ply + 1}"
     except Broken as broken:
         return str(broken)
     return ""

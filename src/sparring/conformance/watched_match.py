@@ -65,6 +65,7 @@ class Line:
     key: int
     positions: list[Position] = field(default_factory=list)
     actions: list[int] = field(default_factory=list)
+    rewards: list[list[float]] = field(default_factory=list)  # of each action; [] for None
 
 
 class WatchedMatch:

@@ -15,7 +15,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.config.settings import MAX_MATCHES
 from sparring.errors import IllegalAction, InputError
 from sparring.games import make
 from sparring.games.rng import EXPLORATION, OPENING, choose, derive_keys, stream_key, uniforms
@@ -25,6 +24,7 @@ from sparring.opponents.players import Player
 TRIES: Final = 8  # of an opening at full length
 # Parts of stream keys that keep evaluation apart from training, and openings apart from the
 # players' draws.
+_MAX_MATCHES: Final = 10_000_000  # their results are in memory
 _OPENINGS: Final = 0x4556_414C_0001
 _MATCHES: Final = 0x4556_414C_0002
 
@@ -76,8 +76,8 @@ def play_matches(
     number of matches played at a time, makes no difference as long as a player's answer in one slot
     does not depend on the other slots.
     """
-    _check("matches", matches, least=1, most=MAX_MATCHES)
-    _check("num_slots", num_slots, least=1, most=MAX_MATCHES)
+    _check("matches", matches, least=1, most=_MAX_MATCHES)
+    _check("num_slots", num_slots, least=1, most=_MAX_MATCHES)
     count = -(-matches // max(1, len(players)))
     game = make_game(min(num_slots, count * len(players)))
     _check("opening_plies", opening_plies, least=0, most=game.spec.max_plies)

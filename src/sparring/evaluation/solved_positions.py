@@ -27,6 +27,7 @@ from sparring.evaluation.score import wilson_interval
 from sparring.games.rng import EXPLORATION, derive_keys, stream_key, uniforms
 from sparring.games.spec import BatchedGame
 from sparring.opponents.players import Player
+from sparring.storage.atomic import without_waiting
 
 GAME: Final = "connect_four"
 BY_STONES: Final = ((0, 11), (12, 17), (18, 23), (24, 29), (30, 41))
@@ -124,7 +125,7 @@ def load_positions(path: Path, rows: Rows = "all") -> SolvedPositions:
     `set_up_positions` checks what needs the rules.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8", newline="", opener=without_waiting) as file:
             reader = csv.DictReader(file)
             names = reader.fieldnames or []
             missing = [name for name in _NAMES if name not in names]

@@ -23,7 +23,7 @@ import numpy as np
 
 from sparring.errors import FileFormatError, GameError, GameFault, IllegalAction, Interrupted
 from sparring.games.spec import BatchedGame
-from sparring.storage.atomic import write_file
+from sparring.storage.atomic import without_waiting, write_file
 
 FORMAT: Final = 1
 # Maximum length of each text, in characters.
@@ -80,7 +80,8 @@ def read_fault(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_FILE:
             raise _unfit(path, "it is too large")
-        content = json.loads(path.read_bytes())
+        with open(path, "rb", opener=without_waiting) as file:
+            content = json.loads(file.read(_MAX_FILE))
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read: {error.strerror}; {_REMEDY}") from None
     except (ValueError, RecursionError):

@@ -136,6 +136,13 @@ def recover(parent: Path) -> None:
         _remove_unless_file(leftover)  # which may have a living writer
 
 
+def without_waiting(path: str, flags: int) -> int:
+    """Opener for `open`: a pipe that nothing writes to is empty, instead of waiting for ever."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
 def sync_directory(path: Path) -> None:
     """Flush the names in a directory to the disk: a rename survives a power cut only then."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from sparring.games.faults import BrokenContractError
 
 _FALSE_AND_TRUE = b"\0\1"
-_MAX_REWARD = float(np.finfo(np.float32).max)
+_MAX_REWARD = 1e9  # the square of a sum over a longest match, 1e30, fits float32
 
 
 def as_seat(seat: Any, num_players: int) -> int:
     """Return an integer from 0 to `num_players` - 1."""
     try:
-        number = operator.index(seat)
+        number = -1 if isinstance(seat, bool) else operator.index(seat)
     except TypeError:
         number = -1
     if not 0 <= number < num_players:
@@ -74,8 +74,8 @@ def as_outcome(outcome: Any) -> tuple[Any, Any]:
 
 
 def as_rewards(rewards: Any, num_players: int) -> Any:
-    """Return `rewards`: P finite numbers that float32 can hold. They are few, so they are compared
-    one by one.
+    """Return `rewards`: P numbers that learning can square. They are few, so they are compared one
+    by one.
     """
     try:
         good = len(rewards) == num_players
@@ -84,7 +84,7 @@ def as_rewards(rewards: Any, num_players: int) -> Any:
     except (TypeError, ValueError):
         good = False
     if not good:
-        expected = f"{num_players} finite numbers, one for each seat, or None"
+        expected = f"{num_players} numbers from -1e9 to 1e9, one for each seat, or None"
         raise BrokenContractError(
             f"rewards {rewards!r}",
             expected,
