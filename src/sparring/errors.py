@@ -38,6 +38,12 @@ class ConfigurationError(InputError):
     """A setting is unknown, out of its range, or at odds with another."""
 
 
+class UserCodeError(ConfigurationError):
+    """A module of a user cannot be imported, or an object of a user's class cannot be made: the
+    cause is what their code raised.
+    """
+
+
 class FileFormatError(InputError):
     """A file is missing, damaged, or not what its name promises."""
 

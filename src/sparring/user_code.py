@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
-from sparring.errors import ConfigurationError, SparringError, nearest
+from sparring.errors import ConfigurationError, SparringError, UserCodeError, nearest
 
 # Where code is that no user wrote.
 _NOT_OF_USERS: Final = (
@@ -117,14 +117,14 @@ def import_module(module_name: str, *, needed_for: str) -> ModuleType:
         ) from None
 
 
-def raised(what: str, error: BaseException) -> ConfigurationError:
+def raised(what: str, error: BaseException) -> UserCodeError:
     """Error of one line for an exception of a user's code, with the file and line of its origin."""
     try:
         text = " ".join(str(error).split())
     except Exception as failure:  # of its __str__
         text = f"(str() of it raises {type(failure).__name__})"
     got, place = f"{type(error).__name__}{f': {text:.300}' if text else ''}", place_of(error)
-    return ConfigurationError(what, got=got if place in got else got + place, remedy="correct it")
+    return UserCodeError(what, got=got if place in got else got + place, remedy="correct it")
 
 
 def is_missing(module_name: str, error: ModuleNotFoundError) -> bool:

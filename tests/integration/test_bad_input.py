@@ -91,6 +91,8 @@ train builtins:dict
     builtins:dict has no GameSpec
 train sparring:train_dqn
     sparring:train_dqn is not a game | a part of Sparring | see sparring games
+evaluate {AGENT} --opponent sparring:train_dqn
+    sparring:train_dqn is not a player | a part of Sparring
 train sparring.games.tic_tac_toe:start
     is not a game | a part of Sparring
 train compiled:json
@@ -193,6 +195,8 @@ train --config absent.toml
     absent.toml | No such file
 train --config {PIPE}
     {PIPE} cannot be read | a pipe that nothing writes to
+evaluate {AGENT} --positions {PIPE}
+    {PIPE} has no column | got an empty file
 replay {PIPE}
     {PIPE} is not a game fault file
 train --name connect_four-1
@@ -222,13 +226,13 @@ evaluate {AGENT} --matches 0
 evaluate {AGENT} --opening-plies -1
     opening_plies | got -1 | at least 0
 evaluate {AGENT} --opening-plies 1e12
-    opening_plies | got 1e+12 | at most 9
+    opening_plies | got 1000000000000 | at most 9
 evaluate {AGENT} --matches 1e12
-    matches | got 1e+12 | at most 10,000,000
+    matches | got 1000000000000 | at most 10,000,000
 evaluate {AGENT} --matches 1e400
     --matches | got '1e400' | a whole number
 tournament {AGENT} --matches 1e12
-    matches | got 1e+12 | at most 10,000,000
+    matches | got 1000000000000 | at most 10,000,000
 evaluate {AGENT} --seed -1
     --seed | got '-1' | a whole number from 0
 evaluate {AGENT} --seed 1e30

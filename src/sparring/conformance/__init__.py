@@ -27,7 +27,7 @@ from sparring.conformance.findings import Finding, Report, is_of_memory, of_exce
 from sparring.conformance.recordings import record
 from sparring.conformance.subject import Check, Factory, Level, Subject
 from sparring.conformance.watched_match import Broken
-from sparring.errors import ConfigurationError, InputError
+from sparring.errors import ConfigurationError, InputError, UserCodeError
 from sparring.games.faults import is_ctrl_c
 
 __all__ = ["Factory", "Finding", "Report", "check"]
@@ -71,9 +71,9 @@ def _checked(
     except BaseException as failure:
         error = failure
         if isinstance(failure, InputError):
-            if failure.__cause__ is None:
+            if not isinstance(failure, UserCodeError) or failure.__cause__ is None:
                 raise
-            error = failure.__cause__  # what code of the user raised
+            error = failure.__cause__
         if is_ctrl_c(error):
             raise
         _raise_of_memory(error)

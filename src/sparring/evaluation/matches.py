@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.errors import IllegalAction, InputError
+from sparring.errors import IllegalAction, InputError, shown
 from sparring.games import make
 from sparring.games.rng import EXPLORATION, OPENING, choose, derive_keys, stream_key, uniforms
 from sparring.games.spec import BatchedGame, GameSpec
@@ -192,7 +192,7 @@ def _check(name: str, value: int, *, least: int, most: int) -> None:
     if value < least:
         raise InputError(f"{name} is too small", got=value, expected=f"at least {least}")
     if value > most:
-        raise InputError(f"{name} is too large", got=f"{value:.6g}", expected=f"at most {most:,}")
+        raise InputError(f"{name} is too large", got=shown(value), expected=f"at most {most:,}")
 
 
 @dataclass(frozen=True)

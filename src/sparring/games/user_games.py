@@ -11,7 +11,6 @@ from typing import Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring import user_code
 from sparring.errors import ConfigurationError, GameFault, IllegalAction, InputError
 from sparring.games.arrays import (
     allocate_actions,
@@ -33,7 +32,7 @@ from sparring.games.spec import (
     StateTree,
     checked,
 )
-from sparring.games.user_objects import call, parameters
+from sparring.games.user_objects import call, import_own, parameters
 
 # Arguments of a name that the adapters take, not the library.
 OF_ADAPTERS: Final = frozenset({"max_plies", "chance", "hidden_information", "zero_sum"})
@@ -43,7 +42,7 @@ def make(name: GameName, num_slots: int) -> BatchedGame:
     """Make the game of a class: one that takes `num_slots` may offer the batched protocol itself,
     any other plays one match (`Match`).
     """
-    offered = _offered(name)
+    offered = import_own(name, what="game")
     if "num_slots" in parameters(offered):
         game = call(offered, name, {**name.arguments, "num_slots": num_slots})
         if _is_batched(game):
@@ -79,26 +78,11 @@ def check_methods(game: BatchedGame) -> None:
             )
 
 
-def _offered(name: GameName) -> Callable[..., Any]:
-    """Import what a name `module:Class` stands for. Raises `ConfigurationError` for functions and
-    classes of Sparring: calling one could train, or worse.
-    """
-    offered = user_code.import_named(f"{name.scheme}:{name.target}", what="game")
-    if str(getattr(offered, "__module__", "")).partition(".")[0] == "sparring":
-        raise ConfigurationError(
-            f"{name.scheme}:{name.target} is not a game",
-            got="a part of Sparring",
-            expected="a class of your own, or the name of a built-in game",
-            remedy="see sparring games",
-        )
-    return offered
-
-
 def makes_pettingzoo(name: GameName) -> bool:
     """Return whether a user's class or function, of a module that imports PettingZoo, makes its
     environments. A function has to be called to know.
     """
-    offered = _offered(name)
+    offered = import_own(name, what="game")
     library = sys.modules.get("pettingzoo")
     kinds = tuple(getattr(library, kind, ()) for kind in ("AECEnv", "ParallelEnv"))
     if library is None or "num_slots" in parameters(offered):

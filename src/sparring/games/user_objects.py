@@ -82,6 +82,21 @@ def _needs_arguments(kind: type) -> bool:
     )
 
 
+def import_own(name: GameName, *, what: str) -> Callable[..., Any]:
+    """Return the class or function that a name `module:Class` stands for. Raises
+    `ConfigurationError` for those of Sparring: calling one could train, or worse.
+    """
+    offered = user_code.import_named(f"{name.scheme}:{name.target}", what=what)
+    if str(getattr(offered, "__module__", "")).partition(".")[0] == "sparring":
+        raise ConfigurationError(
+            f"{name.scheme}:{name.target} is not a {what}",
+            got="a part of Sparring",
+            expected=f"a class of your own, or the name of a built-in {what}",
+            remedy="see sparring games" if what == "game" else "",
+        )
+    return offered
+
+
 def parameters(offered: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """Return the parameters of a class or function; those of one written in C may be unknown."""
     try:

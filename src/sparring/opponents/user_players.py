@@ -29,7 +29,7 @@ from sparring.games.names import parse
 from sparring.games.python.coerce import as_mask, as_observation
 from sparring.games.python.game import LoopedGame
 from sparring.games.rng import EXPLORATION, choose, derive_keys, restart, stream_key, uniforms
-from sparring.games.user_objects import call
+from sparring.games.user_objects import call, import_own
 from sparring.opponents.names import is_agent
 
 _METHODS: Final = ("choose", "act_batch", "act")
@@ -71,8 +71,7 @@ def make_user_player(name: str) -> UserPlayer:
     be made, or has none of the methods.
     """
     parsed = parse(name)
-    offered = user_code.import_named(f"{parsed.scheme}:{parsed.target}", what="player")
-    player = call(offered, parsed, parsed.arguments)
+    player = call(import_own(parsed, what="player"), parsed, parsed.arguments)
     return UserPlayer(name, player)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,18 @@ def test_available_memory_is_what_linux_estimates(tmp_path: Path) -> None:
     none = tmp_path / "none"
     assert system.available_memory(file, none, none) == 20000 * 1024
     assert system.available_memory(none, none, none) == math.inf
+
+
+def test_available_memory_is_what_ulimit_v_leaves(tmp_path: Path) -> None:
+    none = tmp_path / "none"
+    used = int(system.STATM.read_text().split()[0]) * resource.getpagesize()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**32, hard))
+    try:
+        left = system.available_memory(none, none, none)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    assert 2**31 < left < 2**32 + 2**31
 
 
 @pytest.mark.parametrize(

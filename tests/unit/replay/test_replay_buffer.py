@@ -172,3 +172,9 @@ def test_refuses_a_state_of_another_capacity() -> None:
 def test_refuses_a_capacity_of_nothing() -> None:
     with pytest.raises(InputError, match="at least 1"):
         ReplayBuffer(DTYPE, 0)
+
+
+@pytest.mark.parametrize("capacity", [10**15, 2**63])
+def test_a_capacity_that_no_memory_holds_is_one_line(capacity: int) -> None:
+    with pytest.raises(InputError, match=r"not enough memory .* lower buffer_size"):
+        ReplayBuffer(DTYPE, capacity)
