@@ -238,12 +238,13 @@ def test_a_module_that_is_no_game(tmp_path, monkeypatch, source, message):
 def test_a_module_that_is_not_there(tmp_path, monkeypatch):
     with pytest.raises(
         ConfigurationError,
-        match=r"^no such module of rules: got no_such_rules; give its dotted name",
+        match=r"^no such module for the game compiled:no_such_rules: got 'no_such_rules'; it has",
     ):
         CompiledGame("no_such_rules", 1)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "needy_rules.py").write_text("import no_such_dependency")
-    with pytest.raises(ModuleNotFoundError, match="no_such_dependency"):
+    message = r"^module needy_rules cannot be imported: .*'no_such_dependency'"
+    with pytest.raises(ConfigurationError, match=message):
         CompiledGame("needy_rules", 1)
 
 
