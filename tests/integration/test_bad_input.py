@@ -195,8 +195,6 @@ train --config absent.toml
     absent.toml | No such file
 train --config {PIPE}
     {PIPE} cannot be read | a pipe that nothing writes to
-evaluate {AGENT} --positions {PIPE}
-    {PIPE} has no column | got an empty file
 replay {PIPE}
     {PIPE} is not a game fault file
 train --name connect_four-1

@@ -4,6 +4,7 @@ bad files.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -184,3 +185,6 @@ def test_bad_files(tmp_path: Path) -> None:
         load_positions(tmp_path / "noise.csv")
     with pytest.raises(FileFormatError, match="no positions in even rows: got 1 rows"):
         load_positions(write(tmp_path, WINS), "even")
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(FileFormatError, match="has no column moves: got an empty file"):
+        load_positions(tmp_path / "pipe.csv")
