@@ -139,7 +139,11 @@ def place_of(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({os.path.basename(error.filename)}, line {error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(_NOT_OF_USERS)]
+    own = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith(_NOT_OF_USERS) and "site-packages" not in frame.filename
+    ]
     return f" ({os.path.basename(own[-1].filename)}, line {own[-1].lineno})" if own else ""
 
 

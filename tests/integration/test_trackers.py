@@ -181,7 +181,7 @@ def test_wandb_offline(tmp_path: Path) -> None:
 def test_mlflow_offline(tmp_path: Path) -> None:
     import mlflow
 
-    uri = f"file:{tmp_path / 'tracked'}"
+    uri = f"sqlite:///{tmp_path / 'tracked.db'}"
     path = run(tmp_path, MlflowCallback("toe", tracking_uri=uri))
     longer(tmp_path, MlflowCallback("toe", tracking_uri=uri))
     found = mlflow.MlflowClient(tracking_uri=uri).get_run((path / "mlflow.id").read_text())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sparring.errors import ConfigurationError
-from sparring.user_code import import_named, is_importable_name, name_of
+from sparring.user_code import import_named, is_importable_name, name_of, place_of, shown_name
 
 
 class Shelf:
@@ -142,3 +142,36 @@ def test_a_ctrl_c_during_an_import_passes(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "interrupted.py").write_text("raise KeyboardInterrupt\n")
     with pytest.raises(KeyboardInterrupt):
         import_named("interrupted:x", what="network")
+
+
+def test_the_place_of_an_error_is_the_users_innermost_line(tmp_path: Path) -> None:
+    """Not a line of a library, of Python itself or of ours, which the user's line has called."""
+    installed = tmp_path / "site-packages" / "library.py"
+    installed.parent.mkdir()
+    installed.write_text("def call(f): return f()\n")
+    library: dict[str, Any] = {}
+    exec(compile(installed.read_text(), str(installed), "exec"), library)
+    for call in (
+        lambda: json.loads("{"),
+        lambda: name_of(3, what="network"),
+        lambda: library["call"](lambda: json.loads("{")),
+    ):
+        with pytest.raises(ValueError) as caught:
+            call()
+        line = call.__code__.co_firstlineno
+        assert place_of(caught.value) == f" (test_user_code.py, line {line})"
+    assert place_of(ValueError()) == ""
+
+
+@pytest.mark.parametrize(
+    ("thing", "name"),
+    [
+        (function, "test_user_code:function"),
+        (Shelf.Box, "test_user_code:Shelf.Box"),
+        (Shelf().method, "test_user_code:Shelf().method"),
+        (functools.partial(function), "functools:partial()"),
+        (lambda: None, "test_user_code:<lambda>"),
+    ],
+)
+def test_the_name_that_is_shown(thing: Any, name: str) -> None:
+    assert shown_name(thing, what="evaluate_with").endswith(name)
