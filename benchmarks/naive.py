@@ -134,8 +134,8 @@ def play(order: tuple[Weights, int]) -> tuple[list[Trajectory], int]:
 class Learner:
     """Double DQN with a target network, Adam and a uniformly sampled deque."""
 
-    def __init__(self) -> None:
-        self.policy, self.target = build_network(NETWORK), build_network(NETWORK)
+    def __init__(self, spec: PolicySpec = NETWORK) -> None:
+        self.policy, self.target = build_network(spec), build_network(spec)
         self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=LEARNING_RATE, fused=True)
         self.replay: deque[Transition] = deque(maxlen=BUFFER)
         self.updates = 0

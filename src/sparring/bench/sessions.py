@@ -20,7 +20,7 @@ from sparring.storage.run_directory import RunDirectory
 from sparring.training.assembly import Parts, assemble, open_workers
 from sparring.training.interrupts import Interrupts
 from sparring.training.loop import Session
-from sparring.training.resolve import resolved
+from sparring.training.resolve import opponents_from_outside, resolved
 
 _NEVER: Final = 10**12
 _READY: Final = 4_096  # transitions
@@ -206,7 +206,7 @@ def open_session(
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         config, game = resolved(build_config(overrides={**QUIET, **options, "runs_dir": folder}))
-        parts = assemble(config, game)
+        parts = assemble(config, game, opponents_from_outside(config, game))
         _fill(parts)
         run = stack.enter_context(RunDirectory.create(folder, None, "bench"))
         monitor = stack.enter_context(
