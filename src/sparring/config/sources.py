@@ -35,15 +35,13 @@ ELSEWHERE: Final = dict.fromkeys(
 AUTO: Final = "auto"
 _MAX_TOML: Final = 1_000_000  # bytes
 _MIN_TARGET_INTERVAL: Final = 50  # updates, of presets of shorter runs
-_HISTORY: Final = "history"  # of a resumed run; no setting
+_HISTORY: Final = "history"  # of a resumed run
 ANY_GAME: Final = "any"  # stands for a game in the names of presets that suit all
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Settings from one source; `origin` names it in messages and is empty for what the caller gave
-    directly.
-    """
+    """Settings from one source; `origin` names it in messages, "" for what the caller gave."""
 
     origin: str
     values: Mapping[str, Any]
@@ -55,9 +53,8 @@ def build_config(
     config_file: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> TrainConfig:
-    """Merge the sources and check the result: model defaults < preset < file < overrides.
-
-    The presets are those of the game, which is read from the overrides, then from the file. Raises
+    """Merge the sources and check the result: model defaults < preset < file < overrides. The
+    presets are those of the game, which is read from the overrides, then from the file. Raises
     `ConfigurationError` for an unknown or invalid setting, `FileFormatError` for a file that is
     missing or not TOML.
     """

@@ -9,6 +9,7 @@ import operator
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from sparring.games.faults import BrokenContractError
@@ -136,3 +137,28 @@ def _converted(
         wrong = array[converted != array].flat[0]
         raise BrokenContractError(f"{what} with {wrong}", f"{dtype} {shape}", remedy)
     return converted
+
+
+@njit(cache=True, nogil=True)
+def first_illegal(actions: Any, mask: Any, truncated: Any) -> Any:
+    """Return the first slot whose action is neither -1 nor legal, -1 if there is none; actions [n],
+    mask [n, A], truncated [n].
+    """
+    for i in range(actions.shape[0]):
+        action = actions[i]
+        if action != -1 and (
+            action < 0 or action >= mask.shape[1] or truncated[i] or not mask[i, action]
+        ):
+            return i
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def first_stuck(chosen: Any, mask: Any, terminated: Any) -> Any:
+    """Return the first of the `chosen` slots [m] whose match goes on without a legal action, -1 if
+    there is none.
+    """
+    for i in chosen:
+        if not terminated[i] and not np.any(mask[i]):
+            return i
+    return -1

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from sparring.errors import ConfigurationError, GameError, GameFault
@@ -40,6 +39,8 @@ from sparring.games.python.coerce import (
     as_rewards,
     as_seat,
     as_text,
+    first_illegal,
+    first_stuck,
 )
 from sparring.games.python.search import MatchSearch, Trials, no_legal_action
 from sparring.games.rng import CHANCE, purpose_key, restart
@@ -47,31 +48,6 @@ from sparring.games.spec import Match, StateTree, check_size
 
 _BOOL = np.dtype(np.bool_)
 _STORED = ("keys", "plies", "rewards", "terminated")  # with the history; the rest is replayed
-
-
-@njit(cache=True, nogil=True)
-def _first_illegal(actions: Any, mask: Any, truncated: Any) -> Any:
-    """Return the first slot whose action is neither -1 nor legal, -1 if there is none; actions [n],
-    mask [n, A], truncated [n].
-    """
-    for i in range(actions.shape[0]):
-        action = actions[i]
-        if action != -1 and (
-            action < 0 or action >= mask.shape[1] or truncated[i] or not mask[i, action]
-        ):
-            return i
-    return -1
-
-
-@njit(cache=True, nogil=True)
-def _first_stuck(chosen: Any, mask: Any, terminated: Any) -> Any:
-    """Return the first of the `chosen` slots [m] whose match goes on without a legal action, -1 if
-    there is none.
-    """
-    for i in chosen:
-        if not terminated[i] and not np.any(mask[i]):
-            return i
-    return -1
 
 
 class LoopedGame(SearchedSlots):
@@ -318,13 +294,13 @@ class LoopedGame(SearchedSlots):
         self.observation[slot] = seen
 
     def _refuse_illegal(self) -> None:
-        slot = _first_illegal(self._actions, self.mask, self.truncated)
+        slot = first_illegal(self._actions, self.mask, self.truncated)
         if slot >= 0:
             raise illegal_action(self, slot, int(self._actions[slot]))
 
     def _check_views(self, chosen: NDArray[np.int64]) -> None:
         """Check all matches at once: those that go on have a legal action, floats are finite."""
-        slot = _first_stuck(chosen, self.mask, self.terminated)
+        slot = first_stuck(chosen, self.mask, self.terminated)
         if slot >= 0:
             self._during = "mask"
             raise self._fault(slot, no_legal_action())
