@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 from sparring.config.schema import ResolvedConfig
 from sparring.dqn.exploration import geometric_epsilon, linear_epsilon, per_worker_epsilon
+
+# Share of the minutes after which the rate of play is known: at first much is compiled.
+_FIRST_RATE: Final = 0.1
 
 
 class Schedule:
@@ -64,7 +67,8 @@ class Schedule:
     def expected_updates(self) -> float:
         """Updates of the whole run, if all its matches are as long as those received so far."""
         config = self._config
-        if not self._episodes or not self.progress:
+        known = 0.0 if config.max_minutes is None else _FIRST_RATE
+        if not self._episodes or self.progress < known:
             return math.inf
         per_match = self._transitions / self._episodes
         matches = float(config.n_episodes)
