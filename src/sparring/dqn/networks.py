@@ -4,6 +4,7 @@ containing code; and the forms in which weights travel.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import InitVar, dataclass, field
@@ -17,7 +18,7 @@ from torch import nn
 
 from sparring.dqn.architectures import mlp, patches, resnet
 from sparring.dqn.user_networks import build_own
-from sparring.errors import ConfigurationError, nearest
+from sparring.errors import ConfigurationError, nearest, shown
 from sparring.games import GameSpec, spec_of
 from sparring.games.afterstates import afterstate_spec
 from sparring.user_code import is_importable_name
@@ -105,8 +106,17 @@ def check_fit(spec: PolicySpec, shapes: Mapping[str, tuple[int, ...]]) -> None:
 
 
 def _build(spec: PolicySpec) -> nn.Module:
+    if not isinstance(spec.network, NetworkSpec) or not isinstance(spec.network.factory, str):
+        raise ConfigurationError(
+            "network", got=shown(spec.network), expected="a NetworkSpec with the name of a factory"
+        )
     name, arguments = spec.network.factory, spec.network.arguments
+    if not isinstance(arguments, Mapping):
+        raise ConfigurationError(
+            f"the arguments of network {name}", got=shown(arguments), expected="names and values"
+        )
     if name in FACTORIES:
+        _check_arguments(name, arguments, spec.network_game)
         return FACTORIES[name](spec.network_game, **arguments)
     if is_importable_name(name):
         return build_own(name, arguments, spec.network_game)
@@ -114,6 +124,13 @@ def _build(spec: PolicySpec) -> nn.Module:
     raise ConfigurationError(
         "unknown network", got=name, expected=expected, remedy=nearest(name, FACTORIES)
     )
+
+
+def _check_arguments(name: str, arguments: Mapping[str, Any], game: GameSpec) -> None:
+    try:
+        inspect.signature(FACTORIES[name]).bind(game, **arguments)
+    except TypeError as error:
+        raise ConfigurationError(f"the arguments of network {name} do not fit: {error}") from None
 
 
 def get_weights(network: nn.Module) -> Weights:

@@ -54,7 +54,8 @@ def parse(name: str) -> GameName:
 
     Players of users have names of the same form.
     """
-    match = _NAME.fullmatch(name.strip()) if len(name) <= _MAX_LENGTH else None
+    fits = isinstance(name, str) and len(name) <= _MAX_LENGTH
+    match = _NAME.fullmatch(name.strip()) if fits else None
     if match is None:
         expected = "a name such as connect_four, ludo(num_players=4) or my_game:MyGame"
         raise ConfigurationError(

@@ -184,3 +184,20 @@ def test_act_refuses_what_it_cannot_play(game: Any) -> None:
         ConfigurationError, match=r"^game: got .*, expected sparring.games.make\('t"
     ):
         AGENT.act(game)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (PolicySpec(3), "invalid game name: got 3"),  # type: ignore[arg-type]
+        (PolicySpec("tic_tac_toe", "mlp"), "network: got 'mlp'"),  # type: ignore[arg-type]
+        (PolicySpec("tic_tac_toe", NetworkSpec(3)), "network: got "),  # type: ignore[arg-type]
+        (PolicySpec("tic_tac_toe", NetworkSpec("mlp", 3)), "got 3"),  # type: ignore[arg-type]
+        (PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"foo": 1})), "argument 'foo'"),
+        (PolicySpec("tic_tac_toe", NetworkSpec("mlp", {3: 1})), "strings"),  # type: ignore[dict-item]
+    ],
+)
+def test_a_spec_of_no_network_is_one_clear_line(spec: PolicySpec, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        InferencePolicy(spec)
+    assert "\n" not in str(caught.value)
