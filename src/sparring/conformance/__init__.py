@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sparring.conformance import (
+    afterstate_checks,
     batch_checks,
     game_checks,
     match_checks,
@@ -81,6 +82,7 @@ def _checked(
         report.findings.append(of_exception("the game cannot be made", error, check="making"))
         return report
     report.game = subject.spec.name
+    report.hint = afterstate_checks.hint(subject)
     levels = _levels(subject, batched=batched or subject.offers_batches)
     for level in levels:
         if report.passed:
@@ -102,6 +104,7 @@ def _levels(subject: Subject, *, batched: bool) -> tuple[Level, ...]:
         *(lines if subject.new_match else ()),
         *((view_checks.FORM,) if batched else ()),
         *(rules_checks.LEVELS if rules_checks.is_compiled(subject) else ()),
+        *afterstate_checks.levels(subject),
         {"play": _play},
         *({**batch, **game} if batched else game for batch, game in pairs),
         *((other_process.CHECKS,) if subject.name else ()),

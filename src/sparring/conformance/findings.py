@@ -160,6 +160,7 @@ class Report:
     matches: int = 0
     plies: int = 0
     cut_after: int = 0  # plies after which unfinished matches were abandoned; 0 if none was
+    hint: str = ""  # what is no mistake, but could be better
     left: int = 0  # checks that did not run because they would find the same mistakes again
 
     @property
@@ -182,7 +183,8 @@ class Report:
         paragraphs = [
             _paragraph(number, finding) for number, finding in enumerate(self.findings, 1)
         ]
-        return "\n\n".join(["\n".join([verdict, done, *cut, *left]), *paragraphs])
+        hint = textwrap.wrap(self.hint, _WIDTH)
+        return "\n\n".join(["\n".join([verdict, done, *cut, *left, *hint]), *paragraphs])
 
 
 def _paragraph(number: int, finding: Finding) -> str:

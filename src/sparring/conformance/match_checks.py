@@ -18,7 +18,11 @@ from sparring.conformance.watched_match import Broken, Line, WatchedMatch
 from sparring.errors import nearest
 from sparring.games.spec import MATCH_METHODS
 
-_OPTIONAL: Mapping[str, tuple[str, ...]] = {"copy": (), "action_text": ("action",)}
+_OPTIONAL: Mapping[str, tuple[str, ...]] = {
+    "copy": (),
+    "action_text": ("action",),
+    "after": ("action",),
+}
 _MAX_LINES = 16
 _MAX_PLIES = 4000  # over all lines
 _COPIED_LINES = 4

@@ -53,9 +53,9 @@ def plain_python(subject: Subject) -> Iterator[Finding]:
     """Compiled rules play like plain Python. Plain Python plays first, twice: a mistake harms
     nothing there, and all chance must come from the match's rng.
     """
-    game, before = _compiled(subject), global_generators()
+    game, before = compiled_game(subject), global_generators()
     try:
-        plain, trace = _played_in_plain_python(subject)
+        plain, trace = played_in_plain_python(subject)
         if found := _replayed(plain, trace):
             kind = "the same keys and actions give a different match"
             yield of_chance(kind, found, AS_RECORDED, before)
@@ -90,8 +90,8 @@ def plain_python(subject: Subject) -> Iterator[Finding]:
 
 def wide_numbers(subject: Subject) -> Iterator[Finding]:
     """Numbers fit the integers of the observation and of STATE: wider ones change nothing."""
-    game = _compiled(subject)
-    _, trace = _played_in_plain_python(subject)
+    game = compiled_game(subject)
+    _, trace = played_in_plain_python(subject)
     state = game.rules.STATE
     for what, dtype, remedy in (
         ("an observation does not fit its dtype", state, "declare a wider observation_dtype"),
@@ -103,14 +103,15 @@ def wide_numbers(subject: Subject) -> Iterator[Finding]:
                 return
 
 
-def _compiled(subject: Subject) -> CompiledGame:
+def compiled_game(subject: Subject) -> CompiledGame:
+    """The game under test, which is compiled rules."""
     assert isinstance(subject.game, CompiledGame)
     return subject.game
 
 
-def _played_in_plain_python(subject: Subject) -> tuple[CompiledGame, Trace]:
+def played_in_plain_python(subject: Subject) -> tuple[CompiledGame, Trace]:
     """A few matches of the rules in plain Python, the same ones each time."""
-    game, rng = _compiled(subject), np.random.default_rng(subject.seed)
+    game, rng = compiled_game(subject), np.random.default_rng(subject.seed)
     plain = CompiledGame(
         game.rules.__name__, min(_MATCHES, subject.matches), name=game.spec.name, interpreted=True
     )

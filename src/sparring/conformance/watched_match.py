@@ -79,7 +79,17 @@ class WatchedMatch:
 
     def reset(self, key: int) -> None:
         self.actions = []
-        self._call("reset", self.match.reset, np.random.Generator(np.random.PCG64(key)))
+        self._rng = np.random.Generator(np.random.PCG64(key))
+        self._call("reset", self.match.reset, self._rng)
+
+    def stream(self) -> str:
+        """State of the match's generator, to be compared."""
+        return repr(self._rng.bit_generator.state)
+
+    def after(self, action: int) -> NDArray[Any]:
+        """[*observation_shape], a copy of what the match's own `after` returned."""
+        method = self.match.after  # type: ignore[attr-defined]
+        return self.checked(self._call(f"after({action})", method, action), "after()")
 
     def position(self, order: Iterable[int] | None = None) -> Position:
         """Copy of everything observable; `observe` is called for the seats in this `order`."""
@@ -117,13 +127,15 @@ class WatchedMatch:
         """Return the object that the match's own `observe` returned."""
         return self._call(f"observe({seat})", self.match.observe, seat)
 
-    def checked(self, observation: Any) -> NDArray[Any]:
-        """[*observation_shape], a copy of a returned `observation` in the declared dtype."""
+    def checked(self, observation: Any, method: str = "observe()") -> NDArray[Any]:
+        """[*observation_shape], a copy of an `observation` that a `method` returned, in the
+        declared dtype.
+        """
         shape, dtype = tuple(self.spec.observation_shape), np.dtype(self.spec.observation_dtype)
         what = (
-            "observe() has the wrong dtype"
+            f"{method} has the wrong dtype"
             if _shape(observation) == shape
-            else "observe() has the wrong shape"
+            else f"{method} has the wrong shape"
         )
         seen: NDArray[Any] = self._convert(
             "observation", what, as_observation, observation, dtype, shape
@@ -132,7 +144,7 @@ class WatchedMatch:
             remedy = "return numbers that a network can take as input"
             raise self._broken(
                 "observation",
-                "observe() returns NaN or infinity",
+                f"{method} returns NaN or infinity",
                 "NaN or infinity",
                 "finite numbers",
                 remedy,
