@@ -205,7 +205,9 @@ class Match(Protocol):
     - `__str__`, the position as a person wants to see it;
     - `truncated`, True after a `step` that ended the match by a time limit of its own; seat, mask
       and observation are then those of a match that goes on, and targets bootstrap from them;
-    - `action_text(action)`, a legal action in words.
+    - `action_text(action)`, a legal action in words;
+    - `after(action)`, [*observation_shape], with chance: the position as the seat to move sees it
+      after its move and before chance; it changes and draws nothing (`games/afterstates.py`).
     """
 
     # declared on the class, or set by the constructor; its name is filled in by `games.make`
