@@ -75,7 +75,7 @@ class SmallLudo:
 def encode(own: list[int], other: list[int], die: int) -> np.ndarray[Any, Any]:
     """The state encoder: how many tokens of each seat are at each progress, and the die."""
     counts = np.bincount([*own, *(HOME + 1 + token for token in other)], minlength=2 * HOME + 2)
-    return np.concatenate([counts, np.arange(1, 7) == die])
+    return np.concatenate([counts, np.arange(1, 7) == die], dtype=np.float32)
 
 
 class Heuristic:
