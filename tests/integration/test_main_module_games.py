@@ -1,5 +1,5 @@
-"""Games and networks that are defined in the main script: with its guard, without, and where the
-script is not a file.
+"""Games, networks and players that are defined in the main script: with its guard, without, and
+where the script is not a file.
 """
 
 from __future__ import annotations
@@ -51,6 +51,11 @@ def linear(spec):
 class Cast(nn.Module):
     def forward(self, x):
         return x.flatten(1).float()
+"""
+PLAYER = """
+class Lowest:
+    def act(self, observation, mask):
+        return mask.argmax()
 """
 NOTEBOOK = """
 import sys, nbclient, nbformat
@@ -114,6 +119,16 @@ def test_a_guarded_script_with_a_network(tmp_path: Path) -> None:
     status, said = python(tmp_path, script(tmp_path, code))
     assert status == 0, said
     assert "trained tic_tac_toe" in said
+
+
+def test_a_guarded_script_with_a_player(tmp_path: Path) -> None:
+    code = PLAYER + guarded(call("'tic_tac_toe'", more="opponents={'self': 0.5, Lowest: 0.5}"))
+    status, said = python(tmp_path, script(tmp_path, code))
+    assert status == 0, said
+    assert "trained tic_tac_toe" in said
+    assert "failed" not in said
+    config = (tmp_path / "runs" / "run" / "config.toml").read_text()
+    assert '"__main__:Lowest" = 0.5' in config
 
 
 def test_a_guarded_module(tmp_path: Path) -> None:
