@@ -222,7 +222,7 @@ class DQNAgent:
             "encoding": encoding,
         }
         if self.spec.afterstates:
-            description["afterstates"] = True
+            description["afterstates"] = self.game.afterstates
         return encode_agent(dict(self.get_weights()), description)
 
     @classmethod
@@ -262,6 +262,12 @@ class DQNAgent:
             raise FileFormatError(
                 f"{path} has another encoding of {name} than the game here", got=f"{encoding}"
             )
+        if spec.afterstates and description["afterstates"] != known.afterstates:
+            raise FileFormatError(
+                f"{path} values positions after moves, which {name} shows in another way here",
+                got=repr(description["afterstates"]),
+                expected=repr(known.afterstates),
+            )
         try:
             check_fit(spec, shapes)
             return cls(spec, weights=decode_agent(file)[0])
@@ -272,6 +278,8 @@ class DQNAgent:
 
     def _best_after_moves(self, batch: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Actions [n] in positions that are found from their observations."""
+        if not len(batch):
+            return np.empty(0, np.int64)
         if self._at is None or self._at.num_slots != len(batch):
             game = make(self.spec.game, len(batch))
             if not can_place(game):

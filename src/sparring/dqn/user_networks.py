@@ -59,7 +59,12 @@ def _check_outputs(name: str, network: nn.Module, spec: GameSpec) -> None:
             if isinstance(q, Tensor)
             else f"a value of {type(q).__name__}"
         )
-        raise ConfigurationError(f"output of network {name}", got=got, expected=expected)
+        remedy = "take the number of outputs from spec.num_actions"
+        if spec.num_actions == 1 and spec.afterstates:
+            remedy += ": it is 1 where positions after moves are valued (afterstates = on)"
+        raise ConfigurationError(
+            f"output of network {name}", got=got, expected=expected, remedy=remedy
+        )
     if not torch.equal(before, torch.get_rng_state()):
         raise ConfigurationError(
             f"network {name} draws random numbers in every call",

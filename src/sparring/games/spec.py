@@ -49,8 +49,9 @@ class GameSpec:
       observer's own things first.
     - `returns`: (lowest, highest) sum of the rewards that one seat can still be paid from any
       position on, whatever it was paid before: to the end or, with a discount below 1, to any
-      earlier ply. Where rewards come only at the end, these are the results. Targets are clipped
-      to it, and the atoms of C51 span it (`value_range`).
+      earlier ply. Positions after a move and before chance count, too. Where rewards come only
+      at the end, these are the results. Targets are clipped to it, and the atoms of C51 span it
+      (`value_range`).
     - `symmetries`: relabellings (`Symmetry`) that leave the game as it is; training learns from
       each position in all of them.
     - `afterstates`: how positions after a move can be observed (`games/afterstates.py`); filled in

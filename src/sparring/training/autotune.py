@@ -24,6 +24,7 @@ from sparring.runtime import torch_threads
 _SECONDS: Final = 0.2  # of each measurement
 _SERIES: Final = 8  # updates in a row: with several threads one prefetches
 _ROWS: Final = 4_096
+_LEGAL_MOVES: Final = 20  # in a position, assumed at most
 
 
 def measured_split(
@@ -42,8 +43,9 @@ def measured_split(
     """
     actor = InferencePolicy(policy, bfloat16=actor_bfloat16)
     spec = policy.network_game
-    # With afterstates one for each legal move: at most so many.
-    passed = num_envs * (policy.game_spec.num_actions if policy.afterstates else 1)
+    # With afterstates one for each legal move, of which games have seldom more.
+    moves = min(policy.game_spec.num_actions, _LEGAL_MOVES) if policy.afterstates else 1
+    passed = num_envs * moves
     positions = np.zeros((passed, *spec.observation_shape), spec.observation_dtype)
     replay = Replay(ReplayBuffer(transition_dtype(spec), _ROWS), UniformSampler())
     replay.extend(np.zeros(_ROWS, transition_dtype(spec)))

@@ -11,12 +11,22 @@ from plain_games import Toe
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.policy import InferencePolicy
-from sparring.errors import ConfigurationError, SparringError
+from sparring.errors import ConfigurationError, FileFormatError, SparringError
 from sparring.games import make, name_of
 from sparring.games.afterstates import afterstates_of
 
 SPEC = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}), afterstates=True)
 ALL = np.arange(1)
+
+
+class ToeAfter(Toe):
+    """The same game as the mover sees it after its move."""
+
+    def after(self, action: int) -> np.ndarray:
+        board = self.board.copy()
+        board[action] = self.seat
+        shown = np.stack([board == self.seat, board == 1 - self.seat])
+        return shown.reshape(2, 3, 3).astype(np.int8)
 
 
 def position(*actions: int, name: str = "tic_tac_toe"):
@@ -98,6 +108,19 @@ def test_what_predict_cannot_know_is_refused_in_one_line() -> None:
         plain.predict(np.zeros((2, 3, 3), np.int8))
     with pytest.raises(SparringError, match="this agent values actions"):
         DQNAgent(PolicySpec("tic_tac_toe", SPEC.network)).values(np.zeros((1, 2, 3, 3)))
+
+
+def test_no_observations_have_no_actions() -> None:
+    actions, _ = DQNAgent(SPEC).predict(np.zeros((0, 2, 3, 3), np.int8))
+    assert actions.shape == (0,)  # type: ignore[union-attr]
+
+
+def test_a_file_of_another_view_of_the_game_is_refused(tmp_path: Path) -> None:
+    """The values of the other view have another sign."""
+    agent = DQNAgent(PolicySpec(name_of(Toe), SPEC.network, afterstates=True))
+    agent.save(tmp_path / "a.safetensors")
+    with pytest.raises(FileFormatError, match="in another way here: got 'next', expected 'own'"):
+        DQNAgent.load(tmp_path / "a.safetensors", game=ToeAfter)
 
 
 def test_values_are_those_of_positions_after_moves() -> None:

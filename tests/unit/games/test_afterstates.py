@@ -162,3 +162,40 @@ def test_an_exception_in_after_is_a_fault_with_the_match() -> None:
     with pytest.raises(GameFault, match="nothing to see") as caught:
         everywhere(game)
     assert caught.value.record["during"] == "after"
+
+
+class Timed(Toe):
+    truncated = False
+
+
+class TimedAfter(LayeredAfter):
+    truncated = False
+
+
+def test_matches_with_a_time_limit_of_their_own_are_not_played_on() -> None:
+    assert spec_of(name_of(Timed)).afterstates == ""
+    assert spec_of("test_afterstates:TimedAfter(seed=1)").afterstates == "own"
+
+
+class NotANumber(Toe):
+    spec = dataclasses.replace(Toe.spec, observation_dtype="float32")
+
+    def observe(self, seat: int) -> NDArray[np.float32]:
+        return super().observe(seat).astype(np.float32)
+
+    def after(self, action: int) -> NDArray[np.float32]:
+        return np.full((2, 3, 3), np.nan, np.float32)
+
+
+def test_nan_after_a_move_is_a_fault() -> None:
+    game = begun(make(name_of(NotANumber), 1))
+    with pytest.raises(GameFault, match="NaN or infinity"):
+        everywhere(game)
+
+
+@pytest.mark.parametrize("interpreted", [False, True])
+def test_a_number_after_a_move_that_does_not_fit_is_a_fault(interpreted: bool) -> None:
+    """Of compiled rules, whose small integers would wrap around in silence."""
+    game = begun(CompiledGame("staked_rules", 1, interpreted=interpreted))
+    with pytest.raises(GameFault, match="200 in an observation of int8"):
+        everywhere(game)

@@ -19,13 +19,19 @@ from sparring.games.tic_tac_toe import __name__ as _rules_name
 
 _SLOT, _RUNNING, _TRIED = range(3)  # entries of the cursor
 _PLAY = 3  # rules functions, as in `driver.py`
-_FINE = 0
+_FINE, _NOT_FINITE, _TOO_LARGE = 0, 4, 5  # as in `driver.py`
 
 _move = compiled(getattr(sys.modules[_rules_name], "move", play), __name__)
 _observe = compiled(observe, __name__)
 _AS_MOVER = not SPEC.allows_zero_sum_bootstrap
 _OWN_PART = SPEC.observation_shape[0]
 _PLAYERS = SPEC.num_players
+_DTYPE = np.dtype(SPEC.observation_dtype)
+_SHOWS_FLOATS = _DTYPE.kind == "f"
+_CHECKS_RANGE = (
+    _DTYPE.kind in "iu" and _DTYPE.itemsize < 8 and not play.__module__.startswith("sparring.")
+)
+_LOWEST, _HIGHEST = (np.iinfo(_DTYPE).min, np.iinfo(_DTYPE).max) if _CHECKS_RANGE else (0, 0)
 
 
 @njit(cache=True, nogil=True)
@@ -54,13 +60,31 @@ def afterstates(slots: Any, chosen: Any, out: Any, row: Any, seats: Any, rewards
                 comes_next = state["seat"]
                 if _AS_MOVER:
                     state["seat"] = mover
-                    _observe(state, out[rows][:_OWN_PART])
+                    wrong = _show(state, slots.wide[0], out[rows][:_OWN_PART])
                     if _PLAYERS > 1:
                         out[rows][_OWN_PART + (comes_next - mover) % _PLAYERS] = 1
                 else:
                     seats[j, action] = comes_next
-                    _observe(state, out[rows])
+                    wrong = _show(state, slots.wide[0], out[rows])
+                if wrong != _FINE:
+                    return wrong
                 row[j, action] = rows
                 rows += 1
     cursor[_TRIED] = -1
+    return _FINE
+
+
+@njit(nogil=True)
+def _show(state: Any, wide: Any, observation: Any) -> Any:
+    """Fill `observation`, all 0; return the breach if a value is not finite or does not fit."""
+    if not _CHECKS_RANGE:
+        _observe(state, observation)
+        return _FINE if not _SHOWS_FLOATS or np.isfinite(observation).all() else _NOT_FINITE
+    wide[:] = 0
+    _observe(state, wide)
+    values, shown = wide.ravel(), observation.ravel()
+    for k in range(values.shape[0]):
+        if not _LOWEST <= values[k] <= _HIGHEST:
+            return _TOO_LARGE
+        shown[k] = values[k]
     return _FINE

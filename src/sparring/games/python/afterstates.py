@@ -10,15 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.games.afterstates import Afterstates, empty_afterstates, num_appended
+from sparring.games.faults import BrokenContractError
 from sparring.games.python.coerce import as_observation, as_seat
 from sparring.games.python.search import Trials
 from sparring.games.spec import GameSpec, Match, with_afterstates
 
 
 def declared(spec: GameSpec, name: str, match: Match) -> GameSpec:
-    """Return the match's spec with its name and `afterstates`."""
+    """Return the match's spec with its name and `afterstates`.
+
+    A match that cuts itself (`truncated`) cannot be played on, so moves from there cannot be tried
+    on copies.
+    """
     shows_own = callable(getattr(match, "after", None))
     offered = with_afterstates(spec, draws_apart=is_apart(match), shows_own=shows_own)
+    if hasattr(match, "truncated") and not shows_own:
+        offered = spec
     return dataclasses.replace(offered, name=name)
 
 
@@ -87,6 +94,9 @@ class AfterMoves:
 
     def _add(self, j: int, action: int, shown: Any) -> None:
         seen = as_observation(shown, self._dtype, self._shape)
+        if self._dtype.kind == "f" and not np.isfinite(seen).all():
+            remedy = "observe finite numbers only"
+            raise BrokenContractError("NaN or infinity", "finite numbers", remedy)
         self._after.observation[self._rows, : self._shape[0]] = seen
         self._after.row[j, action] = self._rows
         self._rows += 1
