@@ -21,25 +21,21 @@ import json
 import math
 import shutil
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
-from unittest import mock
 
 import torch
 import tyro
 from ablation_rows import GAME, NEVER, ROWS, plan, trained_with
 
-from sparring.config.schema import ResolvedConfig, TrainConfig
+from sparring.config.schema import TrainConfig
 from sparring.errors import InputError, SparringError, nearest
 from sparring.evaluation import evaluate
 from sparring.evaluation import solved_positions as solved
 from sparring.opponents.players import NetworkPlayer
-from sparring.training import TrainResult, assembly, train
-from sparring.training.schedule import Schedule
+from sparring.training import TrainResult, train
 
 POSITIONS: Final = Path(__file__).parents[1] / "tests" / "data" / "connect_four" / "positions.csv"
 OPPONENTS: Final = ("one_ply", "minimax:4")
@@ -116,35 +112,14 @@ def trained_row(settings: Settings, name: str, config: TrainConfig) -> Record:
     }
 
 
-class ByTheClock(Schedule):
-    """A schedule whose progress is the clock's, from its first use on; it ends after `seconds`."""
-
-    def __init__(self, config: ResolvedConfig, *, seconds: float) -> None:
-        super().__init__(config)
-        self._seconds = seconds
-        self._first_use: float | None = None
-
-    def _share(self, episodes: float) -> float:
-        now = time.perf_counter()
-        self._first_use = now if self._first_use is None else self._first_use
-        return min(1.0, (now - self._first_use) / self._seconds)
-
-    @property
-    def finished(self) -> bool:
-        return self.progress == 1.0 and self.due == 0
-
-
 def trained(settings: Settings, name: str, config: TrainConfig) -> TrainResult:
     """Train; keep agents and metrics of the run. Raises KeyboardInterrupt if Ctrl-C ended it."""
     runs = settings.out / "runs"
     free = next(run for n in itertools.count(1) if not (runs / (run := f"{name}-{n}")).exists())
-    with mock.patch.object(
-        assembly, "Schedule", partial(ByTheClock, seconds=60.0 * settings.minutes)
-    ):
-        result = train(
-            config.model_copy(update={"n_episodes": NEVER, "name": free, "runs_dir": str(runs)}),
-            console=False,
-        )
+    length = {"n_episodes": NEVER, "max_minutes": settings.minutes}
+    result = train(
+        config.model_copy(update={**length, "name": free, "runs_dir": str(runs)}), console=False
+    )
     for checkpoint in (result.run / "checkpoints").iterdir():
         shutil.rmtree(checkpoint)  # the replay, mostly
     if result.interrupted:

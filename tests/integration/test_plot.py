@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from trial_runs import trial
 
+import sparring.cli
 from sparring.cli import main
 from sparring.storage.run_directory import RunDirectory
 from sparring.training import train
@@ -78,8 +79,9 @@ def test_missing_parts_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFix
 def test_no_matplotlib(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for module in [name for name in sys.modules if name.startswith("sparring.plot")]:
+    for module in [n for n in sys.modules if n.startswith(("sparring.plot", "sparring.cli.plot"))]:
         monkeypatch.delitem(sys.modules, module)
+    monkeypatch.delattr(sparring.cli, "plot", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["plot", str(run)]) == 2
     said = capsys.readouterr()

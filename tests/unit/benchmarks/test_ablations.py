@@ -14,13 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from child_processes import HANG
-from trial_runs import resolved_trial
 
 from sparring.config.schema import TrainConfig
 from sparring.config.sources import build_config, preset_names
 from sparring.errors import InputError
-from sparring.training import assembly
-from sparring.training.schedule import Schedule
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
@@ -228,45 +225,6 @@ def test_tables(ablations: Any) -> None:
     assert row in ablations.markdown(ablations.Settings(), found)
 
 
-SCHEDULE = resolved_trial(
-    n_episodes=10**12,
-    learning_steps_per_batch=6,
-    batch_size=8,
-    learning_starts=1,
-    exploration_final_eps=0.2,
-    exploration_fraction=0.5,
-    learning_rate=0.01,
-    learning_rate_schedule="cosine",
-)
-
-
-def test_a_schedule_by_the_clock(ablations: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It begins when it is asked for the first time, and ends with the time and the updates that
-    are due.
-    """
-    now = 1000.0
-    monkeypatch.setattr(ablations.time, "perf_counter", lambda: now)
-    schedule = ablations.ByTheClock(SCHEDULE, seconds=180.0)
-    now = 2000.0
-    assert (schedule.progress, schedule.epsilon(0), schedule.learning_rate) == (0.0, 1.0, 0.01)
-    now = 2045.0
-    assert (schedule.progress, schedule.epsilon(0), schedule.beta) == pytest.approx(
-        (0.25, 0.6, 0.55)
-    )
-    now = 2090.0
-    assert (schedule.progress, schedule.learning_rate) == pytest.approx((0.5, 0.005))
-    schedule.receive(episodes=10**6, plies=1, transitions=1)
-    assert schedule.due == 6
-    assert not schedule.finished
-    now = 2180.0
-    assert (schedule.progress, schedule.learning_rate) == pytest.approx((1.0, 0.0))
-    assert not schedule.finished
-    schedule.learned(6)
-    assert schedule.finished
-    now = 3000.0
-    assert schedule.progress == 1.0
-
-
 def test_a_row_is_trained_for_its_time(
     ablations: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -297,7 +255,6 @@ def test_a_row_is_trained_for_its_time(
         )
         assert (tmp_path / done["agent"]).is_file()
         assert list((tmp_path / "runs" / f"preset-{number}" / "checkpoints").iterdir()) == []
-    assert assembly.Schedule is Schedule
 
 
 @pytest.mark.parametrize(

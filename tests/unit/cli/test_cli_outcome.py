@@ -40,6 +40,7 @@ def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainResult:
             "ab" * 32,
             0,
             0,
+            "",
             agent,
         ),
     )
@@ -72,6 +73,7 @@ def test_json_is_all_there_is_on_standard_output(
         "episodes_per_min": 3000.0,
         "plies_per_s": 450.0,
         "sha256": "ab" * 32,
+        "stopped": "",
     }
 
 

@@ -241,7 +241,7 @@ def test_a_game_module_that_ends_its_process(nine: PolicySpec, notes: list[str])
     (Path(sys.path[0]) / "nine.py").write_text("import sys\nsys.exit('not today')\n")
     with (
         process_workers(1, policy=nine, notify=notes.append) as workers,
-        pytest.raises(WorkerError, match="SystemExit: not today"),
+        pytest.raises(ConfigurationError, match=r"SystemExit: not today \(nine\.py, line 2\)"),
     ):
         play(workers)
     assert all("nine.py" in note for note in notes)
