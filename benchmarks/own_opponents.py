@@ -1,6 +1,6 @@
 """The game, opponent and network of `examples/own_ludo.py`: how fast, and how strong.
 
-    python benchmarks/own_opponents.py rates     # two minutes
+    python benchmarks/own_opponents.py rates     # some minutes
     python benchmarks/own_opponents.py strength  # the whole training, then 10,000 matches
 
 `rates` are matches per minute of processor time, of a run against the heuristic and of a plain loop

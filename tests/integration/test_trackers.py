@@ -156,6 +156,8 @@ def test_a_missing_library_is_one_line(made: type, monkeypatch: pytest.MonkeyPat
     assert str(caught.value) == f"{name} is not installed; pip install 'sparring[{name}]'"
 
 
+# Their libraries bring dozens of packages, so the development environment does without them. The
+# tests above make the same calls on stand-ins; these run where a user has installed the extra.
 def missing(name: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(
         importlib.util.find_spec(name) is None, reason=f"{name} is an extra that is not installed"

@@ -305,8 +305,9 @@ class DQNAgent:
 
     def _require_trainable(self, method: str) -> Trainable:
         if self._trainable is None:
+            made = "train_dqn" if self.spec.afterstates else "DQNAgent"
             raise SparringError(
-                f"{method}: this agent was loaded for play; DQNAgent(game, init_from=FILE) makes "
+                f"{method}: this agent was loaded for play; {made}(game, init_from=FILE) makes "
                 "one that can be trained, and `sparring resume` continues a run"
             )
         return self._trainable

@@ -88,7 +88,7 @@ def _check_fit(policy: nn.Module, start: StartWeights, spec: PolicySpec) -> None
                 f"init_from: {start.path} does not fit network {spec.network.factory}: {name}",
                 got="no such weights" if got is None else f"shape {got}",
                 expected="no such weights" if expected is None else f"shape {expected}",
-                remedy=_network_in(start, spec.network) or _values_in(start, spec, got),
+                remedy=_values_in(start, spec, got) or _network_in(start, spec.network),
             )
 
 

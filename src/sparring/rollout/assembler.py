@@ -63,20 +63,11 @@ def _decide(
         for k in range(leaving):
             i = head[e, lane]
             if learns_field[e, lane, i]:
-                _copy(waiting, first + i, out, rows, 0)
                 own = seat_field[e, lane, i]
-                _follow(
-                    out,
-                    out_R,
-                    out_discount,
-                    out_sign,
-                    rows,
-                    following,
-                    e,
-                    own,
-                    powers[waits - k],
-                    offsets,
-                )
+                _complete(
+                    waiting, first + i, out, out_R, out_discount, out_sign, rows,
+                    False, following, e, own, powers[waits - k], offsets,
+                )  # fmt: skip
                 rows += 1
             head[e, lane] = i + 1 if i + 1 < n_steps else 0
             count[e, lane] -= 1
@@ -97,16 +88,19 @@ def _decide(
 
 
 @njit(nogil=True)
-def _follow(
-    out: Any, out_R: Any, out_discount: Any, out_sign: Any, row: Any,
-    following: Any, e: Any, own: Any, power: Any, offsets: Any,
+def _complete(
+    waiting: Any, source: Any, out: Any, out_R: Any, out_discount: Any, out_sign: Any, row: Any,
+    ended: Any, following: Any, e: Any, own: Any, power: Any, offsets: Any,
 ) -> None:  # fmt: skip
-    """Complete a row of seat `own` with the position that is `following` in slot e, `power` being
-    the discount of the steps between.
+    """Copy the decision `waiting[source]` of seat `own` to `row`, and add its next state: the
+    position that is `following` in slot e, `power` being the discount of the steps between, unless
+    the match has `ended`.
     """
     _, _, at_next, at_next_mask = offsets
-    out_R[row] += power * following.rewards[e, own]
-    if following.row[e] < 0:
+    _copy(waiting, source, out, row, 0)
+    if not ended:
+        out_R[row] += power * following.rewards[e, own]
+    if ended or following.row[e] < 0:
         out_discount[row], out_sign[row] = 0.0, 1
         return
     _copy(following.observation, following.row[e], out, row, at_next)
@@ -149,23 +143,11 @@ def _settle(
                 R_field[e, lane, i] += powers[waits - 1 - k] * reward
                 if not (leaves and learns_field[e, lane, i]):
                     continue
-                _copy(waiting, (e * lanes + lane) * n_steps + i, out, rows, 0)
-                if terminated[e]:
-                    out_discount[rows] = 0.0
-                    out_sign[rows] = 1
-                else:
-                    _follow(
-                        out,
-                        out_R,
-                        out_discount,
-                        out_sign,
-                        rows,
-                        following,
-                        e,
-                        own,
-                        powers[waits - k],
-                        offsets,
-                    )
+                first = (e * lanes + lane) * n_steps
+                _complete(
+                    waiting, first + i, out, out_R, out_discount, out_sign, rows,
+                    terminated[e], following, e, own, powers[waits - k], offsets,
+                )  # fmt: skip
                 rows += 1
             if leaves or truncated[e]:
                 head[e, lane] = 0

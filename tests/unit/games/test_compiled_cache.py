@@ -139,9 +139,14 @@ def test_processes_that_start_together_share_one_instance(tmp_path, child):
 
 @pytest.mark.parametrize(
     ("template", "taken"),
-    [("driver.py", "SPEC, legal, observe, play, start"), ("search.py", "SPEC, STATE, legal, play")],
+    [
+        ("driver.py", ["SPEC, legal, observe, play, start", "__name__ as _rules_name"]),
+        ("search.py", ["SPEC, STATE, legal, play"]),
+    ],
 )
-def test_an_instance_is_the_template_with_one_line_changed(template, taken, monkeypatch, tmp_path):
+def test_an_instance_is_the_template_with_other_rules_imported(
+    template, taken, monkeypatch, tmp_path
+):
     monkeypatch.setenv("SPARRING_CACHE_DIR", str(tmp_path))
     original = Path(cache.__file__).with_name(template).read_text().splitlines()
     made = cache.load_driver(cache.load_rules("sparring.games.connect_four"), template)
@@ -149,8 +154,9 @@ def test_an_instance_is_the_template_with_one_line_changed(template, taken, monk
     changed = [pair for pair in zip(original, instance, strict=True) if pair[0] != pair[1]]
     assert changed == [
         tuple(
-            f"from sparring.games.{game} import {taken}" for game in ("tic_tac_toe", "connect_four")
+            f"from sparring.games.{game} import {names}" for game in ("tic_tac_toe", "connect_four")
         )
+        for names in taken
     ]
 
 

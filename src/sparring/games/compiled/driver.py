@@ -12,6 +12,7 @@ keeps the counting of references out of the loops.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from numba import njit
 from sparring.games.compiled.jit import compiled, unowned
 from sparring.games.rng import CHANCE, TRIALS, purpose_key
 from sparring.games.tic_tac_toe import SPEC, legal, observe, play, start
+from sparring.games.tic_tac_toe import __name__ as _rules_name
 
 FINE, ILLEGAL_ACTION, NO_SUCH_SEAT, NO_LEGAL_ACTION = range(4)
 OBSERVATION_NOT_FINITE, OBSERVATION_TOO_LARGE, REWARD_NOT_FINITE = range(4, 7)
@@ -29,7 +31,10 @@ _SLOT, _RUNNING, _TRIED, _REPLY = range(4)  # entries of the cursor
 _start, _legal, _observe, _play = (
     compiled(rule, __name__) for rule in (start, legal, observe, play)
 )  # this game's own copies
+# `play` up to the draw, in rules with chance that offer it
+_move = compiled(getattr(sys.modules[_rules_name], "move", play), __name__)
 _MAX_PLIES = SPEC.max_plies
+_AS_MOVER = not SPEC.allows_zero_sum_bootstrap  # positions after moves are seen by the mover
 _HAS_CHANCE = SPEC.chance
 _HIDES = SPEC.hidden_information
 _DTYPE = np.dtype(SPEC.observation_dtype)
@@ -133,6 +138,47 @@ def win_or_block(slots: Any, chosen: Any, out: Any) -> Any:
             _mark_threats(slots.states[i], slots.mask[i], trials, stream, rewards, out[j], cursor)
         if not np.any(out[j]):
             out[j] = slots.mask[i]
+    return FINE
+
+
+@njit(cache=True, nogil=True)
+def afterstates(slots: Any, chosen: Any, out: Any, row: Any, seats: Any, rewards: Any) -> Any:
+    """Fill `row`, `seats` [m, A] and `rewards` [m, A, P] for the slots `chosen` [m], and the
+    first rows of `out`, all 0, with the observations, see `games/afterstates.py`; `row` and `seats`
+    are -1 at first. Only copies of the matches are played.
+    """
+    slots = unowned(slots)
+    trial = np.zeros(1, slots.states.dtype)
+    stream = np.zeros(2, np.uint64)
+    cursor, seen, players = slots.cursor, slots.observation.shape[1], rewards.shape[2]
+    rows = 0
+    for j in range(chosen.shape[0]):
+        i = chosen[j]
+        cursor[_SLOT] = i
+        mover = slots.seat[i]
+        for action in range(row.shape[1]):
+            if slots.mask[i, action]:
+                cursor[_RUNNING], cursor[_TRIED] = PLAY, action
+                trial[0] = slots.states[i]
+                state = trial[0]
+                seats[j, action] = mover
+                if _move(state, action, rewards[j, action], stream):
+                    continue
+                comes_next = state["seat"]
+                if _AS_MOVER:
+                    state["seat"] = mover
+                    if players > 1:
+                        out[rows][seen + (comes_next - mover) % players] = 1
+                else:
+                    seats[j, action] = comes_next
+                cursor[_RUNNING] = OBSERVE
+                if not _observe_into(state, slots.wide[0], out[rows][:seen]):
+                    return OBSERVATION_TOO_LARGE
+                if _SHOWS_FLOATS and not _all_finite(out[rows].ravel()):
+                    return OBSERVATION_NOT_FINITE
+                row[j, action] = rows
+                rows += 1
+    cursor[_TRIED] = -1
     return FINE
 
 

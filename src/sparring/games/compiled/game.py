@@ -124,6 +124,7 @@ class CompiledGame(SearchedSlots):
             link(driver.refresh),
         )
         self._win_or_block, self._observe_as = link(driver.win_or_block), link(driver.observe_as)
+        self._afterstates = link(driver.afterstates)
         self.spec: GameSpec = dataclasses.replace(
             with_afterstates(module.SPEC, draws_apart=hasattr(module, "move")),
             name=name or module.SPEC.name or rules,
@@ -131,7 +132,6 @@ class CompiledGame(SearchedSlots):
         check_size(self.spec.name, self.spec.observation_bytes, self.spec.num_actions, num_slots)
         self.num_slots = num_slots
         self._slots = allocate_slots(self.spec, module.STATE, num_slots)
-        self._afterstates: Callable[..., Any] | None = None  # made when first asked for
         self._steps_left = 0  # steps until the history may be full
         self._actions = np.full(num_slots, -1, np.int64)
         self._name_views()
@@ -192,9 +192,6 @@ class CompiledGame(SearchedSlots):
         """See `AfterstateGame`; only for games whose spec offers them."""
         chosen = chosen_slots(self, slots)
         after = empty_afterstates(self.spec, self.mask[chosen])
-        if self._afterstates is None:  # compiles for a second
-            function = load_driver(self.rules, "afterstates.py").afterstates
-            self._afterstates = in_plain_python(function) if self._interpreted else function
         self._call(self._afterstates, chosen, *after)
         return after._replace(observation=after.observation[: after.row.max(initial=-1) + 1])
 
