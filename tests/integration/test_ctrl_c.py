@@ -95,10 +95,10 @@ def test_the_second_says_that_nothing_is_saved(tmp_path: Path) -> None:
 PATIENT_FOR_5_SECONDS = """
 import sys
 from sparring.cli import main
-from sparring.runtime import processes
+from sparring.runtime import watch
 
 if __name__ == "__main__":
-    processes._STUCK_IN_A_HURRY = 5.0
+    watch.STUCK_IN_A_HURRY = 5.0
     sys.exit(main(sys.argv[1:]))
 """
 

@@ -18,6 +18,7 @@ from sparring.replay.transitions import join_rows
 from sparring.rollout.round import RoundCommand, RoundReport
 from sparring.runtime.base import Batch
 from sparring.runtime.shared_memory import Ring
+from sparring.runtime.watch import WorkerRecord
 
 
 @dataclass
@@ -44,18 +45,12 @@ class FinishedPart:
         self.begin = self.end
 
 
-class WorkerHandle:
+class WorkerHandle(WorkerRecord):
     """One worker as the main process sees it, over all its incarnations."""
 
     def __init__(self, worker: int) -> None:
-        self.worker = worker
-        self.incarnation = -1
-        self.failures = 0  # in a row, without a finished round in between
-        self.cause = self.traceback = ""  # of its end, where it could still send them
+        super().__init__(worker)
         self.unfinished: deque[RoundCommand | str | tuple[str, Any]] = deque()
-        self.silence = 0.0  # seconds since its last tick or message, while it has something to do
-        self._ticks = 0
-        self._ended = 0  # rounds before this one are to end early
         # rows of the first unfinished part that had to leave the ring
         self.copied: list[NDArray[Any]] = []
         self.begin = 0  # number of that part's first row that is still in the ring
@@ -65,14 +60,16 @@ class WorkerHandle:
         self.pipe: connection.Connection
         self.ring: Ring
 
-    def begin_incarnation(self, pipe: connection.Connection, ring: Ring) -> None:
+    @property
+    def ticks(self) -> int:
+        return self.ring.ticks
+
+    def begin_process(self, pipe: connection.Connection, ring: Ring) -> None:
         """Forget what the predecessor sent for unfinished parts; its finished ones stay."""
-        self.incarnation += 1
-        self.cause = self.traceback = ""
+        self.begin_incarnation()
         self.copied, self.begin = [], 0
         self.pipe, self.ring = pipe, ring
-        self.silence, self._ticks = 0.0, 0
-        ring.end_before(self._ended)
+        ring.end_before(self.ended)
 
     def command(self, command: RoundCommand | str | tuple[str, Any]) -> None:
         """Give the worker something to do after all that it was given before."""
@@ -119,24 +116,10 @@ class WorkerHandle:
         else:
             self.cause, self.traceback = value
 
-    @property
-    def has_played(self) -> bool:
-        """Return whether this incarnation has completed a tick."""
-        return self._ticks > 1
-
-    def watch(self, seconds: float) -> float:
-        """Count `seconds` more of silence; return how long a silence was that is over now."""
-        ticks, before = self.ring.ticks, self.silence
-        if ticks == self._ticks and self.unfinished:
-            self.silence += seconds
-            return 0.0
-        played, self._ticks, self.silence = self.has_played, ticks, 0.0
-        return before if played else 0.0
-
     def end_early(self, round: int) -> None:
         """Let parts of rounds up to `round` end at the next tick, those of a successor too."""
-        self._ended = max(self._ended, round + 1)
-        self.ring.end_before(self._ended)
+        self.ended = max(self.ended, round + 1)
+        self.ring.end_before(self.ended)
 
     def _empty_ring(self, written: int) -> None:
         """Copy all rows out of the ring, so that the worker can go on."""

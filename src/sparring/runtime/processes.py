@@ -42,7 +42,7 @@ Deadlocks and races, and where each is avoided:
   (`stop_signals_blocked`, `worker_main`).
 - The main process is killed. Workers end, even one that hangs in C (`worker.end_with_parent`).
 - A worker hangs, or is stopped by a signal. It makes no ply for a stated time, and is killed and
-  replaced (`_watch`).
+  replaced (`Watch.look`).
 - A block leaves the weight store while a worker copies it: see `weights.py`.
 
 An error that a successor would meet again, a fault of the game above all, is raised here at once.
@@ -54,12 +54,12 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from multiprocessing import connection
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-from sparring.errors import ConfigurationError, WorkerError
+from sparring.errors import ConfigurationError
 from sparring.replay.transitions import transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand
@@ -74,10 +74,10 @@ from sparring.runtime.main_module import (
     unguarded,
 )
 from sparring.runtime.shared_memory import Ring, SharedBlock
+from sparring.runtime.watch import Watch
 from sparring.runtime.weights import WeightStore
 from sparring.runtime.worker import (
     PRELOAD_GAME,
-    STUCK,
     Body,
     WorkerJob,
     stop_signals_blocked,
@@ -87,23 +87,12 @@ from sparring.runtime.worker import (
 StartMethod = Literal["forkserver", "spawn"]
 
 _PRELOAD: Final = ["sparring.runtime.preload"]
-_MAX_FAILURES: Final = 3  # of one worker in a row, without a finished round in between
 _MAX_RING_BYTES: Final = 64 * 2**20
 # seconds; to poll the pipes of 46 workers takes 0.1 ms, and the rings hold a whole round
 _POLL_INTERVAL: Final = 0.01
 _OUT_OF_MEMORY: Final = (
     "the system kills processes when memory runs out: lower num_workers or num_envs_per_worker"
 )
-_WARN_AFTER: Final = 60.0  # seconds without a ply after which there is a warning
-# Seconds without a ply after which a worker is replaced: before its first one, which may have to
-# import and compile a game, and when the run is to stop.
-_STUCK_AT_START: Final = 3_600.0
-_STUCK_IN_A_HURRY: Final = 20.0
-_PAUSE_FACTOR: Final = (
-    10  # times the longest pause between two plies so far are never taken for a hang
-)
-_FIRST_NOTE, _NOTE_INTERVAL = 3.0, 30.0  # seconds, of notes on who is waited for
-_MAX_STEP: Final = 1.0  # seconds that count at a time: this process may itself have been stopped
 _GRACE: Final = 0.5  # seconds for each step of stopping a process
 
 
@@ -165,11 +154,8 @@ class ProcessWorkers:
         self._block = SharedBlock(WeightStore.bytes_needed(size, num_snapshots, num_versions))
         self.weights = WeightStore(self._block.memory, size, num_snapshots, num_versions)
         self.replaced = 0
-        self._last_poll = self._last_watch = 0.0
-        self._longest_pause = 0.0  # between two plies of a worker
-        self._warned: set[int] = set()
-        self._in_a_hurry = False
-        self._next_note = 0.0  # on who is waited for
+        self._watch = Watch(notify)
+        self._last_poll = 0.0
 
     def __enter__(self) -> Self:
         try:
@@ -236,8 +222,7 @@ class ProcessWorkers:
         self._handles[worker].end_early(round)
 
     def hurry(self) -> None:
-        self._in_a_hurry = True
-        self._next_note = time.monotonic() + _FIRST_NOTE
+        self._watch.hurry()
 
     def poll(self) -> None:
         now = time.monotonic()
@@ -269,11 +254,7 @@ class ProcessWorkers:
 
     def _wait(self, done: Callable[[], bool]) -> None:
         """Serve the workers until `done`."""
-        while not done():
-            self._serve_ready(timeout=0.2)
-            if self._in_a_hurry and time.monotonic() >= self._next_note:
-                self._next_note = time.monotonic() + _NOTE_INTERVAL
-                self._notify(_waiting_for(self._handles))
+        self._watch.wait(done, lambda: self._serve_ready(timeout=0.2), self._handles)
 
     def _serve_ready(self, timeout: float) -> None:
         """Handle all messages, and replace the workers whose processes have ended."""
@@ -287,52 +268,16 @@ class ProcessWorkers:
                 handle.receive()
         for handle in ended:
             self._replace(handle)
-        self._watch()
-
-    def _watch(self) -> None:
-        """Warn of workers that make no ply, and in the end kill them, which has them replaced: a
-        step that never returns can only be noticed from outside.
-        """
-        now = time.monotonic()
-        seconds, self._last_watch = min(now - self._last_watch, _MAX_STEP), now
-        for handle in self._handles:
-            self._longest_pause = max(self._longest_pause, handle.watch(seconds))
-            limit = self._limit(handle)
-            if handle.silence > limit:
-                handle.cause = f"it made no ply for {limit:.0f} s"
-                handle.process.kill()
-            elif handle.silence <= _WARN_AFTER:
-                self._warned.discard(handle.worker)
-            elif handle.worker not in self._warned:
-                self._warned.add(handle.worker)
-                self._notify(
-                    f"worker {handle.worker} has made no ply for {_WARN_AFTER:.0f} s: slow moves, "
-                    f"or a step that never returns; it is replaced after {limit:.0f} s"
-                )
-
-    def _limit(self, handle: WorkerHandle) -> float:
-        """Seconds without a ply after which a worker is replaced."""
-        if not handle.has_played:
-            return _STUCK_AT_START
-        limit = _STUCK_IN_A_HURRY if self._in_a_hurry else STUCK
-        return max(limit, _PAUSE_FACTOR * self._longest_pause)
+        self._watch.look(self._handles, lambda handle: handle.process.kill())
 
     def _replace(self, handle: WorkerHandle) -> None:
         handle.process.join()
         status = handle.process.exitcode
         if status == UNGUARDED and found_in_main(self._settings):
             raise unguarded(self._settings)
-        handle.failures += 1
-        cause = handle.cause or _describe_status(status)
-        reason = handle.traceback or cause
-        if handle.failures >= _MAX_FAILURES:
-            self._notify(f"worker {handle.worker} failed: {reason}")
-            killed = status == -signal.SIGKILL and not handle.cause
-            remedy = f"; {_OUT_OF_MEMORY}" if killed else ""
-            times = f"failed {handle.failures} times without finishing a round"
-            raise WorkerError(f"worker {handle.worker} {times}; the last time: {cause}{remedy}")
+        killed = status == -signal.SIGKILL and not handle.cause
+        handle.failed(_describe_status(status), self._notify, _OUT_OF_MEMORY if killed else "")
         self.replaced += 1
-        self._notify(f"worker {handle.worker} failed and is replaced: {reason}")
         handle.kill()
         self._start(handle)
         handle.repeat_unfinished()
@@ -340,7 +285,7 @@ class ProcessWorkers:
     def _start(self, handle: WorkerHandle) -> None:
         ours, theirs = self._context.Pipe()
         ring = SharedBlock(Ring.bytes_needed(self._dtype, self._ring_rows))
-        handle.begin_incarnation(ours, Ring(ring.memory, self._dtype, self._ring_rows))
+        handle.begin_process(ours, Ring(ring.memory, self._dtype, self._ring_rows))
         job = WorkerJob(
             self._settings,
             self._spec,
@@ -363,12 +308,6 @@ class ProcessWorkers:
         finally:
             theirs.close()
             ring.close()
-
-
-def _waiting_for(handles: Sequence[WorkerHandle]) -> str:
-    busy = [str(handle.worker) for handle in handles if handle.unfinished]
-    workers = f"worker{'' if len(busy) == 1 else 's'} {', '.join(busy)}"
-    return f"waiting for {workers} to finish the matches of the round"
 
 
 def _describe_status(status: int) -> str:

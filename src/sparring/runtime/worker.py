@@ -42,13 +42,13 @@ from sparring.replay.transitions import transition_dtype
 from sparring.rollout.rollout import RolloutSettings, Sink
 from sparring.rollout.round import Between, RoundCommand, RoundReport
 from sparring.runtime.shared_memory import Ring, SharedBlock
+from sparring.runtime.watch import STUCK
 from sparring.runtime.weights import WeightStore
 
 # environment variable of a fork server: the game that it prepares for its workers
 PRELOAD_GAME: Final = "SPARRING_PRELOAD_GAME"
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 _PR_SET_PDEATHSIG: Final = 1
-STUCK: Final = 600.0  # seconds without a ply after which a worker is taken to hang
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Body(Protocol):
     def set_state(self, state: dict[str, Any]) -> None: ...
 
 
-class _PermanentError(Exception):
+class PermanentError(Exception):
     """Carries an error that a successor would meet again."""
 
     def __init__(self, error: SparringError) -> None:
@@ -93,8 +93,16 @@ def worker_main(pipe: connection.Connection, job: WorkerJob) -> None:
     end_with_parent()
     take_long_slices()
     torch.set_num_threads(1)
+    store = WeightStore(job.weights.memory, job.size, job.num_snapshots, job.num_versions)
     try:
-        body = _begin(job)
+        body = make_body(
+            job.body,
+            job.settings,
+            job.spec,
+            store,
+            worker=job.worker,
+            incarnation=job.incarnation,
+        )
     except BaseException as error:
         _end(pipe, error)
     try:
@@ -105,31 +113,40 @@ def worker_main(pipe: connection.Connection, job: WorkerJob) -> None:
         _end(pipe, error)
 
 
-def _begin(job: WorkerJob) -> Body:
-    """Make the game and the players, which imports what users wrote."""
-    store = WeightStore(job.weights.memory, job.size, job.num_snapshots, job.num_versions)
+def make_body(
+    body: Callable[..., Body],
+    settings: RolloutSettings,
+    spec: GameSpec,
+    store: WeightStore,
+    *,
+    worker: int,
+    incarnation: int,
+) -> Body:
+    """Make the game and the players, which imports what users wrote; `spec` is the game's as the
+    main process has it.
+    """
     try:
-        _check_spec(job, spec_of(job.settings.policy.game))
-        return job.body(job.settings, store, worker=job.worker, incarnation=job.incarnation)
+        _check_spec(worker, spec_of(settings.policy.game), spec)
+        return body(settings, store, worker=worker, incarnation=incarnation)
     except (ImportError, InputError) as error:
         what = (
-            f"worker {job.worker} cannot make what the main process could make: {error}; "
+            f"worker {worker} cannot make what the main process could make: {error}; "
             "define games, networks and players at the top of a file that a new process can "
             'import, or use backend="inline"'
         )
-        raise _PermanentError(ConfigurationError(what)) from error
+        raise PermanentError(ConfigurationError(what)) from error
 
 
-def _check_spec(job: WorkerJob, ours: GameSpec) -> None:
+def _check_spec(worker: int, ours: GameSpec, of_main: GameSpec) -> None:
     """Compare the specs' values by their `repr`: the game's file may have been edited since the
     main process imported it.
     """
     for name in (field.name for field in dataclasses.fields(GameSpec)):
-        got, expected = repr(getattr(ours, name)), repr(getattr(job.spec, name))
+        got, expected = repr(getattr(ours, name)), repr(getattr(of_main, name))
         if got != expected:
-            what = f"the game differs between the main process and worker {job.worker}"
+            what = f"the game differs between the main process and worker {worker}"
             remedy = "the file was changed since it was imported: start Python anew"
-            raise _PermanentError(
+            raise PermanentError(
                 ConfigurationError(
                     what, got=f"{name} {got:.100}", expected=f"{expected:.100}", remedy=remedy
                 )
@@ -138,15 +155,18 @@ def _check_spec(job: WorkerJob, ours: GameSpec) -> None:
 
 def _end(pipe: connection.Connection, error: BaseException) -> NoReturn:
     """Send the last message and end this process."""
-    if isinstance(error, _PermanentError):
-        message: tuple[str, Any] = "error", error.error
-    elif isinstance(error, GameFault):
-        message = "error", error
-    else:
-        message = "failed", _description(error)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the main process has ended
-        pipe.send(message)
+        pipe.send(last_words(error))
     sys.exit(1)
+
+
+def last_words(error: BaseException) -> tuple[str, Any]:
+    """The last message of a worker that raised `error`."""
+    if isinstance(error, PermanentError):
+        return "error", error.error
+    if isinstance(error, GameFault):
+        return "error", error
+    return "failed", _description(error)
 
 
 def _description(error: BaseException) -> tuple[str, str]:
@@ -172,15 +192,16 @@ def _serve(pipe: connection.Connection, job: WorkerJob, body: Body) -> None:
         elif command == "get_state":
             pipe.send(("state", body.get_state()))
         else:
-            _restore(body, command[1])
+            restore(body, command[1])
             pipe.send(("restored", None))
 
 
-def _restore(body: Body, state: dict[str, Any]) -> None:
+def restore(body: Body, state: dict[str, Any]) -> None:
+    """Give a body a saved state; an error is one that a successor would meet again."""
     try:
         body.set_state(state)
     except SparringError as error:
-        raise _PermanentError(error) from error
+        raise PermanentError(error) from error
 
 
 def end_with_parent() -> None:

@@ -26,7 +26,7 @@ from trial_workers import (
 from sparring.runtime import ProcessWorkers
 
 LONG = 10**6  # matches: a part that never ends by itself
-MODULE = "sparring.runtime.processes"
+MODULE = "sparring.runtime.watch"
 
 
 def replace_frozen(workers: ProcessWorkers, patch: pytest.MonkeyPatch, limit: str) -> None:
@@ -35,6 +35,7 @@ def replace_frozen(workers: ProcessWorkers, patch: pytest.MonkeyPatch, limit: st
     """
     with patch.context() as short:
         short.setattr(f"{MODULE}.{limit}", 1.0)
+        workers._watch.longest_pause = 0.0  # of a busy machine
         wait_until(lambda: bool(workers.poll() or workers.replaced))
 
 
@@ -59,12 +60,12 @@ def test_in_a_hurry_it_is_replaced_sooner_and_the_user_is_told_who_is_waited_for
         workers.finish_round().release()
         os.kill(process_of(1).pid, signal.SIGSTOP)
         start_round(workers, [command(1)] * 2)
-        monkeypatch.setattr(f"{MODULE}._FIRST_NOTE", 0.0)
+        monkeypatch.setattr(f"{MODULE}.FIRST_NOTE", 0.0)
         workers.hurry()
         wait_until(lambda: bool(workers.poll() or workers._handles[0].finished))
         workers._wait(lambda: bool(notes))
         assert notes == ["waiting for worker 1 to finish the matches of the round"]
-        replace_frozen(workers, monkeypatch, "_STUCK_IN_A_HURRY")
+        replace_frozen(workers, monkeypatch, "STUCK_IN_A_HURRY")
         assert notes[1] == "worker 1 failed and is replaced: it made no ply for 1 s"
         assert workers.finish_round().round == 1
 
@@ -77,7 +78,7 @@ def test_time_in_which_the_main_process_was_stopped_itself_does_not_count(
         start_round(workers, [command(0, episodes=LONG)])
         wait_until(lambda: bool(workers.poll() or workers._handles[0].has_played))
         os.kill(process_of(0).pid, signal.SIGSTOP)
-        workers._last_watch -= 3_600.0
+        workers._watch.last_look -= 3_600.0
         workers.poll()
         assert workers._handles[0].silence < 60.0
         os.kill(process_of(0).pid, signal.SIGCONT)
@@ -90,18 +91,18 @@ def test_a_game_that_is_slow_is_not_taken_for_one_that_hangs() -> None:
     """Ten times the longest pause so far is always allowed."""
     with process_workers(1) as workers:
         [handle] = workers._handles
-        assert workers._limit(handle) == 3_600.0, "it may have to compile the game"
+        assert workers._watch.limit(handle) == 3_600.0, "it may have to compile the game"
         start_round(workers, [command(0)])
         workers.finish_round().release()
         workers.poll()
         handle.watch(0.0)
-        assert workers._limit(handle) == 600.0
-        workers._longest_pause = 100.0
-        assert workers._limit(handle) == 1_000.0
+        assert workers._watch.limit(handle) == 600.0
+        workers._watch.longest_pause = 100.0
+        assert workers._watch.limit(handle) == 1_000.0
         workers.hurry()
-        assert workers._limit(handle) == 1_000.0
-        workers._longest_pause = 1.0
-        assert workers._limit(handle) == 20.0
+        assert workers._watch.limit(handle) == 1_000.0
+        workers._watch.longest_pause = 1.0
+        assert workers._watch.limit(handle) == 20.0
 
 
 # Parts that are ended early.

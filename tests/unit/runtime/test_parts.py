@@ -113,7 +113,7 @@ def test_there_is_a_warning_of_a_hung_worker_while_another_always_has_parts_read
         for batch in received(workers, 2):
             assert batch.results.size
         # only now: to start may take longer
-        monkeypatch.setattr("sparring.runtime.processes._WARN_AFTER", 0.3)
+        monkeypatch.setattr("sparring.runtime.watch.WARN_AFTER", 0.3)
         os.kill(process_of(0).pid, signal.SIGSTOP)
         workers.start(0, command(2))
         number = 3

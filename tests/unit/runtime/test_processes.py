@@ -121,7 +121,7 @@ def test_there_is_a_warning_of_a_silent_worker(
         workers.finish_round()
         assert notes == []
         # only now: to start may take longer
-        monkeypatch.setattr("sparring.runtime.processes._WARN_AFTER", 0.3)
+        monkeypatch.setattr("sparring.runtime.watch.WARN_AFTER", 0.3)
         victim = process_of(0).pid
         os.kill(victim, signal.SIGSTOP)
         start_round(workers, [command(1)])
