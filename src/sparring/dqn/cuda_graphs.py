@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sparring.dqn.update import Update
 from sparring.replay.cuda import DeviceReplay
@@ -77,12 +78,14 @@ class GraphedUpdates:
         batch_size: int,
         max_updates: int,
         recorder: Recorder | None,
+        noise_rng: np.random.Generator | None = None,
     ) -> None:
         self.replay = replay
         self.max_updates = max_updates
         self._update = update
         self._batch_size = batch_size
         self._recorder = recorder
+        self._noise_rng = noise_rng
         self._warm_ups = 0
         self._recorded: dict[int, Body] = {}
         device = replay.device
@@ -110,7 +113,8 @@ class GraphedUpdates:
         self._recorded.get(count, body)()
 
     def _draw_noise(self, rng: np.random.Generator) -> NDArray[np.float32]:
-        return rng.standard_normal(self._update.noise_size, np.float32)
+        numbers = rng if self._noise_rng is None else self._noise_rng
+        return numbers.standard_normal(self._update.noise_size, np.float32)
 
     def _record(self, recorder: Recorder, count: int, body: Body) -> None:
         try:
@@ -131,7 +135,10 @@ class GraphedUpdates:
             indices, batch = self.replay.sample(self._numbers[number], self._beta)
             noise = self._noise[number]
             target_values = self._update.target_pass(batch, noise)
-            priorities = self._update.step(batch, target_values, noise)
+            ratio: Tensor | float = 1.0
+            if self._update.shared is not None:
+                ratio = self.replay.largest_ratio(indices, self._beta)
+            priorities = self._update.step(batch, target_values, noise, ratio)
             self.replay.update(indices, priorities, self._update.failed)
         # Part of the recording: the next launch overwrites the pending tensors.
         self._update.statistics.flush()

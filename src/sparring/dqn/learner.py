@@ -19,18 +19,25 @@ from sparring.dqn.kernels import fast_float32
 from sparring.dqn.networks import FlatWeights, PolicySpec, build_network, get_weights, set_weights
 from sparring.dqn.optimizer import Adam, RunningMean
 from sparring.dqn.prefetch import Prefetcher
+from sparring.dqn.shared_minibatch import Ranks, SharedMinibatch
 from sparring.dqn.update import Update
 from sparring.errors import NumericalError
 from sparring.games.rng import stream_key
 from sparring.replay import Replay
 from sparring.replay.cuda import DeviceReplay
 
-_SAMPLING: Final = 1  # purpose of the generator that draws minibatches
+# purposes of generators: that draws minibatches; noise that all ranks share
+_SAMPLING, _SHARED_NOISE = 1, 2
 _REMEDY: Final = (
     "learning_rate is too high, rewards are too large, "
     "or the network itself returns NaN or infinity"
 )
 UPDATES_PER_LAUNCH: Final = 8
+
+
+def sampling_key(seed: int, rank: int, updates: int = 0) -> int:
+    """Key of the generator with which a rank draws its minibatches from update `updates` on."""
+    return stream_key(seed, _SAMPLING, *((rank, updates) if rank else ()))
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,11 @@ class Learner:
 
     On a CPU with several `threads`, one of them prepares the next minibatch while the others share
     the present one, except if the target network moves with every update.
+
+    With `ranks` this is one of several learners with equal weights, which make the same updates
+    (`shared_minibatch.py`): `batch_size` counts the transitions of all, of which each samples an
+    equal part, with random numbers of its own. Noise of noisy layers is the same for all. Each
+    update waits for all ranks, so nothing is prepared ahead and CUDA graphs are not used.
     """
 
     def __init__(
@@ -68,10 +80,12 @@ class Learner:
         seed: int,
         bfloat16: bool = False,
         threads: int = 1,
+        ranks: Ranks | None = None,
     ) -> None:
         self.options = options
         self.device = device
-        ahead = threads > 1 and options.target_update_interval > 1
+        self._batch_size = options.batch_size // (1 if ranks is None else ranks.size)
+        ahead = ranks is None and threads > 1 and options.target_update_interval > 1
         self.policy = build_network(spec, seed=seed).to(device)
         self._target = build_network(spec, seed=seed).to(device).requires_grad_(False)
         self._optimizer = Adam(self.policy, options)
@@ -83,13 +97,22 @@ class Learner:
             game=spec.network_game,
             bfloat16=bfloat16,
             threads=threads - ahead,
+            ranks=ranks,
         )
         decay = options.weight_averaging
         self._mean = RunningMean(self._optimizer.weights, decay) if decay else None
         self._graphed: GraphedUpdates | None = None
-        self._rng = np.random.default_rng(stream_key(seed, _SAMPLING))
+        self._rng = np.random.default_rng(sampling_key(seed, 0 if ranks is None else ranks.rank))
+        self._noise_rng = (
+            None if ranks is None else np.random.default_rng(stream_key(seed, _SHARED_NOISE))
+        )
         self._prefetcher = Prefetcher(
-            self._update, options.batch_size, device, self._rng, ahead=ahead
+            self._update,
+            self._batch_size,
+            device,
+            self._rng,
+            ahead=ahead,
+            noise_rng=self._noise_rng,
         )
         self.layout = FlatWeights(self.policy)
         self.updates = 0
@@ -122,16 +145,19 @@ class Learner:
         if self._update.failed:
             self._fail("the loss or the norm of its gradient is not finite")
         self._check_weights()
-        return LearnStats(done, *self._update.statistics.means(done))
+        return LearnStats(done, *self._update.means(done))
 
     def _update_once(self, replay: Replay, beta: float, *, last: bool) -> None:
         """One update. The next minibatch is sampled meanwhile, if its target values stay valid."""
         moves = (self.updates + 1) % self.options.target_update_interval == 0
         with fast_float32():  # for all threads, which share the setting
             minibatch = self._prefetcher.sample(replay, beta)  # with the target pass
+            ratio = 1.0
+            if self.shared is not None:
+                ratio = replay.largest_ratio(minibatch.batch.indices, beta)
             with self._prefetcher.prefetching(replay, beta, wanted=not (last or moves)):
                 priorities = self._update.step(
-                    minibatch.tensors, minibatch.target_values, minibatch.noise
+                    minibatch.tensors, minibatch.target_values, minibatch.noise, ratio
                 )
         self.updates += 1
         if self._update.failed:  # waits for the device, as the priorities do anyway
@@ -162,12 +188,15 @@ class Learner:
         return count
 
     def _graphed_updates(self, replay: DeviceReplay) -> GraphedUpdates:
+        alone = self.shared is None
+        most = min(UPDATES_PER_LAUNCH, self.options.target_update_interval)
         return GraphedUpdates(
             self._update,
             replay,
-            batch_size=self.options.batch_size,
-            max_updates=min(UPDATES_PER_LAUNCH, self.options.target_update_interval),
-            recorder=CudaGraphs(self.device) if self.device.type == "cuda" else None,
+            batch_size=self._batch_size,
+            max_updates=most if alone else 1,
+            recorder=CudaGraphs(self.device) if alone and self.device.type == "cuda" else None,
+            noise_rng=self._noise_rng,
         )
 
     def _fail(self, what: str) -> NoReturn:
@@ -183,6 +212,11 @@ class Learner:
                 f"update {self.updates}: norm of the weights {norm.item():.4g} is not finite; "
                 f"{_REMEDY}"
             )
+
+    @property
+    def shared(self) -> SharedMinibatch | None:
+        """Part of one rank in the minibatches; None for a single learner."""
+        return self._update.shared
 
     def vector(self) -> NDArray[np.float32]:
         """The policy's weights as one flat float32 vector."""
@@ -221,13 +255,22 @@ class Learner:
             "target": dict(get_weights(self._target)),
             "optimizer": self._optimizer.get_state(),
             "mean": {} if self._mean is None else self._mean.get_state(),
+            **self._noise_state(),
         }
+
+    def _noise_state(self) -> dict[str, Any]:
+        return {} if self._noise_rng is None else {"noise_rng": self._noise_rng.bit_generator.state}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from what `get_state` returned."""
         self.updates = state["updates"]
         self._rng.bit_generator.state = state["rng"]
-        self._prefetcher.set_state(state["ahead"])
+        if self._noise_rng is None:
+            self._prefetcher.set_state(state["ahead"])
+        else:
+            self._prefetcher.discard()  # it was the minibatch of a single learner
+            if "noise_rng" in state:
+                self._noise_rng.bit_generator.state = state["noise_rng"]
         set_weights(self.policy, state["policy"])
         set_weights(self._target, state["target"])
         self._optimizer.set_state(state["optimizer"])

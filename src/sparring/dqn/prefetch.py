@@ -44,11 +44,13 @@ class Prefetcher:
         rng: np.random.Generator,
         *,
         ahead: bool,
+        noise_rng: np.random.Generator | None = None,
     ) -> None:
         self._update = update
         self._batch_size = batch_size
         self._device = device
         self._rng = rng
+        self._noise_rng = rng if noise_rng is None else noise_rng
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner") if ahead else None
         self._replay: Replay | None = None
         # Two buffers, used in turn; on the CPU the tensors share the memory of the arrays.
@@ -105,7 +107,7 @@ class Prefetcher:
     def _sample(self, replay: Replay, beta: float) -> PreparedMinibatch:
         batch = self._free_buffer()
         replay.sample_into(batch, rng=self._rng, beta=beta)
-        return self._prepared(self._rng.standard_normal(self._update.noise_size, np.float32))
+        return self._prepared(self._noise_rng.standard_normal(self._update.noise_size, np.float32))
 
     def _restored(self) -> PreparedMinibatch:
         batch, saved = self._free_buffer(), self._saved

@@ -4,6 +4,7 @@
     TD targets     `targets.py`, called by the loss
     loss           `losses.py`: Huber, squared error or cross-entropy, with importance weights
     gradient       `Update._loss_and_gradient`
+    other ranks    `SharedMinibatch.join`: gradient of the minibatch that several learners share
     clipping       `Update._clip_gradient`: global norm
     step           `optimizer.Adam.step`
 
@@ -26,6 +27,7 @@ from sparring.dqn.heads import fill_noise, noise_size
 from sparring.dqn.kernels import add_each, copy_each, lerp_each
 from sparring.dqn.losses import LossOutput, loss_of
 from sparring.dqn.optimizer import Adam, split_like, trainable_parameters
+from sparring.dqn.shared_minibatch import Ranks, SharedMinibatch
 from sparring.games.spec import GameSpec
 from sparring.replay.minibatch import Part, TensorMinibatch
 
@@ -59,9 +61,15 @@ class Update:
         game: GameSpec,
         bfloat16: bool = False,
         threads: int = 1,
+        ranks: Ranks | None = None,
     ) -> None:
         self._options = options
         self._optimizer = optimizer
+        self.shared = None
+        if ranks is not None:
+            weights = optimizer.weights
+            self.shared = SharedMinibatch(ranks, len(weights), weights.device)
+            optimizer.gradient = self.shared.gradient
         self._loss = loss_of(policy, options, game)
         self._masters = [list[Tensor](network.parameters()) for network in (policy, target)]
         self._policy, self._target = policy, target
@@ -83,6 +91,8 @@ class Update:
     def begin(self) -> None:
         """Begin a series: reset the statistics and `failed`."""
         self.statistics.reset()
+        if self.shared is not None:
+            self.shared.begin()
         self._nan_if_failed.zero_()
         self.failed.zero_()
 
@@ -95,16 +105,24 @@ class Update:
         fill_noise(self._target, noise[len(noise) // 2 :])
         return self._loss.target_pass(self._target, batch)
 
-    def step(self, batch: TensorMinibatch, target_values: Tensor, noise: Tensor) -> Tensor:
+    def step(
+        self,
+        batch: TensorMinibatch,
+        target_values: Tensor,
+        noise: Tensor,
+        ratio: Tensor | float = 1.0,
+    ) -> Tensor:
         """Make one update with the result of `target_pass`; return priorities, [B] float32.
 
         `noise` [noise_size] are standard normal numbers for noisy layers, the first half for the
         policy, the others for the target. The policy evaluates both positions of a transition with
         the same noise, as in Fortunato et al. (2018); only for double DQN they draw a third one for
-        the choice of the next action.
+        the choice of the next action. `ratio` is that of `SharedMinibatch`, with several ranks.
         """
         fill_noise(self._policy, noise[: len(noise) // 2])
         output = self._loss_and_gradient(batch, target_values)
+        if self.shared is not None:
+            output = output._replace(loss=self.shared.join(output.loss, ratio))
         norm = self._clip_gradient(output.loss)
         self._optimizer.step(scale=self._divisor, failed=self.failed)
         self._refresh(_POLICY)
@@ -142,6 +160,10 @@ class Update:
         self.failed.copy_(torch.isnan(self._nan_if_failed))
         torch.clamp(norm / self._options.max_grad_norm, min=1.0, out=self._divisor)
         return norm
+
+    def means(self, steps: int) -> list[float]:
+        """Means of `Statistics` over the last `steps`, and over all ranks."""
+        return self.statistics.means(steps, self.shared)
 
     def move_target(self, tau: float) -> None:
         """Move the target network's weights towards the policy's by the fraction `tau`."""
@@ -219,9 +241,11 @@ class Statistics:
         """Forget pending steps: their recording failed, so they were not made."""
         self._pending.clear()
 
-    def means(self, steps: int) -> list[float]:
+    def means(self, steps: int, shared: SharedMinibatch | None = None) -> list[float]:
         """Over `steps`: loss, Q of chosen actions, absolute error, gradient norm, row version."""
         self.flush()
+        if shared is not None:
+            shared.mean(self._sums)
         means: list[float] = (self._sums / steps).tolist()
         return means
 

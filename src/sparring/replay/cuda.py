@@ -107,6 +107,10 @@ class DeviceReplay:
             weights=weights,
         )
 
+    def largest_ratio(self, indices: Tensor, beta: Tensor) -> Tensor | float:
+        """As `Replay.largest_ratio`, [] float32."""
+        return self._sampler.largest_ratio(indices, beta)
+
     def update(self, indices: Tensor, td_errors: Tensor, failed: Tensor) -> None:
         """Update priorities from TD errors, unless `failed` [] is not 0."""
         self._sampler.update(indices, td_errors, failed)

@@ -37,6 +37,9 @@ class DeviceSampler(Protocol):
         float32; `beta` is [] float64.
         """
 
+    def largest_ratio(self, indices: Tensor, beta: Tensor) -> Tensor | float:
+        """As `Replay.largest_ratio`, [] float32."""
+
     def update(self, indices: Tensor, td_errors: Tensor, failed: Tensor) -> None:
         """Set the priorities of the rows at `indices` [B] from TD errors [B]; of equal indices the
         last wins. Nothing changes where `failed` [] is not 0.
@@ -61,6 +64,9 @@ class DeviceUniform:
 
     def pick(self, numbers: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
         return numbers.to(torch.int64), torch.ones_like(numbers, dtype=torch.float32)
+
+    def largest_ratio(self, indices: Tensor, beta: Tensor) -> float:
+        return 1.0
 
     def update(self, indices: Tensor, td_errors: Tensor, failed: Tensor) -> None:
         pass
@@ -98,6 +104,9 @@ class DevicePrioritized:
         indices = self._tree.find((strata + numbers) * (self._tree.total / len(numbers)))
         priorities = self._tree.values[indices]
         return indices, ((priorities.amin() / priorities) ** beta).to(torch.float32)
+
+    def largest_ratio(self, indices: Tensor, beta: Tensor) -> Tensor:
+        return ((self._tree.total / self._tree.values[indices].amin()) ** beta).to(torch.float32)
 
     def update(self, indices: Tensor, td_errors: Tensor, failed: Tensor) -> None:
         priorities = (td_errors.abs().to(torch.float64) + self._eps) ** self._alpha

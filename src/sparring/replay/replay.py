@@ -79,6 +79,12 @@ class Replay:
         choices = None if self._augmentation is None else self._augmentation.draw(batch_size, rng)
         self._gatherer.gather(batch.indices, choices, batch.views, size=size)
 
+    def largest_ratio(self, indices: NDArray[np.int64], beta: float) -> float:
+        """Largest importance ratio (1 / (N P(i)))^beta of a minibatch, but for the factor N^-beta:
+        the one that its importance weights were divided by. 1 for uniform sampling.
+        """
+        return self._sampler.largest_ratio(indices, beta)
+
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.float32]) -> None:
         """Update priorities from TD errors."""
         self._sampler.update(indices, td_errors)

@@ -38,6 +38,9 @@ class Sampler(Protocol):
         without rows.
         """
 
+    def largest_ratio(self, indices: NDArray[np.int64], beta: float) -> float:
+        """See `Replay`."""
+
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.floating[Any]]) -> None:
         """Set the priorities of the rows at `indices` [n] from TD errors [n] of either sign; of
         equal indices the last wins.
@@ -67,6 +70,9 @@ class UniformSampler:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         require_rows(size)
         return random_indices(size, batch_size, rng), np.ones(batch_size, np.float32)
+
+    def largest_ratio(self, indices: NDArray[np.int64], beta: float) -> float:
+        return 1.0
 
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.floating[Any]]) -> None:
         pass
@@ -125,6 +131,9 @@ class PrioritizedSampler:
         weights = np.empty(batch_size, np.float32)
         _weigh(self.priorities, indices, beta, weights)
         return indices, weights
+
+    def largest_ratio(self, indices: NDArray[np.int64], beta: float) -> float:
+        return float((self._tree.total / self.priorities[indices].min()) ** beta)
 
     def update(self, indices: NDArray[np.int64], td_errors: NDArray[np.floating[Any]]) -> None:
         """See `Sampler`. Raises `NumericalError`, before any change, for an error that is NaN or
