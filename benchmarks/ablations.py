@@ -28,7 +28,7 @@ from typing import Annotated, Any, Final
 
 import torch
 import tyro
-from ablation_rows import GAME, NEVER, ROWS, plan, trained_with
+from ablation_rows import GAME, ROWS, plan, trained_with
 
 from sparring.config.schema import TrainConfig
 from sparring.errors import InputError, SparringError, nearest
@@ -116,10 +116,8 @@ def trained(settings: Settings, name: str, config: TrainConfig) -> TrainResult:
     """Train; keep agents and metrics of the run. Raises KeyboardInterrupt if Ctrl-C ended it."""
     runs = settings.out / "runs"
     free = next(run for n in itertools.count(1) if not (runs / (run := f"{name}-{n}")).exists())
-    length = {"n_episodes": NEVER, "max_minutes": settings.minutes}
-    result = train(
-        config.model_copy(update={**length, "name": free, "runs_dir": str(runs)}), console=False
-    )
+    changes = {"max_minutes": settings.minutes, "name": free, "runs_dir": str(runs)}
+    result = train(config.model_copy(update=changes), console=False)
     for checkpoint in (result.run / "checkpoints").iterdir():
         shutil.rmtree(checkpoint)  # the replay, mostly
     if result.interrupted:

@@ -119,12 +119,17 @@ def import_module(module_name: str, *, needed_for: str) -> ModuleType:
 
 def raised(what: str, error: BaseException) -> UserCodeError:
     """Error of one line for an exception of a user's code, with the file and line of its origin."""
-    try:
-        text = " ".join(str(error).split())
-    except Exception as failure:  # of its __str__
-        text = f"(str() of it raises {type(failure).__name__})"
+    text = " ".join(text_of(error).split())
     got, place = f"{type(error).__name__}{f': {text:.300}' if text else ''}", place_of(error)
     return UserCodeError(what, got=got if place in got else got + place, remedy="correct it")
+
+
+def text_of(error: BaseException) -> str:
+    """Return the text of an exception, whose `__str__` may fail in turn."""
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"(str() of it raises {type(failure).__name__})"
 
 
 def is_missing(module_name: str, error: ModuleNotFoundError) -> bool:

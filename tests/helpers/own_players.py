@@ -7,7 +7,6 @@ import random
 import signal
 from dataclasses import dataclass
 from multiprocessing import parent_process
-from pathlib import Path
 
 import numpy as np
 
@@ -154,14 +153,18 @@ class Moody:
 
 @dataclass
 class Dying(Last):
-    """Kills the first worker that asks it, and leaves a file that says so."""
+    """Moves a file away and kills the worker, the first that asks it."""
 
-    marker: str
+    file: str
 
     def act(self, observation, mask):
-        if parent_process() is not None and not Path(self.marker).exists():
-            Path(self.marker).touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+        if parent_process() is not None:
+            try:
+                os.rename(self.file, f"{self.file}-gone")
+            except FileNotFoundError:
+                pass
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
         return super().act(observation, mask)
 
 

@@ -13,7 +13,8 @@ from stopped_runs import NEVER, StopAfter, figures, resume_until, saved, train_u
 
 from sparring.dqn.agent import DQNAgent
 from sparring.errors import ConfigurationError
-from sparring.evaluation import evaluate
+from sparring.evaluation import GameCache, evaluate
+from sparring.games import spec_of
 from sparring.games.rng import stream_key
 from sparring.opponents.players import NetworkPlayer
 from sparring.training import TrainResult, evaluator, loop
@@ -96,16 +97,11 @@ def test_the_best_agent_is_measured_anew_with_new_opponents(stopped: Path, tmp_p
     assert state["measured"] == [*names, 10]
     best = NetworkPlayer("best", DQNAgent.load(result.run / "best.safetensors").policy())
     seed = stream_key(3, evaluator._BASELINES)
-    found = evaluate(best, best_game(), names, matches=10, seed=seed)["opponents"].values()
+    found = evaluate(best, GameCache(spec_of("tic_tac_toe")), names, matches=10, seed=seed)[
+        "opponents"
+    ].values()
     mean = sum(each["mean_return"] for each in found) / 3
     assert state["best"]["return"] == pytest.approx(mean)
-
-
-def best_game() -> Any:
-    from sparring.evaluation import GameCache
-    from sparring.games import spec_of
-
-    return GameCache(spec_of("tic_tac_toe"))
 
 
 def test_the_history_is_that_of_the_checkpoint(

@@ -105,18 +105,18 @@ def test_a_resumed_run_meets_the_same_opponents(mode: str, runs_dir: Path) -> No
         hidden.rename(runs_dir / "first")
 
 
-def test_workers_never_open_the_file_of_an_agent(runs_dir: Path, tmp_path: Path) -> None:
+def test_workers_never_open_the_file_of_an_agent(runs_dir: Path) -> None:
     """A worker that is replaced long after the file has gone plays against the same agent."""
     file = runs_dir / "gone.safetensors"
     file.write_bytes((runs_dir / "first" / "last.safetensors").read_bytes())
-    dying = f"own_players:Dying(marker={tmp_path / 'killed'})"
-    notes = trial(
+    dying = f"own_players:Dying(file={file})"
+    config = trial(
         runs_dir,
         **settings(mode="sync", opponents={"self": 0.4, f"agent:{file}": 0.3, dying: 0.3}),
         **WAYS["forkserver"],
     )
-    result = train(notes, console=False)
-    assert (tmp_path / "killed").exists()
+    result = train(config, console=False)
+    assert not file.exists()
     assert result.workers_replaced == 1
     assert result.episodes >= 160
 

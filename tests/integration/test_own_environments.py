@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from child_processes import HELPERS
 from in_process import python
 
 registration = pytest.importorskip("pettingzoo.env_registry.registration")
 pytestmark = pytest.mark.slow
 
-HELPERS = Path(__file__).parents[1] / "helpers"
 CLASS = """
 from user_environments import Leavers
 

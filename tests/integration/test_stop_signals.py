@@ -78,7 +78,7 @@ def on_terminal(config: TrainConfig) -> tuple[subprocess.Popen[bytes], int]:
 
 def test_a_terminal_that_is_closed_saves_the_run(tmp_path: Path) -> None:
     """Nothing can be printed any more: neither the panel nor what the command says at its end."""
-    process, ours = on_terminal(trial(tmp_path, name="run", backend="inline", **LONG))
+    process, ours = on_terminal(trial(tmp_path, name="run", **LONG))
     with process:
         wait_until(lambda: bool(os.read(ours, 100_000)) and has_reports(tmp_path / "run"))
         os.close(ours)
@@ -91,7 +91,7 @@ def test_a_terminal_that_is_closed_saves_the_run(tmp_path: Path) -> None:
 def test_a_console_that_cannot_be_written_does_not_end_a_training(
     full: bool, tmp_path: Path
 ) -> None:
-    config = trial(tmp_path, name="run", n_episodes=400, log_interval=0.01, backend="inline")
+    config = trial(tmp_path, name="run", n_episodes=400, log_interval=0.01)
     path = tmp_path / "config.toml"
     path.write_text(to_toml(config), encoding="utf-8")
     command: list[Any] = [*COMMAND, "train", config.game, "--preset", "none", "--config", str(path)]

@@ -18,12 +18,13 @@ from sparring.training import resume, train
 
 
 def run(tmp_path: Path, callback: object, **changes: Any) -> Path:
-    """Train in two parts, with a new callback for each, as in two processes."""
+    """The first part of a run."""
     config = trial(tmp_path, name="run", backend="inline", **{"n_episodes": 80, **changes})
     return train(config, callbacks=callback, console=False).run
 
 
 def longer(tmp_path: Path, callback: object) -> None:
+    """The rest of it, with a new callback, as in another process."""
     more = {"n_episodes": 120}
     resume("run", runs_dir=str(tmp_path), overrides=more, callbacks=callback, console=False)
 

@@ -34,7 +34,7 @@ from sparring.plot.curves import save_learning, save_opponents, save_returns
 from sparring.plot.metrics import Metrics, read_metrics
 from sparring.plot.payoff import save_payoff
 from sparring.runtime import torch_threads
-from sparring.storage.run_directory import read_newest
+from sparring.storage.run_directory import OPPONENTS, read_newest
 
 _AGENTS: Final = ("best", "last")
 _MAX_SNAPSHOTS: Final = 10
@@ -144,7 +144,7 @@ def _from_outside(run: Path, game: GameSpec) -> dict[str, Player]:
     for name in filter(is_from_outside, names):
         try:
             runs_dir = str(run.resolve().parent)
-            roster = load_roster([name], game, runs_dir=runs_dir, kept=run / "opponents")
+            roster = load_roster([name], game, runs_dir=runs_dir, kept=run / OPPONENTS)
             players[name] = roster.player(name)
         except InputError as error:
             print(f"payoff: without {name}: {error}", flush=True)

@@ -73,22 +73,23 @@ def print_training(result: TrainResult) -> None:
     _line(f"last.safetensors sha256 {result.sha256}")
     if result.interrupted:
         return
-    matches = int(read_toml(result.run / "config.toml")["eval_matches"])
+    config = read_toml(result.run / "config.toml")
+    matches = int(config["eval_matches"])
     _line(f"evaluating the agent: {matches:,} greedy matches for each line of the table ...")
     print_evaluation(evaluate_matches(found, (), matches=matches, seed=0))
     run = as_argument(result.run)
     _line("What next:")
     _line(f"  {command()} play {run}")
     _line(f"  {command()} evaluate {run} --matches 1000")
-    _line(f"  {command()} resume {run} {_continuation(result)}".rstrip())
+    _line(f"  {command()} resume {run} {_continuation(result, config)}".rstrip())
     _line(f"  {command('tensorboard')} --logdir {shlex.quote(str(result.run.parent))}")
 
 
-def _continuation(result: TrainResult) -> str:
+def _continuation(result: TrainResult, config: Mapping[str, Any]) -> str:
     """Options of a `resume` that goes on: twice as long, or past what stopped the run."""
     if result.stopped:
         return "--stop-at-score auto" if result.stopped.startswith("stop_at_score") else ""
-    minutes = read_toml(result.run / "config.toml").get("max_minutes", AUTO)
+    minutes = config.get("max_minutes", AUTO)
     if minutes != AUTO:
         return f"--max-minutes {2 * minutes:g}"
     return f"--n-episodes {2 * result.episodes}"

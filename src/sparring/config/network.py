@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from sparring.config.settings import Common, Settings, Size, Synonyms
-from sparring.errors import ConfigurationError, nearest
+from sparring.errors import ConfigurationError, nearest, shown
 from sparring.user_code import is_importable_name, name_of
 
 # Settings of `PolicyKwargs` that each built-in network takes; a user's own takes `arguments`.
@@ -43,7 +43,7 @@ def _plain(value: Any) -> Any:
         return value
     raise ConfigurationError(
         "a value in policy_kwargs.arguments",
-        got=f"{' '.join(repr(value).split()):.60}",
+        got=shown(value),
         expected="true, false, a number, text or a list",
     )
 

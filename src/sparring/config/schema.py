@@ -2,7 +2,8 @@
 
 A configuration is a frozen value that holds only what was checked. `build_config` (in
 `config/sources.py`) makes one from a preset, a file and single settings, and turns errors into one
-line. None stands for "decided when the run starts"; command line and files write it as "auto".
+line. None stands for "decided when the run starts", or for none (`max_minutes`, `evaluate_with`,
+`stop_at_score`); command line and files write it as "auto".
 
 A setting stands here once: the class that it is in is its group in `sparring train --help-all`, its
 docstring is its help, and `Common` puts it on the short help.
@@ -255,7 +256,7 @@ class ExplorationOptions(Settings):
 
 
 class OpponentOptions(Settings):
-    """Opponents in training: the agent itself, its snapshots, scripted players."""
+    """Opponents: the agent itself, its snapshots, scripted and your own players, other agents."""
 
     opponents: Annotated[dict[str, Share] | None, Common("opponent")] = None
     """Shares of matches: self, snapshots, random, minimax:4, module:Class, agent:RUN, ..."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
+
+from sparring.errors import ConfigurationError
 
 CGROUP_MOUNT: Final = Path("/sys/fs/cgroup")
 CGROUP_LIST: Final = Path("/proc/self/cgroup")
@@ -22,6 +24,22 @@ def available_cpus() -> int:
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     return max(1, math.floor(min(count, cpu_quota())))
+
+
+def check_memory(needed: Mapping[str, tuple[float, str]]) -> None:
+    """Raise `ConfigurationError` if the memory is not there: bytes and a remedy for each use.
+
+    The system would reserve it page by page, and end this process or another when none is left.
+    """
+    available = available_memory()
+    if sum(size for size, _ in needed.values()) > available:
+        got = [f"{size / 2**30:,.1f} GiB {what}" for what, (size, _) in needed.items() if size]
+        raise ConfigurationError(
+            "not enough memory",
+            got=", ".join(got),
+            expected=f"at most {available / 2**30:,.1f} GiB",
+            remedy=max(needed.values())[1],
+        )
 
 
 def available_memory(

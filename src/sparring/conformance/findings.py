@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sparring import user_code
 from sparring.errors import GameFault
-from sparring.games import faults
 from sparring.games.faults import one_line
 
 _OURS = (str(Path(__file__).parents[1]), "<")  # this package, and code without a file
@@ -111,7 +111,7 @@ def text_of(error: BaseException) -> str:
     """`ZeroDivisionError: division by zero`; of a message of Numba the part before the trace of its
     compiler.
     """
-    text = f"{type(error).__name__}: {faults.text_of(error)}"
+    text = f"{type(error).__name__}: {user_code.text_of(error)}"
     return _PIPELINE.sub("", text.partition("\nDuring:")[0]) if _is_from_numba(error) else text
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from sparring.conformance.findings import Finding, is_of_memory, place, text_of
 from sparring.conformance.recordings import VIEWS, Trace, replay
 from sparring.conformance.subject import Level, Subject
+from sparring.errors import UserCodeError
 from sparring.games.faults import one_line
 
 _HASH_SEEDS = ("1", "2")  # order of sets of str; at least one of the two differs from ours
@@ -117,7 +118,10 @@ def answer() -> None:
         result["difference"] = replay(
             make(str(stored["name"]), trace.num_matches), trace, trace.keys
         )
-    except BaseException as error:
+    except BaseException as failure:
+        error = failure
+        if isinstance(failure, UserCodeError) and failure.__cause__ is not None:
+            error = failure.__cause__
         where = place(error)
         result["error"] = text_of(error) + (f" ({where})" if where else "")
         result["no memory"] = is_of_memory(error)

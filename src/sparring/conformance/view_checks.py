@@ -22,27 +22,16 @@ from sparring.conformance.recordings import (
     row,
 )
 from sparring.conformance.subject import Level, Subject
-from sparring.games.spec import BatchedGame, GameSpec
-
-_METHODS = (
-    "reset",
-    "step",
-    "win_or_block",
-    "observe_as",
-    "text",
-    "action_text",
-    "get_state",
-    "set_state",
-)
+from sparring.games.spec import BATCHED_METHODS, BatchedGame, GameSpec
 
 
 def protocol(subject: Subject) -> Iterator[Finding]:
     """The game has every method of `BatchedGame`."""
-    missing = [name for name in _METHODS if not callable(getattr(subject.game, name, None))]
+    missing = [name for name in BATCHED_METHODS if not callable(getattr(subject.game, name, None))]
     if missing:
         others = {name for name in dir(subject.game) if not name.startswith("_")} - {
             *VIEWS,
-            *_METHODS,
+            *BATCHED_METHODS,
         }
         near = [
             f"rename {other} to {name}?"

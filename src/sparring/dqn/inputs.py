@@ -147,20 +147,22 @@ def whole_number(what: str, value: Any, least: int, most: int | None = None) -> 
 
 def fraction(what: str, value: Any) -> float:
     """A number from 0 to 1. Raises `ConfigurationError` for anything else, also for NaN."""
-    is_number = isinstance(value, int | float | np.integer | np.floating)
-    if not is_number or isinstance(value, bool) or not 0.0 <= value <= 1.0:
+    if not _is_number(value) or not 0.0 <= value <= 1.0:
         raise ConfigurationError(what, got=shown(value), expected="a number, 0 to 1")
     return float(value)
 
 
 def finite_number(what: str, value: Any) -> float:
     """A number that float32 can hold. Raises `ConfigurationError` for anything else, also NaN."""
-    is_number = isinstance(value, int | float | np.integer | np.floating)
-    if not is_number or isinstance(value, bool) or not abs(value) <= MAX_REWARD:
+    if not _is_number(value) or not abs(value) <= MAX_REWARD:
         raise ConfigurationError(
             what, got=shown(value), expected="a finite number that float32 can hold"
         )
     return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def flag(what: str, value: Any) -> bool:

@@ -52,10 +52,10 @@ def loss_of(network: nn.Module, options: LearningOptions, game: GameSpec) -> Los
     """Cross-entropy for networks with atoms; else Huber, or where targets are random, the squared
     error relative to half the range of returns, if that is declared.
     """
+    double_q = options.double_q and game.num_actions > 1  # one action needs no choice
     if isinstance(network, QNetwork) and network.head.support is not None:
-        return Categorical(options.double_q)
+        return Categorical(double_q)
     returns = game.value_range if options.clip_targets else None
-    double_q = options.double_q and game.num_actions > 1
     if not has_random_targets(game, options):
         return OfQValues(double_q, returns, squared=False, unit=1.0)
     lowest, highest = game.value_range or (-1.0, 1.0)

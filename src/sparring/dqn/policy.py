@@ -112,8 +112,8 @@ class InferencePolicy:
         return q
 
     def action_values(self, game: BatchedGame, slots: NDArray[np.int64]) -> NDArray[np.float32]:
-        """[m, A] values of the moves in `slots` [m] for the seats to move; meaningless for illegal
-        moves.
+        """[m, A] values of the moves in `slots` [m] for the seats to move; -inf for illegal moves
+        if positions after moves are valued, else meaningless.
         """
         if self.spec.afterstates:
             return self.values_after(afterstates_of(game, slots), game.seat[slots])
@@ -143,7 +143,8 @@ class InferencePolicy:
     ) -> NDArray[np.int64]:
         """Epsilon-greedy actions [m] for the seats to move in `slots` [m]; `uniforms` [m, 2]."""
         if not self.spec.afterstates:
-            if len(slots) == game.num_slots:  # every slot, in order: the views serve as they are
+            if len(slots) == game.num_slots and (slots[1:] > slots[:-1]).all():
+                # every slot, in order: the views serve as they are
                 return self.act(game.observation, game.mask, uniforms, epsilon)
             return self.act(game.observation[slots], game.mask[slots], uniforms, epsilon)
         mask = game.mask[slots]

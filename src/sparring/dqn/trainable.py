@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import torch
 
@@ -21,7 +21,6 @@ from sparring.replay.build import build_replay, replay_bytes
 from sparring.replay.cuda import DeviceReplay
 
 Bootstrap = Literal["own_turn", "zero_sum"]
-_GIB: Final = 2**30
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def make_trainable(
     spec = PolicySpec(game.name, network, resolved=game)
     bootstrap = resolve_bootstrap(options.bootstrap or "own_turn", game)
     options = options.model_copy(update={"bootstrap": bootstrap})
-    _check_memory(replay_bytes(game, options))
+    system.check_memory({"of replay": (replay_bytes(game, options), "lower buffer_size")})
     learner = Learner(spec, options, device=device, seed=seed)
     if options.init_from:
         start_with(learner, read_start_weights(Path(options.init_from)), spec)
@@ -93,14 +92,3 @@ def resolve_bootstrap(wanted: Bootstrap | None, game: GameSpec) -> Bootstrap:
             "without hidden information",
         )
     return wanted or ("zero_sum" if game.allows_zero_sum_bootstrap else "own_turn")
-
-
-def _check_memory(replay: int) -> None:
-    available = system.available_memory()
-    if replay > available:
-        raise ConfigurationError(
-            "not enough memory",
-            got=f"{replay / _GIB:,.1f} GiB of replay",
-            expected=f"at most {available / _GIB:,.1f} GiB",
-            remedy="lower buffer_size",
-        )

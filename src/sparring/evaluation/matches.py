@@ -22,9 +22,9 @@ from sparring.games.spec import BatchedGame, GameSpec
 from sparring.opponents.players import Player
 
 TRIES: Final = 8  # of an opening at full length
+_MAX_MATCHES: Final = 10_000_000  # their results are in memory
 # Parts of stream keys that keep evaluation apart from training, and openings apart from the
 # players' draws.
-_MAX_MATCHES: Final = 10_000_000  # their results are in memory
 _OPENINGS: Final = 0x4556_414C_0001
 _MATCHES: Final = 0x4556_414C_0002
 

@@ -76,9 +76,10 @@ def afterstate_spec(spec: GameSpec) -> GameSpec:
 
 def empty_afterstates(spec: GameSpec, mask: NDArray[np.bool_]) -> Afterstates:
     """Afterstates to be filled, with space for all legal moves of `mask` [m, A]."""
-    seen = afterstate_spec(spec)
+    first, *others = spec.observation_shape
+    shape = (int(np.count_nonzero(mask)), first + num_appended(spec), *others)
     return Afterstates(
-        np.zeros((np.count_nonzero(mask), *seen.observation_shape), seen.observation_dtype),
+        np.zeros(shape, spec.observation_dtype),
         np.full(mask.shape, -1, np.int64),
         np.full(mask.shape, -1, np.int64),
         np.zeros((*mask.shape, spec.num_players), np.float32),

@@ -24,6 +24,7 @@ import numpy as np
 from sparring.errors import FileFormatError, GameError, GameFault, IllegalAction, Interrupted
 from sparring.games.spec import BatchedGame
 from sparring.storage.atomic import without_waiting, write_file
+from sparring.user_code import text_of
 
 FORMAT: Final = 1
 # Maximum length of each text, in characters.
@@ -248,14 +249,6 @@ def is_ctrl_c(error: BaseException) -> bool:
     """
     by_signal = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     return isinstance(error, Interrupted) or (isinstance(error, KeyboardInterrupt) and by_signal)
-
-
-def text_of(error: BaseException) -> str:
-    """Return the text of an exception, whose `__str__` may fail in turn."""
-    try:
-        return str(error)
-    except Exception as failure:
-        return f"(str() of it raises {type(failure).__name__})"
 
 
 def one_line(text: str) -> str:

@@ -30,13 +30,13 @@ from sparring.games.python.coerce import as_mask, as_observation
 from sparring.games.python.game import LoopedGame
 from sparring.games.rng import EXPLORATION, choose, derive_keys, restart, stream_key, uniforms
 from sparring.games.user_objects import call, import_own
-from sparring.opponents.names import is_agent
+from sparring.opponents.names import MAX_EFFORT, is_agent
 
 _METHODS: Final = ("choose", "act_batch", "act")
-_RESERVED: Final = ("agent", "snapshot", "minimax", "mcts")  # before the colon, of other players
+_RESERVED: Final = ("agent", "snapshot", *MAX_EFFORT)  # before the colon, of other players
 _THOROUGH: Final = 16  # so many decisions apart everything that a match shows is compared
 _TRIED_PLIES: Final = 8
-_TRIAL: Final = 0x5452_5941  # part of the stream keys of trials
+_DECISION: Final = 0x5452_5941  # part of the keys of decisions, and of a trial's match
 _MAX_LISTED: Final = 20
 
 log = logging.getLogger(__name__)
@@ -215,7 +215,7 @@ def _keys(draws: NDArray[np.float64]) -> NDArray[np.uint64]:
     """Keys of decisions [m] from their draws [m, 2]."""
     bits = np.ascontiguousarray(draws).view(np.uint64)
     keys = np.empty(len(draws), np.uint64)
-    derive_keys(np.uint64(_TRIAL), bits[:, 0], bits[:, 1], keys)
+    derive_keys(np.uint64(_DECISION), bits[:, 0], bits[:, 1], keys)
     return keys
 
 
@@ -290,7 +290,7 @@ def try_out(players: Iterable[UserPlayer], make_game: Callable[[int], BatchedGam
 
 
 def _answers_alike(player: UserPlayer, game: BatchedGame) -> bool:
-    slots, keys = np.zeros(1, np.int64), np.array([stream_key(_TRIAL)], np.uint64)
+    slots, keys = np.zeros(1, np.int64), np.array([stream_key(_DECISION)], np.uint64)
     action, same = np.empty(1, np.int64), True
     game.reset(slots, keys)
     player.check_every = 1

@@ -195,19 +195,15 @@ class Rollout:
 
     def _tick(self, version: int) -> NDArray[np.int64]:
         """Play one ply in every env; return the slots whose matches ended."""
-        positions = self._positions
+        positions, actions = self._positions, self._actions
         self._choose_actions()
-        self._assembler.decide(
-            self._actions,
-            self._matches.learns,
-            version,
-            positions.decisions(self._actions),
-            positions.successors(),
-        )
-        self._game.step(self._actions)
+        made, following = positions.decisions(actions), positions.successors()
+        self._assembler.decide(actions, self._matches.learns, version, made, following)
+        self._game.step(actions)
         if isinstance(positions, AfterMoves) and len(cut := self._cut_slots()):
             positions.look(cut)
-        self._assembler.settle(self._actions, positions.successors())
+            following = positions.successors()
+        self._assembler.settle(actions, following)
         return self._matches.pay(self._assembler.over)
 
     def _cut_slots(self) -> NDArray[np.int64]:
@@ -220,23 +216,23 @@ class Rollout:
         """Ask each player that is to move once, for all its slots."""
         game, movers = self._game, self._matches.movers
         fill_uniforms(self._matches.keys, game.plies, EXPLORATION, self._uniforms)
+        alike, asked = self._matches.find_movers(), self._playing
         if isinstance(self._positions, AfterMoves):
             self._choose_after_moves(self._positions)
-            return
-        if self._matches.find_movers() and len(self._playing) == game.num_slots:
+            asked = asked[movers[asked] != AGENT]
+        elif alike and len(asked) == game.num_slots:
             self._actions[:] = self._players[int(movers[0])].act(
                 game, self._all_slots, self._uniforms
             )
             return
-        movers = movers[self._playing]
+        movers = movers[asked]
         for player_id in np.unique(movers).tolist():
-            slots = self._playing[movers == player_id]
+            slots = asked[movers == player_id]
             self._actions[slots] = self._players[player_id].act(game, slots, self._uniforms[slots])
 
     def _choose_after_moves(self, positions: AfterMoves) -> None:
-        """The same where the agent compares positions after moves, which the rows need, too."""
+        """Choose the agent's actions by positions after moves, which the rows need, too."""
         game, playing, matches = self._game, self._playing, self._matches
-        matches.find_movers()
         if self._settings.bootstrap == "own_turn":
             looked = playing[matches.learns[playing, game.seat[playing]]]
         else:
@@ -253,10 +249,6 @@ class Rollout:
             chosen,
         )
         self._actions[slots] = chosen
-        movers = matches.movers[playing]
-        for player_id in np.unique(movers[movers != AGENT]).tolist():
-            slots = playing[movers == player_id]
-            self._actions[slots] = self._players[player_id].act(game, slots, self._uniforms[slots])
 
     def _flush(self, sink: Sink) -> None:
         if self._assembler.filled:

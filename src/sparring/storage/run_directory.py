@@ -7,7 +7,7 @@ runs/<name>/                claimed by mkdir, so that any number of processes ca
   config.toml  metrics.jsonl  tensorboard/  best.safetensors  last.safetensors
   opponents/                copies of the agents that it plays against, for `sparring resume`
   checkpoints/<updates>/    written by `checkpoint.save`; the newest two are kept
-  faults/<n>.json           matches in which the game raised, for `sparring replay`
+  faults/<n>.json           matches in which a game or player failed, for `sparring replay`
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from sparring.storage.checkpoint import StateTree
 from sparring.storage.locks import DirectoryLock, require_locks
 
 FAULTS = "faults"
+OPPONENTS = "opponents"
 KEPT_CHECKPOINTS = 2
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -62,7 +63,7 @@ class RunDirectory:
         self.last_path = path / "last.safetensors"
         self.checkpoints_path = path / _CHECKPOINTS
         self.faults_path = path / FAULTS
-        self.opponents_path = path / "opponents"
+        self.opponents_path = path / OPPONENTS
         self._kept = False
         self._damaged: set[int] = set()  # found while loading; the check of sizes cannot see it
         self._lock: DirectoryLock | None = DirectoryLock(path)

@@ -275,7 +275,9 @@ def _told_what_is_saved(run: RunDirectory) -> Iterator[None]:
 
 @contextmanager
 def faults_saved(folder: Path) -> Iterator[None]:
-    """Save the match in which a game failed in `folder`; the `GameFault` says how to replay it."""
+    """Save in `folder` the match in which a game or a player failed; the `GameFault` says how to
+    replay it.
+    """
     try:
         yield
     except GameFault as fault:
@@ -323,10 +325,11 @@ def train_dqn(
     `GameFault` when the game raises, with the match saved.
 
     Works from scripts with or without a main guard, `python -c`, standard input and notebooks. If
-    the game or the network is defined in the script itself, the call needs a main guard and a
-    file, or backend="inline".
+    the game, the network or an opponent is defined in the script itself, the call needs a main
+    guard and a file, or backend="inline".
 
-    Settings with their defaults; None means that the run decides ("auto"):
+    Settings with their defaults; None means that the run decides ("auto"), or
+    that there is none (max_minutes, evaluate_with, stop_at_score):
     """
     if isinstance(opponents := options.get("opponents"), Mapping):
         options["opponents"] = {opponent_name(who): share for who, share in opponents.items()}

@@ -17,7 +17,6 @@ from sparring.dqn.agent import DQNAgent
 from sparring.dqn.learner import Learner
 from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec, count_weights
 from sparring.dqn.trainable import Trainable
-from sparring.errors import ConfigurationError
 from sparring.games import GameSpec
 from sparring.opponents.pool import OpponentManager
 from sparring.opponents.roster import NOBODY, Roster
@@ -231,27 +230,20 @@ def _rollout_settings(
 def _check_memory(
     config: ResolvedConfig, game: GameSpec, *, num_weights: int = 0, shared: int = 0
 ) -> None:
-    """Raise `ConfigurationError` if the memory is not there.
-
-    The system would reserve it page by page, and end this process or another when none is left.
-    """
+    """Raise `ConfigurationError` if the memory for a run is not there."""
     envs = config.num_workers * (config.num_envs_per_worker or 1)
     position = game.observation_bytes + game.num_actions + 8 * game.num_players + _BYTES_OF_ENV
-    needed = {
-        "of replay": (replay_bytes(game, config), "lower buffer_size"),
-        "for workers and snapshots": (shared, "lower max_snapshots or num_workers"),
-        "for matches in progress": (envs * position, "lower num_envs_per_worker or num_workers"),
-        "of networks": (
-            4 * num_weights * (_COPIES_OF_LEARNER + config.num_workers),
-            "choose a smaller network (policy_kwargs)",
-        ),
-    }
-    available = system.available_memory()
-    if sum(size for size, _ in needed.values()) > available:
-        got = [f"{size / 2**30:,.1f} GiB {what}" for what, (size, _) in needed.items() if size]
-        raise ConfigurationError(
-            "not enough memory",
-            got=", ".join(got),
-            expected=f"at most {available / 2**30:,.1f} GiB",
-            remedy=max(needed.values())[1],
-        )
+    system.check_memory(
+        {
+            "of replay": (replay_bytes(game, config), "lower buffer_size"),
+            "for workers and snapshots": (shared, "lower max_snapshots or num_workers"),
+            "for matches in progress": (
+                envs * position,
+                "lower num_envs_per_worker or num_workers",
+            ),
+            "of networks": (
+                4 * num_weights * (_COPIES_OF_LEARNER + config.num_workers),
+                "choose a smaller network (policy_kwargs)",
+            ),
+        }
+    )

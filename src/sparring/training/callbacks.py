@@ -27,8 +27,8 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from sparring.dqn.agent import DQNAgent
-from sparring.errors import CallbackError, ConfigurationError, near_name
-from sparring.user_code import import_named, is_importable_name, place_of
+from sparring.errors import CallbackError, ConfigurationError, near_name, shown
+from sparring.user_code import import_named, is_importable_name, place_of, text_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,8 +196,7 @@ class EvaluationFunction:
                 return number
         except (TypeError, ValueError):
             pass
-        got = " ".join(repr(score).split())
-        raise CallbackError(f"{self._name}: got {got:.60}, expected a finite number")
+        raise CallbackError(f"{self._name}: got {shown(score)}, expected a finite number")
 
 
 def call_user(name: str, call: Callable[[], Any]) -> Any:
@@ -205,7 +204,7 @@ def call_user(name: str, call: Callable[[], Any]) -> Any:
     try:
         return call()
     except (Exception, SystemExit) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(text_of(error).split())
         raise CallbackError(
             f"{name} raised {type(error).__name__}{place_of(error)}: {reason:.200}"
         ) from error

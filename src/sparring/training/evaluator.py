@@ -179,7 +179,7 @@ class Evaluator:
         if "players" in found:
             for name, result in found["players"].items():
                 self.figures[f"eval/return/{name}"] = result["mean_return"]
-            mean_return = float(found["players"][player.name]["mean_return"])
+            mean_return = _mean_return(found, player.name)
             return Baselines(mean_return, mean_return)
         for name, result in found["opponents"].items():
             self._add_figures(name, result)
@@ -187,8 +187,7 @@ class Evaluator:
         self._check_forgetting(player)
         results = found["opponents"].values()
         scores = [result["mean_return" if result["graded"] else "score"] for result in results]
-        returns = [result["mean_return"] for result in results]
-        return Baselines(float(np.mean(returns)), float(np.mean(scores)))
+        return Baselines(_mean_return(found, player.name), float(np.mean(scores)))
 
     @property
     def _measure(self) -> list[Any]:
@@ -208,11 +207,7 @@ class Evaluator:
         if self._best is None or self._measured == self._measure:
             return
         player = self._duels.player("best", self._best[1])
-        found = self._evaluated(player)
-        results = (
-            [found["players"][player.name]] if "players" in found else found["opponents"].values()
-        )
-        mean = float(np.mean([result["mean_return"] for result in results]))
+        mean = _mean_return(self._evaluated(player), player.name)
         self._best, self._measured = (mean, self._best[1]), self._measure
 
     def _add_figures(self, name: str, result: Mapping[str, Any]) -> None:
@@ -319,6 +314,12 @@ class Evaluator:
         self._best = (best["return"], best["weights"]) if best else None
         self._measured = state["measured"]
         self._alarms.set_state(state["alarms"])
+
+
+def _mean_return(found: Mapping[str, Any], name: str) -> float:
+    """Mean return of the player `name` in a result of `evaluate`, over all its opponents."""
+    results = [found["players"][name]] if "players" in found else found["opponents"].values()
+    return float(np.mean([result["mean_return"] for result in results]))
 
 
 class Duels:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import importlib
 import re
 import time
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from sparring.config.sources import read_toml
 from sparring.errors import ConfigurationError
 from sparring.storage.atomic import write_file
 from sparring.training.callbacks import EndEvent, ReportEvent
@@ -54,7 +54,7 @@ class WandbCallback:
         usual = {
             "name": path.name,
             "dir": str(path),
-            "config": _settings(path),
+            "config": read_toml(path / "config.toml"),
             "id": _noted(note),
             "resume": "allow",
         }
@@ -104,7 +104,9 @@ class MlflowCallback:
         )
         run = self._client.create_run(experiment, run_name=path.name)
         kind = self._library.entities.Param
-        params = [kind(name, value[:_MAX_TEXT]) for name, value in _flat(_settings(path))]
+        params = [
+            kind(name, value[:_MAX_TEXT]) for name, value in _flat(read_toml(path / "config.toml"))
+        ]
         self._client.log_batch(run.info.run_id, params=params)
         write_file(path / "mlflow.id", str(run.info.run_id).encode())
         return str(run.info.run_id)
@@ -119,10 +121,6 @@ def _library(name: str) -> Any:
         raise ConfigurationError(
             f"{name} is not installed", remedy=f"pip install 'sparring[{name}]'"
         ) from None
-
-
-def _settings(run: Path) -> dict[str, Any]:
-    return tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
 
 
 def _noted(note: Path) -> str | None:

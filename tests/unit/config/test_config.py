@@ -387,7 +387,7 @@ def test_round_trip_through_toml_is_exact(overrides: dict[str, Any]) -> None:
     assert to_toml(again) == to_toml(config)
 
 
-def test_resume_changes_length_device_and_logging_only() -> None:
+def test_resume_changes_what_it_may_and_nothing_else() -> None:
     saved = build_config(preset="quick", overrides={"name": "a", "num_workers": 3})
     config = resume_config(
         saved, {"n_episodes": 10**6, "device": "cpu", "log_interval": 1.0, "tensorboard": False}

@@ -41,7 +41,7 @@ def check(rows: NDArray[Any], exact: NDArray[np.float64]) -> None:
         targets = target[place == pair]
         if len(targets) >= 30:
             limit = MAX_Z * float(targets.std(ddof=1)) / len(targets) ** 0.5
-            assert abs(float(targets.mean()) - values[pair]) <= limit + 1e-5, pair
+            assert abs(float(targets.mean()) - values[pair]) <= limit + 1e-6, pair
             pairs += 1
     assert pairs > 15
 
@@ -81,15 +81,14 @@ def test_rows_of_matches_that_are_cut_have_the_exact_values(bootstrap: str) -> N
     check(rows, exact_after(g, best_moves(game, g.mask), GAMMA, EPSILON, own_turn=not zero_sum))
 
 
-@pytest.mark.parametrize("bootstrap", ["zero_sum", "own_turn"])
 @pytest.mark.parametrize("n_steps", [1, 3])
-def test_without_chance_equal_positions_have_equal_targets(bootstrap: str, n_steps: int) -> None:
-    """Of tic-tac-toe, whose wins are known before they are valued: in zero_sum all targets follow
-    from the position, and a position before a forced win has its value.
+def test_without_chance_positions_before_a_win_have_its_value(n_steps: int) -> None:
+    """Of tic-tac-toe, whose wins are known before they are valued; with one step equal positions
+    have equal targets.
     """
     rows = collected(
         "tic_tac_toe",
-        bootstrap,
+        "zero_sum",
         n_steps=n_steps,
         gamma=1.0,
         matches=600,
@@ -98,8 +97,6 @@ def test_without_chance_equal_positions_have_equal_targets(bootstrap: str, n_ste
     )
     ended = rows["discount"] == 0
     assert set(rows["R"][ended].tolist()) <= {-1.0, 0.0, 1.0}
-    if bootstrap == "own_turn":
-        return
     assert not rows["R"][~ended].any()
     targets: dict[bytes, set[tuple[float, bytes]]] = {}
     for row in rows:

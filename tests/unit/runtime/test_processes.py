@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
-from child_processes import HANG, is_running, shared_memory_of, wait_until
+from child_processes import HANG, HELPERS, is_running, shared_memory_of, wait_until
 from trial_workers import (
     POLICY,
     SELF,
@@ -40,7 +40,6 @@ from sparring.opponents.players import AGENT, AGENT_NAME, Opponent, Plan
 from sparring.runtime import default_start_method
 from sparring.runtime.processes import ring_rows
 
-HELPERS = Path(__file__).parents[2] / "helpers"
 LONG = 1_000  # matches: far more transitions than a tiny ring holds
 START_METHODS = pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
 
