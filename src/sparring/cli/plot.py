@@ -140,11 +140,13 @@ def _from_outside(run: Path, game: GameSpec) -> dict[str, Player]:
     """
     shares = read_toml(run / "config.toml").get("opponents")
     names = [name for name, share in shares.items() if share] if isinstance(shares, dict) else []
+    runs_dir, network = str(run.resolve().parent), find_agent(f"{run}/", "").network
     players: dict[str, Player] = {}
     for name in filter(is_from_outside, names):
         try:
-            runs_dir = str(run.resolve().parent)
-            roster = load_roster([name], game, runs_dir=runs_dir, kept=run / OPPONENTS)
+            roster = load_roster(
+                [name], game, runs_dir=runs_dir, kept=run / OPPONENTS, network=network
+            )
             players[name] = roster.player(name)
         except InputError as error:
             print(f"payoff: without {name}: {error}", flush=True)

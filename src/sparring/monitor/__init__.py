@@ -93,8 +93,8 @@ class Monitor:
     def report(self, values: Mapping[str, float], *, plies: int) -> None:
         """Write and show one report, with `plies` as its place on the x-axis.
 
-        The progress bar follows the tag `rollout/episodes`. Values that are not finite are left
-        out. Tags that are missing keep their last value on the console.
+        Values that are not finite are left out. Tags that are missing keep their last value on the
+        console.
         """
         finite = {tag: float(value) for tag, value in values.items() if math.isfinite(value)}
         for writer in self._writers:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-EPISODES: Final = "rollout/episodes"
 EPSILON: Final = "rollout/exploration_rate"
 BUFFER_FILL: Final = "replay/fill"
 WORKERS_IDLE: Final = "perf/worker_wait_frac"
@@ -59,9 +58,6 @@ class ConsoleState:
         """Store new values; tags that are missing keep their last value."""
         # a new dictionary, because another thread may be drawing the old one
         self.values = {**self.values, **values}
-        if EPISODES in values and self.total_episodes is not None:
-            episodes = int(values[EPISODES])
-            self.advance(episodes, episodes / self.total_episodes)
 
     def advance(self, episodes: int, share: float) -> None:
         """Note that `episodes` matches are finished, those before a resume included, and a share of

@@ -134,7 +134,9 @@ class RunMetrics:
         if self._window.plies or self._window.updates:  # else all rates would be 0
             figures |= self._perf_figures(waited - self._waited)
         figures |= others
-        self._monitor.report(figures, plies=self._parts.schedule.plies)
+        schedule = self._parts.schedule
+        self._monitor.advance(schedule.episodes, schedule.progress)
+        self._monitor.report(figures, plies=schedule.plies)
         self._window, self._waited = _Window(), waited
         return figures
 

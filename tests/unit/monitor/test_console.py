@@ -80,6 +80,8 @@ def shown(
             + "and more " * 20
         )
         for values in reports:
+            episodes = int(values.get("rollout/episodes", 0))
+            monitor.advance(episodes, episodes / total)
             monitor.report(values, plies=1)
     return out.getvalue()
 
@@ -181,6 +183,7 @@ def test_plain_lines_have_no_control_codes(tmp_path: Path) -> None:
 
 def test_plain_report() -> None:
     progress = ConsoleState("runs/run", 100_000, lambda: 0.0)
+    progress.advance(54_012, 0.54012)
     progress.update(ORDINARY)
     assert report_line(progress)[len("2026-11-30 12:00:00") :] == (
         "   54 %  54,012 matches  ETA -  12,345 plies/s  1,234/min  212 updates/s"

@@ -72,7 +72,8 @@ def test_tags_that_a_report_does_not_have_keep_their_value() -> None:
     progress = ConsoleState("run", 100, Clock())
     progress.update({"rollout/episodes": 10.0, "eval/win_rate/random": 0.9})
     progress.update({"rollout/episodes": 20.0, "train/loss": 0.5})
-    assert progress.episodes == 20
+    assert progress.values["rollout/episodes"] == 20
+    assert progress.values["train/loss"] == 0.5
     assert progress.values["eval/win_rate/random"] == 0.9
 
 
