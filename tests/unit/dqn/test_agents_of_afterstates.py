@@ -135,3 +135,20 @@ def test_an_agent_of_a_plain_class_acts_in_its_game() -> None:
     name = name_of(Toe)
     agent = DQNAgent(PolicySpec(name, SPEC.network, afterstates=True))
     assert agent.act(position(0, 3, 1, 4, name=name)).tolist() == [2]
+
+
+@pytest.mark.parametrize("afterstates", [False, True])
+def test_slots_may_come_in_any_order_and_twice(afterstates: bool) -> None:
+    agent = DQNAgent(PolicySpec("connect_four", SPEC.network, afterstates=afterstates))
+    rng = np.random.default_rng(1)
+    agent.set_weights(
+        {name: rng.standard_normal(value.shape) for name, value in agent.get_weights().items()}
+    )
+    game = make("connect_four", 3)
+    game.reset(np.arange(3), np.arange(3, dtype=np.uint64))
+    for moves in ([0, 1, 2], [0, 3, 4], [6, 3, 1]):
+        game.step(np.array(moves))
+    one_by_one = [int(agent.act(game, [slot])[0]) for slot in range(3)]
+    for slots in ([0, 1, 2], [2, 0, 1], [1, 1, 0], [2]):
+        assert agent.act(game, slots).tolist() == [one_by_one[slot] for slot in slots]
+    assert len(set(one_by_one)) > 1
