@@ -30,8 +30,9 @@ class InputError(SparringError, ValueError):
             parts.append(f"got {got if isinstance(got, str) else repr(got)}")
         if expected:
             parts.append(f"expected {expected}")
-        line = ": ".join([parts[0], ", ".join(parts[1:])]) if parts[1:] else parts[0]
-        super().__init__(f"{line}; {remedy}" if remedy else line)
+        self.problem = ": ".join([parts[0], ", ".join(parts[1:])]) if parts[1:] else parts[0]
+        self.remedy = remedy
+        super().__init__(f"{self.problem}; {remedy}" if remedy else self.problem)
 
 
 class ConfigurationError(InputError):

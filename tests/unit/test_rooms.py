@@ -39,6 +39,7 @@ FLOORS = (
         "training.autotune",
         "training.callbacks",
         "training.changes",
+        "training.needs",
         "training.rounds",
     ),
     ("training.assembly",),
@@ -47,7 +48,7 @@ FLOORS = (
     ("training.loop", "training.trackers"),
     ("training",),
     ("play",),
-    ("bench", "plot"),
+    ("bench", "doctor", "plot"),
     ("cli", "__main__"),
 )
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
@@ -56,7 +57,7 @@ FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 ONLY_IN = {
     "multiprocessing": {"runtime"},
     "ray": {"runtime"},
-    "config": {"config", "replay", "dqn", "opponents", "training", "bench", "cli"},
+    "config": {"config", "replay", "dqn", "opponents", "training", "bench", "doctor", "cli"},
 }
 NO_TORCH = {
     "errors",
@@ -291,7 +292,7 @@ ROOMS = {
             "rollout/rollout.py",
             "from sparring.config.schema import TrainConfig\n",
             "rollout/rollout.py:1: rollout imports config; "
-            "only bench, cli, config, dqn, opponents, replay, training may",
+            "only bench, cli, config, doctor, dqn, opponents, replay, training may",
         ),
         (
             "opponents/names.py",

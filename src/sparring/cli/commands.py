@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from sparring import __version__
-from sparring.cli import agent_commands, game_commands, train
+from sparring.cli import agent_commands, doctor, game_commands, train
 from sparring.cli.help import command_help, overview
 from sparring.cli.options import HELP, Form, help_wanted
-from sparring.cli.train_options import resume_form, train_form
+from sparring.cli.train_options import doctor_form, resume_form, train_form
 from sparring.errors import InputError, nearest
 
 
@@ -27,6 +27,7 @@ class Command:
 
 COMMANDS: Final[Mapping[str, Command]] = {
     "train": Command(train.train, train_form(), own_help=True),
+    "doctor": Command(doctor.doctor, doctor_form()),
     "resume": Command(train.resume, resume_form()),
     "evaluate": Command(agent_commands.evaluate, agent_commands.EVALUATE),
     "tournament": Command(agent_commands.tournament, agent_commands.TOURNAMENT),

@@ -1,5 +1,5 @@
-"""The command lines of `train` and `resume`, made from the fields of `TrainConfig`: names, groups,
-help, defaults and kinds come from there.
+"""The command lines of `train`, `resume` and `doctor`, from the fields of `TrainConfig`: names,
+groups, help, defaults and kinds come from there.
 
 Values are only collected here. `validate` in `config/sources.py` checks them, so that a bad value
 gets the same message wherever it came from.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
@@ -25,6 +25,7 @@ from sparring.config.sources import (
     ANY_GAME,
     AUTO,
     ELSEWHERE,
+    Layer,
     layers,
     merge,
     preset_game,
@@ -49,6 +50,15 @@ class TrainArguments:
 
 
 @dataclass(frozen=True)
+class DoctorArguments:
+    """A parsed `sparring doctor` command line."""
+
+    config: TrainConfig
+    ray_address: str | None
+    json: bool
+
+
+@dataclass(frozen=True)
 class ResumeArguments:
     """A parsed `sparring resume` command line; `overrides` are unchecked, as the saved run is not
     read yet.
@@ -64,19 +74,20 @@ def parse_train(argv: Sequence[str], *, prog: str) -> TrainArguments:
     """Parse and check `argv`; its `--help` shows the values of presets and files as defaults."""
     wanted = [token for token in argv if not help_wanted([token])]
     named = parse(train_form(), wanted, prog=prog)
-    config_file = named.pop("config", None)
-    preset = named.pop("preset", None if config_file else QUICK)
     json = named.pop("json", False)
-    sources = layers(
-        preset=None if preset == NO_PRESET else preset,
-        config_file=config_file,
-        overrides=_nested(named),
-    )
+    sources = _sources(named)
     if help_wanted(argv):
         form = _train_form({**TrainConfig().model_dump(), **merge(sources)})
         print(command_help(form, prog, everything="--help-all" in argv))
         raise SystemExit(0)
     return TrainArguments(validate(sources), json)
+
+
+def parse_doctor(argv: Sequence[str], *, prog: str) -> DoctorArguments:
+    """Parse and check `argv`: a command line of `train`, and the address of a cluster."""
+    named = parse(doctor_form(), argv, prog=prog)
+    json, address = named.pop("json", False), named.pop("ray_address", None)
+    return DoctorArguments(validate(_sources(named)), address, json)
 
 
 def parse_resume(argv: Sequence[str], *, prog: str) -> ResumeArguments:
@@ -88,6 +99,17 @@ def parse_resume(argv: Sequence[str], *, prog: str) -> ResumeArguments:
         raise _not_a_run(Path(run))
     runs_dir = named.pop("runs_dir", TrainConfig.model_fields["runs_dir"].default)
     return ResumeArguments(run, runs_dir, named, json)
+
+
+def _sources(named: dict[str, Any]) -> list[Layer]:
+    """The preset, the file and the settings that a command line names."""
+    config_file = named.pop("config", None)
+    preset = named.pop("preset", None if config_file else QUICK)
+    return layers(
+        preset=None if preset == NO_PRESET else preset,
+        config_file=config_file,
+        overrides=_nested(named),
+    )
 
 
 def _refuse_fixed(argv: Sequence[str]) -> None:
@@ -162,6 +184,17 @@ def _preset_option(game: str) -> Option:
         f"Tuned settings: {', '.join(with_minutes)}; {NO_PRESET}: the defaults, as with --config.",
         "NAME",
         default=QUICK,
+    )
+
+
+def doctor_form() -> Form:
+    """The command line of `sparring doctor`: that of `train`."""
+    form = train_form()
+    general = [*form.groups["options"], Option("ray_address", "Cluster of Ray.", "HOST:PORT")]
+    return replace(
+        form,
+        summary="Check this machine before a long run, with the options of the run.",
+        groups={**form.groups, "options": general},
     )
 
 

@@ -26,12 +26,13 @@ def available_cpus() -> int:
     return max(1, math.floor(min(count, cpu_quota())))
 
 
-def check_memory(needed: Mapping[str, tuple[float, str]]) -> None:
-    """Raise `ConfigurationError` if the memory is not there: bytes and a remedy for each use.
+def check_memory(needed: Mapping[str, tuple[float, str]], available: float | None = None) -> None:
+    """Raise `ConfigurationError` if the memory is not there: bytes and a remedy for each use;
+    `available`: by default `available_memory()`.
 
     The system would reserve it page by page, and end this process or another when none is left.
     """
-    available = available_memory()
+    available = available_memory() if available is None else available
     if sum(size for size, _ in needed.values()) > available:
         got = [f"{size / 2**30:,.1f} GiB {what}" for what, (size, _) in needed.items() if size]
         raise ConfigurationError(
@@ -89,6 +90,23 @@ def cpu_quota(mount: Path = CGROUP_MOUNT, listing: Path = CGROUP_LIST) -> float:
     own root: files that are missing are skipped.
     """
     return min([math.inf, *_in_groups("cpu", _quota_v2, _quota_v1, mount, listing)])
+
+
+def processes_left(mount: Path = CGROUP_MOUNT, listing: Path = CGROUP_LIST) -> float:
+    """Return the processes and threads that the control groups still allow; infinity without a
+    limit.
+    """
+    return min([math.inf, *_in_groups("pids", _pids_left, _pids_left, mount, listing)])
+
+
+def _pids_left(folder: Path) -> float:
+    """`pids.max` holds a number, or "max"."""
+    try:
+        limit = (folder / "pids.max").read_text(encoding="utf-8").strip()
+        used = int((folder / "pids.current").read_text(encoding="utf-8"))
+        return math.inf if limit == "max" else max(0, int(limit) - used)
+    except (OSError, ValueError):
+        return math.inf
 
 
 def _in_groups(

@@ -11,6 +11,7 @@ import torch
 
 from sparring.config import system
 from sparring.config.schema import DEVICE_PATTERN, AgentOptions
+from sparring.dqn.gpus import device_error, find_gpus
 from sparring.dqn.learner import Learner
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.start_weights import read_start_weights, start_with
@@ -69,14 +70,8 @@ def resolve_device(name: Any) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     count = torch.cuda.device_count() if device.type == "cuda" else 1
-    if (device.index or 0) >= count:
-        known = ["cpu", *(f"cuda:{i}" for i in range(count))] if count else ["cpu"]
-        raise ConfigurationError(
-            "device",
-            got=name,
-            expected=f"one of {', '.join(known)} on this machine",
-            remedy="leave it out to choose by itself",
-        )
+    if (device.index or 0) >= count and (error := device_error(name, find_gpus())):
+        raise error
     return device
 
 

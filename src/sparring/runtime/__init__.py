@@ -2,20 +2,30 @@
 
 from sparring.runtime.base import Batch, Workers
 from sparring.runtime.inline import InlineWorkers, torch_threads
-from sparring.runtime.limits import allow_open_files
+from sparring.runtime.limits import (
+    FileLimits,
+    allow_open_files,
+    cannot_start,
+    file_limits,
+    process_start_error,
+)
 from sparring.runtime.main_module import check_guard, check_main_module, name_for_others
 from sparring.runtime.processes import ProcessWorkers, default_start_method, shared_bytes
 
 __all__ = [
     "Batch",
+    "FileLimits",
     "InlineWorkers",
     "ProcessWorkers",
     "Workers",
     "allow_open_files",
+    "cannot_start",
     "check_guard",
     "check_main_module",
     "default_start_method",
+    "file_limits",
     "name_for_others",
+    "process_start_error",
     "shared_bytes",
     "torch_threads",
 ]

@@ -59,13 +59,12 @@ from multiprocessing import connection
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-from sparring.errors import ConfigurationError
 from sparring.replay.transitions import transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand
 from sparring.runtime.base import Batch, Notify
 from sparring.runtime.handle import WorkerHandle, next_batch
-from sparring.runtime.limits import short_temporary_directory
+from sparring.runtime.limits import cannot_start, short_temporary_directory, start_failure
 from sparring.runtime.main_module import (
     UNGUARDED,
     WORKER_NAME,
@@ -160,14 +159,9 @@ class ProcessWorkers:
     def __enter__(self) -> Self:
         try:
             self._start_all()
-        except (OSError, EOFError) as error:  # EOFError: the fork server has ended
+        except (OSError, EOFError) as error:
             self.__exit__(None, None, None)
-            reason = getattr(error, "strerror", None) or str(error) or "the fork server ended"
-            raise ConfigurationError(
-                "worker processes cannot be started",
-                got=reason,
-                remedy='lower num_workers, or use backend="inline"',
-            ) from error
+            raise cannot_start(start_failure(error)) from error
         except BaseException:
             self.__exit__(None, None, None)
             raise

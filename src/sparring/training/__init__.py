@@ -25,7 +25,7 @@ from sparring.opponents.roster import opponent_name
 from sparring.runtime import check_guard, name_for_others, torch_threads
 from sparring.storage.atomic import write_file
 from sparring.storage.run_directory import RunDirectory, as_argument, read_newest
-from sparring.training.assembly import Parts, assemble, describe, open_workers
+from sparring.training.assembly import Parts, assemble, describe, disk_warning, open_workers
 from sparring.training.callbacks import Callbacks, EvaluationFunction
 from sparring.training.changes import (
     before_changes,
@@ -227,6 +227,8 @@ def _run(
         # before the workers, whose start takes seconds
         interrupts = stack.enter_context(Interrupts(monitor.note))
         monitor.note(describe(config, parts) + remark)
+        if line := disk_warning(config, parts, run.path):
+            monitor.warn(line)
         workers = stack.enter_context(open_workers(config, parts, notify=monitor.note))
         interrupts.on_request(workers.hurry)
         session = Session(config, parts, run, workers, monitor, interrupts, callbacks, own, history)

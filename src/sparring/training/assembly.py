@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,6 +19,7 @@ from sparring.dqn.agent import DQNAgent
 from sparring.dqn.learner import Learner
 from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec, count_weights
 from sparring.dqn.trainable import Trainable
+from sparring.errors import ConfigurationError
 from sparring.games import GameSpec
 from sparring.opponents.pool import OpponentManager
 from sparring.opponents.roster import NOBODY, Roster
@@ -32,11 +35,10 @@ from sparring.runtime import (
     check_main_module,
     shared_bytes,
 )
+from sparring.training.needs import check_disk, checkpoint_bytes, memory_needed
 from sparring.training.rounds import FreeRunning, Pacing, Rounds
 from sparring.training.schedule import Schedule
 
-_COPIES_OF_LEARNER: Final = 5  # network, target network, gradient, two moments of Adam
-_BYTES_OF_ENV: Final = 64  # about: plies, keys, flags and returns of a match
 _MODES: Final = {"sync": "sync", "overlap": "overlap", "async": "async, no two runs are alike"}
 
 
@@ -64,11 +66,12 @@ def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) ->
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
     policy = policy_of(config, game)
-    rollout = _rollout_settings(config, policy, roster)
+    rollout = rollout_settings(config, policy, roster)
     if config.backend == "processes":
         check_main_module(rollout)
         allow_open_files(config.num_workers)
-    _check_memory(config, policy.network_game, num_weights=count_weights(policy))
+    weights = count_weights(policy)
+    system.check_memory(memory_needed(config, policy.network_game, num_weights=weights))
     device = torch.device(config.device)
     learner = Learner(
         policy,
@@ -78,18 +81,8 @@ def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) ->
         bfloat16=config.learner_precision == "bfloat16",
         threads=config.learner_threads if device.type == "cpu" else 1,
     )
-    # twice: snapshots that left the pool may still be players of matches in progress
-    num_snapshots = 2 * config.max_snapshots
-    num_versions = config.max_weight_lag + 1 if config.mode == "async" else 2
-    shared = shared_bytes(
-        rollout,
-        num_workers=config.num_workers,
-        size=learner.layout.size,
-        num_snapshots=num_snapshots,
-        num_versions=num_versions,
-        episodes=config.episodes_per_batch,
-    )
-    _check_memory(config, policy.network_game, shared=shared)
+    shared = shared_with_workers(config, rollout, learner.layout.size)
+    system.check_memory(memory_needed(config, policy.network_game, shared=shared))
     replay = build_replay(policy.network_game, config, device)
     trainable = Trainable(learner, replay, beta=config.prioritized_replay_beta1)
     opponents = _opponents_maker(config, learner.layout)
@@ -101,11 +94,32 @@ def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) ->
         learner=learner,
         replay=replay,
         schedule=Schedule(config),
-        num_snapshots=num_snapshots,
-        num_versions=num_versions,
+        num_snapshots=_num_snapshots(config),
+        num_versions=_num_versions(config),
         shared_bytes=shared,
         opponents=opponents,
         agent=lambda: DQNAgent(policy, trainable=trainable),
+    )
+
+
+def _num_snapshots(config: ResolvedConfig) -> int:
+    """Twice as many: snapshots that left the pool may still be players of matches in progress."""
+    return 2 * config.max_snapshots
+
+
+def _num_versions(config: ResolvedConfig) -> int:
+    return config.max_weight_lag + 1 if config.mode == "async" else 2
+
+
+def shared_with_workers(config: ResolvedConfig, rollout: RolloutSettings, size: int) -> int:
+    """Bytes of the memory that the workers of a run share with it; `size`: of the network."""
+    return shared_bytes(
+        rollout,
+        num_workers=config.num_workers,
+        size=size,
+        num_snapshots=_num_snapshots(config),
+        num_versions=_num_versions(config),
+        episodes=config.episodes_per_batch,
     )
 
 
@@ -194,6 +208,16 @@ def describe(config: ResolvedConfig, parts: Parts) -> str:
     )
 
 
+def disk_warning(config: ResolvedConfig, parts: Parts, run: Path) -> str:
+    """Return a line where the disk has no space for the checkpoints of a run, else ""."""
+    size = checkpoint_bytes(config, parts.rollout.policy.network_game, parts.learner.layout.size)
+    try:
+        check_disk(str(run.parent), size, shutil.disk_usage(run).free)
+    except ConfigurationError as error:
+        return str(error)
+    return ""
+
+
 def _by_the_clock(config: ResolvedConfig) -> str:
     if config.max_minutes is None:
         return ""
@@ -210,9 +234,10 @@ def policy_of(config: ResolvedConfig, game: GameSpec) -> PolicySpec:
     )
 
 
-def _rollout_settings(
-    config: ResolvedConfig, policy: PolicySpec, roster: Roster
+def rollout_settings(
+    config: ResolvedConfig, policy: PolicySpec, roster: Roster = NOBODY
 ) -> RolloutSettings:
+    """Return what every worker's body is told."""
     return RolloutSettings(
         policy=policy,
         num_envs=config.num_envs_per_worker,
@@ -224,26 +249,4 @@ def _rollout_settings(
         opponent_epsilon=config.opponent_epsilon,
         bfloat16=config.actor_precision == "bfloat16",
         roster=roster,
-    )
-
-
-def _check_memory(
-    config: ResolvedConfig, game: GameSpec, *, num_weights: int = 0, shared: int = 0
-) -> None:
-    """Raise `ConfigurationError` if the memory for a run is not there."""
-    envs = config.num_workers * (config.num_envs_per_worker or 1)
-    position = game.observation_bytes + game.num_actions + 8 * game.num_players + _BYTES_OF_ENV
-    system.check_memory(
-        {
-            "of replay": (replay_bytes(game, config), "lower buffer_size"),
-            "for workers and snapshots": (shared, "lower max_snapshots or num_workers"),
-            "for matches in progress": (
-                envs * position,
-                "lower num_envs_per_worker or num_workers",
-            ),
-            "of networks": (
-                4 * num_weights * (_COPIES_OF_LEARNER + config.num_workers),
-                "choose a smaller network (policy_kwargs)",
-            ),
-        }
     )

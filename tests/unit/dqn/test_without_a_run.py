@@ -174,7 +174,7 @@ def test_start_weights_come_from_a_file_or_as_arrays(tmp_path: Path) -> None:
         ("tic_tac_toe", {"seed": -1}, "seed: got -1, expected a whole number, 0 to "),
         ("tic_tac_toe", {"device": 3}, "device: got 3, expected auto, cpu, cuda or cuda:0"),
         ("tic_tac_toe", {"device": "gpu"}, "device: got 'gpu', expected auto, cpu, cuda"),
-        ("tic_tac_toe", {"device": "cuda:99"}, "device: got cuda:99, expected one of cpu"),
+        ("tic_tac_toe", {"device": "cuda:99"}, "device: got cuda:99, expected "),
         (Corridor, {"bootstrap": "zero_sum"}, "bootstrap: got zero_sum, expected own_turn"),
         ("tic_tac_toe", {"bootstrap": "self"}, "bootstrap: got 'self', expected 'own_turn' or"),
         ("tic_tac_toe", {"policy_kwargs": 3}, "policy_kwargs: got 3, expected a table of"),

@@ -1,0 +1,71 @@
+"""What a run needs of its machine, from its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sparring.config import system
+from sparring.config.schema import ResolvedConfig, TrainConfig
+from sparring.dqn.networks import build_network, count_weights
+from sparring.games import GameSpec
+from sparring.opponents.pool import check_shares
+from sparring.replay.build import replay_bytes
+from sparring.training.assembly import policy_of, rollout_settings, shared_with_workers
+from sparring.training.needs import Needed, checkpoint_bytes, memory_needed
+from sparring.training.resolve import opponents_from_outside, resolved
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The defaults are those of a run that fits anywhere."""
+
+    device: str = "cpu"  # as asked for: auto, cpu, cuda:1
+    backend: str = "processes"
+    num_workers: int = 2
+    learner_threads: int = 1
+    memory: Needed = field(default_factory=dict)
+    shared: int = 0  # bytes that workers and learner share
+    replay: int = 0  # bytes, which lie on a GPU where one learns
+    checkpoint: int = 0  # bytes
+    weights: int = 0  # bytes of one network
+    ray_address: str | None = None
+
+    @property
+    def starts_processes(self) -> bool:
+        """Whether workers are processes of this machine."""
+        return self.backend == "processes"
+
+
+def needs_of(config: TrainConfig, *, ray_address: str | None = None) -> Needs:
+    """Return the needs of a run; nothing of it is made but, for a network of a user, the network.
+
+    Raises `ConfigurationError` for settings with which it could not start on any machine.
+    """
+    # `async` with an open number of workers would measure for seconds
+    workers = system.resolve_num_workers(config.num_workers)
+    decided, game = resolved(config.model_copy(update={"device": "cpu", "num_workers": workers}))
+    check_shares(decided.opponents, decided.game, decided.max_opponents_per_worker)
+    opponents_from_outside(decided, game)
+    return _needs(decided, game, device=config.device, ray_address=ray_address)
+
+
+def _needs(
+    config: ResolvedConfig, game: GameSpec, *, device: str, ray_address: str | None
+) -> Needs:
+    policy = policy_of(config, game)
+    size = count_weights(policy) or sum(p.numel() for p in build_network(policy).parameters())
+    seen = policy.network_game
+    processes = config.backend == "processes"
+    shared = shared_with_workers(config, rollout_settings(config, policy), size) if processes else 0
+    return Needs(
+        device=device,
+        backend=config.backend,
+        num_workers=config.num_workers,
+        learner_threads=config.learner_threads,
+        memory=memory_needed(config, seen, num_weights=size, shared=shared),
+        shared=shared,
+        replay=replay_bytes(seen, config),
+        checkpoint=checkpoint_bytes(config, seen, size),
+        weights=4 * size,
+        ray_address=ray_address,
+    )
