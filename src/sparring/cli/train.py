@@ -37,7 +37,10 @@ def resume(argv: Sequence[str], prog: str) -> int:
         from sparring import training
 
         result = training.resume(
-            arguments.run, runs_dir=arguments.runs_dir, overrides=arguments.overrides
+            arguments.run,
+            runs_dir=arguments.runs_dir,
+            overrides=arguments.overrides,
+            learner_from=arguments.learner_from,
         )
     return _report(result, as_json=arguments.json)
 

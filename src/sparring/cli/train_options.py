@@ -36,6 +36,9 @@ from sparring.config.sources import (
 from sparring.errors import InputError
 from sparring.storage.run_directory import as_argument
 
+_LEARNER_FROM: Final = Option(
+    "learner_from", "Take over networks and optimizer of another run's newest checkpoint.", "RUN"
+)
 QUICK: Final = "quick"
 NO_PRESET: Final = "none"
 JSON: Final = switch("json", "Print one JSON object; progress goes to standard error.")
@@ -67,6 +70,7 @@ class ResumeArguments:
     run: str
     runs_dir: str
     overrides: dict[str, Any]
+    learner_from: str | None
     json: bool
 
 
@@ -95,10 +99,11 @@ def parse_resume(argv: Sequence[str], *, prog: str) -> ResumeArguments:
     _refuse_fixed(argv)
     named = parse(resume_form(), argv, prog=prog)
     run, json = named.pop("run"), named.pop("json", False)
+    learner_from = named.pop("learner_from", None)
     if Path(run).is_file():
         raise _not_a_run(Path(run))
     runs_dir = named.pop("runs_dir", TrainConfig.model_fields["runs_dir"].default)
-    return ResumeArguments(run, runs_dir, named, json)
+    return ResumeArguments(run, runs_dir, named, learner_from, json)
 
 
 def _sources(named: dict[str, Any]) -> list[Layer]:
@@ -204,7 +209,9 @@ def resume_form() -> Form:
     runs_dir = Option("runs_dir", _help("runs_dir"), "DIR", default="runs")
     settings = [_setting(TrainConfig, name, "unchanged") for name in RESUMABLE]
     return Form(
-        "Resume a run from its latest checkpoint.", [run], {"options": [*settings, runs_dir, JSON]}
+        "Resume a run from its latest checkpoint.",
+        [run],
+        {"options": [*settings, _LEARNER_FROM, runs_dir, JSON]},
     )
 
 

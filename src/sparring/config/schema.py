@@ -38,7 +38,7 @@ Precision = Literal["float32", "bfloat16"]
 # Settings that a resume may change; a checkpoint means the same with any value of them.
 RESUMABLE: Final = (
     "n_episodes", "max_minutes", "stop_at_score", "device",
-    "learning_rate", "learning_rate_schedule",
+    "samples_per_insert", "learning_rate", "learning_rate_schedule",
     "exploration", "exploration_initial_eps", "exploration_final_eps", "exploration_fraction",
     "exploration_decay", "exploration_per_worker_eps", "exploration_per_worker_alpha",
     "opponents", "opponent_epsilon", "max_opponents_per_worker", "matchmaking", "pfsp_weighting",
@@ -274,6 +274,8 @@ class OpponentOptions(Settings):
     """PFSP weighting: hard: (1 - win rate)^2; variance: p (1 - p)."""
     record_half_life: AtLeastOne = 200
     """Half-life of results against an opponent, in matches; for pfsp and warnings."""
+    pool_dir: Annotated[str, BeforeValidator(_as_path)] = ""
+    """Directory in which runs share snapshots, each meeting those of the others; empty: none."""
     gate: Literal["schedule", "win_rate"] = "schedule"
     """schedule: every snapshot joins the pool; win_rate: only if it beats the newest greedily."""
     gate_score: Fraction = 0.55

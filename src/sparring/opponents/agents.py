@@ -57,14 +57,17 @@ def load_opponent(
     """
     where, snapshot = _parts(name)
     found = find_agent(where, runs_dir)
-    agent = _load(found, game, network)
+    agent = load_found(found, game, network)
     if snapshot is None:
         return agent
     return _with_weights_of(snapshot, agent, found.path.parent)
 
 
-def _load(found: FoundAgent, game: GameSpec, network: str | None) -> AgentWeights:
-    """Load an agent of the game. The encoding alone would not tell games of users apart."""
+def load_found(found: FoundAgent, game: GameSpec, network: str | None) -> AgentWeights:
+    """Load an agent of the game. The encoding alone would not tell games of users apart.
+
+    Raises `FileFormatError` if the file is damaged, or of another game.
+    """
     description = read_header(found.path)[1]
     if isinstance(named := description.get("game"), str) and label(named) != label(game.name):
         raise FileFormatError(
@@ -100,7 +103,7 @@ def load_kept(
     path = _copy(folder, name)
     if not path.is_file():
         return load_opponent(name, game, runs_dir=runs_dir, network=network)
-    return _load(FoundAgent(path, network=_network_of_run(name, runs_dir)), game, network)
+    return load_found(FoundAgent(path, network=_network_of_run(name, runs_dir)), game, network)
 
 
 def keep(folder: Path, agents: Mapping[str, AgentWeights]) -> None:

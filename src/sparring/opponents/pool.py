@@ -2,12 +2,13 @@
 
 The main process owns the pool. Snapshots live in numbered slots of shared memory, which workers
 read; a slot is reused only when its snapshot has left the pool, every worker has finished every
-round whose plan named it, and no match in progress has it as a player.
+round whose plan named it, and no match in progress has it as a player. Snapshots of other runs, if
+the run shares its pool (`shared_pool.py`), lie in slots as the agent's own do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ from sparring.opponents.scripted import is_scripted, scripted_names, scripted_pl
 from sparring.opponents.user_players import is_from_outside
 
 SNAPSHOTS = "snapshots"
+SHARED = "shared:"  # begins the names of snapshots of other runs
 _FIRST_SNAPSHOT_ID = 1_000
+_FIRST_SHARED_ID = 1_000_000_000
 
 Gate = Callable[[str, NDArray[np.float32]], bool]
 """Decides if a candidate may join; called with name and weights of the pool's newest snapshot."""
@@ -45,14 +48,15 @@ class _Snapshot:
     number: int
     slot: int
     last_planned: int = -1  # the last round whose plan names it
+    shared: str = ""  # its name, if it is one of another run
 
     @property
     def id(self) -> int:
-        return _FIRST_SNAPSHOT_ID + self.number
+        return (_FIRST_SHARED_ID if self.shared else _FIRST_SNAPSHOT_ID) + self.number
 
     @property
     def name(self) -> str:
-        return f"snapshot:{self.number}"
+        return self.shared or f"snapshot:{self.number}"
 
 
 class OpponentManager:
@@ -101,6 +105,7 @@ class OpponentManager:
         self._pfsp_weighting = pfsp_weighting
         self._half_life = record_half_life
         self._last_taken = 0  # number of the last candidate, refused ones included
+        self._shared: list[str] = []  # snapshots of other runs, also former ones, by number
         self._pool: list[_Snapshot] = []
         self._retired: list[_Snapshot] = []
         self._finished_round = -1
@@ -115,7 +120,7 @@ class OpponentManager:
 
     def __repr__(self) -> str:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self._shares.items() if share)
-        snapshots = f"{self.pool_size} of {self._max_snapshots} snapshots"
+        snapshots = f"{len(self._own)} of {self._max_snapshots} snapshots"
         return f"OpponentManager({shares}; {snapshots}; matchmaking {self._matchmaking})"
 
     @property
@@ -135,8 +140,12 @@ class OpponentManager:
 
     @property
     def snapshots(self) -> list[str]:
-        """Names of the snapshots that new matches can draw, oldest first."""
-        return [snapshot.name for snapshot in self._pool]
+        """Names of the agent's snapshots that new matches can draw, oldest first."""
+        return [snapshot.name for snapshot in self._own]
+
+    @property
+    def _own(self) -> list[_Snapshot]:
+        return [snapshot for snapshot in self._pool if not snapshot.shared]
 
     def plan(self, round_number: int, worker: int) -> Plan:
         """Return the players for one worker's new matches of one round.
@@ -195,23 +204,53 @@ class OpponentManager:
         """
         if self._max_snapshots == 0 or episodes < (self._last_taken + 1) * self._snapshot_interval:
             return None
-        used = {snapshot.slot for snapshot in [*self._pool, *self._drop_unused()]}
-        free = [slot for slot in range(len(self._slots)) if slot not in used]
-        if not free:
+        slot, own = self._free_slot(), self._own
+        if slot is None:
             return None
         self._last_taken = episodes // self._snapshot_interval
-        if gate is not None and self._pool:
-            newest = self._pool[-1]
+        if gate is not None and own:
+            newest = own[-1]
             if not gate(newest.name, self._slots[newest.slot]):
                 return None
-        snapshot = _Snapshot(self._last_taken, free[0])
+        snapshot = _Snapshot(self._last_taken, slot)
+        self._join(snapshot, vector)
+        if len(own) == self._max_snapshots:
+            own.append(snapshot)
+            self._retire(own[index_to_evict([each.number for each in own])])
+        return snapshot.name
+
+    def take_shared(
+        self, wanted: Sequence[str], read: Callable[[str], NDArray[np.float32] | None]
+    ) -> None:
+        """Replace the snapshots of other runs in the pool by those of the names `wanted`.
+
+        `read` returns the weights of a new one, or None if they cannot be used. Where matches in
+        progress use every slot, the rest of them waits for a later call.
+        """
+        for snapshot in [each for each in self._pool if each.shared and each.shared not in wanted]:
+            self._retire(snapshot)
+        present = {snapshot.shared for snapshot in self._pool}
+        for name in [name for name in wanted if name not in present]:
+            slot = self._free_slot()
+            if slot is None:
+                return
+            vector = read(name)
+            if vector is not None:
+                self._shared.append(name)
+                self._join(_Snapshot(len(self._shared) - 1, slot, shared=name), vector)
+
+    def _free_slot(self) -> int | None:
+        used = {snapshot.slot for snapshot in [*self._pool, *self._drop_unused()]}
+        return next((slot for slot in range(len(self._slots)) if slot not in used), None)
+
+    def _join(self, snapshot: _Snapshot, vector: NDArray[np.float32]) -> None:
         self._slots[snapshot.slot] = vector
         self._pool.append(snapshot)
         self._ratings.add_snapshot(snapshot.name)
-        if len(self._pool) > self._max_snapshots:
-            evicted = index_to_evict([each.number for each in self._pool])
-            self._retired.append(self._pool.pop(evicted))
-        return snapshot.name
+
+    def _retire(self, snapshot: _Snapshot) -> None:
+        self._pool.remove(snapshot)
+        self._retired.append(snapshot)
 
     def vector(self, name: str) -> NDArray[np.float32]:
         """Return the flat weights of a snapshot of the pool: a view, not a copy."""
@@ -240,6 +279,8 @@ class OpponentManager:
     def _name(self, opponent_id: int) -> str:
         if opponent_id < _FIRST_SNAPSHOT_ID:
             return self._numbered[opponent_id - AGENT - 1]
+        if opponent_id >= _FIRST_SHARED_ID:
+            return self._shared[opponent_id - _FIRST_SHARED_ID]
         return f"snapshot:{opponent_id - _FIRST_SNAPSHOT_ID}"
 
     def get_state(self) -> dict[str, Any]:
@@ -248,6 +289,7 @@ class OpponentManager:
         return {
             "numbered": self._numbered,
             "taken": self._last_taken,
+            "shared": self._shared,
             "pool": [asdict(s) for s in self._pool],
             "retired": [asdict(s) for s in self._retired],
             "finished_round": self._finished_round,
@@ -265,6 +307,7 @@ class OpponentManager:
         self._numbered = list(state["numbered"])
         self._fixed = self._known(self._fixed)
         self._last_taken = state["taken"]
+        self._shared = list(state["shared"])
         self._pool = [_Snapshot(**s) for s in state["pool"]]
         self._retired = [_Snapshot(**s) for s in state["retired"]]
         self._finished_round = state["finished_round"]
@@ -276,12 +319,13 @@ class OpponentManager:
 
 
 def stored_snapshots(state: Mapping[str, Any] | None) -> dict[str, NDArray[np.float32]]:
-    """Return the pool's snapshots in a `get_state`: flat weights by name, oldest first.
+    """Return the agent's snapshots in a `get_state`: flat weights by name, oldest first.
 
     Empty for None (a run without a checkpoint).
     """
     pool = [] if state is None else [_Snapshot(**snapshot) for snapshot in state["pool"]]
-    return {each.name: state["weights"][str(each.slot)] for each in pool} if state else {}
+    own = [snapshot for snapshot in pool if not snapshot.shared]
+    return {each.name: state["weights"][str(each.slot)] for each in own} if state else {}
 
 
 def snapshot_player(

@@ -24,7 +24,7 @@ from sparring.opponents.agents import keep
 from sparring.opponents.roster import opponent_name
 from sparring.runtime import check_guard, name_for_others, torch_threads
 from sparring.storage.atomic import write_file
-from sparring.storage.run_directory import RunDirectory, as_argument, read_newest
+from sparring.storage.run_directory import RunDirectory, as_argument, find_run, read_newest
 from sparring.training.assembly import Parts, assemble, describe, disk_warning, open_workers
 from sparring.training.callbacks import Callbacks, EvaluationFunction
 from sparring.training.changes import (
@@ -35,6 +35,7 @@ from sparring.training.changes import (
     check_unchanged,
     opponents_in_progress,
     remarks,
+    take_learner,
 )
 from sparring.training.interrupts import Interrupts
 from sparring.training.loop import Session
@@ -125,6 +126,7 @@ def resume(
     runs_dir: str = "runs",
     overrides: Mapping[str, Any] | None = None,
     callbacks: object = (),
+    learner_from: str | None = None,
     evaluate_with: Callable[[DQNAgent], float] | None = None,
     console: bool = True,
 ) -> TrainResult:
@@ -132,9 +134,10 @@ def resume(
     length is in minutes.
 
     `overrides` may change what `sparring resume --help-all` lists; most changes void the
-    equality. Each is told in one line and kept in `config.toml`, under `history`. `callbacks` are
-    not saved with a run: give them again, and `evaluate_with`, where its function cannot be
-    imported. Raises `InputError` if there is no such run.
+    equality. Each is told in one line and kept in `config.toml`, under `history`. `learner_from`
+    names another run, whose networks and optimizer are taken over; it is kept there, too.
+    `callbacks` are not saved with a run: give them again, and `evaluate_with`, where its function
+    cannot be imported. Raises `InputError` if there is no such run.
     """
     check_guard()
     called = Callbacks(callbacks)
@@ -154,12 +157,18 @@ def resume(
         check_unchanged(config, saved["config"])
         before = before_changes(config, saved["config"])
         check_length(config, before, saved["schedule"]["episodes"])
-        history = [*saved["history"], *_entry(config, before, saved["schedule"]["episodes"])]
+        other = None if learner_from is None else find_run(runs_dir, learner_from)
+        if other is not None:
+            take_learner(saved, other)
+        played = saved["schedule"]["episodes"]
+        history = [*saved["history"], *_entry(config, before, played, other)]
         write_file(run.config_path, to_toml(config, history).encode())
         keep(run.opponents_path, roster.agents)
         old, new = saved["schedule"], carried_over(config, before, saved["schedule"])
         saved["schedule"] = new
         remark = "".join(f"\n{line}" for line in remarks(config, before, old, new))
+        if other is not None:
+            remark += f"\nnetworks and optimizer are those of {other} now"
         return _run(
             config,
             parts,
@@ -173,11 +182,16 @@ def resume(
         )
 
 
-def _entry(config: ResolvedConfig, before: ResolvedConfig, played: int) -> list[dict[str, Any]]:
-    """Return the entry of a run's history for a resume that changes settings."""
+def _entry(
+    config: ResolvedConfig, before: ResolvedConfig, played: int, other: Path | None
+) -> list[dict[str, Any]]:
+    """Return the entry of a run's history for a resume that changes settings, or takes over the
+    learner of another run.
+    """
     changed = changed_settings(config, before)
     plain = {name: AUTO if value is None else value for name, value in changed.items()}
-    return [{"matches": played, "before": plain}] if changed else []
+    taken = {} if other is None else {"learner_from": str(other)}
+    return [{"matches": played, "before": plain, **taken}] if changed or taken else []
 
 
 def _own_evaluation(

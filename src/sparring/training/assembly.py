@@ -21,8 +21,9 @@ from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec, count_we
 from sparring.dqn.trainable import Trainable
 from sparring.errors import ConfigurationError
 from sparring.games import GameSpec
-from sparring.opponents.pool import OpponentManager
+from sparring.opponents.pool import SNAPSHOTS, OpponentManager
 from sparring.opponents.roster import NOBODY, Roster
+from sparring.opponents.shared_pool import SharedPool
 from sparring.replay import Replay
 from sparring.replay.build import build_replay, replay_bytes
 from sparring.replay.cuda import DeviceReplay
@@ -65,6 +66,7 @@ def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) ->
     if config.deterministic and config.device != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
+    check_pool_dir(config)
     policy = policy_of(config, game)
     rollout = rollout_settings(config, policy, roster)
     if config.backend == "processes":
@@ -103,8 +105,11 @@ def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) ->
 
 
 def _num_snapshots(config: ResolvedConfig) -> int:
-    """Twice as many: snapshots that left the pool may still be players of matches in progress."""
-    return 2 * config.max_snapshots
+    """Twice as many: snapshots that left the pool may still be players of matches in progress.
+
+    A shared pool holds as many of other runs again.
+    """
+    return 2 * config.max_snapshots * (2 if config.pool_dir else 1)
 
 
 def _num_versions(config: ResolvedConfig) -> int:
@@ -191,6 +196,16 @@ def pacing(
     )
 
 
+def shared_pool(
+    config: ResolvedConfig, parts: Parts, member: str, *, warn: Callable[[str], None]
+) -> SharedPool | None:
+    """Return the directory in which the run called `member` shares snapshots, if it does."""
+    if not config.pool_dir:
+        return None
+    directory, size = Path(config.pool_dir), config.max_snapshots
+    return SharedPool(directory, member, parts.rollout.policy, size=size, warn=warn)
+
+
 def describe(config: ResolvedConfig, parts: Parts) -> str:
     """Return lines on what was resolved and on the memory that replay and workers reserve."""
     counts = ((config.num_workers, "worker"), (config.learner_threads, "thread"))
@@ -202,7 +217,7 @@ def describe(config: ResolvedConfig, parts: Parts) -> str:
         f"{config.bootstrap} bootstrap{values}\n"
         f"learner on {config.device}, {threads}, {config.learner_precision}; "
         f"{_MODES[config.mode]}\n"
-        f"{_by_the_clock(config)}"
+        f"{_by_the_clock(config)}{_with_others(config)}"
         f"memory: replay {replay / 2**20:,.0f} MiB, "
         f"shared with workers {parts.shared_bytes / 2**20:,.0f} MiB"
     )
@@ -222,6 +237,34 @@ def _by_the_clock(config: ResolvedConfig) -> str:
     if config.max_minutes is None:
         return ""
     return f"ends after {config.max_minutes:g} minutes, schedules by the clock: no two are alike\n"
+
+
+def _with_others(config: ResolvedConfig) -> str:
+    if not config.pool_dir:
+        return ""
+    return f"meets snapshots of other runs in {config.pool_dir}: no two are alike\n"
+
+
+def check_pool_dir(config: ResolvedConfig) -> None:
+    """Raise `ConfigurationError` if the run would never meet snapshots of other runs."""
+    if not config.pool_dir:
+        return
+    if not config.max_snapshots:
+        raise ConfigurationError("max_snapshots with a shared pool", got=0, expected="at least 1")
+    if not config.opponents.get(SNAPSHOTS):
+        raise ConfigurationError(
+            "opponents with a shared pool",
+            got=dict(config.opponents),
+            expected="a positive share of snapshots",
+        )
+    if config.matchmaking == "self":
+        raise ConfigurationError(
+            "matchmaking with a shared pool",
+            got="self, which meets one snapshot only",
+            expected="uniform, recent or pfsp",
+        )
+    if os.path.exists(config.pool_dir) and not os.path.isdir(config.pool_dir):
+        raise ConfigurationError("pool_dir", got=config.pool_dir, expected="a directory")
 
 
 def policy_of(config: ResolvedConfig, game: GameSpec) -> PolicySpec:

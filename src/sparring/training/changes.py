@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from sparring.config.schema import RESUMABLE, ResolvedConfig
 from sparring.errors import ConfigurationError
+from sparring.storage.run_directory import read_newest
 from sparring.training.schedule import Schedule
 
 _CHANGEABLE: Final = (*RESUMABLE, "name", "runs_dir")
+_NETWORKS: Final = ("policy", "target", "optimizer", "mean")  # of the state of a learner
 _LEARNS_THE_SAME: Final = "what is learned stays the same"
 _ANOTHER_BEST: Final = f"{_LEARNS_THE_SAME}, another agent may become the best one"
 # What a change voids, where that is less than the promise of equal weights, or another one.
@@ -60,6 +65,30 @@ def check_length(config: ResolvedConfig, before: ResolvedConfig, played: int) ->
 def before_changes(config: ResolvedConfig, saved: Mapping[str, Any]) -> ResolvedConfig:
     """Return the configuration of a checkpoint, of which `saved` are the settings."""
     return config.model_copy(update={name: saved[name] for name in RESUMABLE})
+
+
+def take_learner(saved: Mapping[str, Any], other: Path) -> None:
+    """Replace the networks and the optimizer in a checkpoint by those of the newest checkpoint of
+    another run.
+
+    The number of updates, the generator and the minibatch that was sampled ahead stay: they belong
+    to this run's files, seed and replay buffer. Raises `ConfigurationError` if the other run has no
+    checkpoint or another network.
+    """
+    theirs, ours = read_newest(other, "learner"), saved["learner"]
+    if theirs is None:
+        raise ConfigurationError("learner_from", got=f"{other}", expected="a run with a checkpoint")
+    if _shapes(theirs) != _shapes(ours):
+        raise ConfigurationError(
+            f"learner_from: {other} has another network or weight_averaging",
+            expected="a run of the same game and network",
+        )
+    ours.update({name: theirs[name] for name in _NETWORKS})
+
+
+def _shapes(learner: Mapping[str, Any]) -> tuple[list[tuple[str, tuple[int, ...]]], bool]:
+    weights = [(name, np.shape(value)) for name, value in learner["policy"].items()]
+    return weights, bool(learner["mean"])
 
 
 def opponents_in_progress(workers: Mapping[str, Any] | None) -> frozenset[str]:

@@ -148,8 +148,7 @@ class Evaluator:
         value, score = self.against_baselines(agent)
         if self._own is not None:
             value = score = self._own(DQNAgent(agent.spec, weights=agent.get_weights()))
-        if self._own is not None or self._config.stop_at_score is not None:
-            self.figures["eval/score"] = score
+        self.figures["eval/score"] = score
         return value, score
 
     def _gain(

@@ -17,7 +17,7 @@ from sparring.errors import CallbackError, StorageError
 from sparring.monitor import Monitor
 from sparring.runtime import Batch, Workers
 from sparring.storage.run_directory import RunDirectory, as_argument
-from sparring.training.assembly import Parts, pacing
+from sparring.training.assembly import Parts, pacing, shared_pool
 from sparring.training.callbacks import (
     Callbacks,
     CheckpointEvent,
@@ -94,6 +94,7 @@ class Session:
         self._evaluator = Evaluator(
             config, parts, self._opponents, run.best_path, monitor.warn, own
         )
+        self._shared = shared_pool(config, parts, run.name, warn=monitor.warn)
         self._saves = Saves(config.checkpoint_interval, 60.0 * config.checkpoint_minutes)
         self._callbacks = callbacks or Callbacks()
         self._history = list(history)
@@ -182,6 +183,8 @@ class Session:
                 schedule.episodes, vector, self._evaluator.gate
             ):
                 self._tell(SnapshotEvent, name=name)
+                if self._shared:
+                    self._shared.exchange(self._parts.agent(), learner.updates, self._opponents)
             self._evaluator.check_updates()
             if self._evaluator.due:
                 self._evaluate()

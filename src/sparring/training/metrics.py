@@ -15,7 +15,7 @@ from sparring.config.schema import ResolvedConfig
 from sparring.dqn.learner import LearnStats
 from sparring.monitor import Monitor
 from sparring.opponents.players import AGENT
-from sparring.opponents.pool import OpponentManager
+from sparring.opponents.pool import SHARED, OpponentManager
 from sparring.opponents.records import Record
 from sparring.runtime import Batch
 from sparring.training.assembly import Parts
@@ -56,7 +56,7 @@ class _Window:
                 / batch.transitions
             )
         for name, record in records.items():
-            self.records["snapshots" if name.startswith("snapshot:") else name].add(record)
+            self.records[_reported(name)].add(record)
 
     def learned(self, stats: LearnStats, version: int) -> None:
         """Count a series of updates, made while `version` was the newest of the weights."""
@@ -64,6 +64,13 @@ class _Window:
         self.version = version
         if stats.updates:
             self.learning.append(stats)
+
+
+def _reported(opponent: str) -> str:
+    """The name under which an opponent is reported: snapshots come and go."""
+    if opponent.startswith(SHARED):
+        return "shared"
+    return "snapshots" if opponent.startswith("snapshot:") else opponent
 
 
 class RunMetrics:

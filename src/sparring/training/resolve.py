@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Collection, Mapping
 from functools import partial
@@ -53,6 +54,7 @@ def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
         "learner_precision": config.learner_precision or _precision(config, device),
         "bootstrap": resolve_bootstrap(config.bootstrap, spec),
         "afterstates": _afterstates(config, spec),
+        "pool_dir": config.pool_dir and os.path.abspath(config.pool_dir),
         "learning_steps_per_batch": _learning_steps(config, workers),
     }
     settings = {name: getattr(config, name) for name in TrainConfig.model_fields}
@@ -81,9 +83,10 @@ def with_start_weights(config: ResolvedConfig) -> tuple[ResolvedConfig, StartWei
 
 def same_seed_remark(run: Path, config: ResolvedConfig) -> str:
     """A line where another run beside `run` has the same settings and seed: it makes the same
-    agent. "" where there is none, and for `async` and minutes, which are not reproducible.
+    agent. "" where there is none, and for `async`, minutes and a shared pool, which are not
+    reproducible.
     """
-    if config.mode == "async" or config.max_minutes is not None:
+    if config.mode == "async" or config.max_minutes is not None or config.pool_dir:
         return ""
     own = tomllib.loads(to_toml(config))
     for other in sorted(run.parent.glob("*/config.toml")):
