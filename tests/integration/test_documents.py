@@ -43,10 +43,14 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 def shortened(words: list[str]) -> list[str]:
-    """The same command with fewer matches, one worker, on the CPU; one short part of `bench`."""
+    """The same command with fewer matches, a worker, on the CPU; one short part of `bench`; `plan`
+    of saved figures.
+    """
     words = [str(ROOT / word) if word.startswith("tests/data/") else word for word in words]
     if words[0] == "bench":
         return [*words, "--part", "games", "--seconds", "0.02"]
+    if words[0] == "plan":
+        return [*words, "--from", str(ROOT / "tests/data/plan/connect_four.json")]
     if words[0] not in ("train", "resume"):
         return words
     kept = [word for i, word in enumerate(words) if not {word, words[i - 1]} & SMALLER.keys()]

@@ -49,6 +49,7 @@ FLOORS = (
     ("training",),
     ("play",),
     ("bench", "doctor", "plot"),
+    ("plan",),
     ("cli", "__main__"),
 )
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
@@ -57,7 +58,17 @@ FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 ONLY_IN = {
     "multiprocessing": {"runtime"},
     "ray": {"runtime"},
-    "config": {"config", "replay", "dqn", "opponents", "training", "bench", "doctor", "cli"},
+    "config": {
+        "config",
+        "replay",
+        "dqn",
+        "opponents",
+        "training",
+        "bench",
+        "doctor",
+        "plan",
+        "cli",
+    },
 }
 NO_TORCH = {
     "errors",
@@ -292,7 +303,7 @@ ROOMS = {
             "rollout/rollout.py",
             "from sparring.config.schema import TrainConfig\n",
             "rollout/rollout.py:1: rollout imports config; "
-            "only bench, cli, config, doctor, dqn, opponents, replay, training may",
+            "only bench, cli, config, doctor, dqn, opponents, plan, replay, training may",
         ),
         (
             "opponents/names.py",

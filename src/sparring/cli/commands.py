@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sparring import __version__
-from sparring.cli import agent_commands, doctor, game_commands, train
+from sparring.cli import agent_commands, doctor, game_commands, plan, train
 from sparring.cli.help import command_help, overview
 from sparring.cli.options import HELP, Form, help_wanted
 from sparring.cli.train_options import doctor_form, resume_form, train_form
@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "plot": Command(agent_commands.plot, agent_commands.PLOT),
     "replay": Command(game_commands.replay, game_commands.REPLAY),
     "bench": Command(game_commands.bench, game_commands.BENCH),
+    "plan": Command(plan.plan, plan.PLAN),
     "games": Command(game_commands.games, game_commands.GAMES),
     "check-game": Command(game_commands.check_game, game_commands.CHECK_GAME),
 }
