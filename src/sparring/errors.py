@@ -88,6 +88,10 @@ class WorkerError(SparringError):
     """A worker failed repeatedly; the message ends with the cause."""
 
 
+class RankError(SparringError):
+    """One of several learners (ranks) ended or does not answer; the message says of what."""
+
+
 class CallbackError(SparringError):
     """A callback or an evaluation function of the user raised an exception; the run is saved."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from multiprocessing import parent_process
+
 import torch
 from torch import Tensor, nn
 
@@ -21,3 +23,10 @@ class Convolved(nn.Module):
     def forward(self, observation: Tensor) -> Tensor:
         q: Tensor = self.judge(torch.relu(self.norm(self.see(observation.float()))).flatten(1))
         return q
+
+
+def main_only(spec: GameSpec) -> nn.Module:
+    """A network that only the main process can make."""
+    if parent_process() is not None:
+        raise RuntimeError("made outside of the main process")
+    return Convolved(spec, channels=2)

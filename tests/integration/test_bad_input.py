@@ -149,6 +149,16 @@ train tic_tac_toe --eval-matches 1e12
     eval_matches | got 1000000000000 | at most 10000000
 train tic_tac_toe --n-episodes 1e300
     n_episodes | got 1000 | at most 1000000000000000
+train --devices cpu
+    devices | got 'cpu' | cpu:2, cpu:3, ..., or several GPUs as in cuda:0,cuda:1
+train --devices cuda:0,cuda:99
+    device | got cuda: | on this machine
+train --devices cpu:3 --batch-size 64
+    batch_size cannot be shared out over the 3 devices | got 64 | a multiple of 3
+train --devices cpu:2 --buffer-size 400001
+    buffer_size cannot be shared out over the 2 devices | got 400001 | a multiple of 2
+train --devices cpu:2 --learning-starts 1
+    learning_starts | got 1 | at least 2
 train --device gpu
     device | got 'gpu' | auto, cpu, cuda
 train --num-worker 3

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from sparring.config.devices import DEVICE_PATTERN, DEVICES_PATTERN, check_ranks
 from sparring.config.network import PolicyKwargs
 from sparring.config.settings import (
     AtLeastOne,
@@ -37,7 +38,7 @@ Precision = Literal["float32", "bfloat16"]
 
 # Settings that a resume may change; a checkpoint means the same with any value of them.
 RESUMABLE: Final = (
-    "n_episodes", "max_minutes", "stop_at_score", "device",
+    "n_episodes", "max_minutes", "stop_at_score", "device", "devices",
     "samples_per_insert", "learning_rate", "learning_rate_schedule",
     "exploration", "exploration_initial_eps", "exploration_final_eps", "exploration_fraction",
     "exploration_decay", "exploration_per_worker_eps", "exploration_per_worker_alpha",
@@ -45,8 +46,6 @@ RESUMABLE: Final = (
     "eval_interval", "eval_matches", "checkpoint_interval", "checkpoint_minutes",
     "log_interval", "tensorboard",
 )  # fmt: skip
-# torch wraps higher numbers around, and takes no leading zero
-DEVICE_PATTERN: Final = r"^(auto|cpu|cuda(:(0|[1-9][0-9]?))?)$"
 NAME_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
 SHA256_PATTERN: Final = r"^([0-9a-f]{64})?$"
 
@@ -115,6 +114,10 @@ class HardwareOptions(Settings):
 
     device: Annotated[str, Field(pattern=DEVICE_PATTERN), Common("gpu", "cuda")] = "auto"
     """Device of the learner: auto, cpu, cuda or cuda:0, cuda:1, ...; auto: a GPU if available."""
+    devices: Annotated[
+        str | None, Field(pattern=DEVICES_PATTERN), Synonyms("gpus", "data_parallel")
+    ] = None
+    """Several learners that share each minibatch: cuda:0,cuda:1 or cpu:2; auto: one on device."""
     num_workers: Annotated[AtLeastOne | None, Common("workers", "processes", "n_workers")] = None
     """Number of worker processes; auto: available CPUs minus 2, at least 1."""
     num_envs_per_worker: Annotated[AtLeastOne | None, Synonyms("envs", "num_envs", "n_envs")] = None
@@ -320,6 +323,7 @@ class TrainConfig(  # pydantic lists the settings of the last base first
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         _check_buffer(self)
+        check_ranks(self)
         return self
 
 
@@ -339,7 +343,8 @@ class ResolvedConfig(TrainConfig):
     """A configuration in which nothing is left to be decided: None and "auto" do not occur.
 
     Only `name` may still be None: the directory of the run then gets the next free number; and
-    `max_minutes`, `evaluate_with` and `stop_at_score` where a run has none.
+    `devices` with one learner, `max_minutes`, `evaluate_with` and `stop_at_score` where a run has
+    none.
     """
 
     num_players: AtLeastOne

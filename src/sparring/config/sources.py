@@ -301,6 +301,7 @@ _EXPECTED: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
 }
 _EXPECTED_PATTERN: Final = {
     "device": "auto, cpu, cuda or cuda:0, cuda:1, ...",
+    "devices": "cpu:2, cpu:3, ..., or several GPUs as in cuda:0,cuda:1",
     "init_from_sha256": "64 digits 0-9, a-f",
     "name": "letters, digits, '.', '_' and '-', a letter, digit or '_' first",
 }

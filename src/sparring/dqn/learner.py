@@ -25,6 +25,7 @@ from sparring.errors import NumericalError
 from sparring.games.rng import stream_key
 from sparring.replay import Replay
 from sparring.replay.cuda import DeviceReplay
+from sparring.replay.shared import SharedReplay
 
 # purposes of generators: that draws minibatches; noise that all ranks share
 _SAMPLING, _SHARED_NOISE = 1, 2
@@ -119,7 +120,7 @@ class Learner:
 
     def update(
         self,
-        replay: Replay | DeviceReplay,
+        replay: Replay | DeviceReplay | SharedReplay,
         updates: int,
         *,
         beta: float = 1.0,
@@ -132,6 +133,7 @@ class Learner:
         its last good weights. Raises it also when the weights are not finite at the end of the
         series: they are lost then.
         """
+        assert not isinstance(replay, SharedReplay), "each rank has a share of its own"
         self._update.begin()
         done = 0
         while done < updates and not between():

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import torch
 
 from sparring.config import system
-from sparring.config.schema import DEVICE_PATTERN, AgentOptions
+from sparring.config.devices import DEVICE_PATTERN
+from sparring.config.schema import AgentOptions
 from sparring.dqn.gpus import device_error, find_gpus
 from sparring.dqn.learner import Learner
 from sparring.dqn.networks import NetworkSpec, PolicySpec

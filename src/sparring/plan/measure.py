@@ -32,6 +32,7 @@ from sparring.plan.figures import CPU, CUDA, Figures, UpdateTime
 from sparring.replay import Replay
 from sparring.replay.build import build_replay, replay_bytes
 from sparring.replay.cuda import DeviceReplay
+from sparring.replay.shared import SharedReplay
 from sparring.replay.transitions import join_rows, transition_dtype
 from sparring.rollout.round import RoundCommand
 from sparring.runtime import Batch, Workers, torch_threads
@@ -211,7 +212,7 @@ class _Bench:
         """Fill the replay with copies of what was played."""
         self.fill_with_rows(self.parts.replay)
 
-    def fill_with_rows(self, replay: Replay | DeviceReplay) -> None:
+    def fill_with_rows(self, replay: Replay | DeviceReplay | SharedReplay) -> None:
         """Fill a replay with copies of what was played: before it is full, it fits into caches."""
         rows = join_rows(self._rows)
         while len(replay) < replay.capacity:
@@ -265,7 +266,7 @@ class _Side:
     device: str
     threads: int
     learner: Learner
-    replay: Replay | DeviceReplay
+    replay: Replay | DeviceReplay | SharedReplay
     playing: int  # workers
 
     def __post_init__(self) -> None:

@@ -11,12 +11,15 @@ from sparring.runtime.limits import (
 )
 from sparring.runtime.main_module import check_guard, check_main_module, name_for_others
 from sparring.runtime.processes import ProcessWorkers, default_start_method, shared_bytes
+from sparring.runtime.rank_group import RankGroup, torchrun_rank, torchrun_size
+from sparring.runtime.rank_processes import local_ranks, serve_torchrun, torchrun_ranks
 
 __all__ = [
     "Batch",
     "FileLimits",
     "InlineWorkers",
     "ProcessWorkers",
+    "RankGroup",
     "Workers",
     "allow_open_files",
     "cannot_start",
@@ -24,8 +27,13 @@ __all__ = [
     "check_main_module",
     "default_start_method",
     "file_limits",
+    "local_ranks",
     "name_for_others",
     "process_start_error",
+    "serve_torchrun",
     "shared_bytes",
     "torch_threads",
+    "torchrun_rank",
+    "torchrun_ranks",
+    "torchrun_size",
 ]

@@ -85,7 +85,7 @@ from sparring.runtime.worker import (
 
 StartMethod = Literal["forkserver", "spawn"]
 
-_PRELOAD: Final = ["sparring.runtime.preload"]
+PRELOAD: Final = ["sparring.runtime.preload"]
 _MAX_RING_BYTES: Final = 64 * 2**20
 # seconds; to poll the pipes of 46 workers takes 0.1 ms, and the rings hold a whole round
 _POLL_INTERVAL: Final = 0.01
@@ -169,7 +169,7 @@ class ProcessWorkers:
 
     def _start_all(self) -> None:
         if self._context.get_start_method() == "forkserver":
-            self._context.set_forkserver_preload(_PRELOAD)
+            self._context.set_forkserver_preload(PRELOAD)
         # read by the fork server, should it start now
         os.environ[PRELOAD_GAME] = self._settings.policy.game
         try:
@@ -270,7 +270,7 @@ class ProcessWorkers:
         if status == UNGUARDED and found_in_main(self._settings):
             raise unguarded(self._settings)
         killed = status == -signal.SIGKILL and not handle.cause
-        handle.failed(_describe_status(status), self._notify, _OUT_OF_MEMORY if killed else "")
+        handle.failed(describe_status(status), self._notify, _OUT_OF_MEMORY if killed else "")
         self.replaced += 1
         handle.kill()
         self._start(handle)
@@ -304,5 +304,6 @@ class ProcessWorkers:
             ring.close()
 
 
-def _describe_status(status: int) -> str:
+def describe_status(status: int) -> str:
+    """Return how a process ended, from its exit code."""
     return f"ended by signal {-status}" if status < 0 else f"ended with status {status}"

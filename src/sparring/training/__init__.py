@@ -16,7 +16,7 @@ from sparring.config.settings import document
 from sparring.config.sources import AUTO, build_config, resume_config, to_toml
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.start_weights import start_with
-from sparring.errors import ConfigurationError, GameFault
+from sparring.errors import ConfigurationError, GameFault, RankError
 from sparring.games import is_built_in, label, name_of
 from sparring.games.faults import save_fault
 from sparring.monitor import Monitor
@@ -39,6 +39,7 @@ from sparring.training.changes import (
 )
 from sparring.training.interrupts import Interrupts
 from sparring.training.loop import Session
+from sparring.training.other_ranks import follow_torchrun, other_ranks
 from sparring.training.resolve import (
     opponents_from_outside,
     resolved,
@@ -94,6 +95,7 @@ def train(
     callback does; what was saved until then remains.
     """
     check_guard()
+    follow_torchrun()
     called = Callbacks(callbacks)
     if evaluate_with is not None:
         name = shown_name(evaluate_with, what="evaluate_with")
@@ -140,6 +142,7 @@ def resume(
     cannot be imported. Raises `InputError` if there is no such run.
     """
     check_guard()
+    follow_torchrun()
     called = Callbacks(callbacks)
     with RunDirectory.open(runs_dir, name) as run:
         in_file = build_config(config_file=run.config_path)
@@ -245,6 +248,7 @@ def _run(
             monitor.warn(line)
         workers = stack.enter_context(open_workers(config, parts, notify=monitor.note))
         interrupts.on_request(workers.hurry)
+        stack.enter_context(other_ranks(config, parts))
         session = Session(config, parts, run, workers, monitor, interrupts, callbacks, own, history)
         session.begin(saved)
         session.loop()
@@ -276,17 +280,23 @@ def _result(
 
 @contextmanager
 def _told_what_is_saved(run: RunDirectory) -> Iterator[None]:
-    """A KeyboardInterrupt, which a second Ctrl-C raises, says what is saved and how to resume."""
+    """A KeyboardInterrupt, which a second Ctrl-C raises, and the loss of a rank say what is saved
+    and how to resume.
+    """
     try:
         yield
     except KeyboardInterrupt:
-        updates = run.newest_checkpoint()
-        raise KeyboardInterrupt(
-            "stopped at once; nothing was saved"
-            if updates is None
-            else f"stopped at once; saved are the first {updates:,} updates. "
-            f"Continue with: sparring resume {as_argument(run.path)}"
-        ) from None
+        raise KeyboardInterrupt(f"stopped at once; {_what_is_saved(run)}") from None
+    except RankError as error:
+        raise RankError(f"{error}; {_what_is_saved(run)}") from error
+
+
+def _what_is_saved(run: RunDirectory) -> str:
+    updates = run.newest_checkpoint()
+    if updates is None:
+        return "nothing was saved"
+    again = f"Continue with: sparring resume {as_argument(run.path)}"
+    return f"saved are the first {updates:,} updates. {again}"
 
 
 @contextmanager

@@ -6,14 +6,15 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sparring.config import system
+from sparring.config.devices import num_ranks
 from sparring.config.schema import ResolvedConfig
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.learner import Learner
@@ -25,8 +26,9 @@ from sparring.opponents.pool import SNAPSHOTS, OpponentManager
 from sparring.opponents.roster import NOBODY, Roster
 from sparring.opponents.shared_pool import SharedPool
 from sparring.replay import Replay
-from sparring.replay.build import build_replay, replay_bytes
+from sparring.replay.build import replay_bytes
 from sparring.replay.cuda import DeviceReplay
+from sparring.replay.shared import SharedReplay
 from sparring.rollout.rollout import RolloutSettings
 from sparring.runtime import (
     InlineWorkers,
@@ -37,6 +39,7 @@ from sparring.runtime import (
     shared_bytes,
 )
 from sparring.training.needs import check_disk, checkpoint_bytes, memory_needed
+from sparring.training.ranks import Leader, make_learner, make_replay
 from sparring.training.rounds import FreeRunning, Pacing, Rounds
 from sparring.training.schedule import Schedule
 
@@ -50,7 +53,8 @@ class Parts:
     num_workers: int
     rollout: RolloutSettings
     learner: Learner
-    replay: Replay | DeviceReplay
+    leader: Leader | None  # of the other ranks, with several learners
+    replay: Replay | DeviceReplay | SharedReplay
     schedule: Schedule
     num_snapshots: int
     num_versions: int
@@ -63,9 +67,6 @@ def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) ->
     """Make the parts of a run from its resolved configuration, its game, and its opponents from
     outside.
     """
-    if config.deterministic and config.device != "cpu":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
     check_pool_dir(config)
     policy = policy_of(config, game)
     rollout = rollout_settings(config, policy, roster)
@@ -74,19 +75,12 @@ def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) ->
         allow_open_files(config.num_workers)
     weights = count_weights(policy)
     system.check_memory(memory_needed(config, policy.network_game, num_weights=weights))
-    device = torch.device(config.device)
-    learner = Learner(
-        policy,
-        config,
-        device=device,
-        seed=config.seed,
-        bfloat16=config.learner_precision == "bfloat16",
-        threads=config.learner_threads if device.type == "cpu" else 1,
-    )
+    leader = Leader(ranks) if (ranks := num_ranks(config.devices)) > 1 else None
+    learner = make_learner(config, policy, leader)
     shared = shared_with_workers(config, rollout, learner.layout.size)
     system.check_memory(memory_needed(config, policy.network_game, shared=shared))
-    replay = build_replay(policy.network_game, config, device)
-    trainable = Trainable(learner, replay, beta=config.prioritized_replay_beta1)
+    own = make_replay(config, policy, leader)
+    replay = own if leader is None else SharedReplay(own, leader)
     opponents = _opponents_maker(config, learner.layout)
     # raises its errors now, before anything is started or written
     opponents(np.empty((0, learner.layout.size), np.float32))
@@ -94,14 +88,24 @@ def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) ->
         num_workers=config.num_workers,
         rollout=rollout,
         learner=learner,
+        leader=leader,
         replay=replay,
         schedule=Schedule(config),
         num_snapshots=_num_snapshots(config),
         num_versions=_num_versions(config),
         shared_bytes=shared,
         opponents=opponents,
-        agent=lambda: DQNAgent(policy, trainable=trainable),
+        agent=partial(_agent, policy, learner, replay, config.prioritized_replay_beta1),
     )
+
+
+def _agent(
+    policy: PolicySpec, learner: Learner, replay: Replay | DeviceReplay | SharedReplay, beta: float
+) -> DQNAgent:
+    """Return the agent so far; only that of a single learner can be trained without the run."""
+    if isinstance(replay, SharedReplay):
+        return DQNAgent(policy, weights=learner.layout.named(learner.evaluated_vector()))
+    return DQNAgent(policy, trainable=Trainable(learner, replay, beta=beta))
 
 
 def _num_snapshots(config: ResolvedConfig) -> int:
@@ -215,7 +219,7 @@ def describe(config: ResolvedConfig, parts: Parts) -> str:
     return (
         f"{config.game}: {workers} x {config.num_envs_per_worker} envs, {config.actor_precision}, "
         f"{config.bootstrap} bootstrap{values}\n"
-        f"learner on {config.device}, {threads}, {config.learner_precision}; "
+        f"learner on {config.devices or config.device}, {threads}, {config.learner_precision}; "
         f"{_MODES[config.mode]}\n"
         f"{_by_the_clock(config)}{_with_others(config)}"
         f"memory: replay {replay / 2**20:,.0f} MiB, "

@@ -19,6 +19,7 @@ _LEARNS_THE_SAME: Final = "what is learned stays the same"
 _ANOTHER_BEST: Final = f"{_LEARNS_THE_SAME}, another agent may become the best one"
 # What a change voids, where that is less than the promise of equal weights, or another one.
 _VOIDS: Final = {
+    "devices": "the weights will differ from those of a run that stayed",
     "device": "the weights will differ from those of a run that stayed",
     "stop_at_score": _LEARNS_THE_SAME,
     "eval_interval": _ANOTHER_BEST,
@@ -64,7 +65,7 @@ def check_length(config: ResolvedConfig, before: ResolvedConfig, played: int) ->
 
 def before_changes(config: ResolvedConfig, saved: Mapping[str, Any]) -> ResolvedConfig:
     """Return the configuration of a checkpoint, of which `saved` are the settings."""
-    return config.model_copy(update={name: saved[name] for name in RESUMABLE})
+    return config.model_copy(update={name: saved[name] for name in RESUMABLE if name in saved})
 
 
 def take_learner(saved: Mapping[str, Any], other: Path) -> None:

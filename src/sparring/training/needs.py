@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from sparring.config.devices import num_ranks
 from sparring.config.schema import ResolvedConfig
 from sparring.errors import ConfigurationError
 from sparring.games import GameSpec
@@ -26,15 +27,17 @@ def memory_needed(
 ) -> Needed:
     """Return the memory of a run; `game` is the game as the network sees it."""
     envs = config.num_workers * config.num_envs_per_worker
+    ranks = num_ranks(config.devices)
+    copies = 1 if ranks == 1 else 2  # rank 0 joins the shares of the ranks for a checkpoint
     return {
-        "of replay": (replay_bytes(game, config), "lower buffer_size"),
+        "of replay": (copies * replay_bytes(game, config), "lower buffer_size"),
         "for workers and snapshots": (shared, "lower max_snapshots or num_workers"),
         "for matches in progress": (
             envs * _bytes_of_match(config, game),
             "lower num_envs_per_worker or num_workers",
         ),
         "of networks": (
-            4 * num_weights * (COPIES_OF_LEARNER + config.num_workers),
+            4 * num_weights * (ranks * COPIES_OF_LEARNER + config.num_workers),
             "choose a smaller network (policy_kwargs)",
         ),
     }

@@ -12,6 +12,7 @@ from typing import Final
 import torch
 
 from sparring.config import system
+from sparring.config.devices import device_names
 from sparring.config.schema import Precision, ResolvedConfig, TrainConfig
 from sparring.config.sources import read_toml, to_toml
 from sparring.dqn.kernels import has_bfloat16
@@ -22,7 +23,7 @@ from sparring.errors import ConfigurationError, FileFormatError
 from sparring.games import GameSpec, make, spec_of, with_players
 from sparring.opponents.roster import Roster, load_roster, opponent_name
 from sparring.opponents.scripted import default_shares
-from sparring.runtime import default_start_method
+from sparring.runtime import default_start_method, torchrun_size
 from sparring.training.assembly import policy_of
 from sparring.training.autotune import measured_split
 
@@ -39,7 +40,7 @@ def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
     The name of the game is resolved here alone.
     """
     spec = _game(config)
-    device = resolve_device(config.device)
+    device = _devices(config)[0]
     workers = system.resolve_num_workers(config.num_workers)
     open_settings = {
         "game": spec.name,
@@ -60,6 +61,23 @@ def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
     settings = {name: getattr(config, name) for name in TrainConfig.model_fields}
     decided = ResolvedConfig(**{**settings, **open_settings})
     return _balanced(decided, spec, asked=config), spec
+
+
+def _devices(config: TrainConfig) -> list[torch.device]:
+    """Return the device of each learner. Raises `ConfigurationError` for one that is not there."""
+    names = [config.device] if config.devices is None else device_names(config.devices)
+    devices = [resolve_device(name) for name in names]
+    ranks = torchrun_size()
+    if ranks > 1 and ranks != len(devices):
+        raise ConfigurationError(
+            "devices",
+            got=config.devices or "one device",
+            expected=f"{ranks} devices, one for each rank of torchrun",
+        )
+    twice = devices[0].type == "cuda" and len(set(devices)) < len(devices)
+    if twice and not ranks:
+        raise ConfigurationError("devices", got=config.devices, expected="each GPU once")
+    return devices
 
 
 def with_start_weights(config: ResolvedConfig) -> tuple[ResolvedConfig, StartWeights | None]:
@@ -157,6 +175,7 @@ def _balanced(config: ResolvedConfig, game: GameSpec, *, asked: TrainConfig) -> 
         config.mode != "async"
         or asked.num_workers
         or config.device != "cpu"
+        or config.devices is not None
         or config.learning_steps_per_batch != "adaptive"
         or config.learner_threads > cpus  # more than can run: nothing to share out
     ):
