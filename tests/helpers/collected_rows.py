@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,11 @@ def collected(
     matches: int = 4_000,
     afterstates: bool = False,
     epsilon: float = 1.0,
+    **changes: Any,
 ) -> NDArray[Any]:
-    """Rows of random play, or of play with `epsilon` by the network of `policy_spec`."""
+    """Rows of random play, or of play with `epsilon` by the network of `policy_spec`; `changes` of
+    the settings.
+    """
     spec = policy_spec(game, afterstates=afterstates)
     settings = RolloutSettings(
         policy=spec,
@@ -58,6 +62,7 @@ def collected(
         learn_from=learn_from,
         opponent_epsilon=1.0,
     )
+    settings = replace(settings, **changes)
     weights = Weights(InferencePolicy(spec).vector())
     rollout = Rollout(settings, weights, worker=0, incarnation=0)
     blocks: list[NDArray[Any]] = []

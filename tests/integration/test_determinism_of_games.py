@@ -30,6 +30,11 @@ GAMES: dict[str, dict[str, Any]] = {
     "pettingzoo:classic/tictactoe-v3": {**SHORT, "n_episodes": 60, "opponents": SHARES},
     "same_weights:Pig": {**SHORT, "opponents": {**SHARES, "one_ply": 0.1}},
     "compiled:race_rules": {**SHORT, "opponents": SHARES},
+    "connect_four": {
+        **SHORT, "policy_kwargs": {"network": "ntuples", "tuples": 4, "tuple_size": 4},
+        "target_update_interval": 500, "prioritized_replay": False,
+        "n_steps": 8, "td_lambda": 0.7, "random_start_share": 0.5, "opponents": SHARES,
+    },
 }  # fmt: skip
 MODES = ("sync", "overlap")
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

@@ -23,6 +23,7 @@ from sparring.config.sources import build_config
 from sparring.dqn.networks import NetworkSpec, PolicySpec, build_network, get_weights
 from sparring.dqn.policy import InferencePolicy
 from sparring.evaluation import play_matches, score_matches
+from sparring.evaluation.exhaustive import exhaustive_losses
 from sparring.games import make
 from sparring.opponents.players import NetworkPlayer
 from sparring.opponents.scripted import RandomPlayer
@@ -79,6 +80,22 @@ def test_a_short_run_beats_random_moves(changes: dict[str, Any], tmp_path: Path)
     )
     assert not result.interrupted
     assert FLOOR < score(result.trained.policy()) <= CEILING + 0.02
+
+
+@pytest.mark.slow
+def test_tables_play_tic_tac_toe_without_a_loss(tmp_path: Path) -> None:
+    changes = {
+        "n_episodes": 8_000, "episodes_per_batch": 64, "learning_steps_per_batch": "adaptive",
+        "samples_per_insert": 2.0, "buffer_size": 5_000, "learning_starts": 200,
+        "learning_rate": 0.02, "target_update_interval": 500, "gamma": 1.0, "n_steps": 9,
+        "td_lambda": 0.7, "exploration_initial_eps": 0.2, "random_start_share": 0.5,
+        "random_start_plies": 6, "opponents": {"self": 1.0},
+        "policy_kwargs": {"network": "ntuples", "tuples": 1, "tuple_size": 9},
+    }  # fmt: skip
+    settings = {**SHORT, "game": "tic_tac_toe", **changes, "runs_dir": str(tmp_path)}
+    agent = train(build_config(overrides=settings), console=False).trained
+    result = exhaustive_losses(partial(make, "tic_tac_toe"), NetworkPlayer("agent", agent.policy()))
+    assert result.losses == 0
 
 
 def test_networks_before_training_are_far_below_the_floor() -> None:

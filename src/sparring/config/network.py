@@ -17,6 +17,7 @@ NETWORK_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "mlp": ("net_arch", "activation", "dueling", "atoms", "noisy"),
     "patches": ("patch_size", "patch_arch", "net_arch", "activation", "dueling", "atoms", "noisy"),
     "resnet": ("channels", "blocks", "dueling", "atoms", "noisy"),
+    "ntuples": ("tuples", "tuple_size", "tuple_kind"),
 }
 
 
@@ -54,7 +55,7 @@ class PolicyKwargs(Settings):
     network: Annotated[
         str, BeforeValidator(_as_name), Common("network", "net", "policy", "model", "architecture")
     ] = "mlp"
-    """mlp; for boards also patches and resnet; or module:factory, your own function or class."""
+    """mlp; for boards also patches, resnet, ntuples; or module:factory, your function or class."""
     net_arch: Annotated[Layers, Common("hidden", "layers", "hidden_sizes", "units")] = (256, 256)
     """Units of each hidden layer; mlp, patches."""
     patch_size: Size = 4
@@ -73,6 +74,12 @@ class PolicyKwargs(Settings):
     """Atoms of the C51 return distribution, for example 51; 1: plain DQN."""
     noisy: bool = False
     """Noisy networks (Fortunato et al. 2018) in the output layers."""
+    tuples: Size = 70
+    """Number of lookup tables; ntuples."""
+    tuple_size: Size = 8
+    """Cells of the board that each table looks at; ntuples."""
+    tuple_kind: Literal["walk", "lines"] = "walk"
+    """walk: cells that a random walk over neighbours meets; lines: straight lines; ntuples."""
     arguments: dict[str, Annotated[Any, BeforeValidator(_plain)]] = Field(default_factory=dict)
     """Keyword arguments of your own factory, besides spec; lists only in files and Python."""
 

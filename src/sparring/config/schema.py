@@ -184,6 +184,8 @@ class LearningOptions(Settings):
     """Discount per step: per ply with zero_sum, per own turn with own_turn."""
     n_steps: Annotated[int, Field(ge=1, le=32), Synonyms("n_step", "multi_step")] = 1
     """n-step returns: steps of reward before the target bootstraps."""
+    td_lambda: Annotated[Fraction, Synonyms("lambda", "trace_decay")] = 1.0
+    """lambda of lambda-returns, truncated after n_steps; below 1 with afterstates = on only."""
     double_q: Annotated[bool, Synonyms("double_dqn", "ddqn")] = True
     """Double DQN: the online network chooses the next action, the target network evaluates it."""
     clip_targets: bool = True
@@ -256,6 +258,10 @@ class ExplorationOptions(Settings):
     """Epsilon of the first worker; per_worker."""
     exploration_per_worker_alpha: Share = 7.0
     """Worker i of N explores at eps ** (1 + alpha * i / (N - 1)); per_worker."""
+    random_start_share: Fraction = 0.0
+    """Share of matches that begin with random moves, from which nothing is learned."""
+    random_start_plies: AtLeastOne = 20
+    """Maximum number of random moves at the start of such a match."""
 
 
 class OpponentOptions(Settings):

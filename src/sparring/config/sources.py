@@ -114,8 +114,8 @@ def _scaled(preset: dict[str, Any], minutes: float, others: Sequence[Layer]) -> 
         ("learning_starts", batch),
         ("target_update_interval", _MIN_TARGET_INTERVAL),
     ):
-        full = preset.get(name, _default(name))
-        scaled[name] = min(full, max(least, int(full * length / whole)))
+        if name in preset:
+            scaled[name] = min(preset[name], max(least, int(preset[name] * length / whole)))
     return scaled
 
 

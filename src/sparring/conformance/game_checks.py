@@ -22,7 +22,8 @@ from sparring.conformance.recordings import (
 )
 from sparring.conformance.subject import Level, Subject
 from sparring.errors import IllegalAction
-from sparring.games.spec import BatchedGame, Symmetry, mistakes
+from sparring.games.declarations import mistakes
+from sparring.games.spec import BatchedGame, Symmetry
 
 _TOLERANCE = 1e-5  # of sums of float32 rewards
 _TEXT_SLOTS = 2

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sparring.dqn.architectures import mlp, patches, resnet
+from sparring.dqn.ntuples import ntuples
 from sparring.dqn.user_networks import build_own
 from sparring.errors import ConfigurationError, nearest, shown
 from sparring.games import GameSpec, spec_of
@@ -66,10 +67,12 @@ class PolicySpec:
         return afterstate_spec(self.game_spec) if self.afterstates else self.game_spec
 
 
+TABLES: Final = "ntuples"  # has a learner of its own
 FACTORIES: Final[Mapping[str, Callable[..., nn.Module]]] = {
     "mlp": mlp,
     "patches": patches,
     "resnet": resnet,
+    TABLES: ntuples,
 }
 
 

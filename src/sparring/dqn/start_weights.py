@@ -18,8 +18,8 @@ from safetensors import torch as safetensors_torch
 from torch import Tensor, nn
 
 from sparring.dqn.agent_file import decode_agent
-from sparring.dqn.learner import Learner
 from sparring.dqn.networks import NetworkSpec, PolicySpec
+from sparring.dqn.table_learner import AnyLearner
 from sparring.errors import ConfigurationError, FileFormatError
 
 _AGENT: Final = ".safetensors"
@@ -65,7 +65,7 @@ def read_start_weights(path: Path) -> StartWeights:
     return StartWeights(path, hashlib.sha256(data).hexdigest(), tensors, _description(data, path))
 
 
-def start_with(learner: Learner, start: StartWeights, spec: PolicySpec) -> None:
+def start_with(learner: AnyLearner, start: StartWeights, spec: PolicySpec) -> None:
     """Overwrite the weights of the policy and of the target network before the first update.
 
     Raises `ConfigurationError` if they do not fit the network.

@@ -16,6 +16,7 @@ from sparring.dqn.gpus import device_error, find_gpus
 from sparring.dqn.learner import Learner
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.start_weights import read_start_weights, start_with
+from sparring.dqn.table_learner import AnyLearner
 from sparring.errors import ConfigurationError, shown
 from sparring.games.spec import GameSpec
 from sparring.replay import Replay
@@ -29,7 +30,7 @@ Bootstrap = Literal["own_turn", "zero_sum"]
 class Trainable:
     """Parts of an agent that can be trained."""
 
-    learner: Learner
+    learner: AnyLearner
     replay: Replay | DeviceReplay
     learning_starts: int = 0  # transitions in the replay before the first update
     beta: float = 1.0  # importance-sampling exponent

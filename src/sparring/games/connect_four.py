@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sparring.games.spec import BoardStyle, GameSpec, Symmetry
+from sparring.games.spec import Board, BoardStyle, GameSpec, Symmetry
 
 ROWS: Final = 6
 COLUMNS: Final = 7
@@ -49,6 +49,7 @@ SPEC: Final = GameSpec(
     zero_sum=True,
     returns=(-1.0, 1.0),
     symmetries=(_mirror(),),
+    board=Board(support=(-1,) * COLUMNS + tuple(range(CELLS - COLUMNS))),
 )
 STYLE: Final = BoardStyle(marks="XO", colours=(("X", "bold red"), ("O", "bold yellow")))
 

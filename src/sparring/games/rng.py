@@ -28,6 +28,7 @@ PLAYERS: Final = 2
 EXPLORATION: Final = 3
 OPENING: Final = 4
 TRIALS: Final = 5
+STARTS: Final = 6
 
 _MASK_64: Final = (1 << 64) - 1
 

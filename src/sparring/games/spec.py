@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
@@ -28,6 +28,18 @@ class Symmetry:
 
     observation: tuple[int, ...]
     action: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Board:
+    """The observation is a board: planes [P, rows, columns], of which at most one shows something
+    in each cell. N-tuple networks look cells up (`dqn/ntuples.py`).
+
+    `support` [rows * columns] names for each cell the one that has to be occupied before it, -1 if
+    none has to, as in Connect Four; empty if the game has no such rule.
+    """
+
+    support: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +66,7 @@ class GameSpec:
       (`value_range`).
     - `symmetries`: relabellings (`Symmetry`) that leave the game as it is; training learns from
       each position in all of them.
+    - `board`: declares the observation to be a board (`Board`).
     - `afterstates`: how positions after a move can be observed (`games/afterstates.py`); filled in
       by `games.make`.
     """
@@ -70,6 +83,7 @@ class GameSpec:
     impartial: bool = False
     returns: tuple[float, float] | None = None
     symmetries: tuple[Symmetry, ...] = ()
+    board: Board | None = None
     afterstates: Literal["", "next", "mover", "own"] = ""
 
     def __repr__(self) -> str:
@@ -248,6 +262,7 @@ BATCHED_METHODS: Final[Mapping[str, tuple[str, ...]]] = {
     "set_state": ("state",),
 }
 
+_FLAGS = ("chance", "hidden_information", "zero_sum", "impartial")
 _MIN_TRANSITIONS = 1000  # without so many in memory nothing is learned
 
 
@@ -275,126 +290,3 @@ def _physical_memory() -> float:
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, ValueError, OSError):  # not on Windows
         return math.inf
-
-
-# Validation of declared facts.
-
-
-_MAX_PLIES = 1_000_000  # a run may hold whole matches in memory
-_FLAGS = ("chance", "hidden_information", "zero_sum", "impartial")
-
-
-class Mistake(NamedTuple):
-    """A mistake, as the parts of an error message."""
-
-    what: str
-    got: str
-    expected: str
-    remedy: str
-
-
-def checked(spec: Any, owner: str, declaration: str) -> GameSpec:
-    """Return `spec` if it is valid; otherwise raise `ConfigurationError` with the first mistake of
-    `owner`.
-    """
-    if not isinstance(spec, GameSpec):
-        expected = f"{declaration} = GameSpec(num_players=..., num_actions=..., ...)"
-        raise ConfigurationError(f"{owner} has no GameSpec", got=repr(spec), expected=expected)
-    for what, got, expected, remedy in mistakes(spec):
-        raise ConfigurationError(f"{owner}: {what}", got=got, expected=expected, remedy=remedy)
-    return spec
-
-
-def mistakes(spec: GameSpec) -> Iterator[Mistake]:
-    """Yield everything that is wrong with a declaration."""
-    counts = {name: getattr(spec, name) for name in ("num_players", "num_actions", "max_plies")}
-    for name, value in counts.items():
-        if not _is_count(value):
-            yield Mistake(
-                f"invalid spec.{name}",
-                repr(value),
-                "an integer of at least 1",
-                "declare it in the game's spec",
-            )
-    if _is_count(spec.max_plies) and spec.max_plies > _MAX_PLIES:
-        remedy = "declare the number of plies after which a match is cut"
-        yield Mistake(
-            "invalid spec.max_plies", repr(spec.max_plies), f"at most {_MAX_PLIES}", remedy
-        )
-    if spec.returns is not None and not _is_range(spec.returns):
-        yield Mistake(
-            "invalid spec.returns",
-            repr(spec.returns),
-            "(lowest, highest), or None",
-            "declare the lowest and highest sum of one seat's rewards from any position on",
-        )
-    if not _is_number_type(spec.observation_dtype):
-        expected, remedy = (
-            "a NumPy name such as 'int8', 'bool' or 'float32'",
-            "declare the type of what observe returns",
-        )
-        yield Mistake(
-            "invalid spec.observation_dtype",
-            repr(spec.observation_dtype),
-            expected,
-            remedy,
-        )
-    shape = spec.observation_shape
-    if not isinstance(shape, tuple) or not shape or not all(map(_is_count, shape)):
-        remedy = "write (9,) for nine numbers: (9) is a number, not a tuple"
-        yield Mistake(
-            "invalid spec.observation_shape",
-            repr(spec.observation_shape),
-            "a tuple of integers of at least 1",
-            remedy,
-        )
-    elif all(map(_is_count, counts.values())):
-        yield from _symmetry_mistakes(spec)
-
-
-def _symmetry_mistakes(spec: GameSpec) -> Iterator[Mistake]:
-    symmetries: tuple[Any, ...] = spec.symmetries
-    for number, symmetry in enumerate(symmetries):
-        if not isinstance(symmetry, Symmetry):
-            yield Mistake(
-                "invalid spec.symmetries",
-                repr(symmetry)[:60],
-                "Symmetry(observation=..., action=...)",
-                "make a Symmetry of each",
-            )
-        elif not (
-            _is_relabelling(symmetry.observation, spec.observation_size)
-            and _is_relabelling(symmetry.action, spec.num_actions)
-        ):
-            expected = (
-                f"each of {spec.observation_size} entries and {spec.num_actions} actions once"
-            )
-            yield Mistake(
-                "invalid spec.symmetries",
-                f"symmetry {number}",
-                expected,
-                "list the old index for each new index",
-            )
-
-
-def _is_relabelling(indices: tuple[int, ...], size: int) -> bool:
-    return sorted(indices) == list(range(size))
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and value >= 1
-
-
-def _is_range(returns: Any) -> bool:
-    try:
-        low, high = returns
-        return math.isfinite(low) and math.isfinite(high) and low <= high and (low, high) != (0, 0)
-    except (TypeError, ValueError):
-        return False
-
-
-def _is_number_type(name: object) -> bool:
-    try:
-        return isinstance(name, str) and np.dtype(name).kind in "biuf"
-    except TypeError:
-        return False

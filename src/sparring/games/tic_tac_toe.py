@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sparring.games.spec import BoardStyle, GameSpec, Symmetry
+from sparring.games.spec import Board, BoardStyle, GameSpec, Symmetry
 
 SIDE: Final = 3
 CELLS: Final = SIDE * SIDE
@@ -49,6 +49,7 @@ SPEC: Final = GameSpec(
     zero_sum=True,
     returns=(-1.0, 1.0),
     symmetries=_symmetries(),
+    board=Board(),
 )
 STYLE: Final = BoardStyle(marks="XO", colours=(("X", "bold red"), ("O", "bold blue")))
 

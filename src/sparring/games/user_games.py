@@ -22,6 +22,7 @@ from sparring.games.arrays import (
     played,
     widened,
 )
+from sparring.games.declarations import checked
 from sparring.games.faults import Blame, BrokenContractError
 from sparring.games.names import GameName
 from sparring.games.spec import (
@@ -30,7 +31,6 @@ from sparring.games.spec import (
     BatchedGame,
     Match,
     StateTree,
-    checked,
 )
 from sparring.games.user_objects import call, import_own, parameters
 

@@ -5,6 +5,14 @@ one for the whole match for `zero_sum`. A decision waits in its lane until `n_st
 further decisions have been made there, or the match ends. While it waits, its R collects what its
 own seat is paid, discounted by gamma once per decision of the lane since it was made.
 
+With `td_lambda` below 1 the returns are lambda-returns, truncated after `n_steps` (Sutton and
+Barto, 2018, section 12.3). R then also collects (1 - lambda) of the value of each position on the
+way, and all that comes later counts lambda as much:
+
+    G_t = r + gamma * ((1 - lambda) * value + lambda * G_(t+1))
+
+These values are those of the agent that played; only the last one is the learner's.
+
 The kernels work on rows as raw bytes plus views of the few fields they compute, so that one
 compilation serves every game.
 """
@@ -43,7 +51,8 @@ def _decide(
     learns_field: Any, head: Any, count: Any,
     out: Any, out_R: Any, out_discount: Any, out_sign: Any, rows: Any,
     made: Any, following: Any, entered: Any, seat: Any, actions: Any, learns: Any,
-    plies: Any, limit: Any, version: Any, own_turn: Any, powers: Any, offsets: Any,
+    plies: Any, limit: Any, version: Any, own_turn: Any, powers: Any, td_lambda: Any,
+    offsets: Any,
 ) -> Any:  # fmt: skip
     """Enter each slot's decision into its lane; a decision that has waited for n_steps, or for one
     that `ends` earlier ones, leaves with the position that is `following`. Fill `entered` [n] with
@@ -71,6 +80,11 @@ def _decide(
                 rows += 1
             head[e, lane] = i + 1 if i + 1 < n_steps else 0
             count[e, lane] -= 1
+        for k in range(count[e, lane] if td_lambda < 1.0 else 0):
+            i = head[e, lane] + k
+            i -= n_steps if i >= n_steps else 0
+            value = following.value[e] if seat_field[e, lane, i] == s else -following.value[e]
+            R_field[e, lane, i] += (1.0 - td_lambda) * powers[count[e, lane] - k] * value
         if made.row[e] < 0:
             continue
         i = head[e, lane] + count[e, lane]
@@ -115,7 +129,7 @@ def _settle(
     out: Any, out_R: Any, out_discount: Any, out_sign: Any, rows: Any,
     following: Any, entered: Any, paid: Any, seat: Any, actions: Any,
     rewards: Any, terminated: Any, truncated: Any, over: Any,
-    plies: Any, limit: Any, own_turn: Any, powers: Any, offsets: Any,
+    plies: Any, limit: Any, own_turn: Any, powers: Any, decays: Any, offsets: Any,
 ) -> Any:  # fmt: skip
     """Add what the step paid to every waiting decision, to the newest without what its move `paid`;
     at the end of a match all of them leave, and at a cut with the position that is `following`.
@@ -140,7 +154,7 @@ def _settle(
                 reward = rewards[e, own]
                 if k == waits - 1 and lane == entered[e]:
                     reward -= paid[e, own]
-                R_field[e, lane, i] += powers[waits - 1 - k] * reward
+                R_field[e, lane, i] += decays[waits - 1 - k] * reward
                 if not (leaves and learns_field[e, lane, i]):
                     continue
                 first = (e * lanes + lane) * n_steps
@@ -180,12 +194,18 @@ class TransitionAssembler:
         bootstrap: Bootstrap,
         n_steps: int,
         gamma: float,
+        td_lambda: float = 1.0,
         block: int,
     ) -> None:
         n, lanes = game.num_slots, game.spec.num_players if bootstrap == "own_turn" else 1
         self._game = game
         self._own_turn = bootstrap == "own_turn"
-        self._powers = np.power(gamma, np.arange(n_steps + 1, dtype=np.float64))
+        self._lambda = td_lambda
+        # weights of what is paid, and of the value of a position, so many decisions later
+        steps = np.arange(n_steps + 1, dtype=np.float64)
+        self._decays = np.power(gamma, steps) * np.power(td_lambda, steps)
+        self._powers = np.power(gamma, steps)
+        self._powers[1:] *= np.power(td_lambda, steps[:-1])
         self._limit = game.spec.max_plies
         self.over = np.zeros(n, np.bool_)  # matches that the last `settle` ended
         self._dtype = dtype
@@ -251,7 +271,7 @@ class TransitionAssembler:
             self._out_bytes, self._out_R, self._out_discount, self._out_sign, self._filled,
             made, following, self._entered, self._game.seat, actions, learns,
             self._game.plies, self._limit, version,
-            self._own_turn, self._powers, self._offsets,
+            self._own_turn, self._powers, self._lambda, self._offsets,
         )  # fmt: skip
 
     def settle(self, actions: NDArray[np.int64], following: Successors) -> None:
@@ -264,7 +284,7 @@ class TransitionAssembler:
             self._out_bytes, self._out_R, self._out_discount, self._out_sign, self._filled,
             following, self._entered, self._paid, game.seat, actions,
             game.rewards, game.terminated, game.truncated, self.over,
-            game.plies, self._limit, self._own_turn, self._powers, self._offsets,
+            game.plies, self._limit, self._own_turn, self._powers, self._decays, self._offsets,
         )  # fmt: skip
 
     def get_state(self) -> StateTree:

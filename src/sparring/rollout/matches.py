@@ -15,6 +15,7 @@ from sparring.games.rng import PLAYERS, derive_keys, stream_key, uniforms
 from sparring.games.spec import StateTree
 from sparring.opponents.players import AGENT, Plan
 from sparring.opponents.records import result_dtype
+from sparring.rollout.random_starts import RandomStarts
 
 LearnFrom = Literal["agent", "all"]
 
@@ -85,10 +86,17 @@ class MatchTable:
     """
 
     def __init__(
-        self, game: BatchedGame, *, seed: int, worker: int, incarnation: int, learn_from: LearnFrom
+        self,
+        game: BatchedGame,
+        starts: RandomStarts,
+        *,
+        seed: int,
+        worker: int,
+        incarnation: int,
+        learn_from: LearnFrom,
     ) -> None:
         n, seats = game.num_slots, game.spec.num_players
-        self._game = game
+        self._game, self._starts = game, starts
         self._base = np.uint64(stream_key(seed, worker, incarnation))
         self._learn_all = learn_from == "all"
         self.number = np.full(n, -1, np.int64)
@@ -125,6 +133,7 @@ class MatchTable:
             self.learns,
             self._returns,
         )
+        self._starts.begin(slots, keys)
         self._game.reset(slots, keys)
 
     def find_movers(self) -> bool:
@@ -164,3 +173,4 @@ class MatchTable:
         self.number[...], self.keys[...] = state["number"], state["keys"]
         self.players[...], self.learns[...] = state["players"], state["learns"]
         self._returns[...] = state["returns"]
+        self._starts.begin(np.arange(len(self.keys)), self.keys)

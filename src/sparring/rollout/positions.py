@@ -45,6 +45,7 @@ class Successors(NamedTuple):
     row: NDArray[np.int64]  # [n] row of both; -1: the match has ended
     seat: NDArray[np.int64]  # [n] whose value it is
     rewards: NDArray[np.float32]  # [n, P] on the way to it
+    value: NDArray[np.float32]  # [n] of the best move, for the seat to move, as the agent sees it
 
 
 class Observed:
@@ -55,7 +56,7 @@ class Observed:
         self._shown = _bytes(game.observation), game.mask.view(np.uint8), np.arange(n)
         self._nothing = np.zeros((n, game.spec.num_players), np.float32)
         self._seat, self._ends = game.seat, np.zeros(n, np.bool_)
-        self._next = Successors(*self._shown, game.seat, self._nothing)
+        self._next = Successors(*self._shown, game.seat, self._nothing, np.zeros(n, np.float32))
 
     def decisions(self, actions: NDArray[np.int64]) -> Decisions:
         """The decisions `actions` [n]."""
@@ -77,6 +78,7 @@ class AfterMoves:
         n, seats = game.num_slots, game.spec.num_players
         self._game, self._policy = game, policy
         self._best = np.zeros(n, np.int64)
+        self._value = np.zeros(n, np.float32)
         self._action = np.zeros(n, np.int64)  # the only one of the network
         self._seat = np.zeros((2, n), np.int64)
         self._row = np.zeros((2, n), np.int64)
@@ -89,6 +91,7 @@ class AfterMoves:
         self._after = after = afterstates_of(self._game, slots)
         self.values = self._policy.values_after(after, self._game.seat[slots])
         self._best[slots] = self.values.argmax(axis=1)
+        self._value[slots] = self.values.max(axis=1)
         self._shown = _bytes(after.observation), np.ones((len(after.observation), 1), np.uint8)
 
     def decisions(self, actions: NDArray[np.int64]) -> Decisions:
@@ -100,7 +103,7 @@ class AfterMoves:
     def successors(self) -> Successors:
         """The positions after the best moves."""
         row, seat, rewards = self._of(self._best, 1)
-        return Successors(*self._shown, row, seat, rewards)
+        return Successors(*self._shown, row, seat, rewards, self._value)
 
     def _of(
         self, actions: NDArray[np.int64], which: int

@@ -28,6 +28,7 @@ from sparring.replay.transitions import transition_dtype
 from sparring.rollout.assembler import Bootstrap, TransitionAssembler
 from sparring.rollout.matches import LearnFrom, MatchTable
 from sparring.rollout.positions import AfterMoves, Observed
+from sparring.rollout.random_starts import RandomStarts
 from sparring.rollout.round import (
     Between,
     RoundCommand,
@@ -59,6 +60,9 @@ class RolloutSettings:
     bfloat16: bool = False  # matrix products of the agent and of snapshots
     block: int = 1024  # transitions that go to the sink at a time
     roster: Roster = NOBODY
+    td_lambda: float = 1.0
+    random_start_share: float = 0.0
+    random_start_plies: int = 1
 
 
 class Rollout:
@@ -75,8 +79,12 @@ class Rollout:
         if settings.bootstrap == "own_turn" and isinstance(self._game, LoopedGame):
             # for decisions that wait for their seat's next turn at the ply limit
             self._game.allow_overtime(_OVERTIME_TURNS * self._game.spec.num_players)
+        self._starts = RandomStarts(
+            self._game, share=settings.random_start_share, plies=settings.random_start_plies
+        )
         self._matches = MatchTable(
             self._game,
+            self._starts,
             seed=settings.seed,
             worker=worker,
             incarnation=incarnation,
@@ -88,6 +96,7 @@ class Rollout:
             bootstrap=settings.bootstrap,
             n_steps=settings.n_steps,
             gamma=settings.gamma,
+            td_lambda=settings.td_lambda,
             block=settings.block,
         )
         self._agent = NetworkPlayer(
@@ -197,8 +206,10 @@ class Rollout:
         """Play one ply in every env; return the slots whose matches ended."""
         positions, actions = self._positions, self._actions
         self._choose_actions()
+        self._starts.choose(actions, self._uniforms[:, 1])
         made, following = positions.decisions(actions), positions.successors()
-        self._assembler.decide(actions, self._matches.learns, version, made, following)
+        learns = self._starts.learns(self._matches.learns)
+        self._assembler.decide(actions, learns, version, made, following)
         self._game.step(actions)
         if isinstance(positions, AfterMoves) and len(cut := self._cut_slots()):
             positions.look(cut)

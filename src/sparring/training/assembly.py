@@ -17,8 +17,8 @@ from sparring.config import system
 from sparring.config.devices import num_ranks
 from sparring.config.schema import ResolvedConfig
 from sparring.dqn.agent import DQNAgent
-from sparring.dqn.learner import Learner
 from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec, count_weights
+from sparring.dqn.table_learner import AnyLearner
 from sparring.dqn.trainable import Trainable
 from sparring.errors import ConfigurationError
 from sparring.games import GameSpec
@@ -52,7 +52,7 @@ class Parts:
 
     num_workers: int
     rollout: RolloutSettings
-    learner: Learner
+    learner: AnyLearner
     leader: Leader | None  # of the other ranks, with several learners
     replay: Replay | DeviceReplay | SharedReplay
     schedule: Schedule
@@ -100,7 +100,10 @@ def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) ->
 
 
 def _agent(
-    policy: PolicySpec, learner: Learner, replay: Replay | DeviceReplay | SharedReplay, beta: float
+    policy: PolicySpec,
+    learner: AnyLearner,
+    replay: Replay | DeviceReplay | SharedReplay,
+    beta: float,
 ) -> DQNAgent:
     """Return the agent so far; only that of a single learner can be trained without the run."""
     if isinstance(replay, SharedReplay):
@@ -296,4 +299,7 @@ def rollout_settings(
         opponent_epsilon=config.opponent_epsilon,
         bfloat16=config.actor_precision == "bfloat16",
         roster=roster,
+        td_lambda=config.td_lambda,
+        random_start_share=config.random_start_share,
+        random_start_plies=config.random_start_plies,
     )

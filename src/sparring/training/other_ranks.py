@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from sparring.config.schema import ResolvedConfig
+from sparring.dqn.learner import Learner
 from sparring.games import spec_of
 from sparring.runtime import (
     RankGroup,
@@ -49,6 +50,7 @@ def serve(group: RankGroup) -> None:
     group.sum_on(device_of(config, group))
     policy = policy_of(config, spec_of(config.game))
     learner = make_learner(config, policy, group)
+    assert isinstance(learner, Learner)  # tables have one learner only
     follower = Follower(group, learner, make_replay(config, policy, group))
     group.gather(None)
     follower.follow()

@@ -32,8 +32,9 @@ from numpy.typing import NDArray
 from sparring.config.devices import device_names
 from sparring.config.schema import ResolvedConfig
 from sparring.dqn.learner import Learner, LearnStats, sampling_key
-from sparring.dqn.networks import PolicySpec
+from sparring.dqn.networks import TABLES, PolicySpec
 from sparring.dqn.shared_minibatch import never
+from sparring.dqn.table_learner import AnyLearner, TableLearner
 from sparring.errors import RankError
 from sparring.replay import Replay
 from sparring.replay.build import build_replay
@@ -48,8 +49,10 @@ _PRIORITY: Final = np.dtype(np.float64)
 
 def make_learner(
     config: ResolvedConfig, policy: PolicySpec, ranks: Leader | RankGroup | None
-) -> Learner:
+) -> AnyLearner:
     """Make the learner of this process, which may be one of several ranks."""
+    if config.policy_kwargs.network == TABLES:
+        return TableLearner(policy, config, seed=config.seed)
     if config.deterministic and config.device != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)

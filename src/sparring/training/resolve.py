@@ -16,7 +16,7 @@ from sparring.config.devices import device_names
 from sparring.config.schema import Precision, ResolvedConfig, TrainConfig
 from sparring.config.sources import read_toml, to_toml
 from sparring.dqn.kernels import has_bfloat16
-from sparring.dqn.networks import FACTORIES
+from sparring.dqn.networks import FACTORIES, TABLES
 from sparring.dqn.start_weights import StartWeights, read_start_weights
 from sparring.dqn.trainable import resolve_bootstrap, resolve_device
 from sparring.errors import ConfigurationError, FileFormatError
@@ -40,6 +40,7 @@ def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
     The name of the game is resolved here alone.
     """
     spec = _game(config)
+    tables = config.policy_kwargs.network == TABLES
     device = _devices(config)[0]
     workers = system.resolve_num_workers(config.num_workers)
     open_settings = {
@@ -48,7 +49,9 @@ def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
         "opponents": _opponents(config, spec),
         "num_envs_per_worker": config.num_envs_per_worker or config.episodes_per_batch,
         "num_workers": workers,
-        "learner_threads": system.resolve_learner_threads(config.learner_threads, workers),
+        "learner_threads": 1
+        if tables
+        else system.resolve_learner_threads(config.learner_threads, workers),
         "start_method": config.start_method or default_start_method(),
         "device": str(device),
         "actor_precision": config.actor_precision or _precision(config, torch.device("cpu")),
@@ -56,6 +59,7 @@ def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
         "bootstrap": resolve_bootstrap(config.bootstrap, spec),
         "afterstates": _afterstates(config, spec),
         "pool_dir": config.pool_dir and os.path.abspath(config.pool_dir),
+        "symmetry_augmentation": config.symmetry_augmentation and not tables,
         "learning_steps_per_batch": _learning_steps(config, workers),
     }
     settings = {name: getattr(config, name) for name in TrainConfig.model_fields}
@@ -64,7 +68,14 @@ def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
 
 
 def _devices(config: TrainConfig) -> list[torch.device]:
-    """Return the device of each learner. Raises `ConfigurationError` for one that is not there."""
+    """Return the device of each learner. Raises `ConfigurationError` for one that is not there, and
+    for n-tuple tables elsewhere than on the CPU.
+    """
+    if config.policy_kwargs.network == TABLES:
+        got, expected = config.devices or config.device, f"cpu: network {TABLES} works there only"
+        if got not in ("auto", "cpu"):
+            raise ConfigurationError("device", got=got, expected=expected)
+        return [torch.device("cpu")]
     names = [config.device] if config.devices is None else device_names(config.devices)
     devices = [resolve_device(name) for name in names]
     ranks = torchrun_size()
@@ -177,6 +188,7 @@ def _balanced(config: ResolvedConfig, game: GameSpec, *, asked: TrainConfig) -> 
         or config.device != "cpu"
         or config.devices is not None
         or config.learning_steps_per_batch != "adaptive"
+        or config.policy_kwargs.network == TABLES  # on one thread
         or config.learner_threads > cpus  # more than can run: nothing to share out
     ):
         return config
@@ -203,7 +215,7 @@ def _precision(config: TrainConfig, device: torch.device) -> Precision:
     """bfloat16 where the CPU multiplies matrices of it in hardware, by its flags: a measurement
     would make runs differ. Networks of users work in float32.
     """
-    ours = config.policy_kwargs.network in FACTORIES
+    ours = config.policy_kwargs.network in FACTORIES and config.policy_kwargs.network != TABLES
     return "bfloat16" if ours and device.type == "cpu" and has_bfloat16() else "float32"
 
 
@@ -218,4 +230,10 @@ def _afterstates(config: TrainConfig, spec: GameSpec) -> str:
             expected=f"off: {spec.name} does not offer positions after moves",
             remedy="docs/your-game.md says what a game needs for it",
         )
-    return config.afterstates or ("on" if spec.chance and spec.afterstates else "off")
+    suits = spec.chance or config.policy_kwargs.network == TABLES
+    decided = config.afterstates or ("on" if suits and spec.afterstates else "off")
+    if decided == "off" and config.td_lambda < 1.0:
+        raise ConfigurationError(
+            "td_lambda", got=config.td_lambda, expected="1, or afterstates = on"
+        )
+    return decided

@@ -105,7 +105,7 @@ def complaint(**overrides: Any) -> str:
             "policy_kwargs",
             512,
             "a table of network, net_arch, patch_size, patch_arch, activation, channels, blocks, "
-            "dueling, atoms, noisy, arguments",
+            "dueling, atoms, noisy, tuples, tuple_size, tuple_kind, arguments",
         ),
         ("opponents", "random", "a table of names and values"),
         ("opponents", {"random": -1.0}, "at least 0"),

@@ -120,7 +120,7 @@ def test_a_factory_may_be_passed_itself() -> None:
 @pytest.mark.parametrize("name", ["resnt", "", "m:", "m:f()", "a b:c", "mlp:"])
 def test_invalid_names_of_networks(name: str) -> None:
     assert complaint(network=name).startswith(
-        f"policy_kwargs.network: got {name!r}, expected one of mlp, patches, resnet, "
+        f"policy_kwargs.network: got {name!r}, expected one of mlp, patches, resnet, ntuples, "
         "or module:factory"
     )
     assert complaint(network="resnt").endswith("did you mean 'resnet'?")

@@ -221,7 +221,7 @@ def test_the_configuration_offers_what_the_factories_take() -> None:
 def test_an_unknown_network_is_one_line() -> None:
     with pytest.raises(
         ConfigurationError,
-        match="unknown network: got resnt, expected one of mlp, patches, resnet, "
+        match="unknown network: got resnt, expected one of mlp, patches, resnet, ntuples, "
         "or module:factory; did you mean 'resnet'",
     ):
         build_network(PolicySpec("tic_tac_toe", NetworkSpec("resnt")))

@@ -9,8 +9,8 @@ import pytest
 from sparring.errors import GameError
 from sparring.games.arrays import allocate_actions, played, widened
 from sparring.games.compiled.game import CompiledGame
+from sparring.games.declarations import mistakes
 from sparring.games.python.game import LoopedGame
-from sparring.games.spec import mistakes
 
 KEYS = np.arange(3).astype(np.uint64)
 ACTIONS = np.random.default_rng(1).integers(2, size=(200, 3))

@@ -12,7 +12,7 @@ from sparring.errors import ConfigurationError
 from sparring.games import GameSpec, make, name_of, spec_of, with_players
 from sparring.games import spec as spec_module
 from sparring.games.compiled.game import CompiledGame
-from sparring.games.spec import checked
+from sparring.games.declarations import checked
 from sparring.games.user_objects import name_of as name_of_game
 
 SPEC = GameSpec(

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sparring.games.spec import GameSpec
 from sparring.opponents.players import AGENT, Opponent, Plan
 from sparring.rollout.matches import MatchTable
+from sparring.rollout.random_starts import RandomStarts
 
 PLAN = Plan(
     (Opponent(AGENT, "self"), Opponent(1, "random"), Opponent(1003, "snapshot:3", 0)),
@@ -42,7 +43,8 @@ class Payer:
 
 def table(game: Payer, learn_from: str = "agent", **place: int) -> MatchTable:
     named = {"seed": 1, "worker": 2, "incarnation": 3, **place}
-    return MatchTable(game, learn_from=learn_from, **named)  # type: ignore[arg-type]
+    starts = RandomStarts(game, share=0.0, plies=1)  # type: ignore[arg-type]
+    return MatchTable(game, starts, learn_from=learn_from, **named)  # type: ignore[arg-type]
 
 
 def over(game: Payer) -> NDArray[np.bool_]:

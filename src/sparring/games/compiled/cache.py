@@ -26,9 +26,9 @@ from sparring.errors import ConfigurationError
 from sparring.games.arrays import Slots
 from sparring.games.compiled import jit
 from sparring.games.compiled.jit import fingerprint, toolchain
+from sparring.games.declarations import checked
 from sparring.games.lookahead import SOONER
 from sparring.games.rng import nth_true, purpose_key, random_below
-from sparring.games.spec import checked
 from sparring.numba_setup import user_cache
 from sparring.user_code import import_module
 
