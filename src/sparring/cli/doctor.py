@@ -19,7 +19,7 @@ def doctor(argv: Sequence[str], prog: str) -> int:
     with progress_on_stderr(arguments.json):
         from sparring.doctor import examine
 
-        found = examine(arguments.config, ray_address=arguments.ray_address)
+        found = examine(arguments.config)
     problems = sum(finding.level == "problem" for finding in found)
     if arguments.json:
         entries = [dataclasses.asdict(finding) for finding in found]

@@ -53,15 +53,6 @@ class TrainArguments:
 
 
 @dataclass(frozen=True)
-class DoctorArguments:
-    """A parsed `sparring doctor` command line."""
-
-    config: TrainConfig
-    ray_address: str | None
-    json: bool
-
-
-@dataclass(frozen=True)
 class ResumeArguments:
     """A parsed `sparring resume` command line; `overrides` are unchecked, as the saved run is not
     read yet.
@@ -87,11 +78,11 @@ def parse_train(argv: Sequence[str], *, prog: str) -> TrainArguments:
     return TrainArguments(validate(sources), json)
 
 
-def parse_doctor(argv: Sequence[str], *, prog: str) -> DoctorArguments:
-    """Parse and check `argv`: a command line of `train`, and the address of a cluster."""
+def parse_doctor(argv: Sequence[str], *, prog: str) -> TrainArguments:
+    """Parse and check `argv`: a command line of `train`."""
     named = parse(doctor_form(), argv, prog=prog)
-    json, address = named.pop("json", False), named.pop("ray_address", None)
-    return DoctorArguments(validate(_sources(named)), address, json)
+    json = named.pop("json", False)
+    return TrainArguments(validate(_sources(named)), json)
 
 
 def parse_resume(argv: Sequence[str], *, prog: str) -> ResumeArguments:
@@ -194,13 +185,8 @@ def _preset_option(game: str) -> Option:
 
 def doctor_form() -> Form:
     """The command line of `sparring doctor`: that of `train`."""
-    form = train_form()
-    general = [*form.groups["options"], Option("ray_address", "Cluster of Ray.", "HOST:PORT")]
-    return replace(
-        form,
-        summary="Check this machine before a long run, with the options of the run.",
-        groups={**form.groups, "options": general},
-    )
+    summary = "Check this machine before a long run, with the options of the run."
+    return replace(train_form(), summary=summary)
 
 
 def resume_form() -> Form:

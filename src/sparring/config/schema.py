@@ -44,9 +44,10 @@ RESUMABLE: Final = (
     "exploration_decay", "exploration_per_worker_eps", "exploration_per_worker_alpha",
     "opponents", "opponent_epsilon", "max_opponents_per_worker", "matchmaking", "pfsp_weighting",
     "eval_interval", "eval_matches", "checkpoint_interval", "checkpoint_minutes",
-    "log_interval", "tensorboard",
+    "log_interval", "tensorboard", "ray_address", "ray_insecure",
 )  # fmt: skip
 NAME_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
+RAY_ADDRESS_PATTERN: Final = r"^(auto|local|[^\s/]+:[0-9]{1,5})$"
 SHA256_PATTERN: Final = r"^([0-9a-f]{64})?$"
 
 
@@ -128,8 +129,14 @@ class HardwareOptions(Settings):
     """sync: play, then learn; overlap: play and learn at once; async: not reproducible."""
     max_weight_lag: Annotated[int, Field(ge=1, le=100)] = 4
     """Maximum age of the workers' weights, in rounds; async."""
-    backend: Literal["processes", "inline"] = "processes"
-    """processes: one process per worker; inline: all in the main process, for debugging."""
+    backend: Annotated[Literal["processes", "inline", "ray"], Synonyms("ray", "cluster")] = (
+        "processes"
+    )
+    """processes: one per worker; ray: on a Ray cluster; inline: in the main process, to debug."""
+    ray_address: Annotated[str, Field(pattern=RAY_ADDRESS_PATTERN)] = "auto"
+    """Ray cluster: auto (RAY_ADDRESS, or this machine's), local (start one), or HOST:PORT; ray."""
+    ray_insecure: bool = False
+    """Use a Ray cluster that runs what anybody sends it, without token authentication; ray."""
     start_method: Literal["forkserver", "spawn"] | None = None
     """Start method of worker processes; auto: forkserver where available."""
     actor_precision: Precision | None = None

@@ -36,7 +36,12 @@ class Needs:
         return self.backend == "processes"
 
 
-def needs_of(config: TrainConfig, *, ray_address: str | None = None) -> Needs:
+def ray_address_of(config: TrainConfig) -> str | None:
+    """Return the address of the Ray cluster that a run uses, or that is named all the same."""
+    return config.ray_address if config.backend == "ray" or config.ray_address != "auto" else None
+
+
+def needs_of(config: TrainConfig) -> Needs:
     """Return the needs of a run; nothing of it is made but, for a network of a user, the network.
 
     Raises `ConfigurationError` for settings with which it could not start on any machine.
@@ -46,12 +51,10 @@ def needs_of(config: TrainConfig, *, ray_address: str | None = None) -> Needs:
     decided, game = resolved(config.model_copy(update={"device": "cpu", "num_workers": workers}))
     check_shares(decided.opponents, decided.game, decided.max_opponents_per_worker)
     opponents_from_outside(decided, game)
-    return _needs(decided, game, device=config.device, ray_address=ray_address)
+    return _needs(decided, game, device=config.device)
 
 
-def _needs(
-    config: ResolvedConfig, game: GameSpec, *, device: str, ray_address: str | None
-) -> Needs:
+def _needs(config: ResolvedConfig, game: GameSpec, *, device: str) -> Needs:
     policy = policy_of(config, game)
     size = count_weights(policy) or sum(p.numel() for p in build_network(policy).parameters())
     seen = policy.network_game
@@ -67,5 +70,5 @@ def _needs(
         replay=replay_bytes(seen, config),
         checkpoint=checkpoint_bytes(config, seen, size),
         weights=4 * size,
-        ray_address=ray_address,
+        ray_address=ray_address_of(config),
     )

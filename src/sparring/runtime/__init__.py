@@ -1,4 +1,6 @@
-"""Ways to run a worker's body: inside the main process, or as processes of this machine."""
+"""Ways to run a worker's body: inside the main process, as processes of this machine, or on a
+Ray cluster.
+"""
 
 from sparring.runtime.base import Batch, Workers
 from sparring.runtime.inline import InlineWorkers, torch_threads
@@ -9,10 +11,17 @@ from sparring.runtime.limits import (
     file_limits,
     process_start_error,
 )
-from sparring.runtime.main_module import check_guard, check_main_module, name_for_others
+from sparring.runtime.main_module import (
+    check_guard,
+    check_importable,
+    check_main_module,
+    name_for_others,
+)
 from sparring.runtime.processes import ProcessWorkers, default_start_method, shared_bytes
 from sparring.runtime.rank_group import RankGroup, torchrun_rank, torchrun_size
 from sparring.runtime.rank_processes import local_ranks, serve_torchrun, torchrun_ranks
+from sparring.runtime.ray_cluster import load_ray
+from sparring.runtime.ray_workers import RayWorkers
 
 __all__ = [
     "Batch",
@@ -20,13 +29,16 @@ __all__ = [
     "InlineWorkers",
     "ProcessWorkers",
     "RankGroup",
+    "RayWorkers",
     "Workers",
     "allow_open_files",
     "cannot_start",
     "check_guard",
+    "check_importable",
     "check_main_module",
     "default_start_method",
     "file_limits",
+    "load_ray",
     "local_ranks",
     "name_for_others",
     "process_start_error",

@@ -13,12 +13,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sparring.errors import GameFault
 from sparring.replay.transitions import join_rows
 from sparring.rollout.round import RoundCommand, RoundReport
 from sparring.runtime.base import Batch
 from sparring.runtime.shared_memory import Ring
-from sparring.runtime.watch import WorkerRecord
+from sparring.runtime.watch import WorkerRecord, raise_again
 
 
 @dataclass
@@ -110,9 +109,7 @@ class WorkerHandle(WorkerRecord):
         elif kind == "restored":
             self.unfinished.popleft()
         elif kind == "error":
-            if isinstance(value, GameFault):
-                value.add_note(value.record["traceback"])  # which stayed in the worker
-            raise value
+            raise_again(value)
         else:
             self.cause, self.traceback = value
 

@@ -59,6 +59,17 @@ def check_main_module(settings: RolloutSettings) -> None:
         )
 
 
+def check_importable(settings: RolloutSettings) -> None:
+    """Raise `ConfigurationError` if workers that do not run the main script would need it."""
+    if name := found_in_main(settings):
+        raise ConfigurationError(
+            f"workers on other machines cannot import {name}",
+            got="a definition in the main script",
+            expected="one in a module that every node can import",
+            remedy='put it in a file and import it from there, or use backend="processes"',
+        )
+
+
 def check_guard() -> None:
     """End this process, or raise `ConfigurationError`, if a training starts here only because the
     main script is being run again.

@@ -7,9 +7,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 
-from sparring.errors import WorkerError
+from sparring.errors import GameFault, WorkerError
 from sparring.runtime.base import Notify
 
 MAX_FAILURES: Final = 3  # of one worker in a row, without a finished round in between
@@ -85,6 +85,13 @@ class Kill(Protocol[Record]):
     """Called for a worker that hangs, with its `cause` set."""
 
     def __call__(self, record: Record, /) -> object: ...
+
+
+def raise_again(error: Exception) -> NoReturn:
+    """Raise an error of a worker that a successor would meet again."""
+    if isinstance(error, GameFault):
+        error.add_note(error.record["traceback"])  # which stayed in the worker
+    raise error
 
 
 class Watch:

@@ -33,9 +33,12 @@ from sparring.rollout.rollout import RolloutSettings
 from sparring.runtime import (
     InlineWorkers,
     ProcessWorkers,
+    RayWorkers,
     Workers,
     allow_open_files,
+    check_importable,
     check_main_module,
+    load_ray,
     shared_bytes,
 )
 from sparring.training.needs import check_disk, checkpoint_bytes, memory_needed
@@ -72,6 +75,10 @@ def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) ->
     rollout = rollout_settings(config, policy, roster)
     if config.backend == "processes":
         check_main_module(rollout)
+        allow_open_files(config.num_workers)
+    elif config.backend == "ray":
+        load_ray()
+        check_importable(rollout)
         allow_open_files(config.num_workers)
     weights = count_weights(policy)
     system.check_memory(memory_needed(config, policy.network_game, num_weights=weights))
@@ -125,6 +132,8 @@ def _num_versions(config: ResolvedConfig) -> int:
 
 def shared_with_workers(config: ResolvedConfig, rollout: RolloutSettings, size: int) -> int:
     """Bytes of the memory that the workers of a run share with it; `size`: of the network."""
+    if config.backend == "ray":
+        return RayWorkers.memory_here(size, _num_snapshots(config), _num_versions(config))
     return shared_bytes(
         rollout,
         num_workers=config.num_workers,
@@ -168,6 +177,17 @@ def open_workers(config: ResolvedConfig, parts: Parts, *, notify: Callable[[str]
             size=size,
             num_snapshots=parts.num_snapshots,
             num_versions=parts.num_versions,
+        )
+    if config.backend == "ray":
+        return RayWorkers(
+            parts.rollout,
+            num_workers=parts.num_workers,
+            size=size,
+            num_snapshots=parts.num_snapshots,
+            num_versions=parts.num_versions,
+            address=config.ray_address,
+            insecure=config.ray_insecure,
+            notify=notify,
         )
     return ProcessWorkers(
         parts.rollout,

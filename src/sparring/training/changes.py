@@ -28,6 +28,8 @@ _VOIDS: Final = {
     "checkpoint_minutes": _LEARNS_THE_SAME,
     "log_interval": _LEARNS_THE_SAME,
     "tensorboard": _LEARNS_THE_SAME,
+    "ray_address": _LEARNS_THE_SAME,
+    "ray_insecure": _LEARNS_THE_SAME,
 }
 
 

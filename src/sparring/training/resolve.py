@@ -30,6 +30,7 @@ from sparring.training.autotune import measured_split
 # Settings that make no difference to the agent.
 _MAKE_NO_AGENT: Final = (
     "name", "runs_dir", "device", "log_interval", "tensorboard", "backend", "start_method",
+    "ray_address", "ray_insecure",
     "init_from",  # its SHA-256 does
 )  # fmt: skip
 

@@ -85,7 +85,7 @@ def complaint(**overrides: Any) -> str:
         ("exploration_per_worker_eps", 1.5, "at most 1"),
         ("exploration_per_worker_alpha", -1.0, "at least 0"),
         ("actor_precision", "float16", "'float32' or 'bfloat16', or 'auto'"),
-        ("backend", "threads", "'processes' or 'inline'"),
+        ("backend", "threads", "'processes', 'inline' or 'ray'"),
         ("start_method", "fork", "'forkserver' or 'spawn', or 'auto'"),
         ("bootstrap", "both", "'own_turn' or 'zero_sum', or 'auto'"),
         ("device", "gpu", "auto, cpu, cuda or cuda:0, cuda:1, ..."),

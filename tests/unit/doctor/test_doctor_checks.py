@@ -288,5 +288,5 @@ def test_a_checkpoint_is_about_as_large_as_predicted(tmp_path: Path) -> None:
     keep = ("buffer_size", "policy_kwargs", "prioritized_replay", "max_snapshots")
     settings = {name: getattr(config, name) for name in (*keep, "num_envs_per_worker")}
     decided = resolved_trial(**settings, num_workers=config.num_workers)
-    predicted = _needs(decided, spec_of("tic_tac_toe"), device="cpu", ray_address=None).checkpoint
+    predicted = _needs(decided, spec_of("tic_tac_toe"), device="cpu").checkpoint
     assert 0.9 * size < predicted < 1.4 * size

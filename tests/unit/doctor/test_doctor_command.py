@@ -79,7 +79,7 @@ def test_train_refuses_with_the_same_line(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *found: Finding) -> None:
-    monkeypatch.setattr(sparring.doctor, "examine", lambda config, *, ray_address: list(found))
+    monkeypatch.setattr(sparring.doctor, "examine", lambda config: list(found))
 
 
 def test_warnings_do_not_stand_in_the_way(
@@ -106,15 +106,11 @@ def test_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 def test_options_are_those_of_the_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = list[tuple[TrainConfig, str | None]]()
-    monkeypatch.setattr(
-        sparring.doctor,
-        "examine",
-        lambda config, *, ray_address: asked.append((config, ray_address)) or [],
-    )
+    asked = list[TrainConfig]()
+    monkeypatch.setattr(sparring.doctor, "examine", lambda config: asked.append(config) or [])
     words = "doctor ludo --preset strong --num-workers 46 --ray-address head:6379"
     assert main(words.split()) == 0
-    [(config, address)] = asked
-    assert (config.game, config.num_workers, address) == ("ludo", 46, "head:6379")
+    [config] = asked
+    assert (config.game, config.num_workers, config.ray_address) == ("ludo", 46, "head:6379")
     assert main(["doctor", "--num-wrokers", "3"]) == 2
     assert "did you mean '--num-workers'?" in capsys.readouterr().err
