@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from signal import SIGINT
 from typing import Any
 
 
@@ -97,7 +98,13 @@ class CallbackError(SparringError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, as a training raises it; a plain KeyboardInterrupt there is one of a game."""
+    """Ctrl-C, or another `signal` that ends a command or a training; a plain KeyboardInterrupt in
+    a training is one of a game.
+    """
+
+    def __init__(self, line: str = "", signal: int = SIGINT) -> None:
+        super().__init__(*([line] if line else []))
+        self.signal = signal
 
 
 def shown(value: object) -> str:

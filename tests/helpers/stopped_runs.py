@@ -35,6 +35,9 @@ class StopAfter:
     def signal(self) -> int:
         return SIGINT if StopAfter.looked > StopAfter.looks else 0
 
+    def begun(self) -> None:
+        """A stop is never at once here."""
+
     def cutting_off(self) -> AbstractContextManager[None]:
         return nullcontext()
 

@@ -17,8 +17,12 @@ from trial_runs import COMMAND, start, trial
 
 from sparring.config.schema import TrainConfig
 from sparring.config.sources import to_toml
+from sparring.dqn.learner import Learner
+from sparring.replay import Replay
 from sparring.storage.run_directory import RunDirectory
-from sparring.training import resume
+from sparring.training import TrainResult, resume, train
+from sparring.training.evaluator import Evaluator
+from sparring.training.metrics import RunMetrics
 
 LONG = {"n_episodes": 1_000_000, "eval_interval": 10**9, "log_interval": 0.2}
 
@@ -108,3 +112,49 @@ def test_a_console_that_cannot_be_written_does_not_end_a_training(
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["rollout/episodes"] >= 400
     assert (tmp_path / "run" / "last.safetensors").exists()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    return train(
+        trial(tmp_path_factory.mktemp("whole"), name="run", backend="inline"), console=False
+    )
+
+
+MOMENTS: dict[str, tuple[type, str]] = {
+    "receive": (Replay, "extend"),
+    "update": (Learner, "update"),
+    "evaluation": (Evaluator, "against_baselines"),
+    "report": (RunMetrics, "report"),
+    "checkpoint": (RunDirectory, "save_checkpoint"),
+}
+
+
+@pytest.mark.parametrize(("owner", "name"), MOMENTS.values(), ids=MOMENTS)
+def test_a_signal_at_any_moment_changes_nothing(
+    owner: type, name: str, uninterrupted: TrainResult, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """The second one comes at once. The last agent and the best one are those of a run that was
+    not stopped.
+    """
+    calls, method = 0, getattr(owner, name)
+
+    def signalled(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == (1 if name == "against_baselines" else 2):
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+        return method(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, signalled)
+        config = trial(tmp_path, name="run", backend="inline", checkpoint_interval=40)
+        stopped = train(config, console=False)
+    assert stopped.signal == signal.SIGTERM
+    assert name != "save_checkpoint" or calls == 2, "what is saved is not saved again"
+    assert 0 < stopped.episodes < uninterrupted.episodes
+    resumed = resume("run", runs_dir=str(tmp_path), console=False)
+    assert resumed.sha256 == uninterrupted.sha256
+    best = [run / "best.safetensors" for run in (resumed.run, uninterrupted.run)]
+    assert best[0].read_bytes() == best[1].read_bytes()

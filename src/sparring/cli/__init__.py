@@ -12,7 +12,9 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from signal import SIGINT
 
+from sparring.cli.signals import end_by_signals, restore
 from sparring.cli.streams import drop_broken_output, is_of_output, open_closed_streams, say
 from sparring.errors import SparringError
 
@@ -22,6 +24,7 @@ __all__ = ["main"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status; `argv` defaults to that of this process."""
     open_closed_streams()
+    handlers = end_by_signals()
     _import_from_current_directory()
     try:
         status = _answer(list(sys.argv[1:] if argv is None else argv))
@@ -33,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif not isinstance(error, BrokenPipeError):
             say(f"the output cannot be written: {error.strerror or error}")
         return 1
+    finally:
+        if argv is not None:  # called by another program; else this process ends now
+            restore(handlers)
 
 
 def _import_from_current_directory() -> None:
@@ -54,7 +60,7 @@ def _answer(argv: list[str]) -> int:
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt as stop:
         say(str(stop) or "interrupted")
-        return 130
+        return 128 + getattr(stop, "signal", SIGINT)
     except SparringError as error:
         say(" ".join(str(error).split()))
         return error.exit_status

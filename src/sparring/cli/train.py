@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sparring.cli.signals import ignore_signals
 from sparring.cli.streams import drop_broken_output, print_json, progress_on_stderr, say
 from sparring.cli.train_options import parse_resume, parse_train
 
@@ -50,6 +51,8 @@ def _report(result: TrainResult, *, as_json: bool) -> int:
 
     The same event may have closed the terminal, which leaves the status as it is.
     """
+    if result.interrupted:
+        ignore_signals()
     try:
         _print(result, as_json=as_json)
         sys.stdout.flush()

@@ -16,7 +16,7 @@ from sparring.config.settings import document
 from sparring.config.sources import AUTO, build_config, resume_config, to_toml
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.start_weights import start_with
-from sparring.errors import ConfigurationError, GameFault, RankError
+from sparring.errors import ConfigurationError, GameFault, Interrupted, RankError
 from sparring.games import is_built_in, label, name_of
 from sparring.games.faults import save_fault
 from sparring.monitor import Monitor
@@ -280,13 +280,14 @@ def _result(
 
 @contextmanager
 def _told_what_is_saved(run: RunDirectory) -> Iterator[None]:
-    """A KeyboardInterrupt, which a second Ctrl-C raises, and the loss of a rank say what is saved
-    and how to resume.
+    """A KeyboardInterrupt, which a second Ctrl-C raises or a signal before the first round, and the
+    loss of a rank say what is saved and how to resume.
     """
     try:
         yield
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"stopped at once; {_what_is_saved(run)}") from None
+    except KeyboardInterrupt as stop:
+        line = f"stopped at once; {_what_is_saved(run)}"
+        raise Interrupted(line, getattr(stop, "signal", SIGINT)) from None
     except RankError as error:
         raise RankError(f"{error}; {_what_is_saved(run)}") from error
 
@@ -361,11 +362,16 @@ def train_dqn(
         options["opponents"] = {opponent_name(who): share for who, share in opponents.items()}
     config = build_config(preset=preset, overrides={"game": name_of(game), **options})
     own = options.get("evaluate_with")
-    result = train(
-        config,
-        callbacks=callbacks,
-        evaluate_with=None if isinstance(own, str) else own,
-    )
+    try:
+        result = train(
+            config,
+            callbacks=callbacks,
+            evaluate_with=None if isinstance(own, str) else own,
+        )
+    except Interrupted as stop:
+        if stop.signal == SIGINT:
+            raise
+        raise SystemExit(128 + stop.signal) from None
     if result.signal not in (0, SIGINT):
         raise SystemExit(128 + result.signal)
     if result.interrupted:

@@ -93,7 +93,7 @@ class Evaluator:
         self._score: float | None = None  # of the last evaluation
         self._best: tuple[float, NDArray[np.float32]] | None = None  # value, weights
         self._measured: list[Any] = []  # `_measure` of that value
-        self._evaluated_at = 0  # updates
+        self.evaluated_at = 0  # updates at the last evaluation
         self.figures: dict[str, float] = {}
 
     @property
@@ -113,12 +113,12 @@ class Evaluator:
     def due(self) -> bool:
         """True when another `eval_interval` updates are over."""
         updates, interval = self._parts.learner.updates, self._config.eval_interval
-        return updates // interval > self._evaluated_at // interval
+        return updates // interval > self.evaluated_at // interval
 
     @property
     def last_due(self) -> bool:
         """True at the end of a run, unless the agent was just evaluated."""
-        return self._best is None or self._evaluated_at < self._parts.learner.updates
+        return self._best is None or self.evaluated_at < self._parts.learner.updates
 
     def evaluate(self) -> Evaluation:
         """Evaluate the agent, and keep it unless it does worse than the best one so far.
@@ -128,7 +128,7 @@ class Evaluator:
         The user's own function alone decides, if there is one. When an evaluation is cut off, a
         resume does it again.
         """
-        before, self._evaluated_at = self._evaluated_at, self._parts.learner.updates
+        before, self.evaluated_at = self.evaluated_at, self._parts.learner.updates
         agent, weights = self._parts.agent(), self._parts.learner.evaluated_vector()
         try:
             self._measure_best_again()
@@ -136,7 +136,7 @@ class Evaluator:
             best = self._best
             gain = 0.0 if best is None else self._gain(value, weights, best)
         except BaseException:
-            self._evaluated_at, self.figures = before, {}
+            self.evaluated_at, self.figures = before, {}
             raise
         if gain >= -_ROUNDING:
             self._best, self._measured = (value, weights), self._measure
@@ -301,14 +301,14 @@ class Evaluator:
         best = {} if self._best is None else {"return": self._best[0], "weights": self._best[1]}
         return {
             "measured": self._measured,
-            "evaluated_at": self._evaluated_at,
+            "evaluated_at": self.evaluated_at,
             "score": self._score,
             "best": best,
             "alarms": self._alarms.get_state(),
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        self._evaluated_at, self._score = state["evaluated_at"], state["score"]
+        self.evaluated_at, self._score = state["evaluated_at"], state["score"]
         best = state["best"]
         self._best = (best["return"], best["weights"]) if best else None
         self._measured = state["measured"]

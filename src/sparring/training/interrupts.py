@@ -36,7 +36,8 @@ class _CutOff(Interrupted):
 
 class Interrupts:
     """Within the block the first signal sets `requested` and `say` shows a line. SIGINT after that
-    raises `Interrupted` at once, but once only; other signals change nothing any more.
+    raises `Interrupted` at once, but once only; other signals change nothing any more. Until
+    `begun` is called, the first signal raises it, because nothing can be lost yet.
 
     `signal` is the number of the first one, 0 before. Signals that the process ignores, as below
     `nohup`, stay ignored. Python takes signals in the main thread only; in another thread the block
@@ -45,6 +46,7 @@ class Interrupts:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.signal = 0
+        self._begun = False
         self._stopped = False
         self._cutting_off = False
         self._say = say
@@ -81,6 +83,10 @@ class Interrupts:
             self._thread.join()
             self._reader.close()
 
+    def begun(self) -> None:
+        """Note that from now on the run has something to save."""
+        self._begun = True
+
     def on_request(self, call: Callable[[], None]) -> None:
         """Let the first signal call this too; at once where it has come already."""
         self._on_request = call
@@ -101,16 +107,20 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self.requested:
             self.signal = number
+            if not self._begun:
+                self._stopped = True
+                raise Interrupted(signal=number)
             self._on_request()
             if self._cutting_off:
                 raise _CutOff
         elif number == signal.SIGINT and not self._stopped:
             self._stopped = True  # a third one may not cut off what ends the workers
-            raise Interrupted
+            raise Interrupted(signal=number)
 
     def _acknowledge(self) -> None:
         """Wait for the first signal, and answer it; the end of the block closes the socket."""
         while numbers := self._reader.recv(64):
             if ours := [number for number in numbers if number in self._before]:
-                self._say(acknowledgement(ours[0]))
+                if self._begun:
+                    self._say(acknowledgement(ours[0]))
                 return

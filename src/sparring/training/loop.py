@@ -98,6 +98,7 @@ class Session:
         self._saves = Saves(config.checkpoint_interval, 60.0 * config.checkpoint_minutes)
         self._callbacks = callbacks or Callbacks()
         self._history = list(history)
+        self._saved: tuple[int, ...] = ()  # `_progress` of this session's last checkpoint
         self.metrics = RunMetrics(
             monitor,
             parts,
@@ -142,7 +143,8 @@ class Session:
         if over and self._evaluator.last_due and not self._interrupts.requested:
             with self._interrupts.cutting_off():
                 self._evaluate()
-        unsaved = self._checkpoint()  # holds the best agent, so it comes after the evaluation
+        # holds the best agent, so it comes after the evaluation
+        unsaved = None if self._progress == self._saved else self._checkpoint()
         if self._evaluator.figures:
             self._report(now=True)
         self._callbacks.call()
@@ -163,11 +165,15 @@ class Session:
     def rounds(self) -> Iterator[None]:
         """The loop, one round at a time: receive, learn, publish."""
         schedule, learner, replay = self._parts.schedule, self._parts.learner, self._parts.replay
+        if schedule.due == 0:
+            self._evaluate_if_due()  # which a signal has cut off
         while not schedule.finished and not self.stopped and not self._interrupts.requested:
             if schedule.due == 0:
                 for batch in self._pacing.batches():
+                    self._interrupts.begun()
                     self._run.keep()
                     self._receive(batch)
+            self._interrupts.begun()
             learner.set_learning_rate(schedule.learning_rate)
             stats = learner.update(
                 replay, schedule.due, beta=schedule.beta, between=self._between_updates
@@ -186,8 +192,7 @@ class Session:
                 if self._shared:
                     self._shared.exchange(self._parts.agent(), learner.updates, self._opponents)
             self._evaluator.check_updates()
-            if self._evaluator.due:
-                self._evaluate()
+            self._evaluate_if_due()
             self._report()
             self._maybe_checkpoint()
             self._tell(RoundEvent, self.metrics.round_figures())
@@ -219,6 +224,11 @@ class Session:
         finished_round = self._pacing.finished_round(batch)
         self._opponents.record(finished_round, batch.results[:0], batch.in_use)
         batch.release()
+
+    def _evaluate_if_due(self) -> None:
+        if self._evaluator.due:
+            with self._interrupts.cutting_off():
+                self._evaluate()
 
     def _evaluate(self) -> None:
         score, is_best = self._evaluator.evaluate()
@@ -257,8 +267,15 @@ class Session:
             path = self._run.save_checkpoint(updates, self._get_state())
         except StorageError as error:
             return error
+        self._saved = self._progress
         self._tell(CheckpointEvent, checkpoint=path, last=self._run.last_path)
         return None
+
+    @property
+    def _progress(self) -> tuple[int, ...]:
+        """Counts that change with everything that a checkpoint holds."""
+        schedule, learner = self._parts.schedule, self._parts.learner
+        return schedule.round, schedule.plies, learner.updates, self._evaluator.evaluated_at
 
     def _tell(
         self, kind: type[Event], figures: Mapping[str, float] = _NO_FIGURES, **details: object

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from sparring.errors import Interrupted
 from sparring.training.interrupts import Interrupts, acknowledgement
 
 
@@ -19,6 +20,7 @@ def silent(text: str) -> None:
 def test_the_first_is_a_request_and_the_second_an_order() -> None:
     before = signal.getsignal(signal.SIGINT)
     with Interrupts(silent) as interrupts:
+        interrupts.begun()
         assert not interrupts.requested
         signal.raise_signal(signal.SIGINT)
         assert interrupts.requested
@@ -30,6 +32,7 @@ def test_the_first_is_a_request_and_the_second_an_order() -> None:
 
 def test_the_first_cuts_off_what_a_resume_repeats() -> None:
     with Interrupts(silent) as interrupts:
+        interrupts.begun()
         with interrupts.cutting_off():
             signal.raise_signal(signal.SIGINT)
             raise AssertionError("not reached")
@@ -45,6 +48,7 @@ def test_other_signals_are_requests_however_often_they_come(number: signal.Signa
     before = signal.getsignal(number)
     heard: list[str] = []
     with Interrupts(heard.append) as interrupts:
+        interrupts.begun()
         for again in (number, number, signal.SIGTERM):
             signal.raise_signal(again)
         assert interrupts.signal == number
@@ -59,6 +63,7 @@ def test_a_signal_that_is_ignored_as_below_nohup_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with Interrupts(silent) as interrupts:
+            interrupts.begun()
             signal.raise_signal(signal.SIGHUP)
             assert not interrupts.requested
     finally:
@@ -75,6 +80,7 @@ def test_the_first_is_acknowledged_while_the_main_thread_is_in_a_long_call() -> 
         said.set()
 
     with Interrupts(say) as interrupts:
+        interrupts.begun()
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
         time.sleep(3.0)
         woke = time.monotonic()
@@ -83,6 +89,19 @@ def test_the_first_is_acknowledged_while_the_main_thread_is_in_a_long_call() -> 
     [(text, when)] = heard
     assert text == acknowledgement(signal.SIGINT)
     assert when < woke - 1.0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_before_the_run_has_begun_the_first_is_an_order(number: signal.Signals) -> None:
+    """Nothing can be lost yet; a second one may not cut off what ends the workers."""
+    heard: list[str] = []
+    with Interrupts(heard.append) as interrupts:
+        with pytest.raises(Interrupted) as caught:
+            signal.raise_signal(number)
+        signal.raise_signal(number)
+        assert interrupts.signal == number
+    assert caught.value.signal == number
+    assert heard == []
 
 
 def test_a_block_without_a_signal_says_nothing() -> None:
