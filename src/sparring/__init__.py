@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sparring.dqn.trajectory import Trajectory
     from sparring.errors import SparringError
     from sparring.opponents.pool import OpponentManager
+    from sparring.population import train_population
     from sparring.rollout import rollout_worker
     from sparring.training import train_dqn
     from sparring.training.trackers import MlflowCallback, WandbCallback
@@ -40,6 +41,7 @@ __all__ = [
     "WandbCallback",
     "rollout_worker",
     "train_dqn",
+    "train_population",
 ]
 
 _HOMES = {
@@ -55,6 +57,7 @@ _HOMES = {
     "WandbCallback": "sparring.training.trackers",
     "rollout_worker": "sparring.rollout",
     "train_dqn": "sparring.training",
+    "train_population": "sparring.population",
 }
 
 numba_setup.prepare()

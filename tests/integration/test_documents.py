@@ -51,6 +51,8 @@ def shortened(words: list[str]) -> list[str]:
         return [*words, "--part", "games", "--seconds", "0.02"]
     if words[0] == "plan":
         return [*words, "--from", str(ROOT / "tests/data/plan/connect_four.json")]
+    if words[0] == "population":
+        return shortened_population(words)
     if words[0] not in ("train", "resume"):
         return words
     kept = [word for i, word in enumerate(words) if not {word, words[i - 1]} & SMALLER.keys()]
@@ -65,6 +67,15 @@ def shortened(words: list[str]) -> list[str]:
         if words[0] == "train" or option == "--n-episodes"
         for word in (option, value)
     ]
+
+
+def shortened_population(words: list[str]) -> list[str]:
+    """Two agents; a resume is longer than what it continues."""
+    if "--resume" in words:
+        return [word if words[i - 1] != "--n-episodes" else "400" for i, word in enumerate(words)]
+    options = {"--agents": "2", "--n-episodes": "150", "--num-workers": "1", "--devices": "cpu"}
+    kept = [word for i, word in enumerate(words) if not {word, words[i - 1]} & options.keys()]
+    return kept + [word for option in options.items() for word in option]
 
 
 @pytest.mark.slow

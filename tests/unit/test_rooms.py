@@ -48,6 +48,7 @@ FLOORS = (
     ("training.evaluator", "training.metrics"),
     ("training.loop", "training.trackers"),
     ("training",),
+    ("population",),
     ("play",),
     ("bench", "doctor", "plot"),
     ("plan",),
@@ -68,6 +69,7 @@ ONLY_IN = {
         "bench",
         "doctor",
         "plan",
+        "population",
         "cli",
     },
 }
@@ -304,7 +306,8 @@ ROOMS = {
             "rollout/rollout.py",
             "from sparring.config.schema import TrainConfig\n",
             "rollout/rollout.py:1: rollout imports config; "
-            "only bench, cli, config, doctor, dqn, opponents, plan, replay, training may",
+            "only bench, cli, config, doctor, dqn, opponents, plan, population, replay, "
+            "training may",
         ),
         (
             "opponents/names.py",

@@ -70,7 +70,7 @@ def parse_train(argv: Sequence[str], *, prog: str) -> TrainArguments:
     wanted = [token for token in argv if not help_wanted([token])]
     named = parse(train_form(), wanted, prog=prog)
     json = named.pop("json", False)
-    sources = _sources(named)
+    sources = sources_of(named)
     if help_wanted(argv):
         form = _train_form({**TrainConfig().model_dump(), **merge(sources)})
         print(command_help(form, prog, everything="--help-all" in argv))
@@ -82,7 +82,7 @@ def parse_doctor(argv: Sequence[str], *, prog: str) -> TrainArguments:
     """Parse and check `argv`: a command line of `train`."""
     named = parse(doctor_form(), argv, prog=prog)
     json = named.pop("json", False)
-    return TrainArguments(validate(_sources(named)), json)
+    return TrainArguments(validate(sources_of(named)), json)
 
 
 def parse_resume(argv: Sequence[str], *, prog: str) -> ResumeArguments:
@@ -97,14 +97,14 @@ def parse_resume(argv: Sequence[str], *, prog: str) -> ResumeArguments:
     return ResumeArguments(run, runs_dir, named, learner_from, json)
 
 
-def _sources(named: dict[str, Any]) -> list[Layer]:
-    """The preset, the file and the settings that a command line names."""
+def sources_of(named: dict[str, Any]) -> list[Layer]:
+    """Read preset and file that a command line names, beneath its settings; takes them out."""
     config_file = named.pop("config", None)
     preset = named.pop("preset", None if config_file else QUICK)
     return layers(
         preset=None if preset == NO_PRESET else preset,
         config_file=config_file,
-        overrides=_nested(named),
+        overrides=nested(named),
     )
 
 
@@ -137,7 +137,7 @@ def _not_a_run(file: Path) -> InputError:
     )  # fmt: skip
 
 
-def _nested(named: Mapping[str, Any]) -> dict[str, Any]:
+def nested(named: Mapping[str, Any]) -> dict[str, Any]:
     """`{"policy_kwargs.dueling": True}` as `{"policy_kwargs": {"dueling": True}}`."""
     values: dict[str, Any] = {}
     for option, value in named.items():
@@ -152,8 +152,20 @@ def train_form() -> Form:
 
 
 def _train_form(defaults: Mapping[str, Any]) -> Form:
-    game = Argument("game", "GAME", _help("game"), required=False, default=str(defaults["game"]))
-    groups = {
+    general = [preset_option(str(defaults["game"])), *GENERAL]
+    options = {"options": general, **train_groups(defaults)}
+    game = game_argument(str(defaults["game"]))
+    return Form("Train an agent by self-play.", [game], options, ELSEWHERE)
+
+
+def game_argument(default: str) -> Argument:
+    """The argument GAME."""
+    return Argument("game", "GAME", _help("game"), required=False, default=default)
+
+
+def train_groups(defaults: Mapping[str, Any]) -> dict[str, list[Option]]:
+    """Options of all settings but the game, in their groups."""
+    return {
         f"{group.__name__.removesuffix('Options').lower()} options": [
             option
             for name in group.model_fields
@@ -162,15 +174,13 @@ def _train_form(defaults: Mapping[str, Any]) -> Form:
         ]
         for group in GROUPS
     }
-    general = [_preset_option(str(defaults["game"])), *_GENERAL]
-    options = {"options": general, **groups}
-    return Form("Train an agent by self-play.", [game], options, ELSEWHERE)
 
 
-_GENERAL: Final = (Option("config", "TOML file with settings.", "FILE"), JSON)
+GENERAL: Final = (Option("config", "TOML file with settings.", "FILE"), JSON)
 
 
-def _preset_option(game: str) -> Option:
+def preset_option(game: str) -> Option:
+    """The option that names a preset; its help lists those of the game."""
     names = preset_names()
     own = preset_game(game)
     known = dict.fromkeys((*names.get(own, ()), *names[ANY_GAME]))

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Protocol, Self
 from rich.console import Console
 
 from sparring.monitor.plain import report_line
-from sparring.monitor.screen import WIDTH, LivePanel, SerialConsole
+from sparring.monitor.screen import WIDTH, LivePanel, Screen, SerialConsole
 from sparring.monitor.state import ConsoleState
 
 if TYPE_CHECKING:
     from sparring.monitor.files import MetricsWriter
 
-__all__ = ["Monitor", "RunPaths"]
+__all__ = ["Monitor", "RunPaths", "console_of"]
 
 
 class RunPaths(Protocol):
@@ -60,7 +60,7 @@ class Monitor:
         self._tensorboard = tensorboard
         self._resumed_at = resumed_at
         self._progress = ConsoleState(str(run_paths.metrics_path.parent), total_episodes, clock)
-        self._console = _console(quiet=not console) if isinstance(console, bool) else console
+        self._console = console_of(quiet=not console) if isinstance(console, bool) else console
         self._live = False
         self._writers: list[MetricsWriter] = []
         self._incomplete: set[Path] = set()  # files in which reports are missing
@@ -78,7 +78,7 @@ class Monitor:
                 opened.callback(self._writers[1].close)
             if self._console.is_interactive and not self._console.quiet:
                 self._live = True
-                opened.enter_context(LivePanel(self._progress, self._console))
+                opened.enter_context(LivePanel(Screen(self._progress), self._console))
             self._open = opened.pop_all()
         return self
 
@@ -140,7 +140,7 @@ class Monitor:
         )
 
 
-def _console(*, quiet: bool) -> SerialConsole:
+def console_of(*, quiet: bool) -> SerialConsole:
     """Standard output. A notebook calls itself a terminal but gets plain lines: a live panel there
     needs ipywidgets.
     """

@@ -70,9 +70,9 @@ class LivePanel:
     Locks are taken in one order: the console's, then rich's own for the panel.
     """
 
-    def __init__(self, progress: ConsoleState, console: SerialConsole) -> None:
+    def __init__(self, shown: RenderableType, console: SerialConsole) -> None:
         self._console = console
-        self._live = Live(Screen(progress), console=console, auto_refresh=False)
+        self._live = Live(shown, console=console, auto_refresh=False)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._redraw, daemon=True)
 

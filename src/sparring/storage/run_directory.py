@@ -78,7 +78,7 @@ class RunDirectory:
         require_locks()
         runs_root = Path(runs_root)
         if name is not None:
-            _check_name(name)
+            check_name(name)
         try:
             runs_root.mkdir(parents=True, exist_ok=True)
             path = (
@@ -259,13 +259,23 @@ def read_newest(run: Path, key: str) -> Any:
     return None
 
 
+def newest_checkpoint(run: Path) -> int | None:
+    """Return the updates of the newest complete checkpoint of a run, None without one. Takes no
+    lock.
+    """
+    checkpoints = run / _CHECKPOINTS
+    complete = (n for n in _numbers(checkpoints) if is_complete(checkpoints / str(n)))
+    return next(complete, None)
+
+
 def _numbers(checkpoints: Path) -> list[int]:
     """Numbers of updates, the names of the checkpoints, newest first."""
     names = [path.name for path in checkpoints.iterdir()] if checkpoints.is_dir() else []
     return sorted((int(name) for name in names if _NUMBER.fullmatch(name)), reverse=True)
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise `ConfigurationError` if this cannot be the name of a run."""
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
             "invalid run name",
