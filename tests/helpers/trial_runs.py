@@ -58,6 +58,7 @@ def resolved_trial(**changes: Any) -> ResolvedConfig:
         "game": "tic_tac_toe",
         "num_players": 2,
         "num_workers": 1,
+        "inference": "workers",
         "num_envs_per_worker": 1,
         "learner_threads": 1,
         "start_method": "forkserver",

@@ -17,6 +17,7 @@ from sparring.replay.transitions import join_rows, transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand, RoundReport
 from sparring.runtime import Batch, InlineWorkers, ProcessWorkers, Workers
+from sparring.runtime.inference import InferenceSettings
 from sparring.runtime.weights import WeightStore
 
 POLICY = PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]}))
@@ -61,6 +62,7 @@ def process_workers(
     num_versions: int = VERSIONS,
     start_method: Any = "forkserver",
     notify: Callable[[str], None] = print,
+    inference: InferenceSettings | None = None,
     **changes: Any,
 ) -> ProcessWorkers:
     workers = ProcessWorkers(
@@ -72,6 +74,7 @@ def process_workers(
         episodes=episodes,
         start_method=start_method,
         notify=notify,
+        inference=inference,
     )
     fill(workers.weights)
     return workers

@@ -39,6 +39,7 @@ FLOORS = (
         "training.autotune",
         "training.callbacks",
         "training.changes",
+        "training.inference",
         "training.needs",
         "training.ranks",
         "training.rounds",

@@ -137,6 +137,8 @@ class HardwareOptions(Settings):
     """Ray cluster: auto (RAY_ADDRESS, or this machine's), local (start one), or HOST:PORT; ray."""
     ray_insecure: bool = False
     """Use a Ray cluster that runs what anybody sends it, without token authentication; ray."""
+    inference: Annotated[Literal["workers", "server"] | None, Synonyms("inference_server")] = None
+    """Where workers' networks are: in them, or on a server on the device; auto: what is faster."""
     start_method: Literal["forkserver", "spawn"] | None = None
     """Start method of worker processes; auto: forkserver where available."""
     actor_precision: Precision | None = None
@@ -368,6 +370,7 @@ class ResolvedConfig(TrainConfig):
     actor_precision: Precision
     learner_precision: Precision
     learning_steps_per_batch: AtLeastOne | Literal["adaptive"]
+    inference: Literal["workers", "server"]
     bootstrap: Literal["own_turn", "zero_sum"]
     afterstates: Literal["on", "off"]
     opponents: dict[str, Share]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sparring.dqn.architectures import mlp, patches, resnet
+from sparring.dqn.heads import noise_size
 from sparring.dqn.ntuples import ntuples
 from sparring.dqn.user_networks import build_own
 from sparring.errors import ConfigurationError, nearest, shown
@@ -96,6 +97,12 @@ def count_weights(spec: PolicySpec) -> int:
         return 0
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in build_network(spec).parameters())
+
+
+def count_noise(spec: PolicySpec) -> int:
+    """Return the number of random numbers for the noise of a network; 0 without noisy layers."""
+    with torch.device("meta") if spec.network.factory in FACTORIES else nullcontext():
+        return noise_size(build_network(spec))
 
 
 def check_fit(spec: PolicySpec, shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -27,14 +27,105 @@ from sparring.games import BatchedGame
 from sparring.games.afterstates import Afterstates, afterstates_of, fill_action_values
 
 _GATHER_UP_TO: Final = 0.75  # of all positions; above, copying them costs more than it saves
+_CPU: Final = torch.device("cpu")
+
+
+class Question(NamedTuple):
+    """Positions that a network has to value before moves can be chosen."""
+
+    observation: NDArray[Any]  # [k, *observation_shape]; may be views of the game's arrays
+    # from the network's outputs [k, outputs] to the actions
+    choose: Callable[[NDArray[np.float32]], NDArray[np.int64]]
+
+
+def ask(
+    spec: PolicySpec,
+    game: BatchedGame,
+    slots: NDArray[np.int64],
+    uniforms: NDArray[np.float64],
+    epsilon: float,
+) -> Question:
+    """The question that leads to epsilon-greedy actions [m] for the seats to move in `slots` [m];
+    `uniforms` [m, 2].
+    """
+    if spec.afterstates:
+        return _ask_after_moves(spec, game, slots, uniforms, epsilon)
+    if len(slots) == game.num_slots and (slots[1:] > slots[:-1]).all():
+        # every slot, in order: the views serve as they are
+        return ask_positions(game.observation, game.mask, uniforms, epsilon)
+    return ask_positions(game.observation[slots], game.mask[slots], uniforms, epsilon)
+
+
+def ask_positions(
+    observation: NDArray[Any],
+    mask: NDArray[np.bool_],
+    uniforms: NDArray[np.float64],
+    epsilon: float,
+) -> Question:
+    """The question that leads to epsilon-greedy actions [n] for n observations; `mask` [n, A].
+
+    It has only the positions in which the network decides, unless these are nearly all.
+    """
+    n = len(observation)
+    actions, undecided = np.empty(n, np.int64), np.empty(n, np.int64)
+    rows = undecided[: decide_without_q(mask, uniforms, epsilon, actions, undecided)]
+
+    def choose_all(q: NDArray[np.float32]) -> NDArray[np.int64]:
+        epsilon_greedy(q, mask, uniforms, epsilon, actions)
+        return actions
+
+    def choose_undecided(q: NDArray[np.float32]) -> NDArray[np.int64]:
+        greedy = np.empty(len(rows), np.int64)
+        epsilon_greedy(q, mask[rows], uniforms[rows], 0.0, greedy)
+        actions[rows] = greedy
+        return actions
+
+    if len(rows) > _GATHER_UP_TO * n:
+        return Question(observation, choose_all)
+    return Question(observation[rows], choose_undecided)
+
+
+def _ask_after_moves(
+    spec: PolicySpec,
+    game: BatchedGame,
+    slots: NDArray[np.int64],
+    uniforms: NDArray[np.float64],
+    epsilon: float,
+) -> Question:
+    """The same by values of positions after moves."""
+    mask = game.mask[slots]
+    actions, undecided = np.empty(len(slots), np.int64), np.empty(len(slots), np.int64)
+    rows = undecided[: decide_without_q(mask, uniforms, epsilon, actions, undecided)]
+    if not len(rows):
+        seen = spec.network_game
+        nothing = np.empty((0, *seen.observation_shape), seen.observation_dtype)
+        return Question(nothing, lambda values: actions)
+    after, movers = afterstates_of(game, slots[rows]), game.seat[slots[rows]]
+
+    def choose(values: NDArray[np.float32]) -> NDArray[np.int64]:
+        actions[rows] = values_of_moves(values, after, movers).argmax(axis=1)
+        return actions
+
+    return Question(after.observation, choose)
+
+
+def values_of_moves(
+    values: NDArray[np.float32], after: Afterstates, movers: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """[m, A] values of the moves that lead to `after`, for the `movers` [m], from the `values`
+    [k, 1] of the positions; -inf for illegal moves.
+    """
+    of_moves = np.empty(after.row.shape, np.float32)
+    fill_action_values(values.reshape(-1), after.row, after.seat, after.rewards, movers, of_moves)
+    return of_moves
 
 
 class InferencePolicy:
-    """A network for play, on the CPU, in the thread of the caller.
+    """A network for play, in the thread of the caller.
 
     `weights` are those of `DQNAgent.get_weights()`; without them the network keeps its initial
     ones. With `bfloat16` matrix products of built-in networks are in that precision; users'
-    networks always work in float32.
+    networks always work in float32. Arrays are on the host, whatever the `device` of the network.
     """
 
     def __init__(
@@ -43,13 +134,15 @@ class InferencePolicy:
         weights: Mapping[str, NDArray[Any]] | None = None,
         *,
         bfloat16: bool = False,
+        device: torch.device = _CPU,
     ) -> None:
         if not isinstance(spec, PolicySpec):
             raise ConfigurationError(
                 "spec", got=shown(spec), expected='a PolicySpec, such as PolicySpec("connect_four")'
             )
         self.spec = spec
-        self.network = build_network(spec).eval().requires_grad_(False)
+        self.network = build_network(spec).eval().requires_grad_(False).to(device)
+        self._device = device
         built_in = self.network if isinstance(self.network, QNetwork) else None
         if built_in is not None and bfloat16:
             built_in.body_to_bfloat16()
@@ -107,7 +200,9 @@ class InferencePolicy:
             observation = observation.copy()  # torch warns of read-only memory
         with torch.inference_mode():
             q: NDArray[np.float32] = (
-                self.infer(torch.from_numpy(observation)).to(torch.float32).numpy()
+                self.infer(torch.from_numpy(observation).to(self._device))
+                .to("cpu", torch.float32)
+                .numpy()
             )
         return q
 
@@ -123,16 +218,7 @@ class InferencePolicy:
         """[m, A] values of the moves that lead to `after`, for the `movers` [m]; -inf for illegal
         moves.
         """
-        values = np.empty(after.row.shape, np.float32)
-        fill_action_values(
-            self.q_values(after.observation).reshape(-1),
-            after.row,
-            after.seat,
-            after.rewards,
-            movers,
-            values,
-        )
-        return values
+        return values_of_moves(self.q_values(after.observation), after, movers)
 
     def choose(
         self,
@@ -142,17 +228,7 @@ class InferencePolicy:
         epsilon: float,
     ) -> NDArray[np.int64]:
         """Epsilon-greedy actions [m] for the seats to move in `slots` [m]; `uniforms` [m, 2]."""
-        if not self.spec.afterstates:
-            if len(slots) == game.num_slots and (slots[1:] > slots[:-1]).all():
-                # every slot, in order: the views serve as they are
-                return self.act(game.observation, game.mask, uniforms, epsilon)
-            return self.act(game.observation[slots], game.mask[slots], uniforms, epsilon)
-        mask = game.mask[slots]
-        actions, undecided = np.empty(len(slots), np.int64), np.empty(len(slots), np.int64)
-        rows = undecided[: decide_without_q(mask, uniforms, epsilon, actions, undecided)]
-        if len(rows):
-            actions[rows] = self.action_values(game, slots[rows]).argmax(axis=1)
-        return actions
+        return self._answer(ask(self.spec, game, slots, uniforms, epsilon))
 
     def act(
         self,
@@ -161,19 +237,8 @@ class InferencePolicy:
         uniforms: NDArray[np.float64],
         epsilon: float,
     ) -> NDArray[np.int64]:
-        """Epsilon-greedy actions [n] for n observations; `mask` [n, A], `uniforms` [n, 2].
+        """Epsilon-greedy actions [n] for n observations; `mask` [n, A], `uniforms` [n, 2]."""
+        return self._answer(ask_positions(observation, mask, uniforms, epsilon))
 
-        The network gets only the positions in which it decides, unless these are nearly all.
-        """
-        n = len(observation)
-        actions, undecided = np.empty(n, np.int64), np.empty(n, np.int64)
-        rows = undecided[: decide_without_q(mask, uniforms, epsilon, actions, undecided)]
-        if len(rows) > _GATHER_UP_TO * n:
-            epsilon_greedy(self.q_values(observation), mask, uniforms, epsilon, actions)
-        elif len(rows):
-            greedy = np.empty(len(rows), np.int64)
-            epsilon_greedy(
-                self.q_values(observation[rows]), mask[rows], uniforms[rows], 0.0, greedy
-            )
-            actions[rows] = greedy
-        return actions
+    def _answer(self, question: Question) -> NDArray[np.int64]:
+        return question.choose(self.q_values(question.observation))

@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from sparring.dqn.policy import InferencePolicy
+from sparring.dqn.policy import values_of_moves
 from sparring.games import BatchedGame
 from sparring.games.afterstates import afterstates_of
 
@@ -69,14 +69,14 @@ class Observed:
 
 class AfterMoves:
     """Positions after the moves in each slot, with the values of the moves for the agent; `look`
-    comes first.
+    and `valued` come first.
     """
 
     values: NDArray[np.float32]  # [m, A] of the moves in the slots of the last look
 
-    def __init__(self, game: BatchedGame, policy: InferencePolicy) -> None:
+    def __init__(self, game: BatchedGame) -> None:
         n, seats = game.num_slots, game.spec.num_players
-        self._game, self._policy = game, policy
+        self._game = game
         self._best = np.zeros(n, np.int64)
         self._value = np.zeros(n, np.float32)
         self._action = np.zeros(n, np.int64)  # the only one of the network
@@ -85,14 +85,20 @@ class AfterMoves:
         self._rewards = np.zeros((2, n, seats), np.float32)
         self._ends = np.zeros(n, np.bool_)
 
-    def look(self, slots: NDArray[np.int64]) -> None:
-        """Value the moves in `slots` [m], in which decisions are made or matches are cut."""
-        self._slots = slots
+    def look(self, slots: NDArray[np.int64]) -> NDArray[Any]:
+        """Find the positions after the moves in `slots` [m], in which decisions are made or matches
+        are cut; return the observations of these positions [k, ...], which the agent is to value.
+        """
+        self._slots, self._movers = slots, self._game.seat[slots]
         self._after = after = afterstates_of(self._game, slots)
-        self.values = self._policy.values_after(after, self._game.seat[slots])
-        self._best[slots] = self.values.argmax(axis=1)
-        self._value[slots] = self.values.max(axis=1)
         self._shown = _bytes(after.observation), np.ones((len(after.observation), 1), np.uint8)
+        return after.observation
+
+    def valued(self, values: NDArray[np.float32]) -> None:
+        """Take the `values` [k, 1] of these positions."""
+        self.values = values_of_moves(values, self._after, self._movers)
+        self._best[self._slots] = self.values.argmax(axis=1)
+        self._value[self._slots] = self.values.max(axis=1)
 
     def decisions(self, actions: NDArray[np.int64]) -> Decisions:
         """The decisions `actions` [n] in the positions that were looked at."""

@@ -3,8 +3,11 @@ Ray cluster.
 """
 
 from sparring.runtime.base import Batch, Workers
+from sparring.runtime.inference import InferenceSettings
 from sparring.runtime.inline import InlineWorkers, torch_threads
 from sparring.runtime.limits import (
+    FILES_A_SERVED_WORKER,
+    FILES_A_WORKER,
     FileLimits,
     allow_open_files,
     cannot_start,
@@ -22,10 +25,15 @@ from sparring.runtime.rank_group import RankGroup, torchrun_rank, torchrun_size
 from sparring.runtime.rank_processes import local_ranks, serve_torchrun, torchrun_ranks
 from sparring.runtime.ray_cluster import load_ray
 from sparring.runtime.ray_workers import RayWorkers
+from sparring.runtime.server import MAX_SERVED_WORKERS
 
 __all__ = [
+    "FILES_A_SERVED_WORKER",
+    "FILES_A_WORKER",
+    "MAX_SERVED_WORKERS",
     "Batch",
     "FileLimits",
+    "InferenceSettings",
     "InlineWorkers",
     "ProcessWorkers",
     "RankGroup",

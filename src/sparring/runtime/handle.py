@@ -151,3 +151,8 @@ def next_batch(handles: Sequence[WorkerHandle]) -> Batch:
 def copies(blocks: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     """Copies that do not lie in a ring."""
     return [join_rows([block]) for block in blocks]
+
+
+def describe_status(status: int) -> str:
+    """Words on the end of a process."""
+    return f"ended by signal {-status}" if status < 0 else f"ended with status {status}"

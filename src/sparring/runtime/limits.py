@@ -16,6 +16,7 @@ from sparring.errors import ConfigurationError
 
 # its pipe, its sentinel, the end of the pipe that is its own sentinel, and the mapping of its ring
 FILES_A_WORKER: Final = 4
+FILES_A_SERVED_WORKER: Final = FILES_A_WORKER + 2  # both ends of its bell
 _FILES_BESIDE: Final = 48  # of the fork server, libraries, logs and checkpoints
 _SOCKET_PATH: Final = 103  # bytes of the longest path of a socket on macOS; 107 on Linux
 _SOCKET_NAME: Final = len("/pymp-xxxxxxxx/listener-xxxxxxxx")
@@ -30,16 +31,16 @@ class FileLimits:
     soft: float
     hard: float
 
-    def needed(self, num_workers: int) -> int:
+    def needed(self, num_workers: int, each: int = FILES_A_WORKER) -> int:
         """Open files of a run with so many workers, about."""
-        return self.open + _FILES_BESIDE + FILES_A_WORKER * num_workers
+        return self.open + _FILES_BESIDE + each * num_workers
 
-    def error(self, num_workers: int) -> ConfigurationError | None:
+    def error(self, num_workers: int, each: int = FILES_A_WORKER) -> ConfigurationError | None:
         """The error of a limit that is too low for so many workers, None if it is not."""
-        needed = self.needed(num_workers)
+        needed = self.needed(num_workers, each)
         if needed <= self.hard:
             return None
-        affordable = (int(self.hard) - self.needed(0)) // FILES_A_WORKER
+        affordable = (int(self.hard) - self.needed(0)) // each
         fewer = f"use num_workers={affordable} or fewer, or " if affordable > 0 else ""
         workers = "1 worker" if num_workers == 1 else f"{num_workers} workers"
         return ConfigurationError(
@@ -63,20 +64,20 @@ def file_limits() -> FileLimits:
     return FileLimits(_open_files(), soft, hard)
 
 
-def allow_open_files(num_workers: int) -> None:
+def allow_open_files(num_workers: int, each: int = FILES_A_WORKER) -> None:
     """Raise this process's limit of open files to the number that so many workers need.
 
     Raises `ConfigurationError` where the system does not allow it.
     """
     limits = file_limits()
-    if limits.needed(num_workers) <= limits.soft:
+    if limits.needed(num_workers, each) <= limits.soft:
         return
-    if error := limits.error(num_workers):
+    if error := limits.error(num_workers, each):
         raise error
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limits.needed(num_workers), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits.needed(num_workers, each), hard))
 
 
 def _open_files() -> int:

@@ -14,6 +14,9 @@ Who writes and who reads, for each worker and incarnation:
     end_early()   --writes-->  ring: rounds to be ended early      --reads-->  Ring.tick()
     poll()        <----------  sentinel: ready when the process has ended
 
+With an inference server, a process of its own, see also `requests.py` (between workers and server)
+and `server.py` (between main process and server).
+
 Messages are listed in `worker.py`, the ring is described in `shared_memory.py`. States of a worker:
 
     starting --first command--> busy --report for its last command--> idle --next command--> busy
@@ -63,7 +66,8 @@ from sparring.replay.transitions import transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand
 from sparring.runtime.base import Batch, Notify
-from sparring.runtime.handle import WorkerHandle, next_batch
+from sparring.runtime.handle import WorkerHandle, describe_status, next_batch
+from sparring.runtime.inference import InferenceSettings
 from sparring.runtime.limits import cannot_start, short_temporary_directory, start_failure
 from sparring.runtime.main_module import (
     UNGUARDED,
@@ -72,6 +76,7 @@ from sparring.runtime.main_module import (
     main_module_hidden,
     unguarded,
 )
+from sparring.runtime.server import InferenceServer, mailbox_layout
 from sparring.runtime.shared_memory import Ring, SharedBlock
 from sparring.runtime.watch import Watch
 from sparring.runtime.weights import WeightStore
@@ -118,11 +123,16 @@ def shared_bytes(
     num_snapshots: int,
     num_versions: int,
     episodes: int,
+    served: bool = False,
 ) -> int:
     """Memory that such `ProcessWorkers` reserve at their start."""
     dtype = transition_dtype(settings.policy.network_game)
     rings = num_workers * Ring.bytes_needed(dtype, ring_rows(settings, episodes))
-    return WeightStore.bytes_needed(size, num_snapshots, num_versions) + rings
+    total = rings + WeightStore.bytes_needed(size, num_snapshots, num_versions)
+    if served:
+        layout = mailbox_layout(settings, num_workers=num_workers, num_snapshots=num_snapshots)
+        total += layout.bytes_needed
+    return total
 
 
 class ProcessWorkers:
@@ -140,6 +150,7 @@ class ProcessWorkers:
         start_method: StartMethod,
         notify: Notify,
         body: Callable[..., Body] = Rollout,
+        inference: InferenceSettings | None = None,
     ) -> None:
         self._settings = settings
         self._spec = settings.policy.game_spec
@@ -152,6 +163,19 @@ class ProcessWorkers:
         self._handles = [WorkerHandle(worker) for worker in range(num_workers)]
         self._block = SharedBlock(WeightStore.bytes_needed(size, num_snapshots, num_versions))
         self.weights = WeightStore(self._block.memory, size, num_snapshots, num_versions)
+        self._server: InferenceServer | None = None
+        if inference is not None:
+            self._server = InferenceServer(
+                inference,
+                settings,
+                num_workers=num_workers,
+                weights=self._block,
+                size=size,
+                num_snapshots=num_snapshots,
+                num_versions=num_versions,
+                launch=self._launch,
+                notify=notify,
+            )
         self.replaced = 0
         self._watch = Watch(notify)
         self._last_poll = 0.0
@@ -174,6 +198,8 @@ class ProcessWorkers:
         os.environ[PRELOAD_GAME] = self._settings.policy.game
         try:
             with short_temporary_directory():
+                if self._server is not None:
+                    self._server.start()
                 for handle in self._handles:
                     self._start(handle)
         finally:
@@ -188,8 +214,7 @@ class ProcessWorkers:
         handles = [handle for handle in self._handles if handle.process is not None]
         for handle in handles:
             handle.pipe.close()  # an idle worker ends by itself
-        # without those that failed to start
-        processes = [handle.process for handle in handles if handle.process.pid is not None]
+        processes = [handle.process for handle in handles]
         deadline = time.monotonic() + _GRACE
         for process in processes:
             process.join(max(0.0, deadline - time.monotonic()))
@@ -197,6 +222,8 @@ class ProcessWorkers:
             process.kill()
         for process in processes:
             process.join()
+        if self._server is not None:
+            self._server.close()
         self._block.close()
 
     def start(self, worker: int, command: RoundCommand) -> None:
@@ -217,6 +244,8 @@ class ProcessWorkers:
 
     def hurry(self) -> None:
         self._watch.hurry()
+        if self._server is not None:
+            self._server.hurry()
 
     def poll(self) -> None:
         now = time.monotonic()
@@ -254,7 +283,8 @@ class ProcessWorkers:
         """Handle all messages, and replace the workers whose processes have ended."""
         by_pipe = {handle.pipe: handle for handle in self._handles}
         by_sentinel = {handle.process.sentinel: handle for handle in self._handles}
-        ready = connection.wait([*by_pipe, *by_sentinel], timeout)
+        server = [] if self._server is None else [self._server.sentinel]
+        ready = connection.wait([*by_pipe, *by_sentinel, *server], timeout)
         ended = [handle for sentinel, handle in by_sentinel.items() if sentinel in ready]
         for pipe, handle in by_pipe.items():
             # What has ended may have sent its last message since the pipes were polled.
@@ -262,6 +292,10 @@ class ProcessWorkers:
                 handle.receive()
         for handle in ended:
             self._replace(handle)
+        if self._server is not None:
+            if self._server.sentinel in ready:
+                self._server.replace()
+            self._server.watch()
         self._watch.look(self._handles, lambda handle: handle.process.kill())
 
     def _replace(self, handle: WorkerHandle) -> None:
@@ -292,18 +326,19 @@ class ProcessWorkers:
             ring,
             self._ring_rows,
             self._body,
+            None if self._server is None else self._server.end_of(handle.worker),
         )
         name = f"{WORKER_NAME}{handle.worker}.{handle.incarnation}"
-        make = self._context.Process  # type: ignore[attr-defined]
-        handle.process = make(target=worker_main, args=(theirs, job), name=name, daemon=True)
         try:
-            with main_module_hidden(self._settings), stop_signals_blocked():
-                handle.process.start()
+            handle.process = self._launch(worker_main, (theirs, job), name)
         finally:
             theirs.close()
             ring.close()
 
-
-def describe_status(status: int) -> str:
-    """Return how a process ended, from its exit code."""
-    return f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
+    def _launch(self, target: Callable[..., None], arguments: tuple[Any, ...], name: str) -> Any:
+        """Start a process that ends with this one and leaves signals to it."""
+        make = self._context.Process  # type: ignore[attr-defined]
+        process = make(target=target, args=arguments, name=name, daemon=True)
+        with main_module_hidden(self._settings), stop_signals_blocked():
+            process.start()
+        return process

@@ -19,6 +19,7 @@ import torch
 
 from sparring.errors import RankError
 from sparring.rollout.rollout import RolloutSettings
+from sparring.runtime.handle import describe_status
 from sparring.runtime.main_module import (
     UNGUARDED,
     WORKER_NAME,
@@ -26,7 +27,7 @@ from sparring.runtime.main_module import (
     main_module_hidden,
     unguarded,
 )
-from sparring.runtime.processes import PRELOAD, describe_status
+from sparring.runtime.processes import PRELOAD
 from sparring.runtime.rank_group import Meeting, RankGroup
 from sparring.runtime.worker import STOP_SIGNALS, end_with_parent, stop_signals_blocked
 

@@ -41,6 +41,7 @@ from sparring.games import GameSpec, spec_of
 from sparring.replay.transitions import transition_dtype
 from sparring.rollout.rollout import RolloutSettings, Sink
 from sparring.rollout.round import Between, RoundCommand, RoundReport
+from sparring.runtime.requests import ServedNetworks, WorkersEnd
 from sparring.runtime.shared_memory import Ring, SharedBlock
 from sparring.runtime.watch import STUCK
 from sparring.runtime.weights import WeightStore
@@ -66,6 +67,7 @@ class WorkerJob:
     ring: SharedBlock
     ring_capacity: int
     body: Callable[..., Body]  # by its name in a module
+    server: WorkersEnd | None = None  # that answers for the networks
 
 
 class Body(Protocol):
@@ -88,15 +90,12 @@ class PermanentError(Exception):
 
 def worker_main(pipe: connection.Connection, job: WorkerJob) -> None:
     """The body of the process."""
-    for number in STOP_SIGNALS:  # they may reach the whole process group; the main process decides
-        signal.signal(number, signal.SIG_IGN)
-    end_with_parent()
+    begin_process()
     take_long_slices()
-    torch.set_num_threads(1)
     store = WeightStore(job.weights.memory, job.size, job.num_snapshots, job.num_versions)
     try:
         body = make_body(
-            job.body,
+            _with_networks(job),
             job.settings,
             job.spec,
             store,
@@ -104,13 +103,28 @@ def worker_main(pipe: connection.Connection, job: WorkerJob) -> None:
             incarnation=job.incarnation,
         )
     except BaseException as error:
-        _end(pipe, error)
+        end_with_message(pipe, error)
     try:
         _serve(pipe, job, body)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the main process has closed the pipe
     except BaseException as error:
-        _end(pipe, error)
+        end_with_message(pipe, error)
+
+
+def begin_process() -> None:
+    """Leave signals to the main process, end with it, and run torch on one thread."""
+    for number in STOP_SIGNALS:  # they may reach the whole process group
+        signal.signal(number, signal.SIG_IGN)
+    end_with_parent()
+    torch.set_num_threads(1)
+
+
+def _with_networks(job: WorkerJob) -> Callable[..., Body]:
+    """The body's class; where there is a server, with its networks."""
+    if job.server is None:
+        return job.body
+    return partial(job.body, networks=ServedNetworks(job.server))
 
 
 def make_body(
@@ -153,7 +167,7 @@ def _check_spec(worker: int, ours: GameSpec, of_main: GameSpec) -> None:
             )
 
 
-def _end(pipe: connection.Connection, error: BaseException) -> NoReturn:
+def end_with_message(pipe: connection.Connection, error: BaseException) -> NoReturn:
     """Send the last message and end this process."""
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the main process has ended
         pipe.send(last_words(error))

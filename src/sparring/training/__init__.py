@@ -25,7 +25,14 @@ from sparring.opponents.roster import opponent_name
 from sparring.runtime import check_guard, name_for_others, torch_threads
 from sparring.storage.atomic import write_file
 from sparring.storage.run_directory import RunDirectory, as_argument, find_run, read_newest
-from sparring.training.assembly import Parts, assemble, describe, disk_warning, open_workers
+from sparring.training.assembly import (
+    Parts,
+    assemble,
+    describe,
+    disk_warning,
+    open_workers,
+    policy_of,
+)
 from sparring.training.callbacks import Callbacks, EvaluationFunction
 from sparring.training.changes import (
     before_changes,
@@ -37,6 +44,7 @@ from sparring.training.changes import (
     remarks,
     take_learner,
 )
+from sparring.training.inference import where, with_inference
 from sparring.training.interrupts import Interrupts
 from sparring.training.loop import Session
 from sparring.training.other_ranks import follow_torchrun, other_ranks
@@ -102,6 +110,7 @@ def train(
         config = config.model_copy(update={"evaluate_with": name})
     own = _own_evaluation(config, evaluate_with)
     settings, game = resolved(config)
+    settings, inference = with_inference(settings, policy_of(settings, game), config)
     settings, start = with_start_weights(settings)
     roster = opponents_from_outside(settings, game)
     parts = assemble(settings, game, roster)
@@ -111,7 +120,7 @@ def train(
         try:
             write_file(run.config_path, to_toml(settings).encode())
             keep(run.opponents_path, roster.agents)
-            remark = same_seed_remark(run.path, settings)
+            remark = f"\n{inference}{same_seed_remark(run.path, settings)}"
             if start is not None:
                 remark += f"\nstarts with {start}"
             return _run(
@@ -169,9 +178,10 @@ def resume(
         keep(run.opponents_path, roster.agents)
         old, new = saved["schedule"], carried_over(config, before, saved["schedule"])
         saved["schedule"] = new
-        remark = "".join(f"\n{line}" for line in remarks(config, before, old, new))
+        lines = [where(config), *remarks(config, before, old, new)]
         if other is not None:
-            remark += f"\nnetworks and optimizer are those of {other} now"
+            lines.append(f"networks and optimizer are those of {other} now")
+        remark = "".join(f"\n{line}" for line in lines)
         return _run(
             config,
             parts,

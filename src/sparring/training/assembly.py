@@ -41,6 +41,7 @@ from sparring.runtime import (
     load_ray,
     shared_bytes,
 )
+from sparring.training.inference import check_server, files_a_worker, server_of
 from sparring.training.needs import check_disk, checkpoint_bytes, memory_needed
 from sparring.training.ranks import Leader, make_learner, make_replay
 from sparring.training.rounds import FreeRunning, Pacing, Rounds
@@ -71,11 +72,12 @@ def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) ->
     outside.
     """
     check_pool_dir(config)
+    check_server(config)
     policy = policy_of(config, game)
     rollout = rollout_settings(config, policy, roster)
     if config.backend == "processes":
         check_main_module(rollout)
-        allow_open_files(config.num_workers)
+        allow_open_files(config.num_workers, files_a_worker(config))
     elif config.backend == "ray":
         load_ray()
         check_importable(rollout)
@@ -141,6 +143,7 @@ def shared_with_workers(config: ResolvedConfig, rollout: RolloutSettings, size: 
         num_snapshots=_num_snapshots(config),
         num_versions=_num_versions(config),
         episodes=config.episodes_per_batch,
+        served=config.inference == "server",
     )
 
 
@@ -198,6 +201,7 @@ def open_workers(config: ResolvedConfig, parts: Parts, *, notify: Callable[[str]
         episodes=config.episodes_per_batch,
         start_method=config.start_method,
         notify=notify,
+        inference=server_of(config),
     )
 
 
@@ -322,4 +326,5 @@ def rollout_settings(
         td_lambda=config.td_lambda,
         random_start_share=config.random_start_share,
         random_start_plies=config.random_start_plies,
+        groups=2 if config.inference == "server" else 1,
     )

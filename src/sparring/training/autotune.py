@@ -51,7 +51,7 @@ def measured_split(
     replay.extend(np.zeros(_ROWS, transition_dtype(spec)))
     updates = {}
     with torch_threads(1):
-        passes = _rate(partial(actor.q_values, positions))
+        passes = rate(partial(actor.q_values, positions))
         for count in [threads] if threads else [2**k for k in range(cpus.bit_length())]:
             learner = Learner(
                 policy,
@@ -61,7 +61,7 @@ def measured_split(
                 bfloat16=learner_bfloat16,
                 threads=count,
             )
-            updates[count] = _SERIES * _rate(partial(learner.update, replay, _SERIES))
+            updates[count] = _SERIES * rate(partial(learner.update, replay, _SERIES))
     return best_split(
         cpus=cpus,
         plies_per_update=plies_per_update,
@@ -70,7 +70,7 @@ def measured_split(
     )
 
 
-def _rate(call: Callable[[], Any]) -> float:
+def rate(call: Callable[[], Any]) -> float:
     """Return calls per second."""
     call()
     calls, began = 0, time.perf_counter()

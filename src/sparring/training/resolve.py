@@ -53,6 +53,7 @@ def resolved(config: TrainConfig) -> tuple[ResolvedConfig, GameSpec]:
         "learner_threads": 1
         if tables
         else system.resolve_learner_threads(config.learner_threads, workers),
+        "inference": config.inference or "workers",  # `with_inference` may choose a server
         "start_method": config.start_method or default_start_method(),
         "device": str(device),
         "actor_precision": config.actor_precision or _precision(config, torch.device("cpu")),
