@@ -37,6 +37,14 @@ _LOADING: Final = (
     Option("network", "The agent's network, if it is your own: module:factory.", "NAME"),
     _RUNS_DIR,
 )
+_LOOKAHEAD: Final = Option(
+    "lookahead",
+    "Plies that agents search ahead, with their networks' values at the leaves.",
+    "INT",
+    whole_number,
+    default="0",
+    absent=0,
+)
 _SEED: Final = Option(
     "seed", "Random seed: same seed, same matches.", "INT", seed_number, default="0", absent=0
 )
@@ -87,6 +95,7 @@ EVALUATE: Final = Form(
                 default="all",
                 absent="all",
             ),
+            _LOOKAHEAD,
             switch("exhaustive", "Try every line of play against the agent; for small games."),
             *_LOADING,
             JSON,
@@ -119,7 +128,7 @@ def evaluate(argv: Sequence[str], prog: str) -> int:
     with _faults_kept(found):
         figures: dict[str, Any] = {"agent": str(found.path)}
         if given.exhaustive:
-            figures["exhaustive"] = evaluation.search_losses(found)
+            figures["exhaustive"] = evaluation.search_losses(found, lookahead=given.lookahead)
         if given.positions is not None:
             figures["positions"] = evaluation.evaluate_positions(
                 found,
@@ -127,6 +136,7 @@ def evaluate(argv: Sequence[str], prog: str) -> int:
                 given.opponent,
                 rows=given.rows,
                 seed=given.seed,
+                lookahead=given.lookahead,
                 runs_dir=given.runs_dir,
             )
         plays = (
@@ -141,6 +151,7 @@ def evaluate(argv: Sequence[str], prog: str) -> int:
                 matches=1000 if given.matches is None else given.matches,
                 seed=given.seed,
                 opening_plies=given.opening_plies,
+                lookahead=given.lookahead,
                 runs_dir=given.runs_dir,
             )
     if given.json:
@@ -164,6 +175,7 @@ TOURNAMENT: Final = Form(
                 takes="repeated",
                 absent=(),
             ),
+            _LOOKAHEAD,
             switch("snapshots", "Add the snapshots in the latest checkpoint of each run."),
             Option(
                 "matches",
@@ -202,6 +214,7 @@ def tournament(argv: Sequence[str], prog: str) -> int:
             matches=given.matches,
             seed=given.seed,
             picture=None if given.picture is None else Path(given.picture),
+            lookahead=given.lookahead,
             runs_dir=given.runs_dir,
         )
     if given.json:
@@ -232,6 +245,7 @@ PLAY: Final = Form(
                 default="0",
                 absent=0,
             ),
+            _LOOKAHEAD,
             switch("values", "Show the agent's Q-values for your moves at every turn."),
             Option(
                 "seed",
@@ -261,6 +275,7 @@ def play(argv: Sequence[str], prog: str) -> int:
             seat=given.seat,
             seed=given.seed,
             show_values=given.values,
+            lookahead=given.lookahead,
             runs_dir=given.runs_dir,
         )
     return 0

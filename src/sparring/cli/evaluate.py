@@ -14,7 +14,7 @@ from sparring.errors import InputError
 from sparring.evaluation import GameCache, evaluate, exhaustive_losses
 from sparring.evaluation import solved_positions as solved
 from sparring.opponents.found import FoundAgent
-from sparring.opponents.players import NetworkPlayer
+from sparring.opponents.lookahead import agent_player
 from sparring.opponents.roster import players_of
 from sparring.opponents.scripted import baseline_opponents
 
@@ -40,9 +40,11 @@ def evaluate_matches(
     matches: int,
     seed: int,
     opening_plies: int | None = None,
+    lookahead: int = 0,
     runs_dir: str = "runs",
 ) -> dict[str, Any]:
-    """Results of the greedy agent as of `sparring.evaluation.evaluate`.
+    """Results of the greedy agent as of `sparring.evaluation.evaluate`; it looks `lookahead` plies
+    ahead.
 
     Without `opponents` it plays the baseline opponents of its game. `runs_dir` has the runs of
     agents among them.
@@ -51,7 +53,7 @@ def evaluate_matches(
     games_made, names = GameCache(agent.game), opponents or baseline_opponents(agent.spec.game)
     others = players_of(names, agent.game, games_made, runs_dir=runs_dir, network=found.network)
     return evaluate(
-        NetworkPlayer("agent", agent.policy()),
+        agent_player("agent", agent.policy(), lookahead=lookahead),
         games_made,
         others,
         matches=matches,
@@ -60,11 +62,12 @@ def evaluate_matches(
     )
 
 
-def search_losses(found_agent: FoundAgent) -> dict[str, Any]:
+def search_losses(found_agent: FoundAgent, *, lookahead: int = 0) -> dict[str, Any]:
     """Numbers of all lines of play against the greedy agent, by their end and the agent's seat."""
     agent = load_agent(found_agent)
     found = exhaustive_losses(
-        partial(games.make, agent.spec.game), NetworkPlayer("agent", agent.policy())
+        partial(games.make, agent.spec.game),
+        agent_player("agent", agent.policy(), lookahead=lookahead),
     )
     seats = [{"lines": seat.lines, **asdict(seat)} for seat in found.seats]
     return {"lines": found.lines, "losses": found.losses, "seats": seats}
@@ -77,6 +80,7 @@ def evaluate_positions(
     *,
     rows: solved.Rows,
     seed: int,
+    lookahead: int = 0,
     runs_dir: str = "runs",
 ) -> dict[str, Any]:
     """Results of the greedy agent and `others` on solved positions: `{PLAYER: {"all" | "matters":
@@ -102,7 +106,8 @@ def evaluate_positions(
     positions = solved.load_positions(file, rows)
     game = solved.set_up_positions(positions)
     results = {}
-    for player in (NetworkPlayer("agent", agent.policy()), *players.values()):
+    own = agent_player("agent", agent.policy(), lookahead=lookahead)
+    for player in (own, *players.values()):
         results[player.name] = (
             solved.expected_of_random(positions)
             if player.name == "random"

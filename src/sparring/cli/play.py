@@ -19,6 +19,7 @@ def play(
     seat: int,
     seed: int | None,
     show_values: bool,
+    lookahead: int = 0,
     runs_dir: str = "runs",
 ) -> None:
     """Play until the person leaves. Without a seed, other dice each time. `runs_dir` has the runs
@@ -27,7 +28,7 @@ def play(
     agent = load_agent(found)
     policy, folder = agent.policy(), found.path.parent
     run = folder if (folder / "checkpoints").is_dir() else None
-    choices = OpponentChoices(policy, run, runs_dir=runs_dir)
+    choices = OpponentChoices(policy, run, lookahead=lookahead, runs_dir=runs_dir)
     session = PlaySession(
         games.make(agent.spec.game, 1),
         policy,

@@ -21,7 +21,8 @@ from sparring.evaluation.score import score_solo
 from sparring.evaluation.tournament import Tournament, play_tournament, standings
 from sparring.games import GameSpec
 from sparring.opponents.found import FoundAgent
-from sparring.opponents.players import NetworkPlayer, Player
+from sparring.opponents.lookahead import agent_player
+from sparring.opponents.players import Player
 from sparring.opponents.roster import players_of
 from sparring.opponents.scripted import baseline_opponents, scripted_player
 from sparring.play.commands import OpponentChoices
@@ -38,6 +39,7 @@ def compete(
     matches: int,
     seed: int,
     picture: Path | None,
+    lookahead: int = 0,
     runs_dir: str = "runs",
 ) -> dict[str, Any]:
     """Play a round robin; `{"game", "agents", "matches", "players": [...], "payoff": {...}}`, the
@@ -58,7 +60,7 @@ def compete(
         runs_dir=runs_dir,
         network=found[0].network,
     )
-    players |= _entrants(agents, snapshots=snapshots)
+    players |= _entrants(agents, snapshots=snapshots, lookahead=lookahead)
     plies = default_opening_plies(spec)
     files = {name: str(where.path) for name, (where, _) in agents.items()}
     if spec.num_players == 1:
@@ -133,14 +135,14 @@ def _is_scripted(name: str) -> bool:
 
 
 def _entrants(
-    agents: Mapping[str, tuple[FoundAgent, DQNAgent]], *, snapshots: bool
+    agents: Mapping[str, tuple[FoundAgent, DQNAgent]], *, snapshots: bool, lookahead: int
 ) -> dict[str, Player]:
     """The agents, and with `snapshots` also the snapshots in the newest checkpoint of each run."""
     players: dict[str, Player] = {}
     runs: set[Path] = set()  # the best and the last agent of a run share its snapshots
     for name, (where, agent) in agents.items():
         policy, run = agent.policy(), where.path.resolve().parent
-        players[name] = NetworkPlayer(name, policy)
+        players[name] = agent_player(name, policy, lookahead=lookahead)
         if snapshots and (run / "checkpoints").is_dir() and run not in runs:
             runs.add(run)
             stored = OpponentChoices(policy, run).snapshots()

@@ -53,6 +53,13 @@ def allocate_slots(spec: GameSpec, state: np.dtype[Any], num_slots: int) -> Slot
     )
 
 
+def copy_slots(slots: Slots, chosen: NDArray[np.int64]) -> Slots:
+    """Copies of the rows `chosen` [m], with working memory of their own."""
+    working: dict[str, Any] = {"wide": slots.wide.copy(), "cursor": slots.cursor.copy()}
+    rows = {name: rows[chosen] for name, rows in slots._asdict().items() if name not in working}
+    return Slots(**rows, **working)
+
+
 # History: the actions of the current matches, int32 [n, w], one row per slot; entries beyond a
 # match's plies are from earlier matches. The width w follows the longest match so far and not
 # `max_plies`, because most matches end long before it.

@@ -16,8 +16,9 @@ from sparring.dqn.networks import FACTORIES
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import FileFormatError, InputError, nearest
 from sparring.games import make
+from sparring.opponents.lookahead import agent_player
 from sparring.opponents.names import OTHER_FORMS
-from sparring.opponents.players import NetworkPlayer, Player
+from sparring.opponents.players import Player
 from sparring.opponents.pool import snapshot_player, stored_snapshots
 from sparring.opponents.roster import players_of
 from sparring.opponents.scripted import is_scripted, scripted_names, search_forms
@@ -285,13 +286,20 @@ _SNAPSHOT: Final = "snapshot:"
 
 class OpponentChoices:
     """Opponents by name. `policy` is the agent's; `run` is the directory of its run, which may
-    still be training; `runs_dir` has the runs of other agents.
+    still be training; the agent looks `lookahead` plies ahead; `runs_dir` has the runs of other
+    agents.
     """
 
     def __init__(
-        self, policy: InferencePolicy, run: Path | None, *, runs_dir: str = "runs"
+        self,
+        policy: InferencePolicy,
+        run: Path | None,
+        *,
+        lookahead: int = 0,
+        runs_dir: str = "runs",
     ) -> None:
         self._policy = policy
+        self._agent = agent_player(AGENT, policy, lookahead=lookahead)
         self._run = run
         self._runs_dir = runs_dir
 
@@ -312,7 +320,7 @@ class OpponentChoices:
         weights of another network.
         """
         if name == AGENT:
-            return NetworkPlayer(AGENT, self._policy)
+            return self._agent
         if name.startswith(_SNAPSHOT):
             snapshots = self._snapshots()
             if name in snapshots:

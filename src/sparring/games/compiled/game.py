@@ -31,6 +31,7 @@ compiled:
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import sys
 from collections.abc import Callable
@@ -49,6 +50,7 @@ from sparring.games.arrays import (
     check_stored,
     chosen_slots,
     copy_actions,
+    copy_slots,
     illegal_action,
     one_slot,
     own_keys,
@@ -56,6 +58,7 @@ from sparring.games.arrays import (
     played,
     widened,
 )
+from sparring.games.compiled.breaches import BREACHES, RULES
 from sparring.games.compiled.cache import load_driver, load_rules
 from sparring.games.compiled.jit import cannot_be_compiled
 from sparring.games.compiled.jit import interpreted as in_plain_python
@@ -63,41 +66,6 @@ from sparring.games.compiled.searches import CompiledSearch
 from sparring.games.faults import Blame, BrokenContractError, is_ctrl_c
 from sparring.games.lookahead import SearchedSlots
 from sparring.games.spec import GameSpec, StateTree, check_size, with_afterstates
-
-_RULES = ("start", "legal", "observe", "play")  # by the driver's numbers
-# by the driver's names: the rules function at fault, got, expected, remedy
-_BREACHES = {
-    "NO_SUCH_SEAT": (
-        "play",
-        "seat {seat}",
-        "0 to {last_seat}",
-        'set state["seat"] to the seat to move, after the end too',
-    ),
-    "NO_LEGAL_ACTION": (
-        "legal",
-        "no legal action",
-        "at least one while a match goes on",
-        "end the match, or offer one that passes",
-    ),
-    "OBSERVATION_NOT_FINITE": (
-        "observe",
-        "NaN or infinity",
-        "finite numbers",
-        "observe finite numbers only",
-    ),
-    "OBSERVATION_TOO_LARGE": (
-        "observe",
-        "{misfit} in an observation of {dtype}",
-        "{lowest} to {highest}",
-        "declare a larger observation_dtype, or scale the number",
-    ),
-    "REWARD_NOT_FINITE": (
-        "play",
-        "rewards {rewards}",
-        "finite numbers",
-        "pay finite rewards only",
-    ),
-}
 
 
 class CompiledGame(SearchedSlots):
@@ -203,6 +171,16 @@ class CompiledGame(SearchedSlots):
         out = np.zeros((len(chosen), *self.spec.observation_shape), self.spec.observation_dtype)
         other._call(self._observe_as, chosen, other.seat[chosen], out)
         return out
+
+    def copied(self, slots: NDArray[np.int64]) -> CompiledGame:
+        """Copies of the matches in `slots` [m], each in a slot of its own of another game."""
+        chosen = chosen_slots(self, slots)
+        other = copy.copy(self)
+        other._slots = copy_slots(self._slots, chosen)
+        other.num_slots, other._search, other._steps_left = len(chosen), None, 0
+        other._actions = np.full(len(chosen), -1, np.int64)
+        other._name_views()
+        return other
 
     def text(self, slot: int) -> str:
         state = self._slots.states[one_slot(self, slot)].copy()
@@ -311,10 +289,10 @@ class CompiledGame(SearchedSlots):
     def _breach(self, wrong: int) -> BrokenContractError:
         """Describe the breach that the driver found; moves the cursor to the function at fault."""
         [(function, *texts)] = [
-            breach for name, breach in _BREACHES.items() if getattr(self._driver, name) == wrong
+            breach for name, breach in BREACHES.items() if getattr(self._driver, name) == wrong
         ]
         slot = self._slots.cursor[0]
-        self._slots.cursor[1] = _RULES.index(
+        self._slots.cursor[1] = RULES.index(
             "start" if function == "play" and self.plies[slot] == 0 else function
         )
         values = {
@@ -340,7 +318,7 @@ class CompiledGame(SearchedSlots):
         if is_ctrl_c(error):
             raise error
         slot, running, *tried = self._slots.cursor.tolist()
-        blame = self._blame(slot, _RULES[running], [action for action in tried if action >= 0])
+        blame = self._blame(slot, RULES[running], [action for action in tried if action >= 0])
         return blame.fault(
             error, None if self._interpreted else self._seen_in_plain_python(blame, error)
         )
