@@ -151,6 +151,7 @@ def test_the_agents_of_a_killed_population_save_and_end(
     assert min(map(episodes_saved, pair)) > 0
 
 
+@pytest.mark.slow
 def test_a_weak_agent_takes_over_the_learner_of_a_better_one(tmp_path: Path) -> None:
     flags = ["--pbt", "learning_rate", "--pbt-interval", "1"]
     state = tmp_path / "pair" / "population.json"
@@ -183,7 +184,7 @@ BAD = [
     ("--batch-size 0", "batch_size: got 0, expected at least 1"),
     ("--opponents nobody=1", "unknown opponent: got nobody"),
     ("--init-from nothing.pt", "member-"),  # as the first member says that finds it
-    ("--resume nowhere", "GAME with --resume"),
+    ("--resume nowhere", "--config with --resume"),
 ]
 
 

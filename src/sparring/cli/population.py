@@ -16,6 +16,7 @@ from sparring.cli.options import (
     switch,
     whole_number,
 )
+from sparring.cli.signals import ignore_signals
 from sparring.cli.streams import drop_broken_output, print_json, progress_on_stderr, say
 from sparring.cli.train_options import (
     GENERAL,
@@ -126,6 +127,8 @@ def population(argv: Sequence[str], prog: str) -> int:
     arguments = parse_population(argv, prog=prog)
     with progress_on_stderr(arguments.json):
         result = _train(arguments)
+    if result.signal:
+        ignore_signals()
     try:
         _print(result, as_json=arguments.json)
         sys.stdout.flush()

@@ -198,6 +198,7 @@ def _run(
         lock = DirectoryLock(folder)
         stack.callback(lock.close)
         interrupts = stack.enter_context(Interrupts(board.note))
+        interrupts.begun()  # the members save
 
         def save() -> None:
             exchanges = [*saved.exchanges, *supervisor.exchanges]
