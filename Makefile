@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requi
 RUNTIME := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: train test check install clean
+.PHONY: train test test-gpu check install clean
 
 train: $(RUNTIME)
 	$(BIN)/sparring train connect_four --preset quick
@@ -20,6 +20,14 @@ PROCESSES = $(shell $(PYTHON) -c "import os; print(min(4, 1 + os.cpu_count()))")
 test: $(DEV)
 	$(BIN)/python -m compileall -q src tests/helpers
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
+
+# What runs on a GPU, once; without one, these tests skip. `sparring doctor` says why there is none.
+test-gpu: $(DEV)
+	$(BIN)/sparring doctor --device cuda
+	$(BIN)/python -m pytest -rs tests/gpu tests/unit/dqn/test_cuda_graphs.py \
+	  tests/unit/replay/test_cuda_replay.py tests/unit/replay/test_cuda_tree.py \
+	  tests/unit/replay/test_staging.py
+	$(BIN)/python benchmarks/cuda_learner.py
 
 check: $(DEV)
 	$(BIN)/ruff check .

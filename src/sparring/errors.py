@@ -85,6 +85,10 @@ class NumericalError(SparringError, ArithmeticError):
     """
 
 
+class OutOfMemory(SparringError):
+    """The memory of the learner's device has run out; what was saved until then remains."""
+
+
 class WorkerError(SparringError):
     """A worker failed repeatedly; the message ends with the cause."""
 

@@ -41,6 +41,7 @@ FLOORS = (
         "training.changes",
         "training.inference",
         "training.needs",
+        "training.out_of_memory",
         "training.ranks",
         "training.rounds",
     ),

@@ -48,6 +48,7 @@ from sparring.training.inference import where, with_inference
 from sparring.training.interrupts import Interrupts
 from sparring.training.loop import Session
 from sparring.training.other_ranks import follow_torchrun, other_ranks
+from sparring.training.out_of_memory import out_of_memory_told
 from sparring.training.resolve import (
     opponents_from_outside,
     resolved,
@@ -241,6 +242,9 @@ def _run(
     """Open monitor and workers, restore what was saved, train, and return the result."""
     with ExitStack() as stack:
         stack.enter_context(_told_what_is_saved(run))
+        stack.enter_context(
+            out_of_memory_told(config, parts.rollout.policy, lambda: _what_is_saved(run))
+        )
         stack.enter_context(faults_saved(run.faults_path))
         stack.enter_context(torch_threads(1))
         monitor = Monitor(

@@ -43,6 +43,7 @@ from sparring.runtime import (
 )
 from sparring.training.inference import check_server, files_a_worker, server_of
 from sparring.training.needs import check_disk, checkpoint_bytes, memory_needed
+from sparring.training.out_of_memory import out_of_memory_told
 from sparring.training.ranks import Leader, make_learner, make_replay
 from sparring.training.rounds import FreeRunning, Pacing, Rounds
 from sparring.training.schedule import Schedule
@@ -85,10 +86,11 @@ def assemble(config: ResolvedConfig, game: GameSpec, roster: Roster = NOBODY) ->
     weights = count_weights(policy)
     system.check_memory(memory_needed(config, policy.network_game, num_weights=weights))
     leader = Leader(ranks) if (ranks := num_ranks(config.devices)) > 1 else None
-    learner = make_learner(config, policy, leader)
+    with out_of_memory_told(config, policy):
+        learner = make_learner(config, policy, leader)
+        own = make_replay(config, policy, leader)
     shared = shared_with_workers(config, rollout, learner.layout.size)
     system.check_memory(memory_needed(config, policy.network_game, shared=shared))
-    own = make_replay(config, policy, leader)
     replay = own if leader is None else SharedReplay(own, leader)
     opponents = _opponents_maker(config, learner.layout)
     # raises its errors now, before anything is started or written
