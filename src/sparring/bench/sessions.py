@@ -14,6 +14,7 @@ from typing import Any, Final
 from sparring.bench.work import BATCH, EPSILON, transitions
 from sparring.config.schema import TrainConfig
 from sparring.config.sources import build_config
+from sparring.dqn.agent import DQNAgent
 from sparring.monitor import Monitor
 from sparring.runtime import Batch, Workers, torch_threads
 from sparring.storage.run_directory import RunDirectory
@@ -148,6 +149,10 @@ class LiveSession:
         self._parts = parts
         self._watched = watched
         self._rounds = session.rounds()
+
+    def agent(self) -> DQNAgent:
+        """The agent as it is now."""
+        return self._parts.agent()
 
     def warm_up(self, seconds: float) -> None:
         """Run for `seconds` that do not count."""

@@ -99,6 +99,11 @@ PLAN: Final = Form(
                 _between(1, 64),
             ),
             Option(
+                "init_from",
+                "Agent file whose matches are measured; a trained agent's are longer, or shorter.",
+                "FILE",
+            ),
+            Option(
                 "from",
                 "Take the figures from a file, which plan --json or bench --json printed.",
                 "FILE",
@@ -118,8 +123,11 @@ def plan(argv: Sequence[str], prog: str) -> int:
     check_name(given.game)
     if given.nodes > given.cores:
         raise InputError("--nodes", got=given.nodes, expected=f"at most the {given.cores} cores")
-    mode = {} if given.mode is None else {"mode": given.mode}
-    config = build_config(preset=given.preset, overrides={"game": given.game, **mode})
+    if given.init_from and vars(given)["from"]:
+        raise InputError("--init-from has no effect with --from", remedy="drop one of them")
+    asked = {"game": given.game, "mode": given.mode, "init_from": given.init_from}
+    overrides = {name: value for name, value in asked.items() if value is not None}
+    config = build_config(preset=given.preset, overrides=overrides)
     with progress_on_stderr(given.json):
         report = _answer(given, config)
     if given.json:

@@ -2,8 +2,9 @@
 
 The parts are those of a run (`training/assembly.py`), with as many workers as CPUs but one. While
 updates are measured, the CPUs that they leave free are busy with play, and play is measured
-meanwhile: a core is slower when the others work, too. The network is untrained, so the length of
-matches is that of a weak agent that explores as in the middle of a run.
+meanwhile: a core is slower when the others work, too. Matches are as long as those of the network
+that is measured, which explores as in the middle of a run: that of `init_from`, else one that has
+learned only while it was measured.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from sparring.config.schema import ResolvedConfig, TrainConfig
 from sparring.config.system import available_cpus
 from sparring.dqn.learner import Learner
 from sparring.dqn.networks import count_weights
+from sparring.dqn.start_weights import StartWeights, start_with
 from sparring.games import GameSpec
 from sparring.plan.figures import CPU, CUDA, Figures, UpdateTime
 from sparring.replay import Replay
@@ -38,7 +40,7 @@ from sparring.rollout.round import RoundCommand
 from sparring.runtime import Batch, Workers, torch_threads
 from sparring.training.assembly import Parts, assemble, open_workers
 from sparring.training.evaluator import Evaluator
-from sparring.training.resolve import opponents_from_outside, resolved
+from sparring.training.resolve import opponents_from_outside, resolved, with_start_weights
 
 _TURNS: Final = 3
 _LARGER_BATCH: Final = 4
@@ -61,19 +63,23 @@ def measure(config: TrainConfig, *, seconds: float = 1.0, say: Say = lambda text
     hardware = {"num_workers": max(1, cpus - 1), "learner_threads": 1, "device": "cpu"}
     quiet = {"tensorboard": False, "max_minutes": None}
     settings, game = resolved(config.model_copy(update={**hardware, **quiet}))
-    with torch_threads(1), _open(settings, game) as bench:
+    settings, start = with_start_weights(settings)
+    with torch_threads(1), _open(settings, game, start) as bench:
         say("plan: workers start and play a first round")
         bench.warm_up()
         say("plan: parts of rounds")
-        start, part = bench.short_parts()
+        wait, part = bench.short_parts()
         bench.fill()
         sides = list(_sides(settings, bench, cpus))
+        published = []
         for turn in range(_TURNS):
             for side in sides:
                 say(f"plan: {side}, turn {turn + 1} of {_TURNS}")
                 side.slice(bench, seconds)
+                published.append(bench.publish())
         say("plan: an evaluation, the disk")
-        return _figures(settings, game, bench, sides, start=start, part=part)
+        costs = {"start": wait, "part": part, "publish": statistics.median(published)}
+        return _figures(settings, game, bench, sides, costs)
 
 
 def _figures(
@@ -81,9 +87,7 @@ def _figures(
     game: GameSpec,
     bench: _Bench,
     sides: list[_Side],
-    *,
-    start: float,
-    part: float,
+    costs: Mapping[str, float],
 ) -> Figures:
     policy, seen = bench.parts.rollout.policy, bench.seen
     weights = count_weights(policy)
@@ -96,10 +100,8 @@ def _figures(
         plies_per_match=seen.plies_per_match,
         rows_per_match=seen.rows / seen.matches,
         match_spread=seen.match_spread,
-        start=start,
-        part=part,
+        **costs,
         row=seen.row_seconds,
-        publish=bench.publish(),
         evaluation=bench.evaluation(),
         checkpoint=(stored + 5 * 4 * weights) / _disk_bytes_per_s(),
         row_bytes=transition_dtype(policy.network_game).itemsize,
@@ -147,7 +149,7 @@ class _Bench:
         self.workers = workers
         self.seen = _Seen()
         self._opponents = parts.opponents(workers.weights.snapshots)
-        self._round = 0
+        self._round = self._version = 0
         self._rows: list[NDArray[Any]] = []  # of the first rounds
         parts.schedule.receive(episodes=int(_MIDDLE * config.n_episodes), plies=0, transitions=0)
         workers.weights.publish(0, parts.learner.vector())
@@ -157,7 +159,8 @@ class _Bench:
         for worker in range(count):
             plan = self._opponents.plan(self._round, worker)
             epsilon = self.parts.schedule.epsilon(worker)
-            self.workers.start(worker, RoundCommand(self._round, 0, epsilon, plan, episodes))
+            command = RoundCommand(self._round, self._version, epsilon, plan, episodes)
+            self.workers.start(worker, command)
         self._round += 1
 
     def finish(self, count: int, *, keep: bool = False) -> float:
@@ -228,13 +231,11 @@ class _Bench:
         return False
 
     def publish(self) -> float:
-        """Seconds to publish weights."""
-        times = []
-        for version in range(1, 2 * _TURNS + 1):
-            begun = time.perf_counter()
-            self.workers.weights.publish(version, self.parts.learner.vector())
-            times.append(time.perf_counter() - begun)
-        return statistics.median(times)
+        """Publish the weights of the parts' learner; the seconds that it takes."""
+        begun = time.perf_counter()
+        self._version += 1
+        self.workers.weights.publish(self._version, self.parts.learner.vector())
+        return time.perf_counter() - begun
 
     def evaluation(self) -> float:
         """Seconds of an evaluation, from one of fewer matches; the second, because only from then
@@ -253,8 +254,10 @@ class _Bench:
 
 
 @contextmanager
-def _open(config: ResolvedConfig, game: GameSpec) -> Iterator[_Bench]:
+def _open(config: ResolvedConfig, game: GameSpec, start: StartWeights | None) -> Iterator[_Bench]:
     parts = assemble(config, game, opponents_from_outside(config, game))
+    if start is not None:
+        start_with(parts.learner, start, parts.rollout.policy)
     with open_workers(config, parts, notify=lambda text: None) as workers:
         yield _Bench(config, parts, workers)
 
@@ -322,16 +325,16 @@ def _sides(config: ResolvedConfig, bench: _Bench, cpus: int) -> Iterator[_Side]:
         for batch in (config.batch_size, _LARGER_BATCH * config.batch_size):
             if batch > config.buffer_size:
                 continue
-            options = config.model_copy(update={"batch_size": batch})
-            bfloat16 = device == CPU and config.learner_precision == "bfloat16"
-            learner = Learner(
-                policy,
-                options,
-                device=torch.device(device),
-                seed=config.seed,
-                bfloat16=bfloat16,
-                threads=threads,
-            )
+            learner = bench.parts.learner  # the one that a run would have plays, too
+            if (device, threads, batch) != (CPU, 1, config.batch_size):
+                learner = Learner(
+                    policy,
+                    config.model_copy(update={"batch_size": batch}),
+                    device=torch.device(device),
+                    seed=config.seed,
+                    bfloat16=device == CPU and config.learner_precision == "bfloat16",
+                    threads=threads,
+                )
             playing = min(config.num_workers, max(0, cpus - threads))
             yield _Side(device, threads, learner, replays[device], playing)
 
