@@ -1,12 +1,12 @@
 """`sparring plan` against measured runs on this machine.
 
-    python benchmarks/plan_check.py [--turns 2] [--seconds 12] [CASE ...]
+    python benchmarks/plan_check.py [--turns 12] [--seconds 1] [CASE ...]
 
-For each case the figures are measured, the run is simulated, and a real run of the same settings is
-timed with a full replay buffer, without evaluations and checkpoints: one after the other, several
-turns, because other programs may come and go. The figures are those of the run's own agent at that
-time, so that matches are as long. Printed are medians over the turns; the ratio is that of each
-turn.
+For each case a real run with a full replay buffer, without evaluations and checkpoints, alternates
+with the measurements of `plan`: a slice of one, a slice of the other, because other programs may
+come and go. From the speeds of a turn the run is simulated; the ratio is that of predicted and
+measured rates within a turn, and its median over the turns is printed, with the quartiles. Both
+play with the run's own agent after its warm-up, so that matches are about as long.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ import argparse
 import dataclasses
 import statistics
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from sparring.bench.machine import busy_share
-from sparring.bench.sessions import QUIET, LiveSession, open_session
+from sparring.bench.sessions import QUIET, open_session
 from sparring.config.schema import TrainConfig
 from sparring.config.sources import build_config
 from sparring.config.system import available_cpus
-from sparring.plan.measure import measure
-from sparring.plan.shape import Assumptions, run_of, shape_of
-from sparring.plan.simulation import simulate
+from sparring.plan.figures import Figures
+from sparring.plan.measure import Turn, measuring
+from sparring.plan.shape import Assumptions, expected, shape_of
 
 ROUNDS = 100  # simulated
+WARM_UP = 5.0  # seconds
 # With the presets' replay ratio learning binds; with a small one play does.
 CASES: Mapping[str, dict[str, Any]] = {
     f"{game}, {what} binds": {"game": game, **ratio}
@@ -40,8 +42,8 @@ CASES: Mapping[str, dict[str, Any]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}")
-    parser.add_argument("--turns", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=12.0)
+    parser.add_argument("--turns", type=int, default=12)
+    parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--workers", type=int, default=max(1, available_cpus() - 1))
     parser.add_argument("--threads", type=int, default=1)
     asked = parser.parse_args()
@@ -53,22 +55,69 @@ def main() -> None:
 def check(name: str, changes: Mapping[str, Any], asked: argparse.Namespace) -> None:
     hardware = {"num_workers": asked.workers, "learner_threads": asked.threads, "device": "cpu"}
     config = build_config(preset="quick", overrides={**QUIET_RUN, **changes, **hardware})
-    predicted: dict[str, list[float]] = {}
-    measured: dict[str, list[float]] = {}
-    with open_session(config.model_dump()) as session:
-        session.warm_up(asked.seconds / 2)
+    threads = sorted({1, asked.threads})
+    turns, paces = [], []
+    with ExitStack() as stack:
+        session = stack.enter_context(open_session(config.model_dump()))
+        session.warm_up(WARM_UP)
+        agent = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "agent.safetensors"
+        session.agent().save(agent)
+        start = config.model_copy(update={"init_from": str(agent)})
+        plan = stack.enter_context(
+            measuring(start, seconds=asked.seconds, say=quietly, threads=threads, batches=(1,))
+        )
         for _ in range(asked.turns):
-            add(predicted, prediction(config, session, asked))
-            add(measured, rates(session, asked.seconds))
+            turns.append(plan.turn())
+            paces.append(session.slice(asked.seconds * len(threads)))
+        figures = plan.figures()
+    show(
+        name,
+        [prediction(figures, turn, config, asked) for turn in turns],
+        [
+            {
+                "matches/min": pace.episodes_per_min,
+                "plies/s": pace.plies_per_s,
+                "updates/s": pace.updates_per_s,
+            }
+            for pace in paces
+        ],
+    )
+
+
+def prediction(
+    figures: Figures, turn: Turn, config: TrainConfig, asked: argparse.Namespace
+) -> dict[str, float]:
+    """Rates that follow from the speeds of one turn."""
+    of_turn = dataclasses.replace(
+        figures,
+        plies_per_s=turn.plies_per_s,
+        plies_per_s_alone=turn.plies_per_s_alone,
+        updates=turn.updates,
+    )
+    shape = shape_of(config, cores=available_cpus(), workers=asked.workers, threads=asked.threads)
+    _, outcome = expected(of_turn, config, shape, Assumptions(), ROUNDS)
+    matches = 60.0 * shape.episodes * outcome.parts_per_s
+    plies = matches / 60.0 * figures.plies_per_match
+    return {"matches/min": matches, "plies/s": plies, "updates/s": outcome.updates_per_s}
+
+
+def show(
+    name: str, predicted: Sequence[Mapping[str, float]], measured: Sequence[Mapping[str, float]]
+) -> None:
     print(name)
-    for what in predicted:
-        ratios = [one / other for one, other in zip(predicted[what], measured[what], strict=True)]
+    for what in predicted[0]:
+        pairs = [(p[what], m[what]) for p, m in zip(predicted, measured, strict=True)]
+        low, middle, high = statistics.quantiles([p / m for p, m in pairs], n=4)
+        medians = [statistics.median(side) for side in zip(*pairs, strict=True)]
         print(
-            f"  {what:12} predicted {statistics.median(predicted[what]):9,.0f}, "
-            f"measured {statistics.median(measured[what]):9,.0f}, "
-            f"ratio {statistics.median(ratios):.2f} ({', '.join(f'{r:.2f}' for r in ratios)})",
+            f"  {what:12} predicted {medians[0]:9,.0f}, measured {medians[1]:9,.0f}, "
+            f"ratio {middle:.2f} ({low:.2f} to {high:.2f})",
             flush=True,
         )
+
+
+def quietly(text: str) -> None:
+    pass
 
 
 QUIET_RUN = {
@@ -81,40 +130,8 @@ QUIET_RUN = {
     "exploration_final_eps": 0.2,
     "buffer_size": 50_000,  # updates follow its fill, which is to be over soon
     "learning_starts": 1_000,
+    "max_snapshots": 0,  # a young run has none; `plan` measures with as many as in mid-run
 }
-
-
-def add(series: dict[str, list[float]], figures: Mapping[str, float]) -> None:
-    for what, value in figures.items():
-        series.setdefault(what, []).append(value)
-
-
-def prediction(
-    config: TrainConfig, session: LiveSession, asked: argparse.Namespace
-) -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as folder:
-        agent = Path(folder) / "agent.safetensors"
-        session.agent().save(agent)
-        start = config.model_copy(update={"init_from": str(agent)})
-        figures = measure(start, seconds=asked.seconds / 12)
-    shape = shape_of(config, cores=available_cpus(), workers=asked.workers, threads=asked.threads)
-    run = dataclasses.replace(run_of(figures, config, shape, Assumptions()), pauses=())
-    outcome = simulate(run, ROUNDS)
-    matches = 60.0 * shape.episodes * outcome.parts_per_s
-    return {
-        "matches/min": matches,
-        "plies/s": matches / 60.0 * figures.plies_per_match,
-        "updates/s": outcome.updates_per_s,
-    }
-
-
-def rates(session: LiveSession, seconds: float) -> dict[str, float]:
-    pace = session.slice(seconds)
-    return {
-        "matches/min": pace.episodes_per_min,
-        "plies/s": pace.plies_per_s,
-        "updates/s": pace.updates_per_s,
-    }
 
 
 if __name__ == "__main__":

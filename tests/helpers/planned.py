@@ -15,7 +15,9 @@ def figures(**changes: Any) -> Figures:
         "game": "tic_tac_toe",
         "source": "made up",
         "network": "mlp, 1,000 weights",
+        "cpus": 4,
         "plies_per_s": 1_000.0,
+        "plies_per_s_alone": 1_000.0,
         "plies_per_match": 20.0,
         "rows_per_match": 10.0,
         "match_spread": 0.0,
@@ -30,10 +32,10 @@ def figures(**changes: Any) -> Figures:
         "weights": 1_000,
         "max_plies": 9,
         "updates": (
-            UpdateTime(CPU, 1, 100, 0.005),
-            UpdateTime(CPU, 1, 400, 0.011),
-            UpdateTime(CPU, 2, 100, 0.003, 1.8),
-            UpdateTime(CPU, 2, 400, 0.009, 1.8),
+            UpdateTime(CPU, 1, 100, 0.005, 0.005),
+            UpdateTime(CPU, 1, 400, 0.011, 0.011),
+            UpdateTime(CPU, 2, 100, 0.003, 0.003, 1.8),
+            UpdateTime(CPU, 2, 400, 0.009, 0.009, 1.8),
         ),
     }
     return Figures(**{**plain, **changes})

@@ -41,10 +41,12 @@ def figures_of_benchmark(report: Mapping[str, Any], origin: str, config: TrainCo
     machine = report["machine"] if isinstance(report["machine"], dict) else {}
     precision = "bfloat16" if machine.get("bfloat16") else "float32"
     kind = "prioritized" if config.prioritized_replay else "uniform"
-    updates = [UpdateTime(CPU, 1, BATCH, 1.0 / rate("learner", f"cpu_{precision}_{kind}"))]
+    seconds = 1.0 / rate("learner", f"cpu_{precision}_{kind}")
+    updates = [UpdateTime(CPU, 1, BATCH, seconds, seconds)]
     on_gpu = f"cuda_float32_{kind}"
     if on_gpu in report.get("learner", {}):
-        updates.append(UpdateTime(CUDA, 1, BATCH, 1.0 / rate("learner", on_gpu)))
+        seconds = 1.0 / rate("learner", on_gpu)
+        updates.append(UpdateTime(CUDA, 1, BATCH, seconds, seconds))
     row = "ring_to_prioritized" if config.prioritized_replay else "round_to_replay"
     plies_per_match = _plies_per_match(report, rate("whole", "play_overlap"), origin)
     spec = MLP.game_spec
@@ -52,7 +54,9 @@ def figures_of_benchmark(report: Mapping[str, Any], origin: str, config: TrainCo
         game=spec.name,
         source=f"benchmark of {machine.get('cpu', 'a machine')}",
         network=f"of the benchmark (MLP 2 x 256), not of the preset, batch {BATCH}",
+        cpus=max(1, int(machine.get("usable_cpus") or 1)),
         plies_per_s=rate("actor", f"mlp_{precision}"),
+        plies_per_s_alone=rate("actor", f"mlp_{precision}"),
         plies_per_match=plies_per_match,
         rows_per_match=plies_per_match,
         match_spread=_SPREAD,

@@ -27,29 +27,35 @@ _AGAIN: Final = "make one with `sparring plan GAME --json` on the machine that i
 
 @dataclass(frozen=True)
 class UpdateTime:
-    """Seconds of an update of `batch` transitions; `cores` are busy meanwhile, on average."""
+    """Seconds of an update of `batch` transitions: while all other CPUs play, and `alone`.
+    `cores` are busy with it, on average.
+    """
 
     device: str
     threads: int
     batch: int
     seconds: float
+    alone: float
     cores: float = 1.0
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures of a game and its network on one machine, all of whose CPUs were busy.
+    """Figures of a game and its network on one machine of `cpus` CPUs.
 
-    Times are in seconds: `start` a worker's for a part of a round besides play, `part` the main
-    process's for one besides its rows, `row` for a transition, `publish` for new weights,
-    `evaluation` for one at the preset's number of matches, `checkpoint` for one of a full replay.
-    `match_spread` is the standard deviation of the plies of a match beside their mean.
+    A core is slower when the others work, too: the speed of a worker is given while all CPUs are
+    busy, and `alone`. Times are in seconds: `start` a worker's for a part of a round besides play,
+    `part` the main process's for one besides its rows, `row` for a transition, `publish` for new
+    weights, `evaluation` for one at the preset's number of matches, `checkpoint` for one of a full
+    replay. `match_spread` is the standard deviation of the plies of a match beside their mean.
     """
 
     game: str
     source: str  # where they come from, in words
     network: str
-    plies_per_s: float  # of a worker on a core of its own
+    cpus: int
+    plies_per_s: float  # of a worker, while all CPUs are busy
+    plies_per_s_alone: float
     plies_per_match: float
     rows_per_match: float
     match_spread: float
@@ -65,14 +71,30 @@ class Figures:
     max_plies: int
     updates: tuple[UpdateTime, ...]
 
-    def update_seconds(self, device: str, threads: int, batch: int) -> float | None:
+    def slowdown(self, load: float, alone: float, busy: float) -> float:
+        """Seconds of what takes `alone` on an idle machine and `busy` on a full one, at a load of
+        0..1, itself included: on the line between.
+        """
+        if self.cpus == 1:
+            return busy
+        least = 1.0 / self.cpus
+        share = min(max((load - least) / (1.0 - least), 0.0), 1.0)
+        return alone + share * (busy - alone)
+
+    def update_seconds(
+        self, device: str, threads: int, batch: int, load: float = 1.0
+    ) -> float | None:
         """Seconds of an update: measured, or on the line through the two nearest measured batch
         sizes; None if there is no measurement of this device and number of threads.
 
         One measurement alone is taken to be proportional to the batch on a CPU, constant on a GPU.
         """
         known = sorted(
-            (abs(math.log(one.batch / batch)), one.batch, one.seconds)
+            (
+                abs(math.log(one.batch / batch)),
+                one.batch,
+                self.slowdown(load, one.alone, one.seconds),
+            )
             for one in self.updates
             if (one.device, one.threads) == (device, threads)
         )
@@ -127,8 +149,10 @@ def _update_time(values: Any, origin: str) -> UpdateTime:
         one = UpdateTime(**values)
     except TypeError:
         raise FileFormatError(f"{origin}: updates", got=values, remedy=_AGAIN) from None
-    for name, kind in (("threads", int), ("batch", int), ("seconds", float), ("cores", float)):
-        _check(origin, f"updates: {name}", getattr(one, name), kind, least=1e-9)
+    for name in ("threads", "batch"):
+        _check(origin, f"updates: {name}", getattr(one, name), int, least=1e-9)
+    for name in ("seconds", "alone", "cores"):
+        _check(origin, f"updates: {name}", getattr(one, name), float, least=1e-9)
     return one
 
 

@@ -18,6 +18,7 @@ from sparring.plan.shape import (
     Assumptions,
     Shape,
     balanced_samples_per_insert,
+    expected,
     limits,
     memory,
     run_of,
@@ -127,7 +128,8 @@ class _Planner:
         yield self._plan("one agent, one GPU", 1, alone)
         if gpus > 1 and cores > gpus:
             workers = max(1, cores - max(2, gpus))
-            everywhere = dataclasses.replace(alone, workers=workers, gpus=gpus)
+            shared = _multiple(alone.batch, gpus)
+            everywhere = dataclasses.replace(alone, workers=workers, gpus=gpus, batch=shared)
             yield self._plan(f"one agent, {gpus} GPUs", 1, everywhere)
         larger = dataclasses.replace(alone, batch=batch)
         yield self._plan(f"one GPU, batch {batch:,}", 1, larger)
@@ -152,8 +154,8 @@ class _Planner:
 
     def _plan(self, title: str, agents: int, shape: Shape) -> Plan:
         shape = self._with_rounds(shape)
-        run = run_of(self.figures, self.config, shape, self.assumed)
-        outcome = simulate(run, _rounds(run.workers, _PARTS))
+        rounds = _rounds(shape.workers, _PARTS)
+        run, outcome = expected(self.figures, self.config, shape, self.assumed, rounds)
         busy = _busy(outcome, run)
         per_min = 60.0 * shape.episodes
         matches = per_min * outcome.parts_per_s
@@ -222,9 +224,11 @@ class _Planner:
         words += ["--num-workers", str(shape.workers)]
         if not shape.gpus:
             words += ["--learner-threads", str(shape.threads)]
+        stored = self.config.buffer_size
         for option, value, usual in (
             ("--episodes-per-batch", shape.episodes, self.config.episodes_per_batch),
             ("--batch-size", shape.batch, self.config.batch_size),
+            ("--buffer-size", _multiple(stored, max(1, shape.gpus)), stored),
         ):
             if value != usual:
                 words += [option, str(value)]
@@ -233,6 +237,11 @@ class _Planner:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _multiple(size: int, ranks: int) -> int:
+    """The size, or the next larger one that the ranks can share out evenly."""
+    return -(-size // ranks) * ranks
 
 
 def _all_but_two(cores: int) -> int:

@@ -12,7 +12,7 @@ from typing import Final
 
 from sparring.config.schema import TrainConfig
 from sparring.plan.figures import CPU, CUDA, Figures
-from sparring.plan.simulation import Mode, Pause, Run
+from sparring.plan.simulation import Mode, Outcome, Pause, Run, simulate
 from sparring.storage.run_directory import KEPT_CHECKPOINTS
 
 # Assumed where nothing was measured, and marked so in what is printed.
@@ -26,6 +26,8 @@ _WORKER_BYTES: Final = 40e6  # private memory of a worker
 _RING_BYTES: Final = 64 * 2**20  # at most
 _COPIES_OF_LEARNER: Final = 5  # network, target network, gradient, two moments of Adam
 _FLOAT: Final = 4  # bytes
+_ITERATIONS: Final = 4
+_CLOSE: Final = 0.02  # loads that make no difference
 _CUDA_CONTEXT: Final = 0.6e9  # bytes of a GPU before anything lies there
 
 
@@ -60,12 +62,49 @@ def shape_of(config: TrainConfig, *, cores: int, workers: int, **more: int) -> S
     return Shape(cores=cores, workers=workers, mode=mode, **plain)
 
 
-def update_seconds(figures: Figures, shape: Shape, assumed: Assumptions) -> float:
+@dataclass(frozen=True)
+class Load:
+    """Shares of the cores that are busy while a worker plays, and while the learner learns."""
+
+    playing: float = 1.0
+    learning: float = 1.0
+
+
+_FULL: Final = Load()
+
+
+def expected(
+    figures: Figures, config: TrainConfig, shape: Shape, assumed: Assumptions, rounds: int
+) -> tuple[Run, Outcome]:
+    """Simulate a run at the speeds that go with the load that it makes: first at full load, then
+    at that of the run before.
+    """
+    load = _FULL
+    for _ in range(_ITERATIONS):
+        run = run_of(figures, config, shape, assumed, load)
+        outcome = simulate(run, rounds)
+        before, load = load, _load_of(run, outcome)
+        if max(abs(load.playing - before.playing), abs(load.learning - before.learning)) < _CLOSE:
+            break
+    return run, outcome
+
+
+def _load_of(run: Run, outcome: Outcome) -> Load:
+    others, learning = outcome.playing * (run.workers - 1), outcome.main["update"] * run.threads
+    return Load(
+        min(1.0, (1.0 + others + learning) / run.cores),
+        min(1.0, (run.threads + outcome.playing * run.workers) / run.cores),
+    )
+
+
+def update_seconds(
+    figures: Figures, shape: Shape, assumed: Assumptions, load: float = 1.0
+) -> float:
     """Seconds of an update; on several GPUs each takes its share of the minibatch, and the
     gradients are summed (a ring: twice the bytes of the weights pass each link).
     """
     if not shape.gpus:
-        seconds = figures.update_seconds(CPU, shape.threads, shape.batch)
+        seconds = figures.update_seconds(CPU, shape.threads, shape.batch, load)
         assert seconds is not None
         return seconds
     share = math.ceil(shape.batch / shape.gpus)
@@ -95,8 +134,15 @@ def updates_per_part(figures: Figures, config: TrainConfig, shape: Shape) -> flo
     return shape.episodes if steps is None else steps / shape.workers
 
 
-def run_of(figures: Figures, config: TrainConfig, shape: Shape, assumed: Assumptions) -> Run:
-    """The input of the simulation."""
+def run_of(
+    figures: Figures,
+    config: TrainConfig,
+    shape: Shape,
+    assumed: Assumptions,
+    load: Load = _FULL,
+) -> Run:
+    """The input of the simulation, on a machine as busy as that."""
+    ply = figures.slowdown(load.playing, 1.0 / figures.plies_per_s_alone, 1.0 / figures.plies_per_s)
     rows = shape.episodes * figures.rows_per_match
     ranks = max(1, shape.gpus)
     elsewhere = 1.0 - 1.0 / shape.nodes  # share of the workers on other machines
@@ -105,11 +151,11 @@ def run_of(figures: Figures, config: TrainConfig, shape: Shape, assumed: Assumpt
         mode=shape.mode,
         workers=shape.workers,
         cores=shape.cores,
-        play=figures.start + shape.episodes * figures.plies_per_match / figures.plies_per_s,
+        play=figures.start + shape.episodes * figures.plies_per_match * ply,
         spread=figures.match_spread / math.sqrt(shape.episodes),
-        receive=(part + rows * figures.row) / ranks,  # each rank takes in its share of the workers
+        receive=part + rows * figures.row,
         updates=updates_per_part(figures, config, shape) * shape.workers,
-        update=update_seconds(figures, shape, assumed),
+        update=update_seconds(figures, shape, assumed, load.learning),
         threads=ranks if shape.gpus else figures.update_cores(CPU, shape.threads),
         publish=figures.publish,
         part_bytes=elsewhere * rows * figures.row_bytes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import planned
 import pytest
 
 from sparring.cli import main
+from sparring.cli.population import parse_population
+from sparring.cli.train_options import parse_train
 from sparring.config.sources import build_config
 from sparring.plan.figures import Figures
 from sparring.plan.measure import measure
@@ -42,6 +45,11 @@ def test_people_read_both_plans_and_type_their_commands(
         "sparring train tic_tac_toe --preset quick --device cuda:0 --num-workers 46"
     )
     assert "--devices cuda:0,cuda:1,cuda:2,cuda:3,cuda:4,cuda:5 --num-workers 42" in commands[1]
+    assert commands[1].endswith("--batch-size 516 --buffer-size 200004")  # multiples of six
+    for command in commands:
+        parse = parse_train if command.startswith("sparring train") else parse_population
+        words = shlex.split(command)
+        parse(words[2:], prog=" ".join(words[:2]))
     assert commands[-1].startswith(
         "sparring population tic_tac_toe --preset quick --agents 6 "
         "--devices cuda:0,cuda:1,cuda:2,cuda:3,cuda:4,cuda:5 --num-workers 7"

@@ -18,6 +18,7 @@ from sparring.plan.shape import (
     Assumptions,
     Shape,
     balanced_samples_per_insert,
+    expected,
     limits,
     memory,
     run_of,
@@ -73,10 +74,33 @@ def test_updates_of_other_batches_lie_on_the_line(batch: int, seconds: float) ->
 
 
 def test_one_measured_batch_is_proportional_on_a_cpu_and_constant_on_a_gpu() -> None:
-    one = planned.figures(updates=(UpdateTime(CPU, 1, 100, 0.005), UpdateTime(CUDA, 1, 100, 0.001)))
+    one = planned.figures(
+        updates=(UpdateTime(CPU, 1, 100, 0.005, 0.005), UpdateTime(CUDA, 1, 100, 0.001, 0.001))
+    )
     assert one.update_seconds(CPU, 1, 200) == pytest.approx(0.010)
     assert one.update_seconds(CUDA, 1, 200) == pytest.approx(0.001)
     assert one.update_seconds(CPU, 2, 200) is None
+
+
+def test_a_core_is_slower_when_the_others_work_too() -> None:
+    """Of four CPUs, one busy is idle to it, all busy is full; halfway in between is halfway."""
+    times = [planned.figures().slowdown(load, 1.0, 2.0) for load in (0.0, 0.25, 0.625, 1.0)]
+    assert times == pytest.approx([1.0, 1.0, 1.5, 2.0])
+    assert planned.figures(cpus=1).slowdown(0.5, 1.0, 2.0) == 2.0
+    uneven = planned.figures(updates=(UpdateTime(CPU, 1, 100, 0.006, 0.004),))
+    assert uneven.update_seconds(CPU, 1, 100, load=0.625) == pytest.approx(0.005)
+
+
+def test_a_run_has_the_speeds_of_the_load_that_it_makes() -> None:
+    """One worker on two cores, beside a learner that has hardly anything to do."""
+    figures = planned.figures(cpus=2, plies_per_s_alone=2_000.0, part=0.0, row=0.0)
+    lonely = shape(cores=2, workers=1)
+    run, outcome = expected(figures, config(samples_per_insert=1e-6), lonely, Assumptions(), 20)
+    assert run.play == pytest.approx(10 * 20 / 2_000)
+    assert outcome.parts_per_s == pytest.approx(1 / run.play)
+    busy = config(samples_per_insert=100.0)
+    run, outcome = expected(figures, busy, lonely, Assumptions(), 20)
+    assert run.play == pytest.approx(10 * 20 / 1_000, rel=0.05)
 
 
 def test_a_gpu_is_assumed_told_or_measured() -> None:
@@ -84,7 +108,7 @@ def test_a_gpu_is_assumed_told_or_measured() -> None:
     assert update_seconds(plain, gpu, Assumptions()) == pytest.approx(
         GPU_LAUNCH + 0.005 / GPU_TIMES_CORE
     )
-    measured = planned.figures(updates=(*plain.updates, UpdateTime(CUDA, 1, 100, 0.0007)))
+    measured = planned.figures(updates=(*plain.updates, UpdateTime(CUDA, 1, 100, 0.0007, 0.0007)))
     assert update_seconds(measured, gpu, Assumptions()) == pytest.approx(0.0007)
     assert update_seconds(measured, gpu, Assumptions(4_000.0)) == pytest.approx(0.00025)
 
@@ -94,7 +118,7 @@ def test_several_gpus_share_a_minibatch_and_sum_the_gradients() -> None:
     found = update_seconds(planned.figures(), shape(gpus=4), told)
     assert found == pytest.approx(0.001 + REDUCE + 2 * 4 * 1_000 / 10e9)
     run = run_of(planned.figures(), config(), shape(gpus=4), told)
-    assert run.receive == pytest.approx((0.001 + 0.01) / 4)
+    assert (run.threads, run.receive) == (4, pytest.approx(0.001 + 0.01))  # by rank 0 alone
 
 
 def test_rows_of_other_machines_pass_the_link() -> None:
