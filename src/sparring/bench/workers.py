@@ -37,7 +37,13 @@ from sparring.opponents.records import result_dtype
 from sparring.replay.transitions import transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings, Sink
 from sparring.rollout.round import Between, RoundCommand, RoundReport, WeightSource, to_the_end
-from sparring.runtime import Batch, ProcessWorkers, allow_open_files, default_start_method
+from sparring.runtime import (
+    Batch,
+    InferenceSettings,
+    ProcessWorkers,
+    allow_open_files,
+    default_start_method,
+)
 from sparring.training.assembly import Parts
 
 _FLOORS: Final = {"float32": 1.9, "bfloat16": 1.7}  # two workers beside one, on two cores or more
@@ -252,12 +258,19 @@ class WorkerGroup:
 
 @contextmanager
 def open_group(
-    policy: PolicySpec, count: int, precision: str, *, body: Any = Rollout
+    policy: PolicySpec,
+    count: int,
+    precision: str,
+    *,
+    num_envs: int = BATCH,
+    body: Any = Rollout,
+    inference: InferenceSettings | None = None,
 ) -> Iterator[WorkerGroup]:
-    """So many workers of 256 envs, with the network's initial weights."""
+    """So many workers with the network's initial weights; with `inference` on a server."""
+    groups = 1 if inference is None else 2
     vector = weights_in_place(policy).published(0)
     workers = ProcessWorkers(
-        rollout_settings(policy, precision=precision),
+        rollout_settings(policy, precision=precision, num_envs=num_envs, groups=groups),
         num_workers=count,
         size=len(vector),
         num_snapshots=0,
@@ -266,6 +279,7 @@ def open_group(
         start_method=default_start_method(),
         notify=lambda text: None,
         body=body,
+        inference=inference,
     )
     with workers:
         workers.weights.publish(0, vector)
