@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import torch.distributed
 from child_processes import HANG, wait_until
 from stopped_runs import NEVER, StopAfter, figures, resume_until, saved, train_until
 from trial_runs import start, trial
 
 from sparring.config.sources import to_toml
-from sparring.errors import RankError, SparringError
+from sparring.errors import ConfigurationError, RankError, SparringError
 from sparring.storage.run_directory import RunDirectory
 from sparring.training import TrainResult, resume, train
 from sparring.training.callbacks import RoundEvent
@@ -150,6 +152,29 @@ def test_sigterm_saves_a_run_on_two_ranks(tmp_path: Path) -> None:
     updates = saved_updates(tmp_path / "run")
     longer = {"n_episodes": 1000, "devices": None}
     assert resume("run", runs_dir=str(tmp_path), overrides=longer, console=False).updates > updates
+
+
+def test_torchrun_without_as_many_devices_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "3", "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    for devices, got in ((None, "one device"), ("cpu:2", "cpu:2")):
+        expected = f"^devices: got {got}, expected 3 devices, one for each rank of torchrun$"
+        with pytest.raises(ConfigurationError, match=expected):
+            train(trial(tmp_path, devices=devices), console=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_process_that_uses_torch_distributed_itself_is_told_so(tmp_path: Path) -> None:
+    store = torch.distributed.HashStore()  # type: ignore[attr-defined]
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        with pytest.raises(ConfigurationError, match=r"destroy_process_group\(\) before$"):
+            train(trial(tmp_path, name="run", **TWO), console=False)
+    finally:
+        torch.distributed.destroy_process_group()
+    assert not (tmp_path / "run").exists()
 
 
 def test_torchrun_starts_the_same_run(whole: TrainResult, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ class Meeting:
     @classmethod
     def host(cls, size: int) -> Self:
         """As rank 0, on a free port of this machine."""
+        _check_free()
         store = dist.TCPStore(_LOCALHOST, 0, size, is_master=True, wait_for_workers=False)
         return cls(store, 0, size, port=store.port)
 
@@ -58,6 +59,7 @@ class Meeting:
     @classmethod
     def of_torchrun(cls) -> Self:
         """As the rank that torchrun has made this process."""
+        _check_free()
         store, rank, size = next(dist.rendezvous("env://"))
         return cls(dist.PrefixStore(f"sparring-{next(_meetings)}", store), rank, size)
 
@@ -88,12 +90,6 @@ class Meeting:
         """Meet all ranks, and be connected with them within the block; `local`: all are on this
         machine.
         """
-        if dist.is_initialized():
-            raise ConfigurationError(
-                "several learners need torch.distributed for themselves",
-                got="a process group that exists already",
-                remedy="call torch.distributed.destroy_process_group() before",
-            )
         with _loopback() if local else _anywhere(), _needs_others(self):
             dist.init_process_group(
                 "gloo",
@@ -159,6 +155,19 @@ class RankGroup:
         with _needs_others(self._meeting):
             for piece in _pieces(array):
                 dist.recv(piece, rank)
+
+
+def _check_free() -> None:
+    """Raise `ConfigurationError` unless torch.distributed is there, and not in use."""
+    what = "several learners need torch.distributed for themselves"
+    if not dist.is_available():
+        raise ConfigurationError(what, got="a torch without it", remedy="leave out devices")
+    if dist.is_initialized():
+        raise ConfigurationError(
+            what,
+            got="a process group that exists already",
+            remedy="call torch.distributed.destroy_process_group() before",
+        )
 
 
 def torchrun_size() -> int:
