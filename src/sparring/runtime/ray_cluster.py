@@ -14,7 +14,6 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, Final, Literal
 
 from sparring.errors import ConfigurationError
-from sparring.runtime.base import Notify
 from sparring.runtime.worker import STOP_SIGNALS, stop_signals_blocked
 
 _ANSWERS_WITHIN: Final = 10.0  # seconds
@@ -39,10 +38,9 @@ class RayCluster:
     it is, and stays.
     """
 
-    def __init__(self, address: str, *, insecure: bool, notify: Notify) -> None:
+    def __init__(self, address: str, *, insecure: bool) -> None:
         self._address = address
         self._insecure = insecure
-        self._notify = notify
         self._ours = False
         self.ray: Any = None
 
@@ -56,7 +54,7 @@ class RayCluster:
                 self._connect()
             self._ours = True
         try:
-            self._check_authentication()
+            self._check_authentication(self.address)
         except BaseException:
             self.close()
             raise
@@ -72,6 +70,13 @@ class RayCluster:
         found = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
         if ":" in found and "://" not in found:
             _check_answers(found)
+            self._check_authentication(found)
+            if os.environ.get("RAY_AUTH_MODE") != "token" and not self._insecure:
+                raise ConfigurationError(
+                    f"the Ray cluster at {found} asks for a token",
+                    got="no RAY_AUTH_MODE",
+                    expected=f"{_TOKENS}, and here",
+                )
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if address == "local":
             os.environ.setdefault("RAY_raylet_start_wait_time_s", _START_WAIT)
@@ -95,9 +100,8 @@ class RayCluster:
                 f"cannot connect to the Ray cluster at {found}", got=_first_line(error)
             ) from error
 
-    def _check_authentication(self) -> None:
+    def _check_authentication(self, address: str) -> None:
         """Ask the cluster something without a token: one with authentication refuses to answer."""
-        address = self.ray.get_runtime_context().gcs_address
         if self._insecure or _asked_without_token(address) == "refuses":
             return
         raise ConfigurationError(

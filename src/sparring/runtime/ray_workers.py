@@ -85,7 +85,7 @@ class RayWorkers:
         self.replaced = 0
         self._job = ActorJob(settings, settings.policy.game_spec, size, num_snapshots, body)
         self._notify = notify
-        self._cluster = RayCluster(address, insecure=insecure, notify=notify)
+        self._cluster = RayCluster(address, insecure=insecure)
         self._handles = [RayHandle(worker) for worker in range(num_workers)]
         self._versions: dict[int, Any] = {}  # references to published weights
         self._snapshots: dict[int, Snapshot] = {}  # by slot

@@ -58,17 +58,33 @@ def test_a_cluster_that_answers_everybody_is_refused(monkeypatch: pytest.MonkeyP
     )
 
 
-def _opens(asks_for_token: bool, insecure: bool, patch: pytest.MonkeyPatch) -> str | None:
-    """The error of a connection to such a cluster, to which the program is connected already."""
+def test_a_missing_token_is_told_before_ray_tries_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    error = _opens(True, False, monkeypatch, connected=False)
+    assert error is not None
+    assert error.endswith(
+        " asks for a token: got no RAY_AUTH_MODE, expected RAY_AUTH_MODE=token and the same "
+        "RAY_AUTH_TOKEN_PATH on all nodes, and here"
+    )
+
+
+def _opens(
+    asks_for_token: bool, insecure: bool, patch: pytest.MonkeyPatch, *, connected: bool = True
+) -> str | None:
+    """The error of a connection to such a cluster, to which the program may be connected."""
     server = grpc.server(futures.ThreadPoolExecutor(1))
     server.add_generic_rpc_handlers((Server(asks_for_token),))
     port = server.add_insecure_port("localhost:0")
     server.start()
     context = types.SimpleNamespace(gcs_address=f"localhost:{port}")
-    fake = types.SimpleNamespace(is_initialized=lambda: True, get_runtime_context=lambda: context)
+    fake = types.SimpleNamespace(
+        is_initialized=lambda: connected, get_runtime_context=lambda: context
+    )
     patch.setitem(sys.modules, "ray", fake)
     try:
-        RayCluster("auto", insecure=insecure, notify=print).open()
+        RayCluster(f"localhost:{port}", insecure=insecure).open()
     except ConfigurationError as error:
         return str(error)
     finally:
@@ -82,7 +98,7 @@ def test_without_ray_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(importlib, "import_module", absent)
     with pytest.raises(ConfigurationError) as caught:
-        RayCluster("auto", insecure=False, notify=print).open()
+        RayCluster("auto", insecure=False).open()
     assert str(caught.value) == (
         "backend=\"ray\": Ray is not installed; pip install 'sparring[ray]'"
     )
