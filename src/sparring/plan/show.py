@@ -17,6 +17,8 @@ from sparring.plan.shape import (
     GPU_LAUNCH,
     GPU_TIMES_CORE,
     RAY_PART,
+    REDUCE,
+    REDUCE_BYTES_PER_S,
     Assumptions,
 )
 
@@ -90,6 +92,10 @@ def assumptions(figures: Figures, machine: Machine, assumed: Assumptions) -> lis
         lines.append(
             f"an update on a GPU takes {1e3 * GPU_LAUNCH:g} ms and 1/{GPU_TIMES_CORE:g} of a "
             "core's time (--gpu-updates)"
+        )
+    if machine.gpus > 1:
+        lines.append(
+            f"{1e3 * REDUCE:g} ms and {REDUCE_BYTES_PER_S / 1e9:g} GB/s to sum gradients over GPUs"
         )
     if machine.nodes > 1:
         lines.append(f"a link of {assumed.link_gbit:g} Gbit/s to the learner (--link-gbit)")
