@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import race_rules
@@ -24,6 +26,20 @@ def test_built_in_games_conform(name):
     assert report.plies > 256 * 5
     expected = NUM_CHECKS + spec_of(name).chance  # whose moves stand apart from it
     assert len(report.checks) == len(set(report.checks)) == expected
+
+
+def test_a_wrong_symmetry_that_moves_the_start_is_found():
+    """A quarter-turn of Othello's observation with the actions of the opposite quarter-turn."""
+    quarter, _, opposite, *_ = spec_of("othello").symmetries
+    wrong = dataclasses.replace(quarter, action=opposite.action)
+
+    def misdeclared(num_slots):
+        game = make("othello", num_slots)
+        game.spec = dataclasses.replace(game.spec, symmetries=(quarter, wrong))
+        return game
+
+    [finding] = check(misdeclared, matches=8).findings
+    assert finding.what == "spec.symmetries[1] does not map the game onto itself"
 
 
 @pytest.mark.parametrize("interpreted", [False, True])

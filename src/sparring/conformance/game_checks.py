@@ -17,11 +17,13 @@ from sparring.conformance.recordings import (
     frames,
     in_progress,
     replay,
+    resume,
     row,
     snapshot,
 )
 from sparring.conformance.subject import Level, Subject
-from sparring.errors import IllegalAction
+from sparring.errors import ConfigurationError, IllegalAction
+from sparring.games.compiled.placed import can_place, place
 from sparring.games.declarations import mistakes
 from sparring.games.spec import BatchedGame, Symmetry
 
@@ -170,17 +172,15 @@ def declared_chance(subject: Subject) -> Iterator[Finding]:
 
 
 def symmetries(subject: Subject) -> Iterator[Finding]:
-    """A relabelled match shows relabelled views. Not checked with chance, which need not be
-    relabelled alike.
+    """A relabelled match shows relabelled views, from the relabelled start on. Not checked with
+    chance, which need not be relabelled alike.
     """
     if subject.spec.chance:
         return
     for number, symmetry in enumerate(subject.spec.symmetries):
         try:
-            found = replay(
-                subject.fresh(), _relabelled(subject.trace, symmetry), subject.trace.keys
-            )
-        except IllegalAction as error:
+            found = _replay_relabelled(subject.fresh(), _relabelled(subject.trace, symmetry))
+        except (IllegalAction, ConfigurationError) as error:
             found = str(error)
         if found:
             remedy = "list for each new index the old one, in observation and in action"
@@ -191,6 +191,17 @@ def symmetries(subject: Subject) -> Iterator[Finding]:
                 remedy,
             )
             return
+
+
+def _replay_relabelled(game: BatchedGame, trace: Trace) -> str | None:
+    """As `replay`. A symmetry of the rules may move the start, as a quarter-turn of Othello's board
+    does; rules with `place` play from there.
+    """
+    game.reset(np.arange(trace.num_matches), trace.keys)
+    start = trace.frames[0]["observation"]
+    if can_place(game) and not np.array_equal(game.observation, start):
+        place(game, start)
+    return resume(game, trace, 0)
 
 
 def _relabelled(trace: Trace, symmetry: Symmetry) -> Trace:

@@ -60,6 +60,7 @@ _RULES: Final[Mapping[str, _BuiltIn]] = {
         "sparring.games.ludo.{observation}_{num_players}",
         {"num_players": (2, 3, 4), "observation": ("facts", "raw")},
     ),
+    "othello": _BuiltIn("sparring.games.othello"),
     "tic_tac_toe": _BuiltIn("sparring.games.tic_tac_toe"),
 }
 # Adapters by scheme; each module has make(name, num_slots). Imported only when used: they are

@@ -51,7 +51,7 @@ class Toes(Toe):
         return None, bool((self.board >= 0).all())
 
 
-@pytest.mark.parametrize("name", ["tic_tac_toe", "connect_four", name_of(Toe)])
+@pytest.mark.parametrize("name", ["tic_tac_toe", "connect_four", "othello", name_of(Toe)])
 def test_without_chance_they_are_the_positions_that_follow(name: str) -> None:
     game, rng = begun(make(name, 6)), np.random.default_rng(0)
     for _ in range(20):
