@@ -50,9 +50,9 @@ class NotMade(NoReset):
 # A command line, and below it what the error has to contain: what, got, expected or remedy.
 CASES = f"""
 train conect_four
-    unknown game | conect_four | connect_four, ludo, othello, tic_tac_toe, or module | did you mean
+    unknown game | conect_four | backgammon, connect_four, ludo, othello, | or module | did you mean
 train conect_four --preset quick
-    game | 'conect_four' | connect_four, ludo, othello, tic_tac_toe | did you mean 'connect_four'
+    game | 'conect_four' | backgammon, connect_four, ludo, othello, | did you mean 'connect_four'
 train --preset quik
     unknown preset | 'quik' | did you mean 'quick'
 train ludo --num-players 5

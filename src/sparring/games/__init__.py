@@ -55,6 +55,10 @@ class _BuiltIn(NamedTuple):
 
 
 _RULES: Final[Mapping[str, _BuiltIn]] = {
+    "backgammon": _BuiltIn(
+        "sparring.games.backgammon.{scoring}",
+        {"num_players": (2,), "scoring": ("winloss", "full")},
+    ),
     "connect_four": _BuiltIn("sparring.games.connect_four"),
     "ludo": _BuiltIn(
         "sparring.games.ludo.{observation}_{num_players}",
@@ -73,12 +77,14 @@ _COMPILED: Final = "compiled"
 
 
 def names() -> tuple[str, ...]:
-    """Built-in games in alphabetical order, each with every observation."""
-    return tuple(
-        f"{name}(observation={shown})" if number else name
-        for name, game in _RULES.items()
-        for number, shown in enumerate(game.arguments.get("observation", (None,)))
-    )
+    """Built-in games in alphabetical order, each with its variants, except numbers of players."""
+    found = []
+    for name, game in _RULES.items():
+        found.append(name)
+        for argument, values in game.arguments.items():
+            if argument != "num_players":
+                found += [f"{name}({argument}={value})" for value in values[1:]]
+    return tuple(found)
 
 
 def make(game: str | object, num_slots: int) -> BatchedGame:

@@ -192,7 +192,7 @@ def test_an_observation_beyond_its_type_is_a_fault_and_does_not_wrap_around(inte
 def test_observations_of_built_in_games_fit_their_type():
     """Their compiled rules are not checked at each ply."""
     rng = np.random.default_rng(0)
-    for name in ("connect_four", "ludo(num_players=4)", "othello", "tic_tac_toe"):
+    for name in ("backgammon", "connect_four", "ludo(num_players=4)", "othello", "tic_tac_toe"):
         game = make(name, 64)
         wide = np.zeros(game.spec.observation_shape, np.int64)
         game.reset(np.arange(64), np.arange(64).astype(np.uint64))
