@@ -296,7 +296,7 @@ check-game tictactoe
 trian connect_four
     unknown command | 'trian' | did you mean 'train'
 {NOTHING}
-    no command | train, resume, evaluate, tournament, play, plot, replay,
+    no command | train, doctor, resume, population, evaluate, tournament, play, plot, replay,
 """
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from in_process import python, sparring
 
+from sparring.cli.population import parse_population
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     str(path.relative_to(ROOT)) for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))
@@ -92,6 +94,9 @@ def test_every_command_and_python_block_of_a_page_works(page: str, tmp_path: Pat
             python(name, tmp_path)
         elif not language:
             for words in commands(text):
+                if words[0] == "population" and not {"--resume", "--name"} & set(words):
+                    parse_population(words[1:], prog="sparring population")
+                    continue  # the others take a minute, and show more
                 answer = sparring(*words, folder=tmp_path, typed="quit\n")
                 assert answer.status == 0, (words, answer)
 

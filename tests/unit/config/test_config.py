@@ -341,6 +341,7 @@ def test_auto_stands_for_none() -> None:
         "start_method",
         "num_workers",
         "num_envs_per_worker",
+        "inference",
         "learner_threads",
         "actor_precision",
         "learner_precision",

@@ -25,6 +25,12 @@ from sparring.runtime.ray_cluster import RayCluster
 from sparring.runtime.ray_handle import Actor, RayHandle, Snapshot
 
 
+@pytest.fixture(autouse=True)
+def _slices_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Actors are made in this process here."""
+    monkeypatch.setattr("sparring.runtime.ray_actor.take_long_slices", lambda: None)
+
+
 class Server(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Answers every question, or asks for a token."""
 
