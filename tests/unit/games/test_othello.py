@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
+from othello_players import DiscsAndMobility
 
+from sparring.evaluation import play_matches, score_matches
 from sparring.games import make
 from sparring.games import othello as rules
+from sparring.opponents.scripted import scripted_player
+from sparring.opponents.user_players import UserPlayer
 
 START = {"d4": "O", "e5": "O", "e4": "X", "d5": "X"}
 # Lines of play up to such depths, known from published counts of the rules.
@@ -230,3 +236,10 @@ def test_moves_and_their_effects_are_alike_in_all_images_of_a_position():
             rules.observe(image, after)
             expected = game.observation[0].ravel()[list(symmetry.observation)]
             assert after.ravel().tolist() == expected.tolist()
+
+
+def test_the_fixed_player_of_discs_and_mobility_beats_random():
+    """Agents are measured against it."""
+    players = [UserPlayer("fixed", DiscsAndMobility()), scripted_player("random")]
+    table = play_matches(partial(make, "othello"), players, matches=60, seed=0, opening_plies=4)
+    assert score_matches(table).score > 0.75
