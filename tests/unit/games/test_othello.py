@@ -182,7 +182,7 @@ def test_equal_numbers_are_a_draw():
     assert play(position({"a1": "X", "b1": "O", **far}), "c1") == ([0, 0], True)
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("depth", LINES_OF_PLAY)
 def test_lines_of_play_from_the_start_are_as_many_as_published(depth):
     assert lines_of_play(depth) == LINES_OF_PLAY[depth]
 
@@ -242,4 +242,4 @@ def test_the_fixed_player_of_discs_and_mobility_beats_random():
     """Agents are measured against it."""
     players = [UserPlayer("fixed", DiscsAndMobility()), scripted_player("random")]
     table = play_matches(partial(make, "othello"), players, matches=60, seed=0, opening_plies=4)
-    assert score_matches(table).score > 0.75
+    assert score_matches(table).score > 0.9
