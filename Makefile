@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requi
 RUNTIME := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: train test test-gpu check install clean
+.PHONY: train test test-all test-gpu check install clean
 
 train: $(RUNTIME)
 	$(BIN)/sparring train connect_four --preset quick
@@ -28,6 +28,10 @@ test-gpu: $(DEV)
 	  tests/unit/replay/test_cuda_replay.py tests/unit/replay/test_cuda_tree.py \
 	  tests/unit/replay/test_staging.py
 	$(BIN)/python benchmarks/cuda_learner.py
+
+test-all: $(DEV)
+	$(BIN)/python -m compileall -q src tests/helpers
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal -m ""
 
 check: $(DEV)
 	$(BIN)/ruff check .

@@ -151,6 +151,7 @@ def test_some_matches_are_openspiels(scoring):
     assert compare(scoring, matches=4, seed=1) > 4 * 40
 
 
+@pytest.mark.full
 @pytest.mark.slow
 @pytest.mark.parametrize("scoring", ["winloss", "full"])
 def test_many_matches_are_openspiels(scoring):

@@ -26,6 +26,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.full
 def test_ludo_for_two_and_for_four(tmp_path: Path) -> None:
     """The same functions for two structured types: one must not be run for the other."""
 

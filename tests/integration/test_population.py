@@ -139,6 +139,7 @@ def test_a_killed_agent_comes_back_and_the_population_resumes_after_ctrl_c(
     assert all(episodes_saved(run) > before for run, before in zip(pair, played, strict=True))
 
 
+@pytest.mark.full
 def test_the_agents_of_a_killed_population_save_and_end(
     tmp_path: Path, pair: tuple[Path, Path]
 ) -> None:
@@ -151,6 +152,7 @@ def test_the_agents_of_a_killed_population_save_and_end(
     assert min(map(episodes_saved, pair)) > 0
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_a_weak_agent_takes_over_the_learner_of_a_better_one(tmp_path: Path) -> None:
     flags = ["--pbt", "learning_rate", "--pbt-interval", "1"]

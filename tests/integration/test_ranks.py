@@ -177,6 +177,7 @@ def test_a_process_that_uses_torch_distributed_itself_is_told_so(tmp_path: Path)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.full
 def test_torchrun_starts_the_same_run(whole: TrainResult, tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text(to_toml(trial(tmp_path, name="run", **TWO)), encoding="utf-8")

@@ -158,6 +158,7 @@ def test_batches_and_states_equal_those_of_inline(cluster: Any, notes: list[str]
     assert notes == [f"Ray cluster at {cluster.address}: 3 CPUs for 2 workers"]
 
 
+@pytest.mark.full
 def test_workers_share_cpus_move_to_a_node_that_joins_and_survive_one_that_leaves(
     cluster: Any, notes: list[str]
 ) -> None:

@@ -78,6 +78,7 @@ def test_every_way_of_sparring_is_a_configuration_with_the_same_work(module, tmp
             )
 
 
+@pytest.mark.full
 def test_a_run_works_in_its_turns_only_and_ends_with_the_comparison(module, tmp_path, monkeypatch):
     sides, sparring_side = module("sides"), module("sparring_side")
     monkeypatch.setattr(sparring_side, "REPLAY", 2_000)

@@ -94,6 +94,7 @@ def test_some_matches_go_by_the_page(num_players: int) -> None:
     check(num_players, matches=100, watched=100, chunk=100)
 
 
+@pytest.mark.full
 @pytest.mark.slow
 @pytest.mark.parametrize("num_players", GAMES)
 def test_ten_thousand_matches_go_by_the_page(num_players: int) -> None:

@@ -44,6 +44,7 @@ def racer(match: Any) -> int:
 SLOW = {"ludo:greedy": greedy, "ludo:racer": racer}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("num_players", GAMES)
 def test_the_players_keep_their_order(reference: Any, num_players: int) -> None:
     """In slots in any order, whatever the draws, and whether or not the observation shows facts."""

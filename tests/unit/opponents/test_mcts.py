@@ -31,6 +31,7 @@ def test_more_playouts_play_better() -> None:
     assert scores["mcts:10", "random"] > 0.7
 
 
+@pytest.mark.full
 def test_perfect_tic_tac_toe() -> None:
     """Enough playouts from the empty board draw against a perfect player, from both seats."""
     players = [scripted_player("mcts:4000"), scripted_player("minimax:9")]
@@ -76,6 +77,7 @@ def test_one_playout_is_a_random_move() -> None:
     assert np.abs(np.delete(counts, 4) - 1000).max() < 4.5 * np.sqrt(1000 * 7 / 8)
 
 
+@pytest.mark.full
 def test_extra_turns_and_rewards_in_the_middle() -> None:
     """Against the full search: with many playouts, nearly every move is one of the best."""
     lines = random_lines("tangled_rules", 200, 1)
