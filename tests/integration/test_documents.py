@@ -81,7 +81,14 @@ def shortened_population(words: list[str]) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page",
+    # a population starts a process an agent, with workers of its own
+    [
+        pytest.param(page, marks=pytest.mark.full) if "population" in page else page
+        for page in PAGES
+    ],
+)
 def test_every_command_and_python_block_of_a_page_works(page: str, tmp_path: Path) -> None:
     for language, text, before in fences(page):
         if language == "python":

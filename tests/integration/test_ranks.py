@@ -138,6 +138,7 @@ def saved_updates(run: Path) -> int:
         return int(directory.load_checkpoint()["learner"]["updates"])
 
 
+@pytest.mark.full
 def test_sigterm_saves_a_run_on_two_ranks(tmp_path: Path) -> None:
     """Sent to the whole group, as batch systems do: the other rank leaves it to rank 0."""
     config = trial(tmp_path, name="run", **TWO, n_episodes=1_000_000, eval_interval=10**9)
