@@ -109,11 +109,8 @@ def _scaled(preset: dict[str, Any], minutes: float, others: Sequence[Layer]) -> 
     if not (isinstance(length, int | float) and isinstance(batch, int)) or not 0 < length < whole:
         return preset
     scaled = dict(preset)
-    for name, least in (
-        ("buffer_size", batch),
-        ("learning_starts", batch),
-        ("target_update_interval", _MIN_TARGET_INTERVAL),
-    ):
+    smallest = {"buffer_size": batch, "learning_starts": batch}
+    for name, least in {**smallest, "target_update_interval": _MIN_TARGET_INTERVAL}.items():
         if name in preset:
             scaled[name] = min(preset[name], max(least, int(preset[name] * length / whole)))
     return scaled
