@@ -59,8 +59,11 @@ def preset(rows: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return rows
 
 
-@pytest.mark.parametrize("name", preset_names()["connect_four"])
-def test_every_row_of_every_preset_is_a_configuration_of_its_own(rows: Any, name: str) -> None:
+# the rows are parts of networks with layers, which tables have not
+@pytest.mark.parametrize("name", sorted({*preset_names()["connect_four"]} - {"ntuples"}))
+def test_every_row_of_every_preset_with_layers_is_a_configuration_of_its_own(
+    rows: Any, name: str
+) -> None:
     configs, left_out = rows.plan(name, 3)
     assert configs.keys() | left_out.keys() == rows.ROWS.keys()
     assert next(iter(configs)) == "preset"
