@@ -37,7 +37,7 @@ check: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/unit/test_rooms.py tests/unit/test_architecture.py
+	$(BIN)/python -m pytest tests/unit/test_rooms.py tests/unit/test_architecture.py tests/unit/test_style.py
 
 install: $(DEV)
 

@@ -39,6 +39,7 @@ from sparring.runtime import RayWorkers, watch
 from sparring.training import resume, train
 
 pytestmark = [
+    # Ray is an extra that nothing else needs; the development environment has it.
     pytest.mark.skipif(
         importlib.util.find_spec("ray") is None,
         reason="Ray is not installed: pip install 'sparring[ray]'",

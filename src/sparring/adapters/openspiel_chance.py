@@ -109,7 +109,7 @@ class _Trial:
             self._ambiguous = True
 
     def _led_to(self, state: Any) -> list[tuple[Any, ...]]:
-        """What chance makes of a state, in a form that can be compared."""
+        """Outcomes of chance in a state, in a form that can be compared."""
         found, paid = [], state.returns()
         for outcome, probability in state.chance_outcomes()[:_OUTCOMES]:
             child = state.child(outcome)

@@ -138,7 +138,7 @@ class HardwareOptions(Settings):
     ray_insecure: bool = False
     """Use a Ray cluster that runs what anybody sends it, without token authentication; ray."""
     inference: Annotated[Literal["workers", "server"] | None, Synonyms("inference_server")] = None
-    """Where workers' networks are: in them, or on a server on the device; auto: what is faster."""
+    """Place of workers' networks: in them, or on a server on the device; auto: the faster."""
     start_method: Literal["forkserver", "spawn"] | None = None
     """Start method of worker processes; auto: forkserver where available."""
     actor_precision: Precision | None = None

@@ -1,4 +1,4 @@
-"""What `sparring doctor` finds: one line each, with its remedy."""
+"""Findings of `sparring doctor`: one line each, with its remedy."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Ray:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the checks of `checks.py` need to know; the defaults are those of a good machine."""
+    """Facts that the checks of `checks.py` need; the defaults are those of a good machine."""
 
     files: FileLimits = NO_LIMIT
     file_size: float = math.inf  # limit of the size of a file (`ulimit -f`)

@@ -1,4 +1,4 @@
-"""What a run needs of its machine, from its settings."""
+"""Needs of a run on its machine, from its settings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Needs:
 
     @property
     def starts_processes(self) -> bool:
-        """Whether workers are processes of this machine."""
+        """True if workers are processes of this machine."""
         return self.backend == "processes"
 
 

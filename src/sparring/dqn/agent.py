@@ -314,7 +314,7 @@ class DQNAgent:
 
 
 def _encoding(spec: GameSpec) -> dict[str, Any]:
-    """What a network depends on, as plain JSON."""
+    """Facts that a network depends on, as plain JSON."""
     return {
         "shape": list(spec.observation_shape),
         "dtype": spec.observation_dtype,

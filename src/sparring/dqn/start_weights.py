@@ -166,7 +166,7 @@ def _shown(loaded: Any) -> str:
 
 
 def _part_of(loaded: Any, path: Path) -> str:
-    """How to save the first part of a training's state that is a state dict itself."""
+    """Code that saves the first part of a training's state that is a state dict itself."""
     parts = loaded.items() if isinstance(loaded, Mapping) else ()
     found = [name for name, value in parts if _is_state_dict(value) and value]
     read = f"torch.load({str(path)!r}, weights_only=True)"

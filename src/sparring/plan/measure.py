@@ -77,7 +77,7 @@ def measuring(
 
 @dataclass(frozen=True)
 class Turn:
-    """What one turn measured."""
+    """Figures of one turn."""
 
     plies_per_s: float  # of a worker, while all CPUs were busy
     plies_per_s_alone: float

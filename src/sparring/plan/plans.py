@@ -43,7 +43,7 @@ _WHAT: Final = {
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is to plan for."""
+    """Hardware to plan for."""
 
     cores: int
     gpus: int = 0

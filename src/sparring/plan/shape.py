@@ -33,7 +33,7 @@ _CUDA_CONTEXT: Final = 0.6e9  # bytes of a GPU before anything lies there
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What the caller says of machines that are not there; None: as assumed above."""
+    """The caller's word on machines that are not there; None: as assumed above."""
 
     gpu_updates_per_s: float | None = None
     link_gbit: float = LINK_GBIT

@@ -84,7 +84,7 @@ def _figures(figures: Figures, config: TrainConfig) -> Iterator[str]:
 
 
 def assumptions(figures: Figures, machine: Machine, assumed: Assumptions) -> list[str]:
-    """What was not measured, one line each."""
+    """Assumptions that were not measured, one line each."""
     lines = []
     if machine.gpus and assumed.gpu_updates_per_s is not None:
         lines.append(f"{assumed.gpu_updates_per_s:,.0f} updates/s on a GPU (--gpu-updates)")
@@ -140,7 +140,7 @@ def _duration(minutes: float) -> str:
 
 
 def _remarks(plan: Plan, config: TrainConfig) -> Iterator[str]:
-    """What saturates when, and what would keep all workers busy."""
+    """Points of saturation, and the setting that would keep all workers busy."""
     words = [f"{_SERVERS[name]} {amount(count)}" for name, count in plan.saturation.items()]
     yield f"busy workers that can be served: by {', by '.join(words)}"
     balanced = f"{plan.balanced_samples_per_insert:.2g}"

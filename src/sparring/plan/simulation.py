@@ -40,7 +40,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run does in a round, in seconds, bytes and numbers.
+    """Work of a run in a round, in seconds, bytes and numbers.
 
     A part is what one worker plays of a round. `play` is the time of a part on a core of its own
     and `spread` its standard deviation beside it; `receive` the main process's time for a part;

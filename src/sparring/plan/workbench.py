@@ -39,7 +39,7 @@ _MIDDLE: Final = 0.5  # of a run
 
 
 class Seen:
-    """What was received so far."""
+    """Everything received so far."""
 
     def __init__(self) -> None:
         self.matches = self.rows = 0

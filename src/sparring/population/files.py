@@ -35,7 +35,7 @@ _FORMAT: Final = 1
 
 @dataclass(frozen=True)
 class Saved:
-    """What a population keeps: settings of its members, values that were tuned, exchanges."""
+    """Records of a population: settings of its members, values that were tuned, exchanges."""
 
     options: PopulationOptions
     configs: tuple[TrainConfig, ...]

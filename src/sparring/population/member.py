@@ -38,7 +38,7 @@ sys.exit(main())
 
 
 class Process(Protocol):
-    """What a member needs of `subprocess.Popen`."""
+    """The part of `subprocess.Popen` that a member needs."""
 
     def poll(self) -> int | None: ...
     def send_signal(self, number: int) -> None: ...

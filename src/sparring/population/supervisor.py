@@ -29,7 +29,7 @@ _BAD_INPUT: Final = 2  # exit status: starting again would not help
 
 
 class Stops(Protocol):
-    """What the supervisor needs of `Interrupts`."""
+    """The part of `Interrupts` that the supervisor needs."""
 
     @property
     def signal(self) -> int: ...

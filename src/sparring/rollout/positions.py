@@ -1,4 +1,4 @@
-"""What the rows of a worker show of each position: its observation, or positions after moves.
+"""Positions as the rows of a worker show them: observations, or positions after moves.
 
 `Observed` is for networks that value the actions of a position. A row has the observation of the
 decision, and that of the next one.

@@ -71,7 +71,7 @@ class RolloutSettings:
 
 
 class _Asked(NamedTuple):
-    """What the network of a player is asked for its `slots`."""
+    """A request to the network of a player for its `slots`."""
 
     player: int
     slots: NDArray[np.int64]
@@ -289,9 +289,7 @@ class Rollout:
                 yield _Asked(player, slots, ask(spec, game, slots, self._uniforms[slots], epsilon))
 
     def _about_moves(self, group: _Group, positions: AfterMoves) -> _Asked:
-        """What the agent is asked where it compares positions after moves, which the rows need,
-        too.
-        """
+        """Ask the agent to compare positions after moves, which the rows need, too."""
         game, matches, looked = self._game, self._matches, group.slots
         if self._settings.bootstrap == "own_turn":
             looked = looked[matches.learns[looked, game.seat[looked]]]

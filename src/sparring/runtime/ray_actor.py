@@ -40,7 +40,7 @@ Answer = tuple[Key, tuple[str, Any]]
 
 @dataclass(frozen=True)
 class ActorJob:
-    """What all actors of a run share; it travels pickled, once for each node."""
+    """Arguments that all actors of a run share; travel pickled, once for each node."""
 
     settings: RolloutSettings
     spec: GameSpec  # as the main process has it

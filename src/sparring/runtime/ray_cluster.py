@@ -142,7 +142,7 @@ def _check_answers(address: str) -> None:
 
 
 def _asked_without_token(address: str) -> Literal["answers", "refuses"]:
-    """How the cluster takes a question that anybody could send."""
+    """The cluster's answer to a question that anybody could send."""
     grpc: Any = importlib.import_module("grpc")  # which tensorboard needs, too
     with grpc.insecure_channel(address) as channel:
         ask = channel.unary_unary(_QUESTION, request_serializer=None, response_deserializer=None)

@@ -212,7 +212,7 @@ class Mailbox:
 
 @dataclass(frozen=True)
 class WorkersEnd:
-    """What a worker needs to send requests; travels to its process."""
+    """Ends of the lines on which a worker sends requests; travels to its process."""
 
     layout: MailboxLayout
     block: SharedBlock

@@ -109,7 +109,7 @@ class InferenceServer:
             theirs.close()
 
     def end_of(self, worker: int) -> WorkersEnd:
-        """What a worker needs to send requests."""
+        """Ends of the lines on which a worker sends requests."""
         job = self._job
         bell, (_, server) = self._bells[worker][0], self._bells[-1]
         return WorkersEnd(job.layout, self._block, worker, job.num_versions, server, bell)

@@ -5,6 +5,7 @@ such.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn, Protocol, TypeVar
@@ -24,7 +25,7 @@ FIRST_NOTE, NOTE_INTERVAL = 3.0, 30.0  # seconds, of notes on who is waited for
 MAX_STEP: Final = 1.0  # seconds that count at a time: this process may itself have been stopped
 
 
-class WorkerRecord:
+class WorkerRecord(ABC):
     """One worker over all its incarnations, as the main process knows it; wherever it runs."""
 
     def __init__(self, worker: int) -> None:
@@ -38,9 +39,9 @@ class WorkerRecord:
         self._seen = 0  # ticks
 
     @property
+    @abstractmethod
     def ticks(self) -> int:
         """The number of ticks of this incarnation, as far as is known."""
-        raise NotImplementedError
 
     def begin_incarnation(self) -> None:
         """Forget what is known of the predecessor."""

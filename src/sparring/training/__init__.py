@@ -179,10 +179,7 @@ def resume(
         keep(run.opponents_path, roster.agents)
         old, new = saved["schedule"], carried_over(config, before, saved["schedule"])
         saved["schedule"] = new
-        lines = [where(config), *remarks(config, before, old, new)]
-        if other is not None:
-            lines.append(f"networks and optimizer are those of {other} now")
-        remark = "".join(f"\n{line}" for line in lines)
+        remark = _resume_remark([where(config), *remarks(config, before, old, new)], other)
         return _run(
             config,
             parts,
@@ -194,6 +191,11 @@ def resume(
             remark=remark,
             history=history,
         )
+
+
+def _resume_remark(lines: list[str], other: Path | None) -> str:
+    taken = [] if other is None else [f"networks and optimizer are those of {other} now"]
+    return "".join(f"\n{line}" for line in [*lines, *taken])
 
 
 def _entry(

@@ -103,7 +103,7 @@ class Evaluator:
 
     @property
     def stopped(self) -> str:
-        """Why the run need not go on: the last score is high enough; "" if it is not."""
+        """Reason to end the run: the last score is high enough; "" if it is not."""
         wanted, score = self._config.stop_at_score, self._score
         if wanted is None or score is None or score < wanted:
             return ""

@@ -1,4 +1,4 @@
-"""Where the workers' networks are: in the workers, or on a server (setting `inference`).
+"""Place of the workers' networks: in the workers, or on a server (setting `inference`).
 
 By itself a run has a server only on its GPU, and only where that is faster: by rule in `sync` and
 `overlap`, in which the machine's speed must not decide what is learned, and by measurement in
@@ -109,8 +109,8 @@ def _decide(config: ResolvedConfig, policy: PolicySpec) -> tuple[bool, str]:
 
 
 def by_rule(multiplied: int, positions: int) -> tuple[bool, str]:
-    """Whether a server on a GPU pays, and why: for a network of so many multiplications a position,
-    and so many `positions` that are asked for at a time.
+    """Return whether a server on a GPU pays, and the reason: for a network of so many
+    multiplications a position, and so many `positions` that are asked for at a time.
     """
     if multiplied < _MULTIPLICATIONS:
         size = f"{multiplied:,} multiplications a position"

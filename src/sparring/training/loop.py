@@ -118,7 +118,7 @@ class Session:
 
     @property
     def stopped(self) -> str:
-        """Why the run ended before its full length, "" if it did not or a signal stopped it."""
+        """Reason that ended the run early, "" if it ran its full length or a signal stopped it."""
         return self._callbacks.stopped or self._evaluator.stopped
 
     def loop(self) -> None:

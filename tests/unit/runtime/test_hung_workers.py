@@ -148,6 +148,7 @@ with workers:
 """
 
 
+# prctl(PR_SET_PDEATHSIG) is Linux's alone.
 @pytest.mark.skipif(
     sys.platform != "linux",
     reason="only the kernel of Linux does this; the next test is of other systems",

@@ -46,7 +46,7 @@ def _row(cells: list[str]) -> str:
 
 
 def _stack(state: Any, point: int) -> list[str]:
-    """What a point shows from the edge of the board inwards."""
+    """Signs of a point from the edge of the board inwards."""
     seat = int(state["seat"])
     for owner, place in ((seat, point), (1 - seat, BAR - point)):
         count = int(state["checkers"][owner, place])
