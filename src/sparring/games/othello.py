@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sparring.games.spec import Board, BoardStyle, GameSpec, Symmetry
+from sparring.games.spec import Board, BoardStyle, GameSpec, square_symmetries
 
 SIDE: Final = 8
 CELLS: Final = SIDE * SIDE
@@ -33,22 +33,6 @@ STATE: Final = np.dtype(
 )
 
 
-def _symmetry(cells: Any) -> Symmetry:
-    """The relabelling under which new cell i is the old cell `cells.flat[i]`."""
-    new_to_old = [int(cell) for cell in cells.flat]
-    return Symmetry(
-        observation=(*new_to_old, *(CELLS + cell for cell in new_to_old)),
-        action=(*new_to_old, PASS),
-    )
-
-
-def _symmetries() -> tuple[Symmetry, ...]:
-    """The turns and reflections of a square, without the one that changes nothing."""
-    cells = np.arange(CELLS).reshape(SIDE, SIDE)
-    turned = [np.rot90(board, turns) for board in (cells, cells.T) for turns in range(4)]
-    return tuple(_symmetry(board) for board in turned[1:])
-
-
 SPEC: Final = GameSpec(
     name="othello",
     num_players=2,
@@ -58,7 +42,7 @@ SPEC: Final = GameSpec(
     max_plies=2 * (CELLS - 4),  # never reached: a disc is laid after each pass
     zero_sum=True,
     returns=(-1.0, 1.0),
-    symmetries=_symmetries(),
+    symmetries=square_symmetries(SIDE, planes=2, others=1),
     board=Board(),
 )
 STYLE: Final = BoardStyle(marks="XO", colours=(("X", "bold green"), ("O", "bold white")))

@@ -30,6 +30,23 @@ class Symmetry:
     action: tuple[int, ...]
 
 
+def square_symmetries(side: int, *, planes: int, others: int = 0) -> tuple[Symmetry, ...]:
+    """The turns and reflections of a square board, without the one that changes nothing.
+
+    For observations [planes, side, side] and actions that are its cells, row by row, followed by
+    `others` that stay as they are, such as a pass.
+    """
+    cells = np.arange(side * side).reshape(side, side)
+    turned = [np.rot90(board, turns) for board in (cells, cells.T) for turns in range(4)]
+    symmetries = []
+    for board in turned[1:]:
+        moved = board.ravel().tolist()
+        observation = [cells.size * plane + cell for plane in range(planes) for cell in moved]
+        actions = [*moved, *range(cells.size, cells.size + others)]
+        symmetries.append(Symmetry(tuple(observation), tuple(actions)))
+    return tuple(symmetries)
+
+
 @dataclass(frozen=True)
 class Board:
     """The observation is a board: planes [P, rows, columns], of which at most one shows something
