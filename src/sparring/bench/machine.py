@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import torch
 
-from sparring.config.system import available_cpus, available_memory, cpu_quota
+from sparring.config.system import affinity, available_cpus, available_memory, cpu_quota
 from sparring.dqn.kernels import has_bfloat16
 
 CPU_LIST: Final = Path("/proc/cpuinfo")
@@ -37,9 +37,7 @@ def machine() -> dict[str, Any]:
     has = torch.cpu.get_capabilities()
     return {
         "cpu": cpu_model(),
-        "cpus": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cpus": affinity(),
         "quota": None if math.isinf(quota) else round(quota, 2),
         "usable_cpus": available_cpus(),
         "simd": torch.backends.cpu.get_cpu_capability(),

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sparring.bench.work import BATCH, EPSILON, transitions
+from sparring.bench.work import BATCH, EPSILON, fill, transitions
 from sparring.config.schema import TrainConfig
 from sparring.config.sources import build_config
 from sparring.dqn.agent import DQNAgent
@@ -212,7 +212,7 @@ def open_session(
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         config, game = resolved(build_config(overrides={**QUIET, **options, "runs_dir": folder}))
         parts = assemble(config, game, opponents_from_outside(config, game))
-        _fill(parts)
+        fill(parts.replay, transitions(parts.rollout.policy, _READY))
         run = stack.enter_context(RunDirectory.create(folder, None, "bench"))
         monitor = stack.enter_context(
             Monitor(run, total_episodes=config.n_episodes, tensorboard=False, console=False)
@@ -223,10 +223,3 @@ def open_session(
         session = Session(config, parts, run, watched, monitor, Interrupts(monitor.note))
         session.begin(None)
         yield LiveSession(config, parts, session, watched)
-
-
-def _fill(parts: Parts) -> None:
-    """Fill the replay with copies of a few transitions: before it is full, updates are fewer."""
-    replay, rows = parts.replay, transitions(parts.rollout.policy, _READY)
-    while len(replay) < replay.capacity:
-        replay.extend(rows[: replay.capacity - len(replay)])

@@ -45,12 +45,12 @@ def print_machine(machine: Mapping[str, Any]) -> None:
         if machine["free_memory_gib"] is None
         else f", {machine['free_memory_gib']} GiB of memory free"
     )
-    _say(f"{machine['cpu']}: {machine['usable_cpus']} of {machine['cpus']} CPUs ({quota}){memory}")
-    _say(f"{machine['simd']}, {', '.join(machine['flags'])}; GPU: {machine['cuda'] or 'none'}")
+    say(f"{machine['cpu']}: {machine['usable_cpus']} of {machine['cpus']} CPUs ({quota}){memory}")
+    say(f"{machine['simd']}, {', '.join(machine['flags'])}; GPU: {machine['cuda'] or 'none'}")
     libraries = ("torch", "numpy", "numba")
-    _say(", ".join([f"Python {machine['python']}", *(f"{n} {machine[n]}" for n in libraries)]))
+    say(", ".join([f"Python {machine['python']}", *(f"{n} {machine[n]}" for n in libraries)]))
     busy = "" if machine["busy"] is None else f", CPUs {machine['busy']:.0%} busy"
-    _say(f"before the start: load {machine['load']}{busy}")
+    say(f"before the start: load {machine['load']}{busy}")
 
 
 def print_part(name: str, cases: Cases) -> None:
@@ -92,9 +92,9 @@ def print_floors(parts: Mapping[str, Cases], seconds: float) -> None:
         if not one.reached
     ]
     reached = f"{len(asked) - len(missed)} of {len(asked)} floors (minimum ratios) reached; "
-    _say(f"{reached if asked else ''}done in {seconds:,.0f} s")
+    say(f"{reached if asked else ''}done in {seconds:,.0f} s")
     for name in missed:
-        _say(f"  not reached: {name}")
+        say(f"  not reached: {name}")
 
 
 def amount(value: float | None) -> str:
@@ -141,5 +141,6 @@ def _figures(one: Case) -> Iterator[str]:
         yield f"{words} {value:.1%}" if name in _SHARES else f"{words} {rounded(value)}"
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Print on standard output, in lines of at most 80 columns."""
     Console(width=WIDTH).print(text, markup=False, highlight=False, emoji=False)

@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.opponents.players import AGENT, AGENT_NAME, Opponent, Plan
+from sparring.replay import Replay
+from sparring.replay.cuda import DeviceReplay
+from sparring.replay.shared import SharedReplay
 from sparring.replay.transitions import join_rows
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand
 from sparring.runtime.weights import WeightStore
+
+AnyReplay = Replay | DeviceReplay | SharedReplay
 
 BATCH: Final = 256  # envs a worker, transitions an update
 MLP: Final = PolicySpec("connect_four", NetworkSpec("mlp", {"net_arch": [256, 256]}))
@@ -67,6 +72,14 @@ def transitions(policy: PolicySpec, count: int) -> NDArray[Any]:
             round_command(0, BATCH, epsilon=0.5), lambda rows: blocks.append(join_rows([rows]))
         )
     return join_rows(blocks)
+
+
+def fill(replay: AnyReplay, rows: NDArray[Any]) -> None:
+    """Fill a replay with copies of a few transitions: before it is full, it fits into caches, and a
+    run makes fewer updates.
+    """
+    while len(replay) < replay.capacity:
+        replay.extend(rows[: replay.capacity - len(replay)])
 
 
 def forward_step(

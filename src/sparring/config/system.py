@@ -20,10 +20,12 @@ def available_cpus() -> int:
     """Return the CPUs that this process may use, at least 1: its affinity, limited by the quota of
     its control groups, rounded down.
     """
-    count = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return max(1, math.floor(min(count, cpu_quota())))
+    return max(1, math.floor(min(affinity(), cpu_quota())))
+
+
+def affinity() -> int:
+    """Return the CPUs on which this process may run, before a quota."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_memory(needed: Mapping[str, tuple[float, str]], available: float | None = None) -> None:

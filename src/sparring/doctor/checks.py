@@ -83,10 +83,11 @@ def check_threads(machine: Machine, needs: Needs) -> Iterator[Finding]:
 def check_files(machine: Machine, needs: Needs) -> Iterator[Finding]:
     """The limit of open files."""
     if needs.starts_processes:
-        workers, files = needs.num_workers, machine.files
+        files, asked = machine.files, (needs.num_workers, needs.files_a_worker)
         limit = "no limit" if math.isinf(files.hard) else f"a limit of {files.hard:,.0f}"
-        text = f"{limit}, {files.needed(workers):,} needed for {_count(workers, 'worker')}"
-        yield checked("open files", text, lambda: _raise(files.error(workers)))
+        text = f"{limit}, {files.needed(*asked):,} needed for {_count(needs.num_workers, 'worker')}"
+        error = files.error(*asked)
+        yield refusal("open files", error) if error else ok("open files", text)
     if machine.file_size < needs.checkpoint:
         yield problem(
             "open files",
@@ -94,11 +95,6 @@ def check_files(machine: Machine, needs: Needs) -> Iterator[Finding]:
             f"{needs.checkpoint / MIB:,.0f} MiB for a checkpoint",
             "ulimit -f unlimited",
         )
-
-
-def _raise(error: Exception | None) -> None:
-    if error is not None:
-        raise error
 
 
 def check_processes(machine: Machine, needs: Needs) -> Iterator[Finding]:

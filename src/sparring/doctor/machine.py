@@ -85,9 +85,7 @@ def look(runs_dir: str, start_method: str, *, processes: bool, ray: str | None) 
         file_size=_file_size(),
         processes=system.processes_left(),
         cpus=system.available_cpus(),
-        cores=len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1,
+        cores=system.affinity(),
         quota=system.cpu_quota(),
         memory=system.available_memory(),
         memfd=hasattr(os, "memfd_create"),

@@ -10,7 +10,9 @@ from sparring.dqn.networks import build_network, count_weights
 from sparring.games import GameSpec
 from sparring.opponents.pool import check_shares
 from sparring.replay.build import replay_bytes
+from sparring.runtime import FILES_A_WORKER
 from sparring.training.assembly import policy_of, rollout_settings, shared_with_workers
+from sparring.training.inference import check_server, files_a_worker
 from sparring.training.needs import Needed, checkpoint_bytes, memory_needed
 from sparring.training.resolve import opponents_from_outside, resolved
 
@@ -23,6 +25,7 @@ class Needs:
     backend: str = "processes"
     num_workers: int = 2
     learner_threads: int = 1
+    files_a_worker: int = FILES_A_WORKER  # open in the main process
     memory: Needed = field(default_factory=dict)
     shared: int = 0  # bytes that workers and learner share
     replay: int = 0  # bytes, which lie on a GPU where one learns
@@ -49,6 +52,7 @@ def needs_of(config: TrainConfig) -> Needs:
     # `async` with an open number of workers would measure for seconds
     workers = system.resolve_num_workers(config.num_workers)
     decided, game = resolved(config.model_copy(update={"device": "cpu", "num_workers": workers}))
+    check_server(decided)
     check_shares(decided.opponents, decided.game, decided.max_opponents_per_worker)
     opponents_from_outside(decided, game)
     return _needs(decided, game, device=config.device)
@@ -65,6 +69,7 @@ def _needs(config: ResolvedConfig, game: GameSpec, *, device: str) -> Needs:
         backend=config.backend,
         num_workers=config.num_workers,
         learner_threads=config.learner_threads,
+        files_a_worker=files_a_worker(config),
         memory=memory_needed(config, seen, num_weights=size, shared=shared),
         shared=shared,
         replay=replay_bytes(seen, config),

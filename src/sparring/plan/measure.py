@@ -20,12 +20,13 @@ from typing import Final
 import torch
 
 from sparring.bench.machine import cpu_model
+from sparring.bench.work import AnyReplay
 from sparring.config.schema import ResolvedConfig, TrainConfig
 from sparring.config.system import available_cpus
 from sparring.dqn.networks import TABLES, count_weights
 from sparring.dqn.table_learner import AnyLearner
 from sparring.plan.figures import CPU, CUDA, Figures, UpdateTime
-from sparring.plan.workbench import AnyReplay, Workbench, disk_bytes_per_s, open_workbench
+from sparring.plan.workbench import Workbench, disk_bytes_per_s, open_workbench
 from sparring.replay.build import build_replay, replay_bytes
 from sparring.replay.transitions import transition_dtype
 from sparring.runtime import torch_threads

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sparring.bench.show import WIDTH, amount
+from sparring.bench.show import WIDTH, amount, say
 from sparring.config.schema import TrainConfig
 from sparring.plan.figures import CPU, CUDA, Figures
 from sparring.plan.plans import Machine, Plan
@@ -42,16 +42,14 @@ def print_plans(
     """Print the figures, the plans side by side, what binds, and the command lines."""
     gpus = {0: "no GPU", 1: "1 GPU"}.get(machine.gpus, f"{machine.gpus} GPUs")
     nodes = f" in {machine.nodes:,} machines" if machine.nodes > 1 else ""
-    _say(
-        f"{figures.game}, preset {preset}, on {machine.cores:,} cores{nodes} and {gpus}: simulated"
-    )
+    say(f"{figures.game}, preset {preset}, on {machine.cores:,} cores{nodes} and {gpus}: simulated")
     for line in _figures(figures, config):
-        _say(line)
+        say(line)
     for line in assumptions(figures, machine, assumed):
-        _say(f"assumed: {line}")
+        say(f"assumed: {line}")
     Console(width=WIDTH).print(_table(found))
     for line in _remarks(found[0], config):
-        _say(line)
+        say(line)
     for one in found:
         print(f"\n# {one.title}: {_needs(one)}")
         print(_broken(one.command))
@@ -162,7 +160,3 @@ def _broken(command: str) -> str:
         else:
             line = f"{line} {word}" if line else word
     return "\n".join([*lines, line])
-
-
-def _say(text: str) -> None:
-    Console(width=WIDTH).print(text, markup=False, highlight=False, emoji=False)

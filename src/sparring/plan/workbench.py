@@ -14,20 +14,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sparring.bench.work import AnyReplay, fill
 from sparring.config.schema import ResolvedConfig
 from sparring.dqn.start_weights import StartWeights, start_with
 from sparring.games import GameSpec
-from sparring.replay import Replay
-from sparring.replay.cuda import DeviceReplay
-from sparring.replay.shared import SharedReplay
 from sparring.replay.transitions import join_rows
 from sparring.rollout.round import RoundCommand
 from sparring.runtime import Batch, Workers
 from sparring.training.assembly import Parts, assemble, open_workers
 from sparring.training.evaluator import Evaluator
 from sparring.training.resolve import opponents_from_outside
-
-AnyReplay = Replay | DeviceReplay | SharedReplay
 
 _SHORT_PARTS: Final = 30
 _PARTS_IN_A_TURN: Final = 3
@@ -157,10 +153,8 @@ class Workbench:
         return rate, max(0.0, statistics.median(waits))
 
     def fill(self, replay: AnyReplay) -> None:
-        """Fill a replay with copies of what was played: before it is full, it fits into caches."""
-        rows = join_rows(self._rows)
-        while len(replay) < replay.capacity:
-            replay.extend(rows[: replay.capacity - len(replay)])
+        """Fill a replay with copies of what was played."""
+        fill(replay, join_rows(self._rows))
 
     def episodes_of(self, seconds: float) -> int:
         """Matches that a worker plays in this time, about."""

@@ -258,6 +258,8 @@ def test_needs_follow_from_the_settings_of_the_run() -> None:
 def test_settings_that_fit_no_machine_are_refused_as_by_train() -> None:
     with pytest.raises(ConfigurationError, match="unknown opponent"):
         needs_of(build_config(overrides={"opponents": {"ludo:greedy": 1.0}}))
+    with pytest.raises(ConfigurationError, match="inference=server with backend=ray"):
+        needs_of(build_config(overrides={"inference": "server", "backend": "ray"}))
 
 
 def test_a_folder_that_is_not_there_yet_is_judged_by_its_parent(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from sparring.cli import main
 from sparring.config.schema import TrainConfig
 from sparring.doctor.findings import Finding, ok, problem, warning
 from sparring.errors import ConfigurationError
-from sparring.runtime import allow_open_files
+from sparring.runtime import FILES_A_SERVED_WORKER, FILES_A_WORKER, allow_open_files
 
 IN_NAMESPACE = ("unshare", "--map-root-user", "--mount")
 # /dev/shm of 64 MiB as in a container, a full disk, a quota of 1.5 CPUs, few open files
@@ -64,7 +64,12 @@ def without_numbers(text: str) -> str:
     return re.sub(r"\d+", "N", text)
 
 
-def test_train_refuses_with_the_same_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("inference", "files"), [("workers", FILES_A_WORKER), ("server", FILES_A_SERVED_WORKER)]
+)
+def test_train_refuses_with_the_same_line(
+    monkeypatch: pytest.MonkeyPatch, inference: str, files: int
+) -> None:
     """Both call the same check."""
     import resource
 
@@ -72,10 +77,13 @@ def test_train_refuses_with_the_same_line(monkeypatch: pytest.MonkeyPatch) -> No
     few = {resource.RLIMIT_NOFILE: (128, 128)}
     monkeypatch.setattr(resource, "getrlimit", lambda kind: few.get(kind) or real(kind))
     with pytest.raises(ConfigurationError, match="too low for 46 workers: got 128") as caught:
-        allow_open_files(46)
-    found = sparring.doctor.examine(TrainConfig(game="tic_tac_toe", num_workers=46))
+        allow_open_files(46, files)
+    settings = {"game": "tic_tac_toe", "num_workers": 46, "inference": inference}
+    found = sparring.doctor.examine(TrainConfig(**settings))
     [ours] = [finding.line for finding in found if finding.topic == "open files"]
     assert without_numbers(ours) == without_numbers(str(caught.value))
+    needed = [int(re.findall(r"at least (\d+)", line)[0]) for line in (ours, str(caught.value))]
+    assert abs(needed[0] - needed[1]) < 46, "a file of each worker more or less"
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *found: Finding) -> None:
