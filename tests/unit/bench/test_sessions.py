@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from sparring.bench import sessions
 from sparring.bench.sessions import LiveSession, _TimedWorkers
+from sparring.bench.work import fill
 
 
 class Run:
@@ -80,7 +81,7 @@ def test_warming_up_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert session.slice(2.0).plies == 4_000
 
 
-def test_the_replay_is_filled_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_replay_is_filled_before() -> None:
     """With copies of 250 transitions, of which the last is cut."""
     lengths: list[int] = []
 
@@ -93,9 +94,8 @@ def test_the_replay_is_filled_before(monkeypatch: pytest.MonkeyPatch) -> None:
         def extend(self, rows: list[int]) -> None:
             lengths.append(len(rows))
 
-    parts: Any = SimpleNamespace(replay=Filling(), rollout=SimpleNamespace(policy=None))
-    monkeypatch.setattr(sessions, "transitions", lambda policy, count: list(range(250)))
-    sessions._fill(parts)
+    replay: Any = Filling()
+    fill(replay, np.arange(250))
     assert lengths == [250, 250, 100]
 
 
