@@ -226,6 +226,7 @@ class _Planner:
             words += ["--learner-threads", str(shape.threads)]
         stored = self.config.buffer_size
         for option, value, usual in (
+            ("--mode", shape.mode, TrainConfig.model_fields["mode"].default),  # no preset has one
             ("--episodes-per-batch", shape.episodes, self.config.episodes_per_batch),
             ("--batch-size", shape.batch, self.config.batch_size),
             ("--buffer-size", _multiple(stored, max(1, shape.gpus)), stored),

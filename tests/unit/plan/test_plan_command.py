@@ -80,6 +80,15 @@ def test_a_learner_that_is_told_to_be_fast_leaves_play_to_bind(
     assert fast["matches_per_min"] == pytest.approx(60 * 10 * 50, rel=0.02)
 
 
+def test_commands_have_the_mode_that_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hardware = ("--cores", "4", "--from", saved(tmp_path))
+    usual, other = (planned_on(capsys, *hardware, *mode) for mode in ((), ("--mode", "async")))
+    assert not any("--mode" in plan["command"] for plan in usual["plans"])
+    assert all("--mode async" in plan["command"] for plan in other["plans"])
+
+
 def test_many_workers_get_shorter_rounds_where_a_run_would_have_few(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
