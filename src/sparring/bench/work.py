@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -56,9 +55,7 @@ def round_command(number: int, episodes: int, epsilon: float = EPSILON) -> Round
 def weights_in_place(policy: PolicySpec) -> WeightStore:
     """Initial weights, published as version 0 in memory of this process."""
     vector = InferencePolicy(policy).vector()
-    store = WeightStore(
-        np.zeros(WeightStore.bytes_needed(len(vector), 0, 2), np.uint8), len(vector), 0, 2
-    )
+    store = WeightStore.private(len(vector), num_snapshots=0, num_versions=2)
     store.publish(0, vector)
     return store
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from sparring.replay.transitions import join_rows
 from sparring.rollout.round import RoundCommand, RoundReport
-from sparring.runtime.base import Batch
 from sparring.runtime.shared_memory import Ring
 from sparring.runtime.watch import WorkerRecord, raise_again
 
@@ -38,6 +37,9 @@ class FinishedPart:
         """All rows in order, those of the ring in place."""
         return [*self.copied, *self.ring.rows(self.begin, self.end)]
 
+    def release(self) -> None:
+        self.ring.free(self.end)
+
     def leave_ring(self) -> None:
         """Copy the rows out of the ring, which may then be overwritten."""
         self.copied += copies(self.ring.rows(self.begin, self.end))
@@ -53,8 +55,6 @@ class WorkerHandle(WorkerRecord):
         # rows of the first unfinished part that had to leave the ring
         self.copied: list[NDArray[Any]] = []
         self.begin = 0  # number of that part's first row that is still in the ring
-        self.finished: deque[FinishedPart] = deque()
-        self.state: dict[str, Any] | None = None
         self.process: Any = None
         self.pipe: connection.Connection
         self.ring: Ring
@@ -70,10 +70,10 @@ class WorkerHandle(WorkerRecord):
         self.pipe, self.ring = pipe, ring
         ring.end_before(self.ended)
 
-    def command(self, command: RoundCommand | str | tuple[str, Any]) -> None:
+    def give(self, what: RoundCommand | str | tuple[str, Any]) -> None:
         """Give the worker something to do after all that it was given before."""
-        self.unfinished.append(command)
-        self._send(command)
+        self.unfinished.append(what)
+        self._send(what)
 
     def repeat_unfinished(self) -> None:
         """Give a new incarnation what its predecessor has not finished."""
@@ -131,21 +131,6 @@ class WorkerHandle(WorkerRecord):
         self.pipe.close()
         self.process.kill()
         self.process.join()
-
-
-def next_batch(handles: Sequence[WorkerHandle]) -> Batch:
-    """The next finished part of each of these workers, all of one round."""
-    parts = [handle.finished.popleft() for handle in handles]
-    assert len({part.report.round for part in parts}) == 1, "parts of several rounds"
-
-    def release() -> None:
-        for part in parts:
-            part.ring.free(part.end)
-
-    blocks = [block for part in parts for block in part.blocks()]
-    return Batch.join(
-        [handle.worker for handle in handles], blocks, [part.report for part in parts], release
-    )
 
 
 def copies(blocks: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -33,8 +32,7 @@ class InlineWorkers:
         num_snapshots: int,
         num_versions: int,
     ) -> None:
-        memory = np.zeros(WeightStore.bytes_needed(size, num_snapshots, num_versions), np.uint8)
-        self.weights = WeightStore(memory, size, num_snapshots, num_versions)
+        self.weights = WeightStore.private(size, num_snapshots, num_versions)
         self.replaced = 0
         self._bodies = [
             Rollout(settings, self.weights, worker=worker, incarnation=0)

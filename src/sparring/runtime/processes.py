@@ -37,7 +37,7 @@ Deadlocks and races, and where each is avoided:
 - Rows are read before the worker's stores arrive. A row is read only after the message that counts
   it: `send` and `recv` are system calls, which order the stores (`Ring`).
 - A worker reports and dies at once, and its last message is overtaken by its end. What has ended
-  is read to the end of its pipe before it is replaced (`_serve_ready`).
+  is read to the end of its pipe before it is replaced (`_serve`).
 - A pipe never ends because another worker inherited its other end: `forkserver` and `spawn` pass a
   new process its own descriptors only, and main closes its copy after the start (`_start`).
 - Ctrl-C, a batch system or a closed terminal signal the whole process group, and a worker would die
@@ -65,8 +65,8 @@ from typing import Any, Final, Literal, Self
 from sparring.replay.transitions import transition_dtype
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand
-from sparring.runtime.base import Batch, Notify
-from sparring.runtime.handle import WorkerHandle, describe_status, next_batch
+from sparring.runtime.base import Notify
+from sparring.runtime.handle import WorkerHandle, describe_status
 from sparring.runtime.inference import InferenceSettings
 from sparring.runtime.limits import cannot_start, short_temporary_directory, start_failure
 from sparring.runtime.main_module import (
@@ -76,9 +76,9 @@ from sparring.runtime.main_module import (
     main_module_hidden,
     unguarded,
 )
+from sparring.runtime.remote import RemoteWorkers
 from sparring.runtime.server import InferenceServer, mailbox_layout
 from sparring.runtime.shared_memory import Ring, SharedBlock
-from sparring.runtime.watch import Watch
 from sparring.runtime.weights import WeightStore
 from sparring.runtime.worker import (
     PRELOAD_GAME,
@@ -92,8 +92,6 @@ StartMethod = Literal["forkserver", "spawn"]
 
 PRELOAD: Final = ["sparring.runtime.preload"]
 _MAX_RING_BYTES: Final = 64 * 2**20
-# seconds; to poll the pipes of 46 workers takes 0.1 ms, and the rings hold a whole round
-_POLL_INTERVAL: Final = 0.01
 _OUT_OF_MEMORY: Final = (
     "the system kills processes when memory runs out: lower num_workers or num_envs_per_worker"
 )
@@ -135,8 +133,11 @@ def shared_bytes(
     return total
 
 
-class ProcessWorkers:
+class ProcessWorkers(RemoteWorkers[WorkerHandle]):
     """Owns the worker processes and all memory shared with them: from `__enter__` to `__exit__`."""
+
+    # To poll the pipes of 46 workers takes 0.1 ms, and the rings hold a whole round.
+    poll_interval = 0.01
 
     def __init__(
         self,
@@ -152,6 +153,7 @@ class ProcessWorkers:
         body: Callable[..., Body] = Rollout,
         inference: InferenceSettings | None = None,
     ) -> None:
+        super().__init__([WorkerHandle(worker) for worker in range(num_workers)], notify)
         self._settings = settings
         self._spec = settings.policy.game_spec
         self._dtype = transition_dtype(settings.policy.network_game)
@@ -159,8 +161,6 @@ class ProcessWorkers:
         self._size, self._num_snapshots, self._num_versions = size, num_snapshots, num_versions
         self._body = body
         self._context = multiprocessing.get_context(start_method)
-        self._notify = notify
-        self._handles = [WorkerHandle(worker) for worker in range(num_workers)]
         self._block = SharedBlock(WeightStore.bytes_needed(size, num_snapshots, num_versions))
         self.weights = WeightStore(self._block.memory, size, num_snapshots, num_versions)
         self._server: InferenceServer | None = None
@@ -176,9 +176,6 @@ class ProcessWorkers:
                 launch=self._launch,
                 notify=notify,
             )
-        self.replaced = 0
-        self._watch = Watch(notify)
-        self._last_poll = 0.0
 
     def __enter__(self) -> Self:
         try:
@@ -227,60 +224,21 @@ class ProcessWorkers:
         self._block.close()
 
     def start(self, worker: int, command: RoundCommand) -> None:
-        self._handles[worker].command(command)
-
-    def finish_round(self) -> Batch:
-        self._wait(lambda: all(handle.finished for handle in self._handles))
-        return next_batch(self._handles)
-
-    def finish_any(self) -> Batch:
-        self._serve_ready(timeout=0.0)  # others may always have something ready
-        self._wait(lambda: any(handle.finished for handle in self._handles))
-        ready = [handle for handle in self._handles if handle.finished]
-        return next_batch([min(ready, key=lambda handle: handle.finished[0].report.round)])
-
-    def end_early(self, worker: int, round: int) -> None:
-        self._handles[worker].end_early(round)
+        self._handles[worker].give(command)
 
     def hurry(self) -> None:
-        self._watch.hurry()
+        super().hurry()
         if self._server is not None:
             self._server.hurry()
 
-    def poll(self) -> None:
-        now = time.monotonic()
-        if now - self._last_poll >= _POLL_INTERVAL:
-            self._last_poll = now
-            self._serve_ready(timeout=0.0)
-
     def get_state(self) -> dict[str, Any]:
-        for handle in self._handles:
-            assert not handle.unfinished, "a round is in flight"
-            handle.state = None
-            handle.command("get_state")
-        self._wait(lambda: all(handle.state is not None for handle in self._handles))
-        return {
-            str(handle.worker): {"incarnation": handle.incarnation, "body": handle.state}
-            for handle in self._handles
-        }
+        assert not any(handle.unfinished for handle in self._handles), "a round is in flight"
+        return super().get_state()
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        for handle in self._handles:
-            saved = state[str(handle.worker)]
-            if handle.incarnation != saved["incarnation"]:  # which names its random streams
-                handle.kill()
-                handle.incarnation = saved["incarnation"] - 1
-                self._start(handle)
-            handle.command(("set_state", saved["body"]))
-        # From then on a successor of a worker that dies begins with the restored state.
-        self._wait(lambda: not any(handle.unfinished for handle in self._handles))
+    def _give_state(self, handle: WorkerHandle, body: dict[str, Any]) -> None:
+        handle.give(("set_state", body))
 
-    def _wait(self, done: Callable[[], bool]) -> None:
-        """Serve the workers until `done`."""
-        self._watch.wait(done, lambda: self._serve_ready(timeout=0.2), self._handles)
-
-    def _serve_ready(self, timeout: float) -> None:
-        """Handle all messages, and replace the workers whose processes have ended."""
+    def _serve(self, timeout: float) -> None:
         by_pipe = {handle.pipe: handle for handle in self._handles}
         by_sentinel = {handle.process.sentinel: handle for handle in self._handles}
         server = [] if self._server is None else [self._server.sentinel]
@@ -306,6 +264,9 @@ class ProcessWorkers:
         killed = status == -signal.SIGKILL and not handle.cause
         handle.failed(describe_status(status), self._notify, _OUT_OF_MEMORY if killed else "")
         self.replaced += 1
+        self._begin_anew(handle)
+
+    def _begin_anew(self, handle: WorkerHandle) -> None:
         handle.kill()
         self._start(handle)
         handle.repeat_unfinished()

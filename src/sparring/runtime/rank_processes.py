@@ -8,7 +8,6 @@ process raises is left as its last words, which rank 0 reports.
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +28,7 @@ from sparring.runtime.main_module import (
 )
 from sparring.runtime.processes import PRELOAD
 from sparring.runtime.rank_group import Meeting, RankGroup
-from sparring.runtime.worker import STOP_SIGNALS, end_with_parent, stop_signals_blocked
+from sparring.runtime.worker import end_with_parent, ignore_stop_signals, stop_signals_blocked
 
 Serve = Callable[[RankGroup], None]  # body of the other ranks, by its name in a module
 
@@ -120,8 +119,7 @@ def serve_torchrun(serve: Serve) -> None:
 
 
 def _serve(meeting: Meeting, serve: Serve, *, local: bool) -> None:
-    for number in STOP_SIGNALS:  # they may reach the whole process group; rank 0 decides
-        signal.signal(number, signal.SIG_IGN)
+    ignore_stop_signals()
     torch.set_num_threads(1)
     try:
         with meeting.group(local=local) as group:

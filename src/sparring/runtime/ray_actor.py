@@ -129,8 +129,7 @@ class WorkerActor:
         torch.set_num_threads(1)
         sys.path += [place for place in self._path if place not in sys.path]
         job: ActorJob = pickle.loads(self._job.tobytes())
-        memory = np.zeros(WeightStore.bytes_needed(job.size, job.num_snapshots, 1), np.uint8)
-        self._store = WeightStore(memory, job.size, job.num_snapshots, num_versions=1)
+        self._store = WeightStore.private(job.size, job.num_snapshots, num_versions=1)
         self._dtype = transition_dtype(job.settings.policy.network_game)
         worker, incarnation = self._place
         return make_body(

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from sparring.replay.transitions import join_rows
 from sparring.rollout.round import RoundCommand, RoundReport
-from sparring.runtime.base import Batch
 from sparring.runtime.ray_actor import Key
 from sparring.runtime.watch import MAX_FAILURES, WorkerRecord, raise_again
 
@@ -75,6 +74,12 @@ class FinishedPart:
     report: RoundReport
     rows: NDArray[Any]
 
+    def blocks(self) -> list[NDArray[Any]]:
+        return [self.rows] if len(self.rows) else []
+
+    def release(self) -> None:
+        pass
+
 
 class RayHandle(WorkerRecord):
     """One worker over all its incarnations.
@@ -87,8 +92,6 @@ class RayHandle(WorkerRecord):
         super().__init__(worker)
         self.unfinished: deque[Order] = deque()
         self.calls: deque[Call] = deque()  # for the first of the unfinished orders, in order
-        self.finished: deque[FinishedPart] = deque()
-        self.state: dict[str, Any] | None = None
         self.actor: Actor | None = None
         self.asked: Actor | None = None
         self.left: Actor | None = None
@@ -205,17 +208,8 @@ class RayHandle(WorkerRecord):
 
     def end_early(self, round: int) -> None:
         """Let parts of rounds up to `round` end at the next tick, those of a successor too."""
-        self.ended = max(self.ended, round + 1)
+        if round < self.ended:
+            return
+        self.ended = round + 1
         for actor in self.actors:
             actor.beat(self.ended)
-
-
-def next_batch(handles: Sequence[RayHandle]) -> Batch:
-    """The next finished part of each of these workers, all of one round."""
-    parts = [handle.finished.popleft() for handle in handles]
-    assert len({part.report.round for part in parts}) == 1, "parts of several rounds"
-    return Batch.join(
-        [handle.worker for handle in handles],
-        [part.rows for part in parts if len(part.rows)],
-        [part.report for part in parts],
-    )

@@ -40,15 +40,14 @@ import numpy as np
 from sparring.opponents.players import Opponent
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand
-from sparring.runtime.base import Batch, Notify
+from sparring.runtime.base import Notify
 from sparring.runtime.ray_actor import ActorJob, WorkerActor
 from sparring.runtime.ray_cluster import RayCluster
-from sparring.runtime.ray_handle import MOVE, Actor, RayHandle, Snapshot, next_batch
-from sparring.runtime.watch import Watch
+from sparring.runtime.ray_handle import MOVE, Actor, RayHandle, Snapshot
+from sparring.runtime.remote import RemoteWorkers
 from sparring.runtime.weights import WeightStore
 from sparring.runtime.worker import Body
 
-_POLL_INTERVAL: Final = 0.02  # seconds
 PULSE_INTERVAL: Final = 2.0  # seconds between two signs of life
 PLACE_INTERVAL: Final = 1.0  # seconds between two looks at the CPUs of the cluster
 # seconds that an actor waits for a CPU that other programs of the cluster may use
@@ -64,8 +63,10 @@ _CAUSES: Final = {
 }
 
 
-class RayWorkers:
+class RayWorkers(RemoteWorkers[RayHandle]):
     """Owns the connection and the actors: from `__enter__` to `__exit__`."""
+
+    poll_interval = 0.02
 
     def __init__(
         self,
@@ -80,17 +81,13 @@ class RayWorkers:
         notify: Notify,
         body: Callable[..., Body] = Rollout,
     ) -> None:
-        memory = np.zeros(WeightStore.bytes_needed(size, num_snapshots, num_versions), np.uint8)
-        self.weights = WeightStore(memory, size, num_snapshots, num_versions)
-        self.replaced = 0
+        super().__init__([RayHandle(worker) for worker in range(num_workers)], notify)
+        self.weights = WeightStore.private(size, num_snapshots, num_versions)
         self._job = ActorJob(settings, settings.policy.game_spec, size, num_snapshots, body)
-        self._notify = notify
         self._cluster = RayCluster(address, insecure=insecure)
-        self._handles = [RayHandle(worker) for worker in range(num_workers)]
         self._versions: dict[int, Any] = {}  # references to published weights
         self._snapshots: dict[int, Snapshot] = {}  # by slot
-        self._watch = Watch(notify)
-        self._last_poll = self._last_pulse = self._last_place = 0.0
+        self._last_pulse = self._last_place = 0.0
         self._told_of_no_cpu = False
 
     @staticmethod
@@ -157,55 +154,13 @@ class RayWorkers:
             found.append(known)
         return found
 
-    def finish_round(self) -> Batch:
-        self._wait(lambda: all(handle.finished for handle in self._handles))
-        return next_batch(self._handles)
-
-    def finish_any(self) -> Batch:
-        self._serve(timeout=0.0)  # others may always have something ready
-        self._wait(lambda: any(handle.finished for handle in self._handles))
-        ready = [handle for handle in self._handles if handle.finished]
-        return next_batch([min(ready, key=lambda handle: handle.finished[0].report.round)])
-
-    def end_early(self, worker: int, round: int) -> None:
-        if self._handles[worker].ended <= round:
-            self._handles[worker].end_early(round)
-
-    def hurry(self) -> None:
-        self._watch.hurry()
-
-    def poll(self) -> None:
-        now = time.monotonic()
-        if now - self._last_poll >= _POLL_INTERVAL:
-            self._last_poll = now
-            self._serve(timeout=0.0)
-
     def get_state(self) -> dict[str, Any]:
-        self._wait(lambda: not any(handle.unfinished for handle in self._handles))
-        for handle in self._handles:
-            handle.state = None
-            handle.give("get_state")
-        self._wait(lambda: all(handle.state is not None for handle in self._handles))
-        return {
-            str(handle.worker): {"incarnation": handle.incarnation, "body": handle.state}
-            for handle in self._handles
-        }
+        self._wait_until_idle()  # workers may be on the move
+        return super().get_state()
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        for handle in self._handles:
-            saved = state[str(handle.worker)]
-            if handle.incarnation != saved["incarnation"]:  # which names its random streams
-                self._kill(handle.actors)
-                handle.incarnation = saved["incarnation"] - 1
-                handle.begin(self._ask(handle, saved["incarnation"]))
-            playing = [Opponent(**known) for known in saved["body"]["opponents"]]
-            handle.give(("set_state", saved["body"]), None, self._in_store(playing))
-        # From then on a successor of a worker that dies begins with the restored state.
-        self._wait(lambda: not any(handle.unfinished for handle in self._handles))
-
-    def _wait(self, done: Callable[[], bool]) -> None:
-        """Serve the workers until `done`."""
-        self._watch.wait(done, lambda: self._serve(timeout=0.2), self._handles)
+    def _give_state(self, handle: RayHandle, body: dict[str, Any]) -> None:
+        playing = [Opponent(**known) for known in body["opponents"]]
+        handle.give(("set_state", body), None, self._in_store(playing))
 
     def _serve(self, timeout: float) -> None:
         """Handle all answers that have arrived; replace, place and move workers."""
@@ -287,6 +242,9 @@ class RayWorkers:
         handle.count_failures(self._cluster.nodes())
         handle.failed(cause, self._notify)
         self.replaced += 1
+        self._begin_anew(handle)
+
+    def _begin_anew(self, handle: RayHandle) -> None:
         self._kill(handle.actors)
         handle.asked = handle.left = None
         handle.begin(self._ask(handle, handle.incarnation + 1))

@@ -34,6 +34,8 @@ class WorkerRecord(ABC):
         self.failures = 0  # in a row, without a finished round in between
         self.cause = self.traceback = ""  # of its end, where it could still send them
         self.unfinished: deque[Any] = deque()  # commands
+        self.finished: deque[Any] = deque()  # parts of rounds, each a `Part`
+        self.state: dict[str, Any] | None = None  # of its body, once it has answered
         self.silence = 0.0  # seconds since its last tick or message, while it has something to do
         self.ended = 0  # rounds before this one are to end early
         self._seen = 0  # ticks
@@ -42,6 +44,14 @@ class WorkerRecord(ABC):
     @abstractmethod
     def ticks(self) -> int:
         """The number of ticks of this incarnation, as far as is known."""
+
+    def give(self, what: Any) -> None:
+        """Give the worker something to do after all that it was given before."""
+        raise NotImplementedError
+
+    def end_early(self, round: int) -> None:
+        """Let parts of rounds up to `round` end at the next tick, those of a successor too."""
+        raise NotImplementedError
 
     def begin_incarnation(self) -> None:
         """Forget what is known of the predecessor."""

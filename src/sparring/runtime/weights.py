@@ -8,6 +8,8 @@ reader never sees a slot change under it.
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +31,12 @@ class WeightStore:
         )
         self._published = vectors[:num_versions]
         self.snapshots = vectors[num_versions:]  # [num_snapshots, size]
+
+    @classmethod
+    def private(cls, size: int, num_snapshots: int, num_versions: int) -> Self:
+        """A store in memory of this process alone."""
+        memory = np.zeros(cls.bytes_needed(size, num_snapshots, num_versions), np.uint8)
+        return cls(memory, size, num_snapshots, num_versions)
 
     @staticmethod
     def bytes_needed(size: int, num_snapshots: int, num_versions: int) -> int:

@@ -114,10 +114,15 @@ def worker_main(pipe: connection.Connection, job: WorkerJob) -> None:
 
 def begin_process() -> None:
     """Leave signals to the main process, end with it, and run torch on one thread."""
-    for number in STOP_SIGNALS:  # they may reach the whole process group
-        signal.signal(number, signal.SIG_IGN)
+    ignore_stop_signals()
     end_with_parent()
     torch.set_num_threads(1)
+
+
+def ignore_stop_signals() -> None:
+    """Leave them to the main process: they may reach the whole process group."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _with_networks(job: WorkerJob) -> Callable[..., Body]:

@@ -143,7 +143,7 @@ def test_killed_while_busy(notes: list[str]) -> None:
     with process_workers(1, notify=notes.append) as workers:
         start_round(workers, [order])
         while not workers._handles[0].copied:
-            workers._serve_ready(timeout=0.1)
+            workers._serve(timeout=0.1)
         process_of(0).kill()
         batch = workers.finish_round()
         assert workers.replaced == 1, "it was killed before it had finished"
