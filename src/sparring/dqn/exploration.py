@@ -33,6 +33,17 @@ def per_worker_epsilon(worker: int, num_workers: int, *, eps: float, alpha: floa
     return float(eps ** (1.0 + alpha * worker / max(1, num_workers - 1)))
 
 
+@njit(nogil=True)
+def _nth_legal(mask: Any, row: Any, n: Any) -> Any:
+    """Return legal action number `n` (from 0) of a row of `mask` [n, A]."""
+    for a in range(mask.shape[1]):
+        if mask[row, a]:
+            if n == 0:
+                return a
+            n -= 1
+    return -1
+
+
 @njit(cache=True, nogil=True)
 def decide_without_q(mask: Any, uniforms: Any, epsilon: Any, actions: Any, undecided: Any) -> Any:
     """Fill `actions` [n] in the rows that need no Q-values, as `epsilon_greedy` would: random
@@ -51,13 +62,7 @@ def decide_without_q(mask: Any, uniforms: Any, epsilon: Any, actions: Any, undec
             undecided[rows] = i
             rows += 1
         elif legal > 0:
-            nth = np.int64(uniforms[i, 1] * legal)
-            for a in range(mask.shape[1]):
-                if mask[i, a]:
-                    if nth == 0:
-                        actions[i] = a
-                        break
-                    nth -= 1
+            actions[i] = _nth_legal(mask, i, np.int64(uniforms[i, 1] * legal))
     return rows
 
 
@@ -78,11 +83,5 @@ def epsilon_greedy(q: Any, mask: Any, uniforms: Any, epsilon: Any, actions: Any)
                 if best < 0 or q[i, a] > q[i, best]:
                     best = a
         if legal > 0 and uniforms[i, 0] < epsilon:
-            nth = np.int64(uniforms[i, 1] * legal)
-            best = -1
-            for a in range(q.shape[1]):
-                if mask[i, a]:
-                    if nth == 0:
-                        best = a
-                    nth -= 1
+            best = _nth_legal(mask, i, np.int64(uniforms[i, 1] * legal))
         actions[i] = best

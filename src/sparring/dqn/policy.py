@@ -49,7 +49,7 @@ def ask(
     `uniforms` [m, 2].
     """
     if spec.afterstates:
-        return _ask_after_moves(spec, game, slots, uniforms, epsilon)
+        return _ask_after_moves(game, slots, uniforms, epsilon)
     if len(slots) == game.num_slots and (slots[1:] > slots[:-1]).all():
         # every slot, in order: the views serve as they are
         return ask_positions(game.observation, game.mask, uniforms, epsilon)
@@ -66,9 +66,7 @@ def ask_positions(
 
     It has only the positions in which the network decides, unless these are nearly all.
     """
-    n = len(observation)
-    actions, undecided = np.empty(n, np.int64), np.empty(n, np.int64)
-    rows = undecided[: decide_without_q(mask, uniforms, epsilon, actions, undecided)]
+    actions, rows = _decide(mask, uniforms, epsilon)
 
     def choose_all(q: NDArray[np.float32]) -> NDArray[np.int64]:
         epsilon_greedy(q, mask, uniforms, epsilon, actions)
@@ -80,26 +78,19 @@ def ask_positions(
         actions[rows] = greedy
         return actions
 
-    if len(rows) > _GATHER_UP_TO * n:
+    if len(rows) > _GATHER_UP_TO * len(observation):
         return Question(observation, choose_all)
     return Question(observation[rows], choose_undecided)
 
 
 def _ask_after_moves(
-    spec: PolicySpec,
     game: BatchedGame,
     slots: NDArray[np.int64],
     uniforms: NDArray[np.float64],
     epsilon: float,
 ) -> Question:
     """The same by values of positions after moves."""
-    mask = game.mask[slots]
-    actions, undecided = np.empty(len(slots), np.int64), np.empty(len(slots), np.int64)
-    rows = undecided[: decide_without_q(mask, uniforms, epsilon, actions, undecided)]
-    if not len(rows):
-        seen = spec.network_game
-        nothing = np.empty((0, *seen.observation_shape), seen.observation_dtype)
-        return Question(nothing, lambda values: actions)
+    actions, rows = _decide(game.mask[slots], uniforms, epsilon)
     after, movers = afterstates_of(game, slots[rows]), game.seat[slots[rows]]
 
     def choose(values: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -107,6 +98,15 @@ def _ask_after_moves(
         return actions
 
     return Question(after.observation, choose)
+
+
+def _decide(
+    mask: NDArray[np.bool_], uniforms: NDArray[np.float64], epsilon: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Actions [n] for `mask` [n, A], and the rows [k] whose actions need the network."""
+    n = len(mask)
+    actions, undecided = np.empty(n, np.int64), np.empty(n, np.int64)
+    return actions, undecided[: decide_without_q(mask, uniforms, epsilon, actions, undecided)]
 
 
 def values_of_moves(

@@ -4,14 +4,11 @@ the agent itself does not reach.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from sparring.games import BatchedGame
-from sparring.games.rng import STARTS, uniforms
+from sparring.games.rng import STARTS, choose, uniforms
 
 _SHARE, _LENGTH = range(2)  # of the draws of a match
 
@@ -37,8 +34,12 @@ class RandomStarts:
         """Overwrite `actions` [n] in slots that are still at their start; `draws` [n] in [0, 1)
         pick among the legal ones.
         """
-        if self._share > 0.0:
-            _choose(self._game.plies, self._length, self._game.mask, draws, actions)
+        if self._share == 0.0:
+            return
+        slots = np.flatnonzero((actions >= 0) & (self._game.plies < self._length))
+        chosen = np.empty(len(slots), np.int64)
+        choose(self._game.mask[slots], draws[slots], chosen)
+        actions[slots] = chosen
 
     def learns(self, learns: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """`learns` [n, P] without the slots that are still at their start; a view."""
@@ -46,19 +47,3 @@ class RandomStarts:
             return learns
         np.logical_and(learns, (self._game.plies >= self._length)[:, None], out=self._learns)
         return self._learns
-
-
-@njit(cache=True, nogil=True)
-def _choose(plies: Any, length: Any, mask: Any, draws: Any, actions: Any) -> None:
-    for e in range(plies.shape[0]):
-        if actions[e] < 0 or plies[e] >= length[e]:
-            continue
-        legal = 0
-        for a in range(mask.shape[1]):
-            legal += mask[e, a]
-        nth = np.int64(draws[e] * legal)
-        for a in range(mask.shape[1]):
-            if mask[e, a]:
-                if nth == 0:
-                    actions[e] = a
-                nth -= 1

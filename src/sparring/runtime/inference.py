@@ -31,11 +31,10 @@ from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError, InputError
 from sparring.runtime.requests import (
     AGAIN,
-    GROUPS,
     Listener,
-    Mailbox,
     MailboxLayout,
     Ringer,
+    all_mailboxes,
     named,
 )
 from sparring.runtime.shared_memory import SharedBlock
@@ -138,11 +137,7 @@ class Server:
             lambda: InferencePolicy(job.policy, bfloat16=job.bfloat16, device=device),
             job.num_versions,
         )
-        self._boxes = {
-            (worker, group): Mailbox(job.layout, job.block.memory, worker, group)
-            for worker in range(job.layout.num_workers)
-            for group in range(GROUPS)
-        }
+        self._boxes = all_mailboxes(job.layout, job.block.memory)
 
     def begin(self) -> None:
         """Have the workers repeat what a predecessor has not answered."""

@@ -210,6 +210,17 @@ class Mailbox:
         self._answered[0] += 1
 
 
+def all_mailboxes(
+    layout: MailboxLayout, memory: NDArray[np.uint8]
+) -> dict[tuple[int, int], Mailbox]:
+    """The mailboxes of a run by (worker, group)."""
+    return {
+        (worker, group): Mailbox(layout, memory, worker, group)
+        for worker in range(layout.num_workers)
+        for group in range(GROUPS)
+    }
+
+
 @dataclass(frozen=True)
 class WorkersEnd:
     """Ends of the lines on which a worker sends requests; travels to its process."""

@@ -21,7 +21,7 @@ from sparring.runtime.base import Notify
 from sparring.runtime.handle import describe_status
 from sparring.runtime.inference import InferenceSettings, ServerJob, server_main
 from sparring.runtime.main_module import WORKER_NAME
-from sparring.runtime.requests import GROUPS, Mailbox, MailboxLayout, WorkersEnd, make_bell
+from sparring.runtime.requests import MailboxLayout, WorkersEnd, all_mailboxes, make_bell
 from sparring.runtime.shared_memory import SharedBlock
 from sparring.runtime.watch import MAX_FAILURES, MAX_STEP, PAUSE_FACTOR
 
@@ -67,11 +67,7 @@ class InferenceServer:
         layout = mailbox_layout(settings, num_workers=num_workers, num_snapshots=num_snapshots)
         self._launch, self._notify = launch, notify
         self._block = SharedBlock(layout.bytes_needed)
-        self._boxes = [
-            Mailbox(layout, self._block.memory, worker, group)
-            for worker in range(num_workers)
-            for group in range(GROUPS)
-        ]
+        self._boxes = all_mailboxes(layout, self._block.memory).values()
         self._bells = [make_bell() for _ in range(num_workers + 1)]  # the last is the server's
         listener, _ = self._bells[-1]
         self._job = ServerJob(
