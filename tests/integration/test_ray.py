@@ -259,6 +259,18 @@ def test_the_agent_is_that_of_processes_and_inline(cluster: Any, tmp_path: Path)
     assert len(set(files.values())) == 1, files
 
 
+@pytest.mark.full
+def test_several_learners_make_the_agent_that_they_make_inline(
+    cluster: Any, tmp_path: Path
+) -> None:
+    inline, ray = (
+        train(tiny(tmp_path, devices="cpu:2", **changes), console=False)
+        for changes in ({"backend": "inline"}, on(cluster))
+    )
+    assert ray.updates > 0
+    assert ray.sha256 == inline.sha256
+
+
 def test_sigterm_saves_the_run_and_a_resume_makes_the_same_agent(
     cluster: Any, tmp_path: Path
 ) -> None:

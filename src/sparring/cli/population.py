@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -16,8 +15,8 @@ from sparring.cli.options import (
     switch,
     whole_number,
 )
-from sparring.cli.signals import ignore_signals
-from sparring.cli.streams import drop_broken_output, print_json, progress_on_stderr, say
+from sparring.cli.signals import print_result
+from sparring.cli.streams import print_json, progress_on_stderr, say
 from sparring.cli.train_options import (
     GENERAL,
     JSON,
@@ -127,15 +126,7 @@ def population(argv: Sequence[str], prog: str) -> int:
     arguments = parse_population(argv, prog=prog)
     with progress_on_stderr(arguments.json):
         result = _train(arguments)
-    if result.signal:
-        ignore_signals()
-    try:
-        _print(result, as_json=arguments.json)
-        sys.stdout.flush()
-    except OSError:
-        if not result.signal:
-            raise
-        drop_broken_output()
+    print_result(lambda: _print(result, as_json=arguments.json), stopped=result.signal != 0)
     return 128 + result.signal if result.signal else 1 if result.failed else 0
 
 

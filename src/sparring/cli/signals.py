@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any, Final
 
+from sparring.cli.streams import drop_broken_output
 from sparring.errors import Interrupted
 
 _SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -38,8 +40,24 @@ def restore(handlers: Mapping[int, Any]) -> None:
         signal.signal(number, handler)
 
 
-def ignore_signals() -> None:
-    """Let no signal change how a command ends that a signal has stopped already."""
+def print_result(show: Callable[[], None], *, stopped: bool) -> None:
+    """Print the result of a training with `show`.
+
+    Where a signal has stopped it, nothing changes any more how the command ends: no other signal,
+    and no terminal that the same event has closed.
+    """
+    if stopped:
+        _ignore_signals()
+    try:
+        show()
+        sys.stdout.flush()
+    except OSError:
+        if not stopped:
+            raise
+        drop_broken_output()
+
+
+def _ignore_signals() -> None:
     for number in _numbers():
         if signal.getsignal(number) is _end:
             signal.signal(number, signal.SIG_IGN)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sparring.cli.signals import ignore_signals
-from sparring.cli.streams import drop_broken_output, print_json, progress_on_stderr, say
+from sparring.cli.signals import print_result
+from sparring.cli.streams import print_json, progress_on_stderr, say
 from sparring.cli.train_options import parse_resume, parse_train
 
 if TYPE_CHECKING:
@@ -47,19 +46,8 @@ def resume(argv: Sequence[str], prog: str) -> int:
 
 
 def _report(result: TrainResult, *, as_json: bool) -> int:
-    """Print the result, and return the exit status: 128 + the signal that stopped the run.
-
-    The same event may have closed the terminal, which leaves the status as it is.
-    """
-    if result.interrupted:
-        ignore_signals()
-    try:
-        _print(result, as_json=as_json)
-        sys.stdout.flush()
-    except OSError:
-        if not result.interrupted:
-            raise
-        drop_broken_output()
+    """Print the result, and return the exit status: 128 + the signal that stopped the run."""
+    print_result(lambda: _print(result, as_json=as_json), stopped=result.interrupted)
     return 128 + result.signal if result.interrupted else 0
 
 
