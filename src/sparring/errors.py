@@ -117,6 +117,11 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: "1 worker", "2 workers"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """The remedy for a misspelt name: "did you mean 'x'?", or "" when none is near."""
     near = near_name(name, names)

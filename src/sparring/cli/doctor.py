@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sparring.cli.streams import print_json, progress_on_stderr
 from sparring.cli.train_options import parse_doctor
+from sparring.errors import counted
 
 if TYPE_CHECKING:
     from sparring.doctor import Finding
@@ -36,6 +37,6 @@ def print_findings(found: Sequence[Finding]) -> None:
     counts = {
         level: sum(finding.level == level for finding in found) for level in ("problem", "warning")
     }
-    shown = [f"{n} {level}{'' if n == 1 else 's'}" for level, n in counts.items() if n]
+    shown = [counted(number, level) for level, number in counts.items() if number]
     rest = "nothing stands in the way of this run" if not counts["problem"] else "see above"
     print(f"{', '.join([*shown, rest])}.")

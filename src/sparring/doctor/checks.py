@@ -13,7 +13,8 @@ from sparring.doctor.findings import Finding, checked, ok, problem, refusal, war
 from sparring.doctor.machine import Folder, Machine
 from sparring.doctor.needs import Needs
 from sparring.dqn.gpus import Gpus, device_error, why_none
-from sparring.runtime import cannot_start
+from sparring.errors import counted
+from sparring.runtime import FILES_A_SERVED_WORKER, cannot_start
 from sparring.storage.run_directory import KEPT_CHECKPOINTS
 from sparring.training.needs import check_disk
 
@@ -65,8 +66,8 @@ def check_cpus(machine: Machine, needs: Needs) -> Iterator[Finding]:
     if workers and wanted > machine.cpus:
         yield warning(
             "CPUs",
-            f"{text}, for {_count(needs.num_workers, 'worker')} and "
-            f"{_count(needs.learner_threads, 'learner thread')}: they take turns",
+            f"{text}, for {counted(needs.num_workers, 'worker')} and "
+            f"{counted(needs.learner_threads, 'learner thread')}: they take turns",
             f"num_workers={max(1, machine.cpus - 1)} plays about as fast here",
         )
     else:
@@ -76,16 +77,19 @@ def check_cpus(machine: Machine, needs: Needs) -> Iterator[Finding]:
 def check_threads(machine: Machine, needs: Needs) -> Iterator[Finding]:
     """Environment variables that set numbers of threads change nothing here."""
     given = ", ".join(f"{name}={value}" for name, value in machine.threads.items())
-    rest = "one for each worker, and " + _count(needs.learner_threads, "learner thread")
+    rest = "one for each worker, and " + counted(needs.learner_threads, "learner thread")
     yield ok("threads", f"{rest}; {given} changes neither" if given else rest)
 
 
 def check_files(machine: Machine, needs: Needs) -> Iterator[Finding]:
     """The limit of open files."""
     if needs.starts_processes:
-        files, asked = machine.files, (needs.num_workers, needs.files_a_worker)
+        served = needs.may_be_served and needs.device != "cpu" and machine.gpus.devices
+        each = FILES_A_SERVED_WORKER if served else needs.files_a_worker
+        files, asked = machine.files, (needs.num_workers, each)
         limit = "no limit" if math.isinf(files.hard) else f"a limit of {files.hard:,.0f}"
-        text = f"{limit}, {files.needed(*asked):,} needed for {_count(needs.num_workers, 'worker')}"
+        who = counted(needs.num_workers, "worker")
+        text = f"{limit}, {files.needed(*asked):,} needed for {who}"
         error = files.error(*asked)
         yield refusal("open files", error) if error else ok("open files", text)
     if machine.file_size < needs.checkpoint:
@@ -108,7 +112,7 @@ def check_processes(machine: Machine, needs: Needs) -> Iterator[Finding]:
         yield problem(
             "processes",
             f"the limit of processes and threads: got {machine.processes:,.0f} left, expected "
-            f"{needed:,} for {_count(needs.num_workers, 'worker')}",
+            f"{needed:,} for {counted(needs.num_workers, 'worker')}",
             "use fewer num_workers, or raise it: docker run --pids-limit, ulimit -u",
         )
     else:
@@ -276,10 +280,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_clock,
     check_ray,
 )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _gib(size: float) -> str:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from sparring.config import system
 from sparring.config.schema import ResolvedConfig, TrainConfig
-from sparring.dqn.networks import build_network, count_weights
+from sparring.dqn.networks import count_all_weights
 from sparring.games import GameSpec
 from sparring.opponents.pool import check_shares
 from sparring.replay.build import replay_bytes
 from sparring.runtime import FILES_A_WORKER
 from sparring.training.assembly import policy_of, rollout_settings, shared_with_workers
-from sparring.training.inference import check_server, files_a_worker
+from sparring.training.inference import check_server, files_a_worker, may_be_served
 from sparring.training.needs import Needed, checkpoint_bytes, memory_needed
 from sparring.training.resolve import opponents_from_outside, resolved
 
@@ -26,6 +26,7 @@ class Needs:
     num_workers: int = 2
     learner_threads: int = 1
     files_a_worker: int = FILES_A_WORKER  # open in the main process
+    may_be_served: bool = False  # on a GPU, where a run chooses an inference server by itself
     memory: Needed = field(default_factory=dict)
     shared: int = 0  # bytes that workers and learner share
     replay: int = 0  # bytes, which lie on a GPU where one learns
@@ -55,12 +56,14 @@ def needs_of(config: TrainConfig) -> Needs:
     check_server(decided)
     check_shares(decided.opponents, decided.game, decided.max_opponents_per_worker)
     opponents_from_outside(decided, game)
-    return _needs(decided, game, device=config.device)
+    return _needs(decided, game, device=config.device, open_inference=config.inference is None)
 
 
-def _needs(config: ResolvedConfig, game: GameSpec, *, device: str) -> Needs:
+def _needs(
+    config: ResolvedConfig, game: GameSpec, *, device: str, open_inference: bool = False
+) -> Needs:
     policy = policy_of(config, game)
-    size = count_weights(policy) or sum(p.numel() for p in build_network(policy).parameters())
+    size = count_all_weights(policy)
     seen = policy.network_game
     processes = config.backend == "processes"
     shared = shared_with_workers(config, rollout_settings(config, policy), size) if processes else 0
@@ -70,6 +73,7 @@ def _needs(config: ResolvedConfig, game: GameSpec, *, device: str) -> Needs:
         num_workers=config.num_workers,
         learner_threads=config.learner_threads,
         files_a_worker=files_a_worker(config),
+        may_be_served=open_inference and may_be_served(config, policy),
         memory=memory_needed(config, seen, num_weights=size, shared=shared),
         shared=shared,
         replay=replay_bytes(seen, config),

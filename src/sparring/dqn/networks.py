@@ -96,7 +96,16 @@ def count_weights(spec: PolicySpec) -> int:
     if spec.network.factory not in FACTORIES:
         return 0
     with torch.device("meta"):
-        return sum(parameter.numel() for parameter in build_network(spec).parameters())
+        return _size(spec)
+
+
+def count_all_weights(spec: PolicySpec) -> int:
+    """Return the number of weights of any network; one of a user is made for it."""
+    return count_weights(spec) or _size(spec)
+
+
+def _size(spec: PolicySpec) -> int:
+    return sum(parameter.numel() for parameter in build_network(spec).parameters())
 
 
 def count_noise(spec: PolicySpec) -> int:

@@ -1,11 +1,10 @@
 """Snapshots that several runs share: agent files in one directory, which all of them read.
 
     MEMBER@UPDATES.safetensors    one snapshot of the run called MEMBER
-    .MEMBER@UPDATES.safetensors   being written
 
-Each run alone writes files of its name: to a hidden name first, then renamed. So nothing has to be
-locked, and the directory may lie on a network file system. A run keeps its newest files there, as
-many as its pool has places, and takes the newest of the others, an equal number of each.
+Each run alone writes files of its name, atomically. So no run waits for another, and the directory
+may lie on a network file system. A run keeps its newest files there, as many as its pool has
+places, and takes the newest of the others, an equal number of each.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from sparring.errors import FileFormatError, InputError
 from sparring.opponents.agents import load_found
 from sparring.opponents.found import FoundAgent
 from sparring.opponents.pool import SHARED, OpponentManager
+from sparring.storage.atomic import write_file
 
 _FILE: Final = re.compile(r"(?P<name>(?P<member>[A-Za-z0-9_][A-Za-z0-9._-]*)@[0-9]+)\.safetensors")
 
@@ -70,19 +70,7 @@ class SharedPool:
             self._reachable = False
 
     def _publish(self, data: bytes, updates: int) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        path = self._directory / f"{self._member}@{updates}.safetensors"
-        hidden = path.with_name(f".{path.name}")
-        try:
-            with open(hidden, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(hidden, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                hidden.unlink()
-            raise
+        write_file(self._path(f"{self._member}@{updates}"), data)
         for old in self._newest_first().get(self._member, [])[self._size :]:
             self._path(old).unlink(missing_ok=True)
 

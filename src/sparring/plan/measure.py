@@ -25,6 +25,7 @@ from sparring.config.schema import ResolvedConfig, TrainConfig
 from sparring.config.system import available_cpus
 from sparring.dqn.networks import TABLES, count_weights
 from sparring.dqn.table_learner import AnyLearner
+from sparring.errors import counted
 from sparring.plan.figures import CPU, CUDA, Figures, UpdateTime
 from sparring.plan.workbench import Workbench, disk_bytes_per_s, open_workbench
 from sparring.replay.build import build_replay, replay_bytes
@@ -182,7 +183,7 @@ class Side:
     playing: int  # workers
 
     def __str__(self) -> str:
-        threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
+        threads = counted(self.threads, "thread")
         where = "the GPU" if self.device == CUDA else threads
         return f"updates of {self.learner.options.batch_size:,} on {where}"
 

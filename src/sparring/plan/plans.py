@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sparring.config.schema import TrainConfig
 from sparring.config.sources import AUTO
-from sparring.errors import InputError
+from sparring.errors import InputError, counted
 from sparring.plan.figures import Figures
 from sparring.plan.shape import (
     Assumptions,
@@ -112,7 +112,7 @@ class _Planner:
         if not gpus:
             fastest = max(
                 (
-                    self._plan(f"one agent, {_count(threads, 'thread')}", 1, shape)
+                    self._plan(f"one agent, {counted(threads, 'thread')}", 1, shape)
                     for threads in self.figures.threads()
                     if threads <= cores
                     for shape in self._on_threads(threads)
@@ -234,10 +234,6 @@ class _Planner:
             if value != usual:
                 words += [option, str(value)]
         return shlex.join(words)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _multiple(size: int, ranks: int) -> int:

@@ -14,6 +14,7 @@ from sparring.config.schema import TrainConfig
 from sparring.plan.figures import CPU, CUDA, Figures
 from sparring.plan.simulation import Mode, Outcome, Pause, Run, simulate
 from sparring.storage.run_directory import KEPT_CHECKPOINTS
+from sparring.training.needs import COPIES_OF_LEARNER
 
 # Assumed where nothing was measured, and marked so in what is printed.
 GPU_LAUNCH: Final = 0.3e-3  # seconds of an update on a GPU, however small it is
@@ -24,7 +25,6 @@ REDUCE: Final = 0.1e-3  # seconds to begin summing gradients over GPUs
 REDUCE_BYTES_PER_S: Final = 10e9
 _WORKER_BYTES: Final = 40e6  # private memory of a worker
 _RING_BYTES: Final = 64 * 2**20  # at most
-_COPIES_OF_LEARNER: Final = 5  # network, target network, gradient, two moments of Adam
 _FLOAT: Final = 4  # bytes
 _ITERATIONS: Final = 4
 _CLOSE: Final = 0.02  # loads that make no difference
@@ -223,7 +223,7 @@ def memory(figures: Figures, config: TrainConfig, shape: Shape) -> Mapping[str, 
     ring = min(rows * figures.row_bytes, _RING_BYTES)
     weights = _FLOAT * figures.weights
     snapshots = 2 * config.max_snapshots * weights
-    learner = _COPIES_OF_LEARNER * weights
+    learner = COPIES_OF_LEARNER * weights
     host = figures.replay_bytes + local * (ring + _WORKER_BYTES + weights) + snapshots
     replay_of_gpu = figures.replay_bytes / max(1, shape.gpus)
     saved = figures.replay_bytes + learner + snapshots

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from sparring.bench.show import WIDTH, amount, say
 from sparring.config.schema import TrainConfig
+from sparring.errors import counted
 from sparring.plan.figures import CPU, CUDA, Figures
 from sparring.plan.plans import Machine, Plan
 from sparring.plan.shape import (
@@ -60,7 +61,7 @@ def _figures(figures: Figures, config: TrainConfig) -> Iterator[str]:
     times = [
         f"{1e3 * seconds:.3g} ms {where}"
         for where, device, threads in (
-            *((f"on {n} thread{'' if n == 1 else 's'}", CPU, n) for n in figures.threads()),
+            *((f"on {counted(n, 'thread')}", CPU, n) for n in figures.threads()),
             ("on the GPU", CUDA, 1),
         )
         if (seconds := figures.update_seconds(device, threads, batch)) is not None

@@ -37,6 +37,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
+from sparring.errors import counted
 from sparring.opponents.players import Opponent
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand
@@ -110,8 +111,8 @@ class RayWorkers(RemoteWorkers[RayHandle]):
         self._job_ref = ray.put(np.frombuffer(pickle.dumps(self._job), np.uint8))
         cpus, workers = self._cluster.cpus(), len(self._handles)
         self._notify(
-            f"Ray cluster at {self._cluster.address}: {_count(cpus, 'CPU')} for "
-            f"{_count(workers, 'worker')}"
+            f"Ray cluster at {self._cluster.address}: {counted(cpus, 'CPU')} for "
+            f"{counted(workers, 'worker')}"
             + (", which share what there is until nodes join" if cpus < workers else "")
         )
         for handle in self._handles:
@@ -308,7 +309,3 @@ def _cause(error: Exception) -> str:
     named = [line for line in lines if line.partition(": ")[0].endswith("Error")]
     known = _CAUSES.get(type(error).__name__, type(error).__name__)
     return f"{known}: {named[0]:.200}" if named else known
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -20,7 +20,7 @@ from sparring.dqn.agent import DQNAgent
 from sparring.dqn.networks import FlatWeights, NetworkSpec, PolicySpec, count_weights
 from sparring.dqn.table_learner import AnyLearner
 from sparring.dqn.trainable import Trainable
-from sparring.errors import ConfigurationError
+from sparring.errors import ConfigurationError, counted
 from sparring.games import GameSpec
 from sparring.opponents.pool import SNAPSHOTS, OpponentManager
 from sparring.opponents.roster import NOBODY, Roster
@@ -242,7 +242,7 @@ def shared_pool(
 def describe(config: ResolvedConfig, parts: Parts) -> str:
     """Return lines on what was resolved and on the memory that replay and workers reserve."""
     counts = ((config.num_workers, "worker"), (config.learner_threads, "thread"))
-    workers, threads = (f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
+    workers, threads = (counted(number, noun) for number, noun in counts)
     values = ", values of positions after moves" if config.afterstates == "on" else ""
     replay = replay_bytes(parts.rollout.policy.network_game, config)
     return (

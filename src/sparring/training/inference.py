@@ -96,16 +96,33 @@ def where(config: ResolvedConfig) -> str:
 
 
 def _decide(config: ResolvedConfig, policy: PolicySpec) -> tuple[bool, str]:
+    if config.device == "cpu" and config.backend == "processes":
+        return False, "the device is no GPU"
+    served, why = _on_a_gpu(config, policy)
+    if served and config.mode == "async":
+        return by_measurement(*_measured(config, policy, _positions(config)))
+    return served, why
+
+
+def may_be_served(config: ResolvedConfig, policy: PolicySpec) -> bool:
+    """Return whether a run could choose a server by itself if it learned on a GPU."""
+    return _on_a_gpu(config, policy)[0]
+
+
+def _on_a_gpu(config: ResolvedConfig, policy: PolicySpec) -> tuple[bool, str]:
+    """Return the choice by rule for a GPU, and its reason; in `async` measurements have to say."""
     if config.backend != "processes":
         return False, f"backend {config.backend}"
-    if config.device == "cpu":
-        return False, "the device is no GPU"
     if config.num_workers > MAX_SERVED_WORKERS:
         return False, f"a server has at most {MAX_SERVED_WORKERS}"
-    positions = config.num_workers * -(-config.num_envs_per_worker // 2)
     if config.mode == "async":
-        return by_measurement(*_measured(config, policy, positions))
-    return by_rule(multiplications(policy), positions)
+        return True, ""
+    return by_rule(multiplications(policy), _positions(config))
+
+
+def _positions(config: ResolvedConfig) -> int:
+    """Positions that all workers ask for at a time: half of their envs."""
+    return config.num_workers * -(-config.num_envs_per_worker // 2)
 
 
 def by_rule(multiplied: int, positions: int) -> tuple[bool, str]:

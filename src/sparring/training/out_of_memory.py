@@ -11,7 +11,7 @@ import torch
 
 from sparring.config import system
 from sparring.config.schema import ResolvedConfig
-from sparring.dqn.networks import PolicySpec, build_network, count_weights
+from sparring.dqn.networks import PolicySpec, build_network, count_all_weights
 from sparring.errors import OutOfMemory
 from sparring.replay.build import replay_bytes
 from sparring.training.needs import COPIES_OF_LEARNER
@@ -73,7 +73,7 @@ def memory_use(config: ResolvedConfig, policy: PolicySpec, peak: float = 0.0) ->
     """Return the use of memory; `peak`: bytes that were allocated at most, of which minibatches
     took what replay and networks leave.
     """
-    weights = count_weights(policy) or _count(policy)
+    weights = count_all_weights(policy)
     networks = 4.0 * weights * COPIES_OF_LEARNER
     replay = replay_bytes(policy.network_game, config)
     estimated = _PASSES * _activations(policy) + 2 * replay / config.buffer_size
@@ -86,10 +86,6 @@ def memory_use(config: ResolvedConfig, policy: PolicySpec, peak: float = 0.0) ->
         buffer_size=config.buffer_size,
         learning_starts=config.learning_starts,
     )
-
-
-def _count(policy: PolicySpec) -> int:
-    return sum(parameter.numel() for parameter in build_network(policy).parameters())
 
 
 def _activations(policy: PolicySpec) -> float:

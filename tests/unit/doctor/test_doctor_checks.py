@@ -44,6 +44,12 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         "problem open files: the limit of open files is too low for 46 workers: got 200, expected "
         "at least 244; use num_workers=35 or fewer, or raise it: ulimit -n 244",
     ),
+    "few open files, where the run may choose a server on the GPU": (
+        {"files": FileLimits(12, 200, 200), "gpus": ONE},
+        {"num_workers": 40, "may_be_served": True, "device": "auto"},
+        "problem open files: the limit of open files is too low for 40 workers: got 200, expected "
+        "at least 300; use num_workers=23 or fewer, or raise it: ulimit -n 300",
+    ),
     "a limit of the size of files": (
         {"file_size": 100 * MIB},
         {"checkpoint": 226 * MIB},
@@ -255,6 +261,20 @@ def test_needs_follow_from_the_settings_of_the_run() -> None:
     assert large.device == "auto", "what was asked for, whatever this machine has"
 
 
+def test_a_run_that_chooses_by_itself_may_have_a_server_on_a_gpu() -> None:
+    large = {"network": "resnet", "policy_kwargs": {"channels": 64, "blocks": 5}}
+    many = {"game": "connect_four", "num_workers": 8, "num_envs_per_worker": 256}
+    for settings, expected in (
+        (large, True),
+        ({**large, "inference": "workers"}, False),
+        ({**large, "backend": "inline"}, False),
+        ({"network": "mlp"}, False),
+        ({"network": "mlp", "mode": "async"}, True),  # measured when it starts
+    ):
+        needs = needs_of(build_config(overrides={**many, **settings}))
+        assert needs.may_be_served is expected, settings
+
+
 def test_settings_that_fit_no_machine_are_refused_as_by_train() -> None:
     with pytest.raises(ConfigurationError, match="unknown opponent"):
         needs_of(build_config(overrides={"opponents": {"ludo:greedy": 1.0}}))
@@ -278,6 +298,7 @@ def test_a_port_is_tried() -> None:
     assert unanswered("auto") == ""
 
 
+@pytest.mark.full
 def test_a_checkpoint_is_about_as_large_as_predicted(tmp_path: Path) -> None:
     """A replay that is full; the prediction may be too high by a third, never too low by more than
     a tenth.

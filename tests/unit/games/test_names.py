@@ -125,7 +125,7 @@ def test_equal_games_have_equal_names():
     assert make("ludo(num_players=2)", 1).spec.name == "ludo"
     assert (
         canonical("ludo(num_players=3)")
-        == make("ludo(num_players=3)", 1).spec.name
+        == spec_of("ludo(num_players=3)").name
         == "ludo(num_players=3)"
     )
     raw = "ludo(observation=raw)"
