@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from transitions_reference import Decision, Match, Position
 
 from sparring.dqn.policy import InferencePolicy
+from sparring.dqn.tree_search import move_values
 from sparring.games import make
 from sparring.games.rng import EXPLORATION, PLAYERS, derive_keys, stream_key, uniforms
 from sparring.games.spec import BatchedGame
+from sparring.opponents.names import lookahead_of
 from sparring.opponents.players import AGENT, Opponent, Plan
 from sparring.opponents.scripted import scripted_player
 from sparring.rollout import RolloutSettings, RoundCommand
@@ -133,7 +135,8 @@ class SlowRollout:
 
     def _choice(self, env: Env, player: int, command: RoundCommand) -> int:
         uniform = uniforms(np.array([env.key], np.uint64), env.game.plies, EXPLORATION, 2)
-        if player != AGENT and self.known[player].slot is None:
+        depth = 0 if player == AGENT else lookahead_of(self.known[player].name)
+        if player != AGENT and self.known[player].slot is None and not depth:
             return int(scripted_player(self.known[player].name).act(env.game, FIRST, uniform)[0])
         slot = None if player == AGENT else self.known[player].slot
         epsilon = command.epsilon if player == AGENT else self.settings.opponent_epsilon
@@ -147,7 +150,7 @@ class SlowRollout:
             return int(legal[int(uniform[0, 1] * len(legal))])
         policy = InferencePolicy(self.settings.policy)
         policy.load_vector(vector)
-        q = policy.q_values(env.game.observation)[0]
+        q = move_values(policy, env.game, FIRST, depth)[0]
         return int(max(legal, key=lambda action: q[action]))
 
 

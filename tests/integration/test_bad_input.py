@@ -191,6 +191,16 @@ train tic_tac_toe --opponents own_players:Last=1 own_players:Last()=1
     opponents | each opponent once
 train tic_tac_toe --opponents agent:nowhere=1
     no such agent | 'nowhere' | an agent file, or a run in runs
+train tic_tac_toe --opponents agent:21=1
+    opponent agent | 'agent:21' | agent:1 to agent:20 | a run of that name is agent:runs/21
+train ludo --opponents self=1 agent:2=1
+    agent:2 cannot search in ludo | got chance
+train plain_games:Toe --opponents self=1 agent:2=1
+    lookahead in plain_games:Toe | got a game in Python, expected compiled rules
+train tic_tac_toe --inference server --opponents self=1 agent:2=1
+    inference=server with opponent agent:2 | leave inference out
+evaluate {AGENT} --opponent agent:2
+    opponent agent:2 | the agent in training | --lookahead 2 | agent:runs/2
 train tic_tac_toe --opponents agent:=1
     opponent agent: | no agent | agent:RUN or agent:FILE
 train tic_tac_toe --opponents agent:{NOISE}=1

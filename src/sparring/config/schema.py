@@ -277,9 +277,9 @@ class OpponentOptions(Settings):
     """Opponents: the agent itself, its snapshots, scripted and your own players, other agents."""
 
     opponents: Annotated[dict[str, Share] | None, Common("opponent")] = None
-    """Shares of matches: self, snapshots, random, minimax:4, module:Class, agent:RUN, ..."""
+    """Shares of matches: self, agent:4, snapshots, minimax:4, module:Class, agent:RUN, ..."""
     opponent_epsilon: Fraction = 0.05
-    """Epsilon of snapshots and of agents."""
+    """Epsilon of snapshots and of agents, also of agent:4 (4 plies of look-ahead)."""
     snapshot_interval: AtLeastOne = 10_000
     """Matches between snapshots of the agent."""
     max_snapshots: Annotated[NotNegative, Synonyms("pool_size")] = 10

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from os import PathLike
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sparring.config.schema import AGENT_GROUPS
 from sparring.config.settings import document
 from sparring.config.sources import agent_options
+from sparring.dqn.agent_description import describe, described, encoding_of
 from sparring.dqn.agent_file import decode_agent, encode_agent, read_header
 from sparring.dqn.inputs import (
     MAX_SEED,
@@ -23,26 +24,24 @@ from sparring.dqn.inputs import (
     whole_number,
 )
 from sparring.dqn.learner import LearnStats
-from sparring.dqn.networks import FACTORIES, NetworkSpec, PolicySpec, Weights, check_fit
+from sparring.dqn.networks import PolicySpec, Weights, check_fit
 from sparring.dqn.policy import InferencePolicy
 from sparring.dqn.trainable import Trainable, make_trainable, resolve_device
 from sparring.dqn.trajectory import Step, Trajectory, trajectory_transitions
+from sparring.dqn.tree_search import best_moves, check_lookahead, move_values
 from sparring.errors import ConfigurationError, FileFormatError, SparringError, shown
 from sparring.games import (
     BatchedGame,
     GameSpec,
-    canonical,
-    is_built_in,
-    is_own,
     make,
     name_of,
     spec_of,
 )
 from sparring.games.arrays import chosen_slots
-from sparring.games.compiled.game import CompiledGame
-from sparring.games.compiled.placed import can_place, place
+from sparring.games.compiled.placed import PlacedMatches
 from sparring.storage.atomic import write_file
-from sparring.user_code import name_of as factory_name
+
+_VALUES_POSITIONS: Final = "this agent values positions after moves"
 
 
 class DQNAgent:
@@ -86,7 +85,7 @@ class DQNAgent:
         self.game = self.spec.game_spec
         self._trainable = trainable
         self._policy = InferencePolicy(self.spec, weights)
-        self._at: CompiledGame | None = None  # whose positions are found from observations
+        self._placed = PlacedMatches(partial(make, self.spec.game))
         if trainable is not None:
             self._follow_learner()
 
@@ -101,7 +100,11 @@ class DQNAgent:
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def predict(
-        self, observation: NDArray[Any], *, action_masks: NDArray[np.bool_] | None = None
+        self,
+        observation: NDArray[Any],
+        *,
+        action_masks: NDArray[np.bool_] | None = None,
+        lookahead: int = 0,
     ) -> tuple[NDArray[np.int64] | int, None]:
         """The greedy action for one position [*observation_shape], or actions [n] for a batch of
         them, and None (there is no state).
@@ -110,14 +113,16 @@ class DQNAgent:
         position [1, A] is accepted too. Raises `ConfigurationError` for other shapes and dtypes,
         for NaN and infinity, and for a mask without a legal action.
 
-        Agents that value positions after moves predict in built-in games, whose observations show
-        the whole position. In others use `act`, or `values` of the positions after each move;
+        `lookahead` plies are searched, with the network's values at the leaves, see `act`. That,
+        and agents that value positions after moves, need the position: in built-in games the
+        observation shows it. In others use `act`, or `values` of the positions after each move;
         `SparringError` says so.
         """
+        lookahead = self._plies(lookahead)
         batch, single = as_batch(observation, self.game)
         mask = as_masks(action_masks, len(batch), self.game.num_actions, single=single)
-        if self.spec.afterstates:
-            actions = self._best_after_moves(batch, mask)
+        if self.spec.afterstates or lookahead:
+            actions = self._best_in_positions(batch, mask, lookahead)
         else:
             actions = self._policy.act(batch, mask, np.zeros((len(batch), 2)), epsilon=0.0)
         return (int(actions[0]) if single else actions), None
@@ -132,12 +137,20 @@ class DQNAgent:
         batch, _ = as_batch(observations, self.spec.network_game)
         return self._policy.q_values(batch).reshape(-1)
 
-    def act(self, game: BatchedGame, slots: ArrayLike | None = None) -> NDArray[np.int64]:
+    def act(
+        self, game: BatchedGame, slots: ArrayLike | None = None, *, lookahead: int = 0
+    ) -> NDArray[np.int64]:
         """The greedy actions [m] for the seats to move in `slots` [m] of a game of `games.make`; by
-        default in all its slots. Raises `ConfigurationError` for a game of another kind.
+        default in all its slots, without `lookahead`.
+
+        `lookahead` plies, at most 20, are searched in two-player zero-sum games of compiled rules
+        without chance and hidden information. Raises `ConfigurationError` for other games, and for
+        games of another kind than the agent's.
         """
         _check_plays(game, self.game)
         chosen = np.arange(game.num_slots) if slots is None else chosen_slots(game, slots)
+        if plies := self._plies(lookahead):
+            return best_moves(self._policy, game, chosen, plies)
         return self._policy.choose(game, chosen, np.zeros((len(chosen), 2)), epsilon=0.0)
 
     def policy(self) -> InferencePolicy:
@@ -211,19 +224,7 @@ class DQNAgent:
 
     def to_bytes(self) -> bytes:
         """The contents of the agent file: equal agents give equal bytes."""
-        network = {
-            "factory": self.spec.network.factory,
-            "arguments": dict(self.spec.network.arguments),
-        }
-        encoding = _encoding(self.game)
-        description: dict[str, Any] = {
-            "game": self.spec.game,
-            "network": network,
-            "encoding": encoding,
-        }
-        if self.spec.afterstates:
-            description["afterstates"] = self.game.afterstates
-        return encode_agent(dict(self.get_weights()), description)
+        return encode_agent(dict(self.get_weights()), describe(self.spec))
 
     @classmethod
     def load(
@@ -242,32 +243,7 @@ class DQNAgent:
         """
         file = as_path(path)
         shapes, description = read_header(file)
-        try:
-            name, encoding = description["game"], description["encoding"]
-            factory, arguments = (
-                description["network"]["factory"],
-                description["network"]["arguments"],
-            )
-            spec = PolicySpec(
-                _game_to_play(path, name, game),
-                NetworkSpec(_network_to_build(path, factory, network), arguments),
-                afterstates=bool(description.get("afterstates", False)),
-            )
-        except (KeyError, TypeError):
-            raise FileFormatError(
-                f"{path} does not describe an agent; was it written by another version?"
-            ) from None
-        known = spec.game_spec
-        if encoding != _encoding(known):
-            raise FileFormatError(
-                f"{path} has another encoding of {name} than the game here", got=f"{encoding}"
-            )
-        if spec.afterstates and description["afterstates"] != known.afterstates:
-            raise FileFormatError(
-                f"{path} values positions after moves, which {name} shows in another way here",
-                got=repr(description["afterstates"]),
-                expected=repr(known.afterstates),
-            )
+        spec = described(path, description, game=game, network=network)
         try:
             check_fit(spec, shapes)
             return cls(spec, weights=decode_agent(file)[0])
@@ -276,21 +252,25 @@ class DQNAgent:
                 f"{path} has a network that cannot be built", got=str(error).partition("\n")[0]
             ) from None
 
-    def _best_after_moves(self, batch: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def _plies(self, lookahead: int) -> int:
+        plies = whole_number("lookahead", lookahead, 0)
+        check_lookahead(self.game, plies)
+        return plies
+
+    def _best_in_positions(
+        self, batch: NDArray[Any], mask: NDArray[np.bool_], lookahead: int
+    ) -> NDArray[np.int64]:
         """Actions [n] in positions that are found from their observations."""
         if not len(batch):
             return np.empty(0, np.int64)
-        if self._at is None or self._at.num_slots != len(batch):
-            game = make(self.spec.game, len(batch))
-            if not can_place(game):
-                raise SparringError(
-                    "predict: this agent values positions after moves, which an observation of "
-                    f"{self.spec.game} does not show; use act(game), or values() of the positions "
-                    "after each move"
-                )
-            self._at = game
-        place(self._at, batch)
-        values = self._policy.action_values(self._at, np.arange(len(batch)))
+        game = self._placed.at(batch)
+        if game is None:
+            what = "lookahead needs the position" if lookahead else _VALUES_POSITIONS
+            raise SparringError(
+                f"predict: {what}, which an observation of {self.spec.game} does not show; use "
+                "act(game), or values() of the positions after each move"
+            )
+        values = move_values(self._policy, game, np.arange(len(batch)), lookahead)
         values[~mask] = -np.inf
         if not np.isfinite(values).any(axis=1).all():
             raise ConfigurationError(
@@ -313,20 +293,11 @@ class DQNAgent:
         return self._trainable
 
 
-def _encoding(spec: GameSpec) -> dict[str, Any]:
-    """Facts that a network depends on, as plain JSON."""
-    return {
-        "shape": list(spec.observation_shape),
-        "dtype": spec.observation_dtype,
-        "actions": spec.num_actions,
-    }
-
-
 def _check_plays(game: object, spec: GameSpec) -> None:
     """Raise `ConfigurationError` unless `game` has slots and is encoded like `spec`."""
     found = getattr(game, "spec", None)
     slots = getattr(game, "num_slots", None)
-    if slots is None or not isinstance(found, GameSpec) or _encoding(found) != _encoding(spec):
+    if slots is None or not isinstance(found, GameSpec) or encoding_of(found) != encoding_of(spec):
         raise ConfigurationError(
             "game",
             got=found.name if slots and isinstance(found, GameSpec) else shown(game),
@@ -342,56 +313,6 @@ def _refuse_options(options: Mapping[str, Any]) -> None:
             expected="none",
             remedy="pass the game instead of the spec to make an agent that can be trained",
         )
-
-
-def _game_to_play(path: str | PathLike[str], named: object, given: str | object | None) -> str:
-    """The game to play: `given` by the caller, else `named` by the file, if built in."""
-    if not isinstance(named, str):
-        raise TypeError("the name of a game must be text")
-    if given is not None:
-        wanted = canonical(name_of(given))
-        # A user's class may have moved; its encoding is compared.
-        if wanted != named and not (is_own(wanted) and is_own(named)):
-            raise FileFormatError(
-                f"{path} is an agent of another game", got=repr(named), expected=wanted
-            )
-        return wanted
-    try:
-        if is_built_in(named):
-            return canonical(named)
-    except ConfigurationError as error:
-        raise FileFormatError(f"{path} is for a game that is not available: {error}") from None
-    remedy = f"pass game={named!r} (--game {shlex.quote(named)}) to allow importing it"
-    raise FileFormatError(
-        f"{path} is an agent of a game that does not come with Sparring",
-        got=repr(named),
-        remedy=remedy,
-    )
-
-
-def _network_to_build(
-    path: str | PathLike[str], named: str, given: str | Callable[..., Any] | None
-) -> str:
-    """The network's factory: `given` by the caller, or else `named` by the agent file, if built
-    in.
-    """
-    wanted = (
-        given if given is None or isinstance(given, str) else factory_name(given, what="network")
-    )
-    if named in FACTORIES or wanted in FACTORIES:
-        if wanted not in (None, named):
-            raise FileFormatError(
-                f"{path} is an agent with another network", got=repr(named), expected=wanted
-            )
-        return named
-    if wanted is None:
-        remedy = "pass network=..., its factory or 'module:factory', to allow importing it"
-        raise FileFormatError(
-            f"{path} is an agent with a network that does not come with Sparring",
-            got=repr(named),
-            remedy=remedy,
-        )
-    return wanted
 
 
 document(DQNAgent, AGENT_GROUPS)

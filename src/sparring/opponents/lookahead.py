@@ -1,46 +1,39 @@
-"""Look-ahead at the board: an agent that searches some plies ahead, with its network's values at
-the leaves.
-
-The tree is searched in full width and level by level, so that the network values all leaves of many
-positions at once. Deterministic; for two-player zero-sum games of compiled rules without chance and
-hidden information. A sooner win counts for a little more than a later one.
+"""Agents that look some plies ahead, as players: one from a file, and the agent in training as an
+opponent of its own, `agent:D`.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
+from sparring.dqn.exploration import decide_without_q
 from sparring.dqn.policy import InferencePolicy
-from sparring.errors import ConfigurationError
-from sparring.games import BatchedGame
-from sparring.games.compiled.game import CompiledGame
-from sparring.games.lookahead import SOONER, refuse_search
-from sparring.games.spec import GameSpec
+from sparring.dqn.tree_search import best_moves, check_lookahead, refuse_python
+from sparring.games import BatchedGame, make, spec_of
+from sparring.games.lookahead import refuse_search
 from sparring.opponents.players import NetworkPlayer, Player
-
-MAX_DEPTH: Final = 20
-_MAX_POSITIONS: Final = 2**16  # that are looked at together
 
 
 class LookaheadPlayer:
-    """The agent with `depth` plies of look-ahead."""
+    """The agent with `depth` plies of look-ahead, acting epsilon-greedily."""
 
-    def __init__(self, name: str, policy: InferencePolicy, depth: int) -> None:
+    def __init__(
+        self, name: str, policy: InferencePolicy, depth: int, epsilon: float = 0.0
+    ) -> None:
         self.name = name
         self.policy = policy
         self.depth = depth
+        self.epsilon = epsilon
 
     def act(
         self, game: BatchedGame, slots: NDArray[np.int64], uniforms: NDArray[np.float64]
     ) -> NDArray[np.int64]:
         """Best moves [m] in `slots` [m]; the first of equals."""
-        values = move_values(self.policy, game, slots, self.depth)
-        actions: NDArray[np.int64] = np.where(
-            np.isfinite(values).any(axis=1), values.argmax(axis=1), -1
-        )
+        actions, undecided = np.empty(len(slots), np.int64), np.empty(len(slots), np.int64)
+        mask = game.mask[slots]
+        rows = undecided[: decide_without_q(mask, uniforms, self.epsilon, actions, undecided)]
+        actions[rows] = best_moves(self.policy, game, slots[rows], self.depth)
         return actions
 
 
@@ -55,55 +48,7 @@ def agent_player(name: str, policy: InferencePolicy, *, lookahead: int = 0) -> P
     return LookaheadPlayer(name, policy, lookahead)
 
 
-def check_lookahead(spec: GameSpec, depth: int) -> None:
-    """Raise `ConfigurationError` if agents cannot look so far ahead in this game."""
-    if not 0 <= depth <= MAX_DEPTH:
-        raise ConfigurationError(
-            "lookahead", got=depth, expected=f"a number of plies from 0 to {MAX_DEPTH}"
-        )
-    if depth:
-        refuse_search(f"lookahead {depth}", spec)
-
-
-def move_values(
-    policy: InferencePolicy, game: BatchedGame, slots: NDArray[np.int64], depth: int
-) -> NDArray[np.float64]:
-    """[m, A] values of the moves in `slots` [m] for the seats to move, `depth` plies ahead; -inf
-    for illegal moves.
-    """
-    if not len(slots):
-        return np.empty((0, game.spec.num_actions))
-    if depth == 0:
-        found = policy.action_values(game, slots).astype(np.float64)
-        return np.where(game.mask[slots], found, -np.inf)
-    if not isinstance(game, CompiledGame):
-        raise ConfigurationError(
-            f"lookahead in {game.spec.name}", got="a game in Python", expected="compiled rules"
-        )
-    legal = game.mask[slots]
-    if len(slots) > 1 and np.count_nonzero(legal) > _MAX_POSITIONS:
-        halves = np.array_split(slots, 2)
-        return np.concatenate([move_values(policy, game, half, depth) for half in halves])
-    parents, actions = np.nonzero(legal)
-    after = game.copied(slots[parents])
-    after.step(actions)
-    movers = game.seat[slots[parents]]
-    values = np.full(legal.shape, -np.inf)
-    values[parents, actions] = _values_after(policy, after, movers, depth - 1)
-    return values
-
-
-def _values_after(
-    policy: InferencePolicy, after: CompiledGame, movers: NDArray[np.int64], depth: int
-) -> NDArray[np.float64]:
-    """[k] what the moves that led to these positions are worth to the `movers` [k]."""
-    positions = np.arange(after.num_slots)
-    values: NDArray[np.float64] = after.rewards[positions, movers].astype(np.float64)
-    for going_on, plies in ((~after.terminated & ~after.truncated, depth), (after.truncated, 0)):
-        # a match that is cut has the value that the network gives it
-        slots = np.flatnonzero(going_on & after.mask.any(axis=1))
-        if len(slots):
-            best = move_values(policy, after, slots, plies).max(axis=1)
-            signs = np.where(after.seat[slots] == movers[slots], 1.0, -1.0)
-            values[slots] += (1.0 - SOONER) * signs * best
-    return values
+def check_opponent(name: str, game: str) -> None:
+    """Raise `ConfigurationError` if `agent:D` of that name cannot search in the game."""
+    refuse_search(name, spec_of(game))
+    refuse_python(make(game, 1))

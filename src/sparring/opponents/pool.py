@@ -20,6 +20,7 @@ from sparring.dqn.networks import FlatWeights, PolicySpec, Weights
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError, FileFormatError, nearest
 from sparring.games.rng import stream_key
+from sparring.opponents.lookahead import check_opponent
 from sparring.opponents.matchmaking import (
     Matchmaking,
     PfspWeighting,
@@ -27,7 +28,7 @@ from sparring.opponents.matchmaking import (
     plan_shares,
     snapshot_shares,
 )
-from sparring.opponents.names import OTHER_FORMS
+from sparring.opponents.names import LOOKAHEAD_FORM, OTHER_FORMS, lookahead_of
 from sparring.opponents.players import AGENT, AGENT_NAME, NetworkPlayer, Opponent, Plan
 from sparring.opponents.ratings import Rating, Ratings
 from sparring.opponents.records import RecentRecord, Record, pairwise_records
@@ -354,8 +355,11 @@ def check_shares(shares: Mapping[str, float], game: str, max_opponents_per_worke
     for name in shares:
         if is_scripted(name, game):
             scripted_player(name, game)  # raises for a search that this game does not allow
+        elif lookahead_of(name):
+            check_opponent(name, game)
         elif name not in known and not is_from_outside(name):
-            expected = f"one of {', '.join((*known, *search_forms(game), *OTHER_FORMS))}"
+            others = (*search_forms(game), LOOKAHEAD_FORM, *OTHER_FORMS)
+            expected = f"one of {', '.join((*known, *others))}"
             raise ConfigurationError(
                 "unknown opponent", got=name, expected=expected, remedy=nearest(name, known)
             )

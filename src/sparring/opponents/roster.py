@@ -20,7 +20,7 @@ from sparring.games import BatchedGame, GameSpec
 from sparring.games.names import parse
 from sparring.games.user_objects import name_of
 from sparring.opponents.agents import AgentWeights, load_kept, load_opponent
-from sparring.opponents.names import is_agent
+from sparring.opponents.names import is_agent, lookahead_of
 from sparring.opponents.players import NetworkPlayer, Player
 from sparring.opponents.scripted import scripted_player
 from sparring.opponents.user_players import (
@@ -137,6 +137,14 @@ def _of_object(opponent: object) -> Player:
 
 
 def _by_name(name: str, game: GameSpec, runs_dir: str, network: str | None) -> Player:
+    if plies := lookahead_of(name):
+        raise ConfigurationError(
+            f"opponent {name}",
+            got="the agent in training",
+            expected="an opponent for a command",
+            remedy=f"--lookahead {plies} lets the agent itself look ahead; a run of that name is "
+            f"agent:runs/{plies}",
+        )
     if is_agent(name):
         return load_opponent(name, game, runs_dir=runs_dir, network=network).player(name)
     return make_user_player(name) if is_user_player(name) else scripted_player(name, game.name)

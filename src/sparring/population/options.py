@@ -15,7 +15,7 @@ from sparring.config import system
 from sparring.config.schema import TrainConfig
 from sparring.errors import ConfigurationError, nearest
 from sparring.games.rng import stream_key
-from sparring.opponents.names import AGENT_SCHEME
+from sparring.opponents.names import AGENT_SCHEME, is_agent
 
 # Settings that population-based training may change, with the most that each may be.
 TUNABLE: Final = {
@@ -154,7 +154,7 @@ def _from(runs_dir: str, opponents: dict[str, float] | None) -> dict[str, float]
 
 def _anywhere(runs_dir: str, opponent: str) -> str:
     run = opponent.removeprefix(AGENT_SCHEME)
-    if run == opponent or os.path.isfile(run):
+    if not is_agent(opponent) or os.path.isfile(run):
         return opponent
     where, slash, snapshot = run.partition("/snapshot:")
     return opponent if os.sep in where else f"{AGENT_SCHEME}{runs_dir}/{where}{slash}{snapshot}"

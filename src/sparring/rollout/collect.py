@@ -13,6 +13,8 @@ from sparring.dqn.inputs import MAX_SEED, as_weights, fraction, whole_number
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError, shown
+from sparring.opponents.lookahead import check_opponent
+from sparring.opponents.names import lookahead_of
 from sparring.opponents.players import AGENT, AGENT_NAME, Opponent, Plan
 from sparring.opponents.roster import can_be_named, load_roster, opponent_name
 from sparring.opponents.scripted import scripted_names, scripted_player
@@ -126,7 +128,9 @@ def _players(names: Sequence[str], game: str) -> tuple[Opponent, ...]:
             expected=f"at least one of {', '.join((AGENT_NAME, *scripted_names(game)))}",
         )
     for name in names:
-        if name != AGENT_NAME and not is_from_outside(name):
+        if lookahead_of(name):
+            check_opponent(name, game)
+        elif name != AGENT_NAME and not is_from_outside(name):
             scripted_player(name, game)  # raises for an unknown name
     return tuple(
         Opponent(AGENT if name == AGENT_NAME else number, name)

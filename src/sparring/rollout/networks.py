@@ -53,6 +53,11 @@ class OwnNetworks:
         self._spare: list[InferencePolicy] = []
         self._answers: dict[int, list[NDArray[np.float32]]] = {}
 
+    @property
+    def agent(self) -> InferencePolicy:
+        """The agent's network, always with the weights that were loaded last."""
+        return self._policies[AGENT]
+
     def _made(self) -> InferencePolicy:
         return InferencePolicy(self._spec, bfloat16=self._bfloat16)
 

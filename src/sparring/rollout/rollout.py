@@ -24,6 +24,8 @@ from sparring.dqn.policy import Question, ask
 from sparring.games import BatchedGame, make
 from sparring.games.python.game import LoopedGame
 from sparring.games.rng import EXPLORATION, fill_uniforms, stream_key
+from sparring.opponents.lookahead import LookaheadPlayer
+from sparring.opponents.names import lookahead_of
 from sparring.opponents.players import AGENT, Opponent, Player
 from sparring.opponents.records import result_dtype
 from sparring.opponents.roster import NOBODY, Roster
@@ -335,12 +337,18 @@ class Rollout:
                 continue
             self._opponents[opponent.id] = opponent
             if opponent.slot is None:
-                name = opponent.name
-                known = self._from_outside.get(name)
-                self._players[opponent.id] = known or self._settings.roster.player(name)
+                self._players[opponent.id] = self._player(opponent.name)
             else:
                 self._networks.add_snapshot(opponent.id, opponent.slot)
                 self._epsilons[opponent.id] = self._settings.opponent_epsilon
+
+    def _player(self, name: str) -> Player:
+        """A player without a network of its own: `agent:D` has the agent's, with its noise."""
+        if depth := lookahead_of(name):
+            assert isinstance(self._networks, OwnNetworks), "a server is refused before"
+            epsilon = self._settings.opponent_epsilon
+            return LookaheadPlayer(name, self._networks.agent, depth, epsilon)
+        return self._from_outside.get(name) or self._settings.roster.player(name)
 
     def _drop_idle_players(self) -> frozenset[int]:
         """Drop the players without a match in progress; return the ids of the snapshots left."""

@@ -18,6 +18,7 @@ from sparring.config.schema import ResolvedConfig, TrainConfig
 from sparring.dqn.networks import FACTORIES, PolicySpec, build_network
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError
+from sparring.opponents.names import lookahead_of
 from sparring.runtime import (
     FILES_A_SERVED_WORKER,
     FILES_A_WORKER,
@@ -56,6 +57,12 @@ def check_server(config: ResolvedConfig) -> None:
     """Raise `ConfigurationError` for a server that cannot be."""
     if config.inference == "workers":
         return
+    if ahead := _looking_ahead(config):
+        raise ConfigurationError(
+            f"inference=server with opponent {ahead}",
+            expected="inference=workers, in which the agent's network is at hand",
+            remedy="leave inference out",
+        )
     if config.backend not in ("processes", "inline"):
         raise ConfigurationError(
             f"inference=server with backend={config.backend}",
@@ -95,6 +102,12 @@ def where(config: ResolvedConfig) -> str:
     return f"networks play on a server on {server.device} ({batches})"
 
 
+def _looking_ahead(config: ResolvedConfig) -> str:
+    """An opponent that searches with the agent's network, "" if there is none."""
+    opponents = config.opponents.items()
+    return next((name for name, share in opponents if share > 0.0 and lookahead_of(name)), "")
+
+
 def _decide(config: ResolvedConfig, policy: PolicySpec) -> tuple[bool, str]:
     if config.device == "cpu" and config.backend == "processes":
         return False, "the device is no GPU"
@@ -113,6 +126,8 @@ def _on_a_gpu(config: ResolvedConfig, policy: PolicySpec) -> tuple[bool, str]:
     """Return the choice by rule for a GPU, and its reason; in `async` measurements have to say."""
     if config.backend != "processes":
         return False, f"backend {config.backend}"
+    if ahead := _looking_ahead(config):
+        return False, f"opponent {ahead} searches there"
     if config.num_workers > MAX_SERVED_WORKERS:
         return False, f"a server has at most {MAX_SERVED_WORKERS}"
     if config.mode == "async":

@@ -8,14 +8,15 @@ import pytest
 from numpy.typing import NDArray
 
 from sparring.cli import main
+from sparring.dqn import tree_search
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.policy import InferencePolicy
+from sparring.dqn.tree_search import move_values
 from sparring.errors import ConfigurationError
 from sparring.games import make
 from sparring.games.compiled.game import CompiledGame
-from sparring.opponents import lookahead
-from sparring.opponents.lookahead import agent_player, move_values
+from sparring.opponents.lookahead import agent_player
 
 
 def policy(game: str, *, afterstates: bool = False, **arguments: Any) -> InferencePolicy:
@@ -88,7 +89,7 @@ def test_values_are_those_of_the_network_at_the_leaves(depth: int, afterstates: 
 def test_many_positions_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, game = policy("connect_four"), positions("connect_four", 6)
     whole = move_values(ours, game, playing(game), 2)
-    monkeypatch.setattr(lookahead, "_MAX_POSITIONS", 40)
+    monkeypatch.setattr(tree_search, "_MAX_POSITIONS", 40)
     np.testing.assert_allclose(move_values(ours, game, playing(game), 2), whole, atol=1e-5)
 
 

@@ -71,12 +71,12 @@ def test_agents_as_opponents_are_found_from_the_members(tmp_path: Path) -> None:
     file.touch()
     shares = {
         "self": 1.0, "agent:old": 1.0, "agent:old/snapshot:3": 1.0, f"agent:{file}": 1.0,
-        "agent:elsewhere/old": 1.0,
+        "agent:elsewhere/old": 1.0, "agent:2": 1.0,
     }  # fmt: skip
     found = members(opponents=shares, runs_dir="runs")[0].opponents
     assert list(found or {}) == [
         "self", "agent:runs/old", "agent:runs/old/snapshot:3", f"agent:{file}",
-        "agent:elsewhere/old",
+        "agent:elsewhere/old", "agent:2",
     ]  # fmt: skip
 
 

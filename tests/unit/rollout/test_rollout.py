@@ -28,6 +28,7 @@ SNAPSHOT, LATER_SNAPSHOT = (
 )
 SELF_PLAY = Plan((SELF,), (1.0,))
 MIXED = Plan((SELF, RANDOM, ONE_PLY, SNAPSHOT), (0.25, 0.25, 0.125, 0.375))
+AHEAD = Plan((SELF, Opponent(3, "agent:1")), (0.3, 0.7))
 LATER = Plan((SELF, RANDOM, LATER_SNAPSHOT), (0.25, 0.25, 0.5))
 
 
@@ -129,6 +130,30 @@ def test_equals_a_rollout_that_plays_one_position_at_a_time(settings: RolloutSet
         slow.matches, bootstrap=settings.bootstrap, n_steps=settings.n_steps, gamma=settings.gamma
     )
     assert_rows(np.concatenate(all_rows), expected)
+
+
+def test_an_opponent_that_looks_ahead_has_the_newest_weights() -> None:
+    """Also in matches that began with older ones."""
+    settings = settings_for("connect_four", num_envs=3, learn_from="all")
+    slow = SlowRollout(settings, weights_for(settings.policy), worker=3, incarnation=2)
+    rollout, matches = start(settings, worker=3, incarnation=2), []
+    for command in (RoundCommand(n, n, 0.2, AHEAD, 2) for n in range(4)):
+        rows, (report,) = play(rollout, settings, command)
+        assert report.plies == slow.play_round(command)[0]
+        matches.append(rows)
+    expected = transitions(slow.matches, bootstrap="zero_sum", n_steps=1, gamma=settings.gamma)
+    assert_rows(np.concatenate(matches), expected)
+    assert any(3 in players for players, _, _ in slow.results)
+
+
+def test_an_opponent_that_looks_ahead_goes_on_from_a_saved_state() -> None:
+    settings, commands = settings_for(), [RoundCommand(n, n, 0.2, AHEAD, 3) for n in range(6)]
+    whole = start(settings)
+    play(whole, settings, *commands[:3])
+    resumed = start(settings)
+    resumed.set_state(whole.get_state())
+    rest, _ = play(whole, settings, *commands[3:])
+    assert same(rest, play(resumed, settings, *commands[3:])[0])
 
 
 def test_every_player_of_the_plan_was_met_above() -> None:
@@ -395,6 +420,17 @@ def test_rollout_worker_plays_as_it_was_told() -> None:
         collected.transitions["action"],
         policy_actions(InferencePolicy(spec, weights), collected.transitions)[0],
     )
+
+
+def test_rollout_worker_plays_against_the_agent_that_sees_to_the_end() -> None:
+    spec = PolicySpec("tic_tac_toe", NETWORK)
+    weights = InferencePolicy(spec).get_weights()
+    results = rollout_worker(spec, weights, n_episodes=40, opponents=("agent:8",), seed=3).results
+    assert (results["returns"][results["players"] == AGENT] <= 0).all()
+    ludo = PolicySpec("ludo", NETWORK)
+    weights = InferencePolicy(ludo).get_weights()
+    with pytest.raises(ConfigurationError, match="agent:1 cannot search in ludo: got chance"):
+        rollout_worker(ludo, weights, opponents=("agent:1",))
 
 
 # The 255,168 games of tic-tac-toe by their lengths: a random player ends a game of k plies with

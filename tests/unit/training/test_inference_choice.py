@@ -54,6 +54,14 @@ def test_on_a_gpu_a_large_network_has_a_server_and_a_small_one_has_none() -> Non
     assert "the network is small, 88,832 multiplications a position" in line
 
 
+def test_an_opponent_that_looks_ahead_needs_the_network_in_its_worker() -> None:
+    ahead = {"opponents": {"self": 0.5, "agent:2": 0.5}}
+    _, line = with_inference(on_gpu(**ahead), POLICY, TrainConfig())
+    assert line == "networks play in the workers: opponent agent:2 searches there"
+    with pytest.raises(ConfigurationError, match="inference=server with opponent agent:2"):
+        check_server(resolved_trial(inference="server", **ahead))
+
+
 def test_few_positions_at_a_time_have_none_whatever_the_network() -> None:
     assert by_rule(10**9, 8)[0] is False
     assert by_rule(10**9, 1_000)[0] is True

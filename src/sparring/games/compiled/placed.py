@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -10,6 +11,23 @@ from numpy.typing import NDArray
 from sparring.errors import ConfigurationError
 from sparring.games.compiled.game import CompiledGame
 from sparring.games.spec import BatchedGame
+
+
+class PlacedMatches:
+    """Matches in positions that are given as observations; `make` makes the game with n slots."""
+
+    def __init__(self, make: Callable[[int], BatchedGame]) -> None:
+        self._make = make
+        self._game: BatchedGame | None = None  # kept for the next positions, if they are as many
+
+    def at(self, observations: NDArray[Any]) -> CompiledGame | None:
+        """The matches in n positions, see `place`; None if the rules do not find positions."""
+        if self._game is None or self._game.num_slots != len(observations):
+            self._game = self._make(len(observations))
+        if not can_place(self._game):
+            return None
+        place(self._game, observations)
+        return self._game
 
 
 def can_place(game: BatchedGame) -> TypeGuard[CompiledGame]:
