@@ -3,6 +3,7 @@ says.
 
 OpenSpiel: a state that takes the same moves and the same outcomes of chance. PettingZoo:
 `agent_iter` and `last`, whose rewards are summed for each agent until the last one is done.
+Gymnasium: `step` after `reset` with the match's seed.
 """
 
 from __future__ import annotations
@@ -135,3 +136,43 @@ def test_matches_are_pettingzoos(name, matches):
         if not cut:
             assert paid(trace, match).tolist() == pytest.approx(list(totals.values()))
     assert cuts < matches or "chess" in name
+
+
+def follow_gymnasium(env, seed, trace, match):
+    """Play the trace's actions in Gymnasium's own loop; returns whether the match was cut."""
+    spaces = pytest.importorskip("gymnasium.spaces.utils")
+    seen, info = env.reset(seed=seed)
+    ply, paid_last, ended, cut = 0, 0.0, False, False
+    while True:
+        frame = trace.frames[ply]
+        assert frame["rewards"][match, 0] == np.float32(paid_last)
+        assert (frame["terminated"][match], frame["truncated"][match]) == (ended, cut and not ended)
+        assert frame["plies"][match] == ply
+        if not ended:
+            vector = spaces.flatten(env.observation_space, seen)
+            assert np.array_equal(frame["observation"][match], vector.astype(np.float32))
+            legal = info.get("action_mask", np.ones(env.action_space.n))
+            assert np.array_equal(frame["mask"][match], legal)
+        if ended or cut:
+            return cut
+        seen, paid_last, ended, cut, info = env.step(int(trace.actions[ply][match]))
+        ply += 1
+
+
+@pytest.mark.parametrize(
+    ("name", "matches", "cuts"),
+    [
+        ("CartPole-v1", 200, 0), ("FrozenLake-v1(map_name=8x8,max_episode_steps=30)", 200, 30),
+        ("Taxi-v4", 24, 20), ("Blackjack-v1", 200, 0), ("MountainCar-v0", 24, 24),
+        ("CliffWalking-v1(max_episode_steps=50)", 24, 20), ("Acrobot-v1", 8, 6),
+    ],
+)  # fmt: skip
+def test_matches_are_gymnasiums(name, matches, cuts):
+    gymnasium = pytest.importorskip("gymnasium")
+    game, trace = played(f"gymnasium:{name}", matches, seed=3)
+    parsed = parse(f"gymnasium:{name}")
+    env = gymnasium.make(parsed.target, **parsed.arguments)
+    found = sum(
+        follow_gymnasium(env, game._matches[match]._seed, trace, match) for match in range(matches)
+    )
+    assert found >= cuts

@@ -1,8 +1,8 @@
 """Games of other libraries behind the batched protocol, named by their scheme:
-`openspiel:go(board_size=5)`, `pettingzoo:classic/chess-v6`.
+`openspiel:go(board_size=5)`, `pettingzoo:classic/chess-v6`, `gymnasium:CartPole-v1`.
 
-Each module offers `make(name, num_slots)` and is imported only for a game of its library. Both wrap
-one match of their library as a `Match`, which `LoopedGame` batches.
+The module of each library offers `make(name, num_slots)` and is imported only for a game of it. All
+wrap one match of their library as a `Match`, which `LoopedGame` batches.
 """
 
 from __future__ import annotations
@@ -51,6 +51,23 @@ def registered_target(name: GameName) -> str:
 def misfit(name: GameName, got: str, expected: str, remedy: str = "") -> ConfigurationError:
     """Error for a game that does not fit the batched protocol."""
     return ConfigurationError(f"{name} is not supported", got=got, expected=expected, remedy=remedy)
+
+
+def refuse_window(name: GameName, render_mode: object) -> None:
+    """Refuse to open a window for each match, which hangs, without a screen even beyond Ctrl-C."""
+    if render_mode == "human":
+        raise misfit(name, "render_mode=human", "no window", "leave render_mode out")
+
+
+def rendered(env: Any) -> str:
+    """The position of an environment as text. The mode is changed only for this call: some
+    environments render each step in the mode that they were made with.
+    """
+    mode, env.render_mode = env.render_mode, "ansi"
+    try:
+        return str(env.render())
+    finally:
+        env.render_mode = mode
 
 
 def check_size(

@@ -39,9 +39,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.adapters import misfit
+from sparring.adapters import misfit, refuse_window
 from sparring.adapters.pettingzoo_copies import duplicate
-from sparring.adapters.pettingzoo_rules import PettingZooRules, refuse_window
+from sparring.adapters.pettingzoo_rules import PettingZooRules
 from sparring.adapters.trial import try_out
 from sparring.errors import ConfigurationError
 from sparring.games.names import GameName

@@ -17,7 +17,9 @@ from sparring.adapters import (
     check_size,
     imported,
     misfit,
+    refuse_window,
     registered_target,
+    rendered,
     take_flag,
     take_max_plies,
 )
@@ -153,7 +155,7 @@ class PettingZooRules:
         seat, seen, _ = self.look(env)
         head = f"{self.agents[seat]} to move"
         if "ansi" in env.metadata.get("render_modes", ()):
-            return f"{head}\n{_rendered(env.unwrapped)}"
+            return f"{head}\n{rendered(env.unwrapped)}"
         if seen.ndim != 3 or seen.shape[2] > 9 or np.any((seen != 0).sum(axis=2) > 1):
             return f"{head}\n{seen}"
         numbers = ((seen != 0) * np.arange(1, seen.shape[2] + 1)).sum(axis=2)
@@ -215,12 +217,6 @@ def _creator_and_facts(name: GameName) -> tuple[Callable[..., Any], _Facts]:
     return partial(pettingzoo.make, "aec", target), facts
 
 
-def refuse_window(name: GameName, render_mode: object) -> None:
-    """Refuse to open a window for each match, which hangs, without a screen even beyond Ctrl-C."""
-    if render_mode == "human":
-        raise misfit(name, "render_mode=human", "no window", "leave render_mode out")
-
-
 def _num_actions(name: GameName, env: Any) -> int:
     """Number of actions of each agent. Refuses agents that move at the same time and other action
     spaces.
@@ -251,17 +247,6 @@ def _mask_within(name: GameName, env: Any) -> bool:
 def _array(seen: Any) -> NDArray[Any]:
     """The observation without the mask beside it."""
     return np.asarray(seen["observation"] if isinstance(seen, dict) else seen)
-
-
-def _rendered(env: Any) -> str:
-    """The position as text. The mode is changed only for this call: some environments render each
-    step in the mode that they were made with.
-    """
-    mode, env.render_mode = env.render_mode, "ansi"
-    try:
-        return str(env.render())
-    finally:
-        env.render_mode = mode
 
 
 def _claim_of_the_board(env: Any) -> Callable[[], None]:

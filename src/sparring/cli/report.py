@@ -275,8 +275,8 @@ def print_games(games: Iterable[tuple[GameSpec, Sequence[int]]]) -> None:
             str(spec.max_plies),
         )
     _print(table)
-    _line("Others by name: openspiel:backgammon, pettingzoo:classic/chess-v6; your own:")
-    _line("module:Class or compiled:module. `sparring check-game NAME` checks a game.")
+    _line("Others by name: openspiel:go, pettingzoo:classic/go-v5, gymnasium:CartPole-v1;")
+    _line("your own: module:Class or compiled:module. `sparring check-game NAME` checks a game.")
 
 
 def _table(first: str, *others: str) -> Table:

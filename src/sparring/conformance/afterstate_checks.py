@@ -28,7 +28,7 @@ def hint(subject: Subject) -> str:
         return ""
     if is_compiled(subject):
         wanted = "a function move"
-    elif subject.new_match is not None:
+    elif subject.new_match is not None and not subject.is_adapted:
         wanted = "a method after(action)"
     else:
         return ""

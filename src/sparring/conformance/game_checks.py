@@ -38,9 +38,11 @@ def declared_facts(subject: Subject) -> Iterator[Finding]:
 
 
 def ending_by_rules(subject: Subject) -> Iterator[Finding]:
-    """The rules, not only the ply limit, end some match. No finding if matches were cut off."""
-    cut_short = any(trace.cut_after for trace in subject.traces)
-    if not cut_short and not any(trace.frames[-1]["terminated"].any() for trace in subject.traces):
+    """The rules, not only the ply limit, end some match. No finding if matches were cut off, or for
+    environments of another library, which may have a limit of time alone.
+    """
+    excused = subject.is_adapted or any(trace.cut_after for trace in subject.traces)
+    if not excused and not any(trace.frames[-1]["terminated"].any() for trace in subject.traces):
         total = sum(trace.num_matches for trace in subject.traces)
         got = f"none of {total} random matches within max_plies = {subject.spec.max_plies}"
         remedy = "return ended = True from step when the match is decided, or raise max_plies"

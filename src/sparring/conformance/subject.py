@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sparring.conformance.findings import Finding
 from sparring.conformance.recordings import Trace
 from sparring.conformance.watched_match import Line
+from sparring.games import has_user_matches
 from sparring.games.compiled.game import CompiledGame
 from sparring.games.python.game import LoopedGame
 from sparring.games.spec import BatchedGame, GameSpec, Match
@@ -41,6 +42,11 @@ class Subject:
     def new_match(self) -> Callable[[], Match] | None:
         """Function that makes a `Match`, if the game is in plain Python."""
         return getattr(self.game, "new_match", None)
+
+    @property
+    def is_adapted(self) -> bool:
+        """Return whether the matches are those of another library."""
+        return self.new_match is not None and not has_user_matches(self.game)
 
     @property
     def offers_batches(self) -> bool:

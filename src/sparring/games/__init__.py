@@ -17,7 +17,7 @@ from sparring.games.spec import (
     Symmetry,
     with_afterstates,
 )
-from sparring.games.user_games import check_methods, makes_pettingzoo
+from sparring.games.user_games import check_methods, library_of
 from sparring.games.user_games import make as make_own
 from sparring.games.user_objects import name_of
 from sparring.user_code import import_named
@@ -70,6 +70,7 @@ _RULES: Final[Mapping[str, _BuiltIn]] = {
 # Adapters by scheme; each module has make(name, num_slots). Imported only when used: they are
 # above this room.
 _ADAPTERS: Final = {
+    "gymnasium": "sparring.adapters.gymnasium",
     "openspiel": "sparring.adapters.openspiel",
     "pettingzoo": "sparring.adapters.pettingzoo",
 }
@@ -91,16 +92,16 @@ def make(game: str | object, num_slots: int) -> BatchedGame:
     """Make a game with `num_slots` matches side by side; its `spec.name` is the canonical name.
 
     `game` is a class that plays one match, or a name: a built-in game, `module:Class`,
-    `compiled:module`, `openspiel:...` or `pettingzoo:...`, with arguments if it takes any, as in
-    `ludo(num_players=4)`. Raises `ConfigurationError` for an unknown game.
+    `compiled:module`, or one of another library, as `openspiel:...`, with arguments if it takes
+    any, as in `ludo(num_players=4)`. Raises `ConfigurationError` for an unknown game.
     """
     name = name_of(game)
     parsed = parse(name)
     if parsed.scheme in _ADAPTERS:
         return _adapted(parsed.scheme, parsed, num_slots)
     if _is_class(parsed):
-        if makes_pettingzoo(parsed):
-            return _adapted("pettingzoo", parsed, num_slots)
+        if library := library_of(parsed):
+            return _adapted(library, parsed, num_slots)
         return make_own(parsed, num_slots)
     from sparring.games.compiled.game import (
         CompiledGame,
@@ -211,7 +212,7 @@ def has_user_matches(game: BatchedGame) -> TypeGuard[LoopedGame]:
     from sparring.games.python.game import LoopedGame  # imports Numba
 
     parsed = parse(game.spec.name)
-    return isinstance(game, LoopedGame) and _is_class(parsed) and not makes_pettingzoo(parsed)
+    return isinstance(game, LoopedGame) and _is_class(parsed) and not library_of(parsed)
 
 
 def board_style(name: str) -> BoardStyle:

@@ -34,6 +34,11 @@ from sparring.games.spec import (
 )
 from sparring.games.user_objects import call, import_own, parameters
 
+# Base classes of the environments that users write for other libraries.
+_ENVIRONMENTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "pettingzoo": ("AECEnv", "ParallelEnv"),
+    "gymnasium": ("Env",),
+}
 # Arguments of a name that the adapters take, not the library.
 OF_ADAPTERS: Final = frozenset({"max_plies", "chance", "hidden_information", "zero_sum"})
 
@@ -78,19 +83,21 @@ def check_methods(game: BatchedGame) -> None:
             )
 
 
-def makes_pettingzoo(name: GameName) -> bool:
-    """Return whether a user's class or function, of a module that imports PettingZoo, makes its
-    environments. A function has to be called to know.
+def library_of(name: GameName) -> str:
+    """Return the library of whose environments a user's class or function makes one, "" if of none.
+    A function has to be called to know, if its module has imported such a library.
     """
     offered = import_own(name, what="game")
-    library = sys.modules.get("pettingzoo")
-    kinds = tuple(getattr(library, kind, ()) for kind in ("AECEnv", "ParallelEnv"))
-    if library is None or "num_slots" in parameters(offered):
-        return False
-    if isinstance(offered, type):
-        return issubclass(offered, kinds)
-    arguments = {key: value for key, value in name.arguments.items() if key not in OF_ADAPTERS}
-    return isinstance(call(offered, name, arguments), kinds)
+    kinds = {
+        library: tuple(getattr(sys.modules[library], kind, ()) for kind in kinds)
+        for library, kinds in _ENVIRONMENTS.items()
+        if library in sys.modules
+    }
+    if not kinds or "num_slots" in parameters(offered):
+        return ""
+    own = {key: value for key, value in name.arguments.items() if key not in OF_ADAPTERS}
+    made = offered if isinstance(offered, type) else type(call(offered, name, own))
+    return next((library for library, kind in kinds.items() if issubclass(made, kind)), "")
 
 
 def _is_batched(made: Any) -> bool:
