@@ -3,7 +3,8 @@ says.
 
 OpenSpiel: a state that takes the same moves and the same outcomes of chance. PettingZoo:
 `agent_iter` and `last`, whose rewards are summed for each agent until the last one is done.
-Gymnasium: `step` after `reset` with the match's seed.
+Gymnasium: `step` after `reset` with the match's seed. RLCard: `step` in a new environment of that
+seed.
 """
 
 from __future__ import annotations
@@ -176,3 +177,38 @@ def test_matches_are_gymnasiums(name, matches, cuts):
         follow_gymnasium(env, game._matches[match]._seed, trace, match) for match in range(matches)
     )
     assert found >= cuts
+
+
+def follow_rlcard(env, trace, match):
+    """Play the trace's actions in RLCard's own loop."""
+    (state, player), ply = env.reset(), 0
+    while not env.is_over():
+        frame = trace.frames[ply]
+        assert not frame["terminated"][match]
+        assert not frame["rewards"][match].any()
+        assert frame["seat"][match] == player
+        assert np.flatnonzero(frame["mask"][match]).tolist() == sorted(state["legal_actions"])
+        own = frame["observation"][match][: len(state["obs"])]  # the seat comes after it
+        assert np.array_equal(own, state["obs"].astype(own.dtype))
+        state, player = env.step(int(trace.actions[ply][match]))
+        ply += 1
+    assert trace.frames[ply]["terminated"][match]
+    assert trace.frames[ply]["plies"][match] == ply
+    assert trace.frames[ply]["rewards"][match] == pytest.approx(env.get_payoffs())
+
+
+@pytest.mark.parametrize(
+    ("name", "matches"),
+    [
+        ("blackjack", 200), ("leduc-holdem", 200), ("limit-holdem", 200), ("no-limit-holdem", 200),
+        ("limit-holdem(game_num_players=4)", 50), ("uno", 32), ("gin-rummy", 8), ("bridge", 8),
+        ("mahjong", 4),
+    ],
+)  # fmt: skip
+def test_matches_are_rlcards(name, matches):
+    rlcard = pytest.importorskip("rlcard")
+    game, trace = played(f"rlcard:{name}", matches, seed=4)
+    parsed = parse(f"rlcard:{name}")
+    for match in range(matches):
+        config = {"seed": game._matches[match]._seed, **parsed.arguments}
+        follow_rlcard(rlcard.make(parsed.target, config=config), trace, match)

@@ -40,6 +40,7 @@ from sparring.adapters import (
     rendered,
     take_max_plies,
 )
+from sparring.adapters.seeded_match import SeededMatch
 from sparring.adapters.spaces import mask_in, num_actions, shown
 from sparring.adapters.trial import try_out
 from sparring.errors import ConfigurationError, nearest
@@ -150,42 +151,19 @@ def match_maker(name: GameName) -> Callable[[], Match]:
     return lambda: GymnasiumMatch(rules)
 
 
-class GymnasiumMatch:
+class GymnasiumMatch(SeededMatch):
     """A `Match` of one seat over one environment."""
 
-    seat = 0
-
     def __init__(self, rules: GymnasiumRules) -> None:
-        self._rules = rules
+        super().__init__(rules)
         self._env = rules.new_env()
-        self._seed = 0
-        self._actions: list[int] = []
-        self.spec = rules.spec
-        self.truncated = False
-
-    def reset(self, rng: np.random.Generator) -> None:
-        self._begin(int(rng.integers(2**31)))
 
     def mask(self) -> NDArray[np.bool_]:
         return self._legal
 
     def observe(self, seat: int) -> NDArray[Any]:
-        return self._rules.observation(self._seen)
-
-    def step(self, action: int) -> tuple[Sequence[float] | None, bool]:
-        self._actions.append(action)
-        seen, reward, terminated, cut, info = self._env.step(action + self._rules.first_action)
-        self.truncated = bool(cut) and not terminated
-        self._look(seen, info)
-        return (float(reward),), bool(terminated or cut)
-
-    def copy(self) -> GymnasiumMatch:
-        """The same match, played again: most environments cannot be copied with their state."""
-        other = GymnasiumMatch(self._rules)
-        other._begin(self._seed)
-        for action in self._actions:
-            other.step(action)
-        return other
+        seen: NDArray[Any] = self._rules.observation(self._seen)
+        return seen
 
     def __str__(self) -> str:
         return rendered(self._env.unwrapped) if self._rules.shows_text else str(self._seen)
@@ -194,10 +172,15 @@ class GymnasiumMatch:
         meanings = getattr(self._env.unwrapped, "get_action_meanings", None)
         return str(meanings()[action]) if meanings else str(action)
 
-    def _begin(self, seed: int) -> None:
-        seen, info = self._env.reset(seed=seed)
-        self._seed, self._actions, self.truncated = seed, [], False
+    def _start(self, seed: int) -> None:
+        self._look(*self._env.reset(seed=seed))
+
+    def _play(self, action: int) -> tuple[Sequence[float], bool]:
+        seen, reward, terminated, cut, info = self._env.step(action + self._rules.first_action)
+        self.truncated = bool(cut) and not terminated
         self._look(seen, info)
+        return (float(reward),), bool(terminated or cut)
 
     def _look(self, seen: Any, info: dict[str, Any]) -> None:
-        self._seen, self._legal = seen, self._rules.mask(seen, info)
+        self._seen = seen
+        self._legal: NDArray[np.bool_] = self._rules.mask(seen, info)

@@ -73,6 +73,7 @@ _ADAPTERS: Final = {
     "gymnasium": "sparring.adapters.gymnasium",
     "openspiel": "sparring.adapters.openspiel",
     "pettingzoo": "sparring.adapters.pettingzoo",
+    "rlcard": "sparring.adapters.rlcard",
 }
 _COMPILED: Final = "compiled"
 
