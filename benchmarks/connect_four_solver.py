@@ -1,57 +1,29 @@
-"""Distance of an agent from perfect play at Connect Four: it plays greedily against a solver, from
-both seats.
+"""Outcomes of Connect Four positions, searched: which moves win, draw or lose.
 
-    python benchmarks/connect_four_solver.py runs/connect_four-1 --matches 12
-    python benchmarks/connect_four_solver.py runs/connect_four-1 --opponent minimax:4 \\
-        --opening-plies 4 --matches 500 --corrected-from 16
-
-The solver knows of every legal move whether it wins, draws or loses. The perfect opponent is
-`minimax:8`, corrected by it from some stones on (`--perfect-from`; before that, positions take
-minutes): in a lost position any move is best, and `minimax:8` chooses one that makes it hard. With
-`--corrected-from` the solver corrects the agent's moves from so many stones on: the figures for
-some numbers of stones show when the agent makes its errors, and the score of perfect play.
-
-It is the scheme of Pascal Pons, "Solving Connect 4: how to build a perfect AI"
+The scheme is that of Pascal Pons, "Solving Connect 4: how to build a perfect AI"
 (blog.gamesolver.org), written anew: bitboards, negamax with a transposition table, windows of width
 one, moves that lose at once left out, the others in the order of the threats that they make and
 then from the centre outwards. Differences: only signs are searched, so that every window is a
 yes-or-no question; a slot of the table is a pair of entries, one of which is kept while it took
 more work than the new one; positions equal their mirror images while there are few stones.
 
-Early positions are kept in a file from one call to the next (`--cache`).
+A position with 12 stones takes a few hundredths of a second, one with 8 stones minutes. Early
+positions are kept in a file from one call to the next.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import numpy as np
-import tyro
 from numba import njit
-from numpy.typing import NDArray
 
-from sparring import games
-from sparring.cli.evaluate import load_agent
-from sparring.errors import FileFormatError, InputError, SparringError
-from sparring.evaluation import PlayedMatches, play_matches, score_matches
-from sparring.games import BatchedGame
-from sparring.opponents.found import find_agent
-from sparring.opponents.players import NetworkPlayer, Player
-from sparring.opponents.scripted import scripted_player
+from sparring.errors import FileFormatError, InputError
 from sparring.storage.atomic import write_file
 
-GAME: Final = "connect_four"
-PERFECT: Final = "perfect"
-# whose moves the perfect opponent makes where the outcome allows it: it puts a loss off, and sees a
-# trap
-ADVISER: Final = "minimax:8"
 ROWS: Final = 6
 COLUMNS: Final = 7
 MOVES: Final = range(COLUMNS)
@@ -206,12 +178,58 @@ def _store(table: Any, place: Any, key: Any, least: Any, answer: Any, work: Any)
     table[at] = key << _ABOVE_WORK | logarithm << _ABOVE_FLAGS | flags
 
 
-class Solver:
-    """Outcomes of positions, by a table of `megabytes` and what `cache`, a file or None, remembers
-    of early ones.
+class Outcomes(ABC):
+    """Outcomes of positions for their movers: 1 a win, 0 a draw, -1 a loss.
 
     A position is the stones of its mover and of the other, bits 7 * column + row; nobody has four
     yet.
+    """
+
+    @abstractmethod
+    def reaches(self, mover: int, other: int, least: int) -> bool:
+        """Return whether the mover gets at least `least`, 0 or 1."""
+
+    def value(self, mover: int, other: int) -> int:
+        """The mover's outcome."""
+        return 1 if self.reaches(mover, other, 1) else int(self.reaches(mover, other, 0)) - 1
+
+    def outcome(self, mover: int, other: int, column: int) -> int:
+        """What a column that is not full leads to."""
+        mine = stones_after(mover, other, column)
+        return 1 if not mine else -self.value(other, mine)
+
+    def best_columns(self, mover: int, other: int) -> list[int]:
+        """The columns with the best outcome; asks no more than it takes to know them."""
+        after = {
+            column: mine
+            for column in MOVES
+            if (mine := stones_after(mover, other, column)) is not None
+        }
+        if not self.reaches(mover, other, 0):
+            return list(after)
+        for hoped in (1, 0):
+            best = [
+                column
+                for column, mine in after.items()
+                if mine == 0 or not self.reaches(other, mine, 1 - hoped)
+            ]
+            if best:
+                return best
+        raise AssertionError("a position that is not lost has a move that does not lose")
+
+
+def stones_after(mover: int, other: int, column: int) -> int | None:
+    """The mover's stones after a move; 0 if that wins, None if the column is full."""
+    taken = np.uint64(mover | other)
+    cell = (taken + _BOTTOM) & _COLUMN[column]
+    if cell == _ZERO:
+        return None
+    return 0 if _fours(np.uint64(mover), taken) & cell else mover | int(cell)
+
+
+class Solver(Outcomes):
+    """Outcomes by a search with a table of `megabytes`, rounded down to a power of two, and what
+    `cache`, a file or None, remembers of early positions.
     """
 
     def __init__(self, megabytes: float = 512, cache: Path | None = None) -> None:
@@ -225,40 +243,7 @@ class Solver:
             {} if cache is None or not cache.exists() else _read(cache)
         )  # least and most, by key
 
-    def outcomes(self, mover: int, other: int) -> list[int | None]:
-        """[7] what each column leads to for the mover: 1 a win, 0 a draw, -1 a loss, None where it
-        is full.
-        """
-        after = [self._after(mover, other, column) for column in MOVES]
-        return [
-            None if mine is None else 1 if mine == 0 else -self.value(other, mine) for mine in after
-        ]
-
-    def best_columns(self, mover: int, other: int) -> list[int]:
-        """The columns with the best outcome; asks no more than it takes to know them, which is half
-        as much in the beginning.
-        """
-        after = {
-            column: mine
-            for column in MOVES
-            if (mine := self._after(mover, other, column)) is not None
-        }
-        for hoped in (1, 0):
-            best = [
-                column
-                for column, mine in after.items()
-                if mine == 0 or not self.reaches(other, mine, 1 - hoped)
-            ]
-            if best:
-                return best
-        return list(after)
-
-    def value(self, mover: int, other: int) -> int:
-        """1, 0 or -1: what the mover gets."""
-        return 1 if self.reaches(mover, other, 1) else int(self.reaches(mover, other, 0)) - 1
-
     def reaches(self, mover: int, other: int, least: int) -> bool:
-        """Return whether the mover gets at least `least`, 0 or 1."""
         taken, own = np.uint64(mover | other), np.uint64(mover)
         stones = int(_count(taken))
         if _fours(own, taken) & (taken + _BOTTOM) & _BOARD:
@@ -277,14 +262,6 @@ class Solver:
                 write_file(self._cache, json.dumps(self._known, sort_keys=True).encode())
         return answer
 
-    def _after(self, mover: int, other: int, column: int) -> int | None:
-        """The mover's stones after a move; 0 if that wins, None if the column is full."""
-        taken = np.uint64(mover | other)
-        cell = (taken + _BOTTOM) & _COLUMN[column]
-        if cell == _ZERO:
-            return None
-        return 0 if _fours(np.uint64(mover), taken) & cell else mover | int(cell)
-
 
 def _read(cache: Path) -> dict[str, list[int]]:
     try:
@@ -296,144 +273,3 @@ def _read(cache: Path) -> dict[str, list[int]]:
             f"{cache} holds no outcomes of Connect Four; delete it, or name another file"
         ) from None
     return known
-
-
-class CorrectedPlayer:
-    """Another player, but from so many `stones` on only with moves of the best outcome: its own
-    where it is one, else any of them.
-
-    `decisions` counts the moves made so, `corrected` those that were others than its own.
-    """
-
-    def __init__(
-        self, player: Player, solver: Solver, stones: int, name: str = "corrected"
-    ) -> None:
-        self.name = name
-        self._player = player
-        self._solver = solver
-        self._from = stones
-        self.decisions = self.corrected = 0
-
-    def act(
-        self, game: BatchedGame, slots: NDArray[np.int64], uniforms: NDArray[np.float64]
-    ) -> NDArray[np.int64]:
-        actions = self._player.act(game, slots, uniforms)
-        for j in np.flatnonzero(game.plies[slots] >= self._from).tolist():
-            best = self._solver.best_columns(
-                *(_stones(plane) for plane in game.observation[slots[j]])
-            )
-            self.decisions += 1
-            if actions[j] not in best:
-                self.corrected += 1
-                actions[j] = best[
-                    int(uniforms[j, 0] * len(best))
-                ]  # with the other number players choose among equals
-        return actions
-
-
-def _stones(plane: NDArray[np.int8]) -> int:
-    """A plane [6, 7] of an observation as bits."""
-    return sum(
-        1 << (ROWS + 1) * int(column) + int(row)
-        for row, column in zip(*np.nonzero(plane), strict=True)
-    )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Agent, opponent, matches and solver."""
-
-    agent: Annotated[str, tyro.conf.Positional]
-    """An agent file, or a run's directory or name."""
-    opponent: str = PERFECT
-    """perfect: `minimax:8`, corrected by the solver from `perfect_from` stones on; or a scripted
-    player.
-    """
-    perfect_from: int = 8
-    """Number of stones from which on the perfect opponent plays only moves with the best outcome;
-    0: always, which takes hours.
-    """
-    matches: int = 12
-    """From each seat."""
-    opening_plies: int = 0
-    """Random plies with which matches begin."""
-    corrected_from: int | None = None
-    """Number of stones from which on the solver corrects the agent; None: never."""
-    seed: int = 0
-    """Of openings, and of choices among equals."""
-    megabytes: int = 512
-    """Size of the transposition table, rounded down to a power of two."""
-    cache: Path | None = Path(".cache/connect_four_outcomes.json")
-    """File that keeps the outcomes of early positions."""
-    json: bool = False
-    """Print one JSON object as the last line."""
-
-
-def by_seat(table: PlayedMatches) -> list[dict[str, int]]:
-    """Wins, draws and losses of player 0 in each seat."""
-    return [
-        {
-            name: int((np.sign(table.returns[table.seat == seat, 0]) == sign).sum())
-            for name, sign in (("wins", 1), ("draws", 0), ("losses", -1))
-        }
-        for seat in (0, 1)
-    ]
-
-
-def main(settings: Settings) -> Mapping[str, Any]:
-    """Play the matches; what came of them."""
-    agent = load_agent(find_agent(settings.agent, "runs"))
-    if agent.spec.game != GAME:
-        raise InputError(
-            "the solver knows one game", got=f"an agent for {agent.spec.game}", expected=GAME
-        )
-    solver = Solver(settings.megabytes, settings.cache)
-    opponent: Player = scripted_player(
-        ADVISER if settings.opponent == PERFECT else settings.opponent, GAME
-    )
-    if settings.opponent == PERFECT:
-        opponent = CorrectedPlayer(opponent, solver, settings.perfect_from, PERFECT)
-    stones = ROWS * COLUMNS if settings.corrected_from is None else settings.corrected_from
-    player = CorrectedPlayer(NetworkPlayer("agent", agent.policy()), solver, stones)
-    begun = time.perf_counter()
-    table = play_matches(
-        partial(games.make, GAME),
-        [player, opponent],
-        matches=2 * settings.matches,
-        seed=settings.seed,
-        opening_plies=settings.opening_plies,
-    )
-    seats = by_seat(table)
-    for seat, counts in zip(("first", "second"), seats, strict=True):
-        print(
-            f"playing {seat}: " + ", ".join(f"{number} {name}" for name, number in counts.items())
-        )
-    score = score_matches(table).score
-    print(f"score {score:.3f}")
-    if settings.corrected_from is not None:
-        print(
-            f"from {stones} stones on {player.corrected:,} of {player.decisions:,} moves"
-            " were corrected"
-        )
-    nodes, seconds = int(solver.nodes[0]), time.perf_counter() - begun
-    print(f"{nodes:,} positions in {seconds:.0f} s")
-    asked = {"agent": settings.agent, "opponent": settings.opponent, "matches": settings.matches}
-    asked |= {"perfect_from": settings.perfect_from, "corrected_from": settings.corrected_from}
-    return {
-        **asked,
-        "score": score,
-        "seats": seats,
-        "corrected": player.corrected,
-        "positions": nodes,
-    }
-
-
-if __name__ == "__main__":
-    given = tyro.cli(Settings)
-    try:
-        figures = main(given)
-    except SparringError as error:
-        print(f"connect_four_solver: {error}", file=sys.stderr)
-        sys.exit(error.exit_status)
-    if given.json:
-        print(json.dumps(figures))
