@@ -55,6 +55,8 @@ def shortened(words: list[str]) -> list[str]:
         return [*words, "--from", str(ROOT / "tests/data/plan/connect_four.json")]
     if words[0] == "population":
         return shortened_population(words)
+    if words[0] == "distill":
+        return [*words, "--positions", "100"]
     if words[0] not in ("train", "resume"):
         return words
     kept = [word for i, word in enumerate(words) if not {word, words[i - 1]} & SMALLER.keys()]

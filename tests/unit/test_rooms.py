@@ -39,6 +39,7 @@ FLOORS = (
         "training.autotune",
         "training.callbacks",
         "training.changes",
+        "training.distillation",
         "training.inference",
         "training.needs",
         "training.out_of_memory",

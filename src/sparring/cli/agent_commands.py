@@ -28,14 +28,14 @@ from sparring.errors import InputError
 if TYPE_CHECKING:
     from sparring.opponents.found import FoundAgent
 
-_AGENT: Final = Argument("agent", "AGENT", "Agent file or run name.")
-_RUNS_DIR: Final = Option(
+AGENT: Final = Argument("agent", "AGENT", "Agent file or run name.")
+RUNS_DIR: Final = Option(
     "runs_dir", "Directory that holds all runs.", "DIR", default="runs", absent="runs"
 )
 _LOADING: Final = (
     Option("game", "The agent's game; naming module:Class allows importing it.", "NAME"),
     Option("network", "The agent's network, if it is your own: module:factory.", "NAME"),
-    _RUNS_DIR,
+    RUNS_DIR,
 )
 _LOOKAHEAD: Final = Option(
     "lookahead",
@@ -45,7 +45,7 @@ _LOOKAHEAD: Final = Option(
     default="0",
     absent=0,
 )
-_SEED: Final = Option(
+SEED: Final = Option(
     "seed", "Random seed: same seed, same matches.", "INT", seed_number, default="0", absent=0
 )
 _WHOLE: Final = "INT"
@@ -53,7 +53,7 @@ _WHOLE: Final = "INT"
 EVALUATE: Final = Form(
     "Evaluate an agent: greedy matches from varied openings, solved positions, or every line of "
     "play.",
-    [_AGENT],
+    [AGENT],
     {
         "options": [
             Option(
@@ -80,7 +80,7 @@ EVALUATE: Final = Form(
                 auto_number,
                 default="auto",
             ),
-            _SEED,
+            SEED,
             Option(
                 "positions",
                 "File of solved Connect Four positions: shares of moves that keep the win or draw. "
@@ -105,7 +105,7 @@ EVALUATE: Final = Form(
 
 
 @contextmanager
-def _faults_kept(found: FoundAgent) -> Iterator[None]:
+def faults_kept(found: FoundAgent) -> Iterator[None]:
     """Keep the match in which a game or a player fails, in the agent's run if it is of one."""
     from sparring.storage.run_directory import fault_folder
     from sparring.training import faults_saved
@@ -125,7 +125,7 @@ def evaluate(argv: Sequence[str], prog: str) -> int:
     from sparring.cli import evaluate as evaluation
     from sparring.cli import report
 
-    with _faults_kept(found):
+    with faults_kept(found):
         figures: dict[str, Any] = {"agent": str(found.path)}
         if given.exhaustive:
             figures["exhaustive"] = evaluation.search_losses(found, lookahead=given.lookahead)
@@ -185,7 +185,7 @@ TOURNAMENT: Final = Form(
                 default="200",
                 absent=200,
             ),
-            _SEED,
+            SEED,
             Option("picture", "Draw the payoff matrix; needs sparring[plot].", "FILE.png"),
             *_LOADING,
             JSON,
@@ -206,7 +206,7 @@ def tournament(argv: Sequence[str], prog: str) -> int:
     ]
     from sparring.cli.tournament import compete
 
-    with progress_on_stderr(given.json), _faults_kept(found[0]):  # games may print
+    with progress_on_stderr(given.json), faults_kept(found[0]):  # games may print
         figures = compete(
             found,
             given.opponent,
@@ -226,7 +226,7 @@ def tournament(argv: Sequence[str], prog: str) -> int:
 
 PLAY: Final = Form(
     "Play against an agent in the terminal.",
-    [_AGENT],
+    [AGENT],
     {
         "options": [
             Option(
@@ -268,7 +268,7 @@ def play(argv: Sequence[str], prog: str) -> int:
     found = find_agent(given.agent, given.runs_dir, game=given.game, network=given.network)
     from sparring.cli import play as playing
 
-    with _faults_kept(found):
+    with faults_kept(found):
         playing.play(
             found,
             opponent=given.opponent,
@@ -287,7 +287,7 @@ PLOT: Final = Form(
     {
         "options": [
             Option("out", "Directory for the PNG files; default: plots/ in the run.", "DIR"),
-            _RUNS_DIR,
+            RUNS_DIR,
             JSON,
         ]
     },

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sparring import __version__
-from sparring.cli import agent_commands, doctor, game_commands, plan, population, train
+from sparring.cli import agent_commands, distill, doctor, game_commands, plan, population, train
 from sparring.cli.help import command_help, overview
 from sparring.cli.options import HELP, Form, help_wanted
 from sparring.cli.train_options import doctor_form, resume_form, train_form
@@ -32,6 +32,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "population": Command(population.population, population.population_form(), own_help=True),
     "evaluate": Command(agent_commands.evaluate, agent_commands.EVALUATE),
     "tournament": Command(agent_commands.tournament, agent_commands.TOURNAMENT),
+    "distill": Command(distill.distill, distill.DISTILL),
     "play": Command(agent_commands.play, agent_commands.PLAY),
     "plot": Command(agent_commands.plot, agent_commands.PLOT),
     "replay": Command(game_commands.replay, game_commands.REPLAY),

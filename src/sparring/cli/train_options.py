@@ -220,9 +220,14 @@ def _options(model: type[BaseModel], name: str, default: Any) -> Iterator[Option
     if model.model_fields[name].annotation is not PolicyKwargs:
         yield _setting(model, name, _shown(default))
         return
-    inner = {**PolicyKwargs().model_dump(), **(default if isinstance(default, Mapping) else {})}
+    yield from network_options(default if isinstance(default, Mapping) else {}, f"{name}.")
+
+
+def network_options(defaults: Mapping[str, Any], prefix: str = "") -> Iterator[Option]:
+    """The options of the network; `defaults` override those of the schema."""
+    values = {**PolicyKwargs().model_dump(), **defaults}
     for key in PolicyKwargs.model_fields:
-        yield _setting(PolicyKwargs, key, _shown(inner[key]), prefix=f"{name}.")
+        yield _setting(PolicyKwargs, key, _shown(values[key]), prefix=prefix)
 
 
 def _setting(model: type[BaseModel], name: str, default: str, prefix: str = "") -> Option:

@@ -52,14 +52,17 @@ def loss_of(network: nn.Module, options: LearningOptions, game: GameSpec) -> Los
     """Cross-entropy for networks with atoms; else Huber, or where targets are random, the squared
     error relative to half the range of returns, if that is declared.
     """
-    double_q = options.double_q and game.num_actions > 1  # one action needs no choice
+    bootstraps = options.gamma > 0.0
+    # one action needs no choice
+    double_q = options.double_q and game.num_actions > 1 and bootstraps
     if isinstance(network, QNetwork) and network.head.support is not None:
         return Categorical(double_q)
     returns = game.value_range if options.clip_targets else None
     if not has_random_targets(game, options):
-        return OfQValues(double_q, returns, squared=False, unit=1.0)
+        return OfQValues(double_q, returns, squared=False, unit=1.0, bootstraps=bootstraps)
     lowest, highest = game.value_range or (-1.0, 1.0)
-    return OfQValues(double_q, returns, squared=True, unit=(highest - lowest) / 2)
+    unit = (highest - lowest) / 2
+    return OfQValues(double_q, returns, squared=True, unit=unit, bootstraps=bootstraps)
 
 
 def has_random_targets(game: GameSpec, options: LearningOptions) -> bool:
@@ -82,9 +85,12 @@ class OfQValues:
     returns: tuple[float, float] | None  # targets are clipped to it
     squared: bool
     unit: float
+    bootstraps: bool = True  # else targets are R alone, and the target network is not asked
 
     def target_pass(self, target: nn.Module, batch: TensorMinibatch) -> Tensor:
         """Q-values, [B, A]."""
+        if not self.bootstraps:
+            return torch.zeros_like(batch.next_mask, dtype=torch.float32)
         with torch.no_grad():
             return _infer(target, batch.next_observation)
 

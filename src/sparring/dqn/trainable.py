@@ -89,3 +89,14 @@ def resolve_bootstrap(wanted: Bootstrap | None, game: GameSpec) -> Bootstrap:
             "without hidden information",
         )
     return wanted or ("zero_sum" if game.allows_zero_sum_bootstrap else "own_turn")
+
+
+def check_afterstates(game: GameSpec) -> None:
+    """Raise `ConfigurationError` unless the game offers positions after moves."""
+    if not game.afterstates:
+        raise ConfigurationError(
+            "afterstates",
+            got="on",
+            expected=f"off: {game.name} does not offer positions after moves",
+            remedy="docs/your-game.md says what a game needs for it",
+        )

@@ -18,7 +18,7 @@ from sparring.config.sources import read_toml, to_toml
 from sparring.dqn.kernels import has_bfloat16
 from sparring.dqn.networks import FACTORIES, TABLES
 from sparring.dqn.start_weights import StartWeights, read_start_weights
-from sparring.dqn.trainable import resolve_bootstrap, resolve_device
+from sparring.dqn.trainable import check_afterstates, resolve_bootstrap, resolve_device
 from sparring.errors import ConfigurationError, FileFormatError
 from sparring.games import GameSpec, make, spec_of, with_players
 from sparring.opponents.roster import Roster, load_roster, opponent_name
@@ -225,13 +225,8 @@ def _afterstates(config: TrainConfig, spec: GameSpec) -> str:
     """With chance, a Q-network has to learn what each move does from one sample of the dice at a
     time; a value of the position after it does not.
     """
-    if config.afterstates == "on" and not spec.afterstates:
-        raise ConfigurationError(
-            "afterstates",
-            got="on",
-            expected=f"off: {spec.name} does not offer positions after moves",
-            remedy="docs/your-game.md says what a game needs for it",
-        )
+    if config.afterstates == "on":
+        check_afterstates(spec)
     suits = spec.chance or config.policy_kwargs.network == TABLES
     decided = config.afterstates or ("on" if suits and spec.afterstates else "off")
     if decided == "off" and config.td_lambda < 1.0:

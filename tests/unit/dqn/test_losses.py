@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from random_rows import random_rows
 
 from sparring.config.schema import LearningOptions
 from sparring.dqn.learner import Learner
@@ -15,6 +16,7 @@ from sparring.dqn.losses import OfQValues, has_random_targets, loss_of
 from sparring.dqn.networks import NetworkSpec, PolicySpec, build_network
 from sparring.games import GameSpec, spec_of
 from sparring.replay import Replay, ReplayBuffer, UniformSampler, transition_dtype
+from sparring.replay.minibatch import TensorMinibatch
 
 ONE_DECISION = GameSpec(
     name="tic_tac_toe",
@@ -96,6 +98,20 @@ def test_targets_are_random_by_chance_hidden_information_and_the_moves_of_others
     game: GameSpec, bootstrap: Any, random: bool
 ) -> None:
     assert has_random_targets(game, LearningOptions(bootstrap=bootstrap)) is random
+
+
+def test_without_a_discount_targets_are_the_rewards_and_the_target_network_is_not_asked() -> None:
+    network, target = (build_network(PolicySpec("tic_tac_toe"), seed=seed) for seed in (0, 1))
+    rows = random_rows(20)
+    rows["discount"] = 0.0
+    batch = TensorMinibatch.of(rows, np.ones(20, np.float32), torch.device("cpu"))
+    as_usual = loss_of(network, LearningOptions(), facts())
+    expected = as_usual(network, batch, as_usual.target_pass(target, batch))
+    loss = loss_of(network, LearningOptions(gamma=0.0), facts())
+    found = loss(network, batch, loss.target_pass(torch.nn.Identity(), batch))
+    assert torch.equal(found.targets, expected.targets)
+    assert torch.equal(found.targets, torch.from_numpy(rows["R"]))
+    assert torch.equal(found.loss, expected.loss)
 
 
 def test_errors_count_relative_to_half_the_range_of_returns() -> None:
