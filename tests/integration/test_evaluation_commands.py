@@ -56,6 +56,19 @@ def figures(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:
     return found
 
 
+def test_repeated_matches_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two deterministic players know one match; drawn openings tell matches apart."""
+    command = ("evaluate", "four.safetensors", "--matches", "10", "--opponent")
+    itself, empty = "agent:four.safetensors", ("--opening-plies", "0")
+    found = figures(capsys, *command, itself, *empty)["opponents"][itself]
+    assert (found["matches"], found["distinct"]) == (10, 1)
+    text = said(capsys, *command, itself, "--opponent", "random", *empty)
+    assert f"{itself}: 1 of 10 matches are distinct.\n" in text
+    assert "All other matches are distinct: no two have the same moves.\n" in text
+    text = said(capsys, *command, "random")
+    assert "All matches are distinct: no two have the same moves.\n" in text
+
+
 def test_positions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ("evaluate", "four.safetensors", "--positions", "solved.csv")
     found = figures(capsys, *command)

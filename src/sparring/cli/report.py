@@ -132,6 +132,7 @@ def _print_scores(opponents: Mapping[str, Mapping[str, Any]]) -> None:
         _line(f"score: share of first places; {1 / seats:.3f} between equals.")
     if _any_cut(results):
         _line("cut: matches that reached the ply limit; they are neither won, drawn nor lost.")
+    _print_distinct(opponents)
 
 
 def _print_solo(players: Mapping[str, Mapping[str, Any]]) -> None:
@@ -144,6 +145,20 @@ def _print_solo(players: Mapping[str, Mapping[str, Any]]) -> None:
         table.add_row(_abbreviated(name, 40), *counts, f"{mean:.3f}", _interval(interval))
     _print(table)
     _line("return: mean of what a match pays; each plays alone from the same openings.")
+    _print_distinct(players)
+
+
+def _print_distinct(players: Mapping[str, Mapping[str, Any]]) -> None:
+    """Tell how many matches of each line differ in their moves."""
+    repeated = {
+        name: result for name, result in players.items() if result["distinct"] < result["matches"]
+    }
+    for name, result in repeated.items():
+        count = f"{result['distinct']:,} of {result['matches']:,}"
+        _line(f"{_abbreviated(name, 40)}: {count} matches are distinct.")
+    others = "All other matches" if 0 < len(repeated) < len(players) else "All matches"
+    if len(repeated) < len(players):
+        _line(f"{others} are distinct: no two have the same moves.")
 
 
 def _any_cut(results: Iterable[Mapping[str, Any]]) -> bool:

@@ -27,6 +27,7 @@ _MAX_MATCHES: Final = 10_000_000  # their results are in memory
 # players' draws.
 _OPENINGS: Final = 0x4556_414C_0001
 _MATCHES: Final = 0x4556_414C_0002
+_MOVES: Final = np.uint64(0x4556_414C_0004)  # of hashes of moves
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,14 @@ class PlayedMatches:
     returns: NDArray[np.float64]  # [m, P] sum of each player's rewards
     plies: NDArray[np.int64]  # [m]
     truncated: NDArray[np.bool_]  # [m] cut at the ply limit
+    sequence: NDArray[np.uint64]  # [m] a hash of all moves, openings included
+
+    @property
+    def distinct(self) -> int:
+        """How many matches differ in their sequence of moves: deterministic players repeat
+        themselves.
+        """
+        return len(np.unique(self.sequence))
 
 
 class GameCache:
@@ -133,6 +142,7 @@ class _Table:
             returns=np.zeros((m, P)),
             plies=np.zeros(m, dtype=np.int64),
             truncated=np.zeros(m, dtype=np.bool_),
+            sequence=np.zeros(m, dtype=np.uint64),
         )
         self._begin(np.arange(game.num_slots))
 
@@ -144,7 +154,9 @@ class _Table:
         """One ply in every slot that plays a match; slots whose match ends begin the next one."""
         game = self._game
         slots = np.flatnonzero(self._match >= 0)
-        game.step(self._choose(slots))
+        actions = self._choose(slots)
+        game.step(actions)
+        self._note(slots, actions)
         self._pay(slots)
         ended = slots[(game.terminated | game.truncated)[slots]]
         match = self._match[ended]
@@ -179,6 +191,13 @@ class _Table:
                 draws = uniforms(self._keys[self._match[mine]], game.plies[mine], EXPLORATION, 2)
                 actions[mine] = choose_actions(player, game, mine, draws)
         return actions
+
+    def _note(self, slots: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
+        """Mix the actions [n] in `slots` into the hashes of their matches' moves."""
+        match, hashes = self._match[slots], np.empty(len(slots), np.uint64)
+        before = self.result.sequence.view(np.int64)[match]
+        derive_keys(_MOVES, before, actions[slots], hashes)
+        self.result.sequence[match] = hashes
 
     def _pay(self, slots: NDArray[np.int64]) -> None:
         """Add the rewards of the last step, by seat, to the returns, by player."""

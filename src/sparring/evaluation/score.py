@@ -24,7 +24,8 @@ class Score:
     """The results of player 0.
 
     A win is a return above all others, a draw shares the highest return with another player; both
-    are counted among finished matches only. `cut` matches reached the ply limit.
+    are counted among finished matches only. `cut` matches reached the ply limit. `distinct` of
+    all matches differ in their sequence of moves: deterministic players repeat themselves.
 
     `score` is the mean share of the first place: 1 for the highest return, 1/k where k players
     share it, else 0. For two players that is (wins + draws / 2) / matches, if none was cut. Where
@@ -33,6 +34,7 @@ class Score:
     """
 
     matches: int
+    distinct: int
     wins: int
     draws: int
     losses: int
@@ -55,6 +57,7 @@ class SoloScore:
     """The results of the one player of a game for one player: its returns."""
 
     matches: int
+    distinct: int
     cut: int
     mean_return: float
     return_interval95: tuple[float, float]
@@ -77,6 +80,7 @@ def score_matches(table: PlayedMatches) -> Score:
     seats = [table.seat == seat for seat in range(table.returns.shape[1])]
     return Score(
         matches=len(shares),
+        distinct=table.distinct,
         wins=wins,
         draws=len(finished) - wins - losses,
         losses=losses,
@@ -95,6 +99,7 @@ def score_solo(table: PlayedMatches) -> SoloScore:
     """Average and bound the returns of the one player."""
     return SoloScore(
         matches=len(table.returns),
+        distinct=table.distinct,
         cut=int(table.truncated.sum()),
         mean_return=float(table.returns[:, 0].mean()),
         return_interval95=return_interval(table),

@@ -12,7 +12,7 @@ from sparring.evaluation.score import score_matches
 
 
 def assert_same(one, other):
-    for name in ("opening", "seat", "returns", "plies", "truncated"):
+    for name in ("opening", "seat", "returns", "plies", "truncated", "sequence"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 
 
@@ -88,6 +88,25 @@ def test_the_result_does_not_depend_on_the_number_of_slots(num_slots):
 
     assert_same(play(num_slots), play(256))
     assert not np.array_equal(play(num_slots, seed=8).returns, play(num_slots).returns)
+
+
+@pytest.mark.parametrize("num_slots", [3, 64])
+def test_matches_with_the_same_moves_are_counted_once(num_slots):
+    game = ToyGame(num_slots)
+    players = [AtRandom(), Always(PASS)]
+    table = play_matches(
+        lambda _: game, players, matches=60, seed=0, opening_plies=0, num_slots=num_slots
+    )
+    lines = [tuple(action for _, action in line) for _, line in game.log]
+    assert len(lines) == 60
+    assert 5 < table.distinct == score_matches(table).distinct == len(set(lines)) < 60
+    fixed = [Always(PASS), Always(PASS)]
+    assert play_matches(ToyGame, fixed, matches=60, seed=0, opening_plies=0).distinct == 1
+    # the moves of openings count
+    assert 1 < play_matches(ToyGame, fixed, matches=60, seed=0, opening_plies=3).distinct <= 8
+    first = play_matches(ToyGame, [Always(WIN)] * 2, matches=2, seed=0, opening_plies=0)
+    other = play_matches(ToyGame, [Always(AGAIN)] * 2, matches=2, seed=0, opening_plies=0)
+    assert first.sequence[0] != other.sequence[0]
 
 
 def test_every_decision_has_its_own_draws():

@@ -30,6 +30,7 @@ def table(returns):
         returns=returns.reshape(K * P, P),
         plies=np.ones(K * P, np.int64),
         truncated=np.zeros(K * P, np.bool_),
+        sequence=np.arange(K * P, dtype=np.uint64),
     )
 
 
@@ -91,6 +92,7 @@ def test_one_player_is_scored_by_its_returns():
     assert score.return_interval95[0] < -0.25 < score.return_interval95[1]
     assert json.loads(json.dumps(score.as_dict())).keys() == {
         "matches",
+        "distinct",
         "cut",
         "mean_return",
         "return_interval95",
