@@ -291,7 +291,7 @@ def print_games(games: Iterable[tuple[GameSpec, Sequence[int]]]) -> None:
         )
     _print(table)
     _line("Others by name: openspiel:go, pettingzoo:classic/go-v5, gymnasium:CartPole-v1;")
-    _line("your own: module:Class or compiled:module. `sparring check-game NAME` checks a game.")
+    _line("your own: module:Class, compiled:module. `sparring check-game` checks a game.")
 
 
 def _table(first: str, *others: str) -> Table:
