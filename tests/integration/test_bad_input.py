@@ -257,6 +257,12 @@ evaluate {AGENT} --seed 1e30
     --seed | got '1e30' | a whole number from 0
 play {AGENT} --seed -1
     --seed | got '-1' | a whole number from 0
+play {AGENT} --port 8000
+    --port | --web as well
+play {AGENT} --no-browser
+    --no-browser | --web as well
+play {AGENT} --web --port 70000
+    --port | got '70000' | from 0 to 65535
 play {AGENT} --seat 1e30
     seat | got
 evaluate {AGENT} --matches x

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from sparring.cli.options import (
@@ -49,6 +50,14 @@ SEED: Final = Option(
     "seed", "Random seed: same seed, same matches.", "INT", seed_number, default="0", absent=0
 )
 _WHOLE: Final = "INT"
+
+
+def _port(text: str) -> int:
+    value = whole_number(text)
+    if not 0 <= value < 2**16:
+        raise ValueError("a whole number from 0 to 65535")
+    return value
+
 
 EVALUATE: Final = Form(
     "Evaluate an agent: greedy matches from varied openings, solved positions, or every line of "
@@ -224,8 +233,9 @@ def tournament(argv: Sequence[str], prog: str) -> int:
     return 0
 
 
+_LOOPBACK: Final = "127.0.0.1"
 PLAY: Final = Form(
-    "Play against an agent in the terminal.",
+    "Play against an agent in the terminal, or in the browser.",
     [AGENT],
     {
         "options": [
@@ -255,7 +265,25 @@ PLAY: Final = Form(
                 default="random",
             ),
             *_LOADING,
-        ]
+        ],
+        "in the browser": [
+            switch("web", "Play in the browser; needs sparring[web]."),
+            Option("port", "Port of the page.", _WHOLE, _port, default="a free one", absent=0),
+            Option(
+                "host",
+                "Address to listen on; 0.0.0.0: other devices in the network can play, too.",
+                "ADDRESS",
+                default=_LOOPBACK,
+                absent=_LOOPBACK,
+            ),
+            Option(
+                "browser",
+                "Open the page in the browser.",
+                takes="nothing",
+                absent=True,
+                negatable=True,
+            ),
+        ],
     },
 )
 
@@ -263,22 +291,37 @@ PLAY: Final = Form(
 def play(argv: Sequence[str], prog: str) -> int:
     """Answer `sparring play`."""
     given = parse_all(PLAY, argv, prog=prog)
+    if not given.web:
+        _refuse_options_of_the_page(given)
     from sparring.opponents.found import find_agent
 
     found = find_agent(given.agent, given.runs_dir, game=given.game, network=given.network)
     from sparring.cli import play as playing
 
+    settings = {
+        "opponent": given.opponent,
+        "seat": given.seat,
+        "seed": given.seed,
+        "show_values": given.values,
+        "lookahead": given.lookahead,
+        "runs_dir": given.runs_dir,
+    }
     with faults_kept(found):
-        playing.play(
-            found,
-            opponent=given.opponent,
-            seat=given.seat,
-            seed=given.seed,
-            show_values=given.values,
-            lookahead=given.lookahead,
-            runs_dir=given.runs_dir,
-        )
+        if given.web:
+            playing.play_in_browser(
+                found, host=given.host, port=given.port, open_browser=given.browser, **settings
+            )
+        else:
+            playing.play(found, **settings)
     return 0
+
+
+def _refuse_options_of_the_page(given: SimpleNamespace) -> None:
+    for option in PLAY.groups["in the browser"]:
+        value = getattr(given, option.name)
+        if value != option.absent:
+            flag = option.flag if value else option.negative_flag
+            raise InputError(flag, expected="--web as well")
 
 
 PLOT: Final = Form(

@@ -315,6 +315,12 @@ class OpponentChoices:
             *OTHER_FORMS,
         ]
 
+    def history(self) -> list[str]:
+        """Names of the agent at its ages: the snapshots, the oldest first, then the agent. Raises
+        `FileFormatError` if the newest checkpoint is damaged.
+        """
+        return [*self._snapshots(), AGENT]
+
     def player(self, name: str) -> Player:
         """The player of that name; raises `InputError` for an unknown name, `FileFormatError` for
         weights of another network.

@@ -1,7 +1,7 @@
-"""A person plays match after match against a player, which has all the other seats.
+"""Matches that a person watches or plays. Nothing here knows a terminal or a page.
 
-A `PlaySession` knows no terminal. Its state is a function of the seed and of the person's actions:
-the same moves get the same answers and the same dice, after a take-back too.
+A match is a function of the seed, its number and the actions in it: the same moves get the same
+answers and the same dice, after a take-back too.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from sparring.opponents.players import Player
 from sparring.opponents.records import outcomes
 
 _PLAY: Final = 0x504C_4159  # keeps these matches apart from those of training and evaluation
+_SLOT: Final = np.zeros(1, np.int64)
 
 
 @dataclass(frozen=True)
@@ -59,24 +60,15 @@ class _Decision:
     seat: int
 
 
-class PlaySession:
-    """`game` has one slot. `agent` gives the Q-values, for the moves of all players. `opponent` has
-    every seat but the person's, and may be replaced.
+class OpenMatch:
+    """One match after the other, ply by ply, of a `game` with one slot; `agent` gives the
+    Q-values.
     """
 
-    def __init__(
-        self, game: BatchedGame, agent: InferencePolicy, opponent: Player, *, seat: int, seed: int
-    ) -> None:
+    def __init__(self, game: BatchedGame, agent: InferencePolicy) -> None:
         self.game = game
-        self.opponent = opponent
-        self.seat = check_seat(seat, game.spec.num_players)
-        self.seed = seed
-        self.plies: list[Ply] = []  # of the current match
         self.returns = np.zeros(game.spec.num_players)  # [P] rewards of this match so far
-        self.results: list[Result] = []  # of all finished matches
         self._agent = agent
-        self._decisions: list[_Decision] = []
-        self._matches = 0
         self._key = np.zeros(1, np.uint64)
 
     @property
@@ -85,16 +77,61 @@ class PlaySession:
 
     @property
     def legal(self) -> list[int]:
-        """The person's legal actions; none after the end."""
+        """Legal actions of the seat to move; none after the end."""
         return [] if self.over else np.flatnonzero(self.game.mask[0]).tolist()
+
+    def start(self, seed: int, number: int) -> None:
+        """Begin the match of that number, from 1 on, of a seed."""
+        self._key[0] = stream_key(_PLAY, seed, number)
+        self.game.reset(_SLOT, self._key)
+        self.returns[:] = 0
+
+    def step(self, action: int) -> None:
+        """Play one legal action of the seat to move."""
+        self.game.step(np.array([action]))
+        self.returns += self.game.rewards[0]
+
+    def choice(self, player: Player) -> int:
+        """The action of a player that has the seat to move."""
+        draws = uniforms(self._key, self.game.plies, EXPLORATION, 2)
+        return int(choose_actions(player, self.game, _SLOT, draws)[0])
+
+    def values(self) -> NDArray[np.float32]:
+        """[A] the agent's Q-values for the seat to move; meaningless for illegal actions."""
+        values: NDArray[np.float32] = self._agent.action_values(self.game, _SLOT)[0]
+        return values
+
+    def best(self) -> int:
+        """The legal action of the highest value."""
+        return int(np.where(self.game.mask[0], self.values(), -np.inf).argmax())
+
+    def winners(self) -> list[int]:
+        """The seats with the highest return of this match."""
+        return np.flatnonzero(outcomes(self.returns, self.returns.max()) == 0).tolist()
+
+
+class PlaySession(OpenMatch):
+    """A person plays match after match. `opponent` has every seat but the person's, and may be
+    replaced.
+    """
+
+    def __init__(
+        self, game: BatchedGame, agent: InferencePolicy, opponent: Player, *, seat: int, seed: int
+    ) -> None:
+        super().__init__(game, agent)
+        self.opponent = opponent
+        self.seat = check_seat(seat, game.spec.num_players)
+        self.seed = seed
+        self.plies: list[Ply] = []  # of the current match
+        self.results: list[Result] = []  # of all finished matches
+        self._decisions: list[_Decision] = []
+        self._matches = 0
 
     def begin(self) -> None:
         """Begin the next match; an unfinished one is discarded and not counted."""
         self._matches += 1
-        self._key[0] = stream_key(_PLAY, self.seed, self._matches)
-        self.game.reset(np.zeros(1, np.int64), self._key)
+        self.start(self.seed, self._matches)
         self.plies, self._decisions = [], []
-        self.returns[:] = 0
         self._play_others()
 
     def play(self, action: int) -> None:
@@ -104,7 +141,7 @@ class PlaySession:
         self._decisions.append(
             _Decision(self.game.get_state(), self.returns.copy(), len(self.plies), self.seat)
         )
-        self._step(action, None)
+        self._record(action, None)
         self._play_others()
 
     def take_back(self, decisions: int = 1) -> None:
@@ -132,28 +169,11 @@ class PlaySession:
         self.seat = check_seat(seat, self.game.spec.num_players)
         self._play_others()
 
-    def values(self) -> NDArray[np.float32]:
-        """[A] the agent's Q-values for the seat to move; meaningless for illegal actions."""
-        values: NDArray[np.float32] = self._agent.action_values(self.game, np.zeros(1, np.int64))[0]
-        return values
-
-    def best(self) -> int:
-        """The legal action of the highest value."""
-        return int(np.where(self.game.mask[0], self.values(), -np.inf).argmax())
-
-    def winners(self) -> list[int]:
-        """The seats with the highest return of this match."""
-        return np.flatnonzero(outcomes(self.returns, self.returns.max()) == 0).tolist()
-
     def _play_others(self) -> None:
         while not self.over and self.game.seat[0] != self.seat:
-            draws = uniforms(self._key, self.game.plies, EXPLORATION, 2)
-            self._step(
-                int(choose_actions(self.opponent, self.game, np.zeros(1, np.int64), draws)[0]),
-                self.opponent.name,
-            )
+            self._record(self.choice(self.opponent), self.opponent.name)
 
-    def _step(self, action: int, by: str | None) -> None:
+    def _record(self, action: int, by: str | None) -> None:
         self.plies.append(
             Ply(
                 int(self.game.seat[0]),
@@ -163,8 +183,7 @@ class PlaySession:
                 float(self.values()[action]),
             )
         )
-        self.game.step(np.array([action]))
-        self.returns += self.game.rewards[0]
+        self.step(action)
         if self.over:
             amount = float(self.returns[self.seat])
             self.results.append(Result(self.opponent.name, self.seat, self._outcome(), amount))

@@ -20,7 +20,7 @@ values (`games/afterstates.py`):
                                       what `play` does before it draws: add to `rewards`, set the
                                       seat that draws or moves next; True ends the match
 
-`observe` must then accept such a position, before the draw. Three optional functions are never
+`observe` must then accept such a position, before the draw. Some optional functions are never
 compiled:
 
     place(state, observation)         set a row, zeroed but for `seat`, to what that seat sees so

@@ -7,7 +7,7 @@ A for seat 0, with their number where there are several.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -38,6 +38,7 @@ _CORNERS: Final = (
     (11, 2),
 )  # the square at which writing begins, by quarter
 
+Number = TypeVar("Number", int, float)
 Square = tuple[int, int]  # row and column, 0 to 14
 Groups = list[str]  # the mover's ranks and the other seats' tokens in one place: ["02", "B", "C3"]
 
@@ -85,6 +86,20 @@ def text(state: Any) -> str:
             notes.append(f"{shown} is {', '.join(groups)}")
         board.fill(square, shown)
     return "\n".join([str(board), *notes, _turn(state)])
+
+
+def tokens(state: Any) -> list[dict[str, float]]:
+    """All tokens for a drawing of 15 by 15 squares: seat, rank among its seat's, row and column.
+
+    Those in a yard wait around the middle of their corner, those at home in the middle of the
+    board, each on a place of its own.
+    """
+    drawn = []
+    for (seat, rank), progress in np.ndenumerate(state["progress"]):
+        quarter = _quarter(state, seat)
+        row, column = _place(quarter, rank, int(progress))
+        drawn.append({"seat": seat, "rank": rank, "row": row, "column": column})
+    return drawn
 
 
 def action_text(state: Any, action: int) -> str:
@@ -162,7 +177,17 @@ def _square(quarter: int, progress: int) -> Square:
     return _turned(_PATH[steps], quarter + quarters)
 
 
-def _turned(square: Square, quarters: int) -> Square:
+def _place(quarter: int, rank: int, progress: int) -> tuple[float, float]:
+    """Row and column of a token in a drawing."""
+    if 0 < progress < HOME:
+        return _square(quarter, progress)
+    across, along = divmod(rank, 2)
+    if progress:
+        return _turned((6.7 + 0.6 * across, 6.3 + 0.5 * along), quarter)
+    return _turned((1.5 + 2 * across, 1.5 + 2 * along), quarter)
+
+
+def _turned(square: tuple[Number, Number], quarters: int) -> tuple[Number, Number]:
     """The square after turning the board clockwise."""
     row, column = square
     for _ in range(quarters % 4):

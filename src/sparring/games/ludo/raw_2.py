@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sparring.games.ludo.board import STYLE, action_text, text
+from sparring.games.ludo.board import STYLE, action_text, text, tokens
 from sparring.games.ludo.rules import (
     declare,
     legal,
@@ -18,7 +18,7 @@ from sparring.games.ludo.rules import (
 
 __all__ = [
     "SPEC", "STATE", "STYLE",
-    "action_text", "legal", "move", "observe", "place", "play", "start", "text",
+    "action_text", "legal", "move", "observe", "place", "play", "start", "text", "tokens",
 ]  # fmt: skip
 
 SPEC: Final = declare("ludo(observation=raw)", 2, raw=True)

@@ -1,0 +1,87 @@
+"""Positions as data that a page can draw: a declared board, the tokens of Ludo, else text."""
+
+from __future__ import annotations
+
+from typing import Any, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.games.compiled.game import CompiledGame
+from sparring.games.python.game import LoopedGame
+from sparring.games.spec import BatchedGame
+
+
+def layout(game: BatchedGame) -> dict[str, Any]:
+    """How the positions of a game are drawn, as JSON: `kind` is "grid", "ludo" or "text".
+
+    Of a grid, `planes_per_seat` says how many planes in a row are one seat's pieces, 0 where that
+    is not known; `moves` says if actions are its cells, its columns, or neither ("list");
+    `bottom_up`, if row 0 is drawn at the bottom.
+    """
+    spec = game.spec
+    if _has_tokens(game):
+        return {"kind": "ludo"}
+    if spec.board is None:
+        return {"kind": "text"}
+    planes, rows, columns = spec.observation_shape
+    moves = "list"
+    if spec.num_actions == columns and spec.board.support:
+        moves = "columns"
+    elif spec.num_actions in (rows * columns, rows * columns + 1):
+        moves = "cells"
+    return {
+        "kind": "grid",
+        "rows": rows,
+        "columns": columns,
+        "planes_per_seat": 0 if planes % spec.num_players else planes // spec.num_players,
+        "moves": moves,
+        "bottom_up": any(0 <= below < cell for cell, below in enumerate(spec.board.support)),
+    }
+
+
+def drawing(game: BatchedGame, slot: int) -> dict[str, Any]:
+    """The position in a slot, as JSON, by the kind of its `layout`.
+
+    - grid: `cells`, row by row, 0 or 1 + the plane that shows something there to seat 0; None after
+      the end of a match that shows its last position to nobody;
+    - ludo: `tokens` with `seat`, `rank`, `row` and `column`, and `roll`;
+    - text: `text`.
+    """
+    if _has_tokens(game):
+        state = game.get_state()["states"][slot]
+        return {"tokens": game.rules.tokens(state), "roll": int(state["roll"])}
+    if game.spec.board is None:
+        return {"text": game.text(slot)}
+    planes = _planes(game, slot)
+    if planes is None:
+        return {"cells": None}
+    shown = planes != 0
+    cells = np.where(shown.any(axis=0), 1 + shown.argmax(axis=0), 0)
+    return {"cells": cells.ravel().tolist()}
+
+
+def _has_tokens(game: BatchedGame) -> TypeGuard[CompiledGame]:
+    return isinstance(game, CompiledGame) and hasattr(game.rules, "tokens")
+
+
+def _planes(game: BatchedGame, slot: int) -> NDArray[Any] | None:
+    """[P, rows, columns]: the board as seat 0 sees it; None where the game does not show it after
+    the end of a match.
+    """
+    if not game.terminated[slot]:
+        planes: NDArray[Any] = game.observe_as(np.array([slot]), np.zeros(1, np.int64))[0]
+        return planes
+    shape, dtype = game.spec.observation_shape, game.spec.observation_dtype
+    try:
+        if isinstance(game, LoopedGame):
+            match, _ = game.lent(slot)
+            return np.asarray(match.observe(0), dtype).reshape(shape)
+        if isinstance(game, CompiledGame):
+            state, seen = game.get_state()["states"][slot], np.zeros(shape, dtype)
+            state["seat"] = 0
+            game.rules.observe(state, seen)
+            return seen
+    except Exception:  # no game has to show what follows its end
+        pass
+    return None

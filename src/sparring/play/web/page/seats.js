@@ -1,0 +1,36 @@
+// Names and colours of seats, by game.
+
+const NAMES = {
+  connect_four: ["Red", "Yellow"],
+  othello: ["Black", "White"],
+  tic_tac_toe: ["X", "O"],
+  ludo: ["Red", "Green", "Yellow", "Blue"],
+};
+const COLOURS = {
+  othello: ["#14181a", "#f3f1ea"],
+  tic_tac_toe: ["var(--accent)", "var(--ink)"],
+  ludo: [0, 2, 1, 3].map((number) => `var(--seat-${number})`),
+};
+
+export const baseName = (game) => game.split("(")[0];
+
+export function seatName(facts, seat) {
+  return NAMES[baseName(facts.game)]?.[seat] ?? (facts.marks[seat] || `Player ${seat + 1}`);
+}
+
+export function seatColour(facts, seat) {
+  return COLOURS[baseName(facts.game)]?.[seat] ?? `var(--seat-${seat % 4})`;
+}
+
+export function signed(value) {
+  const rounded = value.toFixed(2);
+  return Number(rounded) > 0 ? `+${rounded}` : rounded.replace("-", "−").replace("−0.00", "0.00");
+}
+
+export const signClass = (value) => (value < 0 ? "bad" : "good");
+
+export function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sparring.games import BatchedGame, make
+from sparring.games.drawings import drawing, layout
+
+FIRST = np.zeros(1, np.int64)
+
+
+def played(name: str, *actions: int) -> BatchedGame:
+    game = make(name, 1)
+    game.reset(FIRST, np.ones(1, np.uint64))
+    for action in actions:
+        game.step(np.array([action]))
+    return game
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "moves", "bottom_up"),
+    [
+        ("connect_four", 6, "columns", True),
+        ("tic_tac_toe", 3, "cells", False),
+        ("othello", 8, "cells", False),
+    ],
+)
+def test_how_declared_boards_are_drawn(name: str, rows: int, moves: str, bottom_up: bool) -> None:
+    found = layout(make(name, 1))
+    assert (found["kind"], found["rows"], found["planes_per_seat"]) == ("grid", rows, 1)
+    assert (found["moves"], found["bottom_up"]) == (moves, bottom_up)
+
+
+def test_a_board_is_as_seat_0_sees_it_whoever_moves() -> None:
+    for actions in ((4,), (4, 0)):
+        cells = drawing(played("tic_tac_toe", *actions), 0)["cells"]
+        assert cells[4] == 1
+        assert cells[0] == (2 if len(actions) == 2 else 0)
+
+
+def test_the_last_position_is_drawn_too() -> None:
+    game = played("connect_four", 0, 1, 0, 1, 0, 1, 0)
+    assert game.terminated[0]
+    cells = np.reshape(drawing(game, 0)["cells"], (6, 7))
+    assert cells[:, 0].tolist() == [1, 1, 1, 1, 0, 0]
+    assert cells[:, 1].tolist() == [2, 2, 2, 0, 0, 0]
+
+
+def test_a_game_without_a_board_is_text() -> None:
+    game = played("broken_matches:Lists")
+    assert layout(game) == {"kind": "text"}
+    assert drawing(game, 0) == {"text": game.text(0)}
+
+
+def test_tokens_of_ludo_stand_where_the_text_has_them() -> None:
+    game = played("ludo(num_players=4)")
+    assert layout(game) == {"kind": "ludo"}
+    shown = drawing(game, 0)
+    assert 1 <= shown["roll"] <= 6
+    assert len(shown["tokens"]) == 16
+    # all in their yards, each on a place of its own, seat 0 in the upper left corner
+    places = {(token["row"], token["column"]) for token in shown["tokens"]}
+    assert len(places) == 16
+    assert {token["row"] < 6 and token["column"] < 6 for token in shown["tokens"][:4]} == {True}
+
+
+def test_a_token_that_has_left_its_yard_stands_on_its_first_square() -> None:
+    game = played("ludo(num_players=4)")
+    state = game.get_state()
+    state["states"][0]["progress"][1, 0] = 1
+    state["states"][0]["progress"][0, 0] = 57
+    game.set_state(state)
+    tokens = drawing(game, 0)["tokens"]
+    assert (tokens[4]["row"], tokens[4]["column"]) == (1, 8)
+    assert 6 <= tokens[0]["row"] <= 8
+    assert 6 <= tokens[0]["column"] <= 7
