@@ -52,7 +52,7 @@ from sparring.training.interrupts import Interrupts
 _NUM_SLOTS: Final = 256  # matches side by side
 _PLIES: Final = 8  # of each of them in a round
 _BATCH_SIZE: Final = 512
-_LEARNING_RATE: Final = 2e-3
+_LEARNING_RATE: Final = 4e-3
 _STEP_OF_TABLES: Final = 3.5  # divided by the number of tables
 _REPORT_SECONDS: Final = 15.0
 # Held-out positions: each of so many plies gives those of some slots.
