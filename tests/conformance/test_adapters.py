@@ -15,6 +15,7 @@ OPENSPIEL = [
     "go(board_size=5)", "backgammon", "pig(players=3,winscore=15)",  # dice
     # hidden cards; euchre has information states only
     "kuhn_poker", "kuhn_poker(players=3)", "leduc_poker", "liars_dice", "euchre",
+    "goofspiel(num_cards=4)", "oshi_zumo(coins=10)", "matching_pennies_3p", "snake",  # at once
     "dark_hex", "hanabi", "turn_based_simultaneous_game(game=goofspiel(num_cards=4))",
 ]  # fmt: skip
 PETTINGZOO = [
@@ -22,6 +23,25 @@ PETTINGZOO = [
     "texas_holdem-v4", "texas_holdem-v4(num_players=3)", "texas_holdem_no_limit-v6",
     "hanabi-v5(colors=2,ranks=2,hand_size=2)",
 ]  # fmt: skip
+RLCARD = ["blackjack", "leduc-holdem", "limit-holdem(game_num_players=3)", "no-limit-holdem", "uno"]
+GYMNASIUM = [
+    "CartPole-v1", "FrozenLake-v1", "Taxi-v4(max_episode_steps=60)", "Blackjack-v1", "Acrobot-v1",
+    "MountainCar-v0(max_episode_steps=40)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RLCARD)
+def test_games_of_rlcard(name):
+    pytest.importorskip("rlcard")
+    report = check(partial(make, f"rlcard:{name}"), matches=8, batched=True)
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("name", GYMNASIUM)
+def test_environments_of_gymnasium(name):
+    pytest.importorskip("gymnasium")
+    report = check(partial(make, f"gymnasium:{name}"), matches=8, batched=True)
+    assert report.passed, str(report)
 
 
 @pytest.mark.parametrize("name", OPENSPIEL)

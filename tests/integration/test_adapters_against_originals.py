@@ -81,6 +81,50 @@ def test_matches_are_openspiels(name):
         assert len({tuple(paid(trace, match)) for match in range(matches)}) > 1
 
 
+def follow_together(original, chosen, trace, match):
+    """The same for a game in which all seats choose on one state."""
+    state, ply, nodes, before = original.new_initial_state(), 0, iter(chosen), None
+    while not state.is_terminal():
+        if not state.is_simultaneous_node():
+            state.apply_action(next(nodes).action)
+            continue
+        moves = [next(nodes).action for _ in range(original.num_players())]
+        for seat, move in enumerate(moves):
+            frame = trace.frames[ply]
+            tensor = np.array(state.observation_tensor(seat), np.float32)
+            assert frame["seat"][match] == seat
+            assert np.flatnonzero(frame["mask"][match]).tolist() == state.legal_actions(seat)
+            assert np.array_equal(frame["observation"][match].ravel()[: len(tensor)], tensor)
+            paid_last = np.subtract(state.returns(), before) if before and seat == 0 else 0
+            assert frame["rewards"][match] == pytest.approx(paid_last, abs=1e-6)
+            assert trace.actions[ply][match] == move
+            ply += 1
+        before = state.returns()
+        state.apply_actions(moves)
+    assert trace.frames[ply]["terminated"][match]
+    assert trace.frames[ply]["plies"][match] == ply
+    assert paid(trace, match) == pytest.approx(state.returns(), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "matches"),
+    [
+        ("goofspiel", 200), ("goofspiel(imp_info=true,num_cards=5,players=3)", 100),
+        ("oshi_zumo", 200), ("markov_soccer", 16), ("snake", 32), ("blotto", 200),
+        ("matching_pennies_3p", 200), ("coop_box_pushing", 8),
+    ],
+)  # fmt: skip
+def test_matches_with_moves_at_the_same_time_are_openspiels(name, matches):
+    pyspiel = pytest.importorskip("pyspiel")
+    game, trace = played(f"openspiel:{name}", matches, seed=5)
+    parsed = parse(f"openspiel:{name}")
+    original = pyspiel.load_game(parsed.target, dict(parsed.arguments))
+    for match in range(matches):
+        nodes = game._matches[match]._state.full_history()
+        follow_together(original, nodes, trace, match)
+    assert len({tuple(paid(trace, match)) for match in range(matches)}) > 1
+
+
 def follow_pettingzoo(env, seed, trace, match):
     """Play the trace's actions in PettingZoo's own loop; returns {agent: sum of the rewards from
     `last`} and whether the match was cut.

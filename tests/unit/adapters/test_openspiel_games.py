@@ -13,13 +13,9 @@ from sparring.games import spec as spec_module
 
 pyspiel = pytest.importorskip("pyspiel")
 
-from sparring.adapters import openspiel  # noqa: E402
-from sparring.adapters.openspiel import (  # noqa: E402
-    ApartMatch,
-    OpenSpielMatch,
-    OpenSpielRules,
-    sampled,
-)
+from sparring.adapters import openspiel_rules  # noqa: E402
+from sparring.adapters.openspiel import ApartMatch, OpenSpielMatch  # noqa: E402
+from sparring.adapters.openspiel_rules import OpenSpielRules, sampled  # noqa: E402
 from sparring.games.afterstates import afterstates_of  # noqa: E402
 from sparring.games.names import parse  # noqa: E402
 
@@ -248,11 +244,6 @@ def test_a_game_that_a_module_of_ones_own_registers(monkeypatch, tmp_path):
             "conect_four",
             "OpenSpiel has no such game: got 'conect_four'; did you mean 'connect_four'?",
         ),
-        (
-            "matrix_pd",
-            "got simultaneous moves, expected one seat to move at a time; "
-            "try openspiel:turn_based_simultaneous_game",
-        ),
         ("mfg_garnet", "got a mean-field game"),
         ("tarok", "got chance that the game samples itself"),
         ("cribbage", "got no observation tensor and no information-state tensor"),
@@ -279,7 +270,7 @@ def test_what_is_refused(name, message):
 
 
 def test_without_the_library(monkeypatch):
-    for module in ("openspiel",):
+    for module in ("openspiel", "openspiel_rules"):
         monkeypatch.delitem(sys.modules, f"sparring.adapters.{module}")
     monkeypatch.setitem(sys.modules, "pyspiel", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'sparring\[openspiel\]'") as caught:
@@ -292,7 +283,7 @@ def test_without_the_library(monkeypatch):
 )
 def test_games_too_large_for_the_memory_are_refused_before_they_are_built(monkeypatch, name):
     monkeypatch.setattr(spec_module, "_physical_memory", lambda: 16.0 * 2**30)
-    monkeypatch.setattr(openspiel, "_observer", None)
+    monkeypatch.setattr(openspiel_rules, "_observer", None)
     with pytest.raises(ConfigurationError, match="too large for the memory of this machine"):
         make(f"openspiel:{name}", 1)
 
@@ -395,3 +386,51 @@ def test_positions_of_pig_that_look_alike_have_one_value():
                 shown.setdefault(copy.observe(copy.seat).tobytes(), []).append(own)
     assert len(shown) > 100
     assert max(max(own) - min(own) for own in shown.values()) < 1e-6
+
+
+def test_moves_at_the_same_time_are_plies_on_one_state():
+    """Nobody sees another's choice, and all are played with the last one."""
+    game = make("openspiel:goofspiel(num_cards=4,points_order=descending)", 1)
+    assert game.spec.hidden_information
+    assert game.spec.max_plies == 8
+    game.reset(np.array([0]), np.array([1], np.uint64))
+    before = game.observe_as(np.array([0, 0]), np.array([0, 1]))
+    assert game.seat[0] == 0
+    game.step(np.array([3]))
+    assert (game.seat[0], game.plies[0]) == (1, 1)
+    assert game.mask[0].all()
+    assert np.array_equal(game.observe_as(np.array([0, 0]), np.array([0, 1])), before)
+    assert not game.rewards.any()
+    game.step(np.array([0]))
+    assert game.seat[0] == 0
+    assert game.mask[0].tolist() == [True, True, True, False]
+    for actions in ((2, 3), (1, 2), (0, 1)):  # the last card is played by itself
+        if game.terminated[0]:
+            break
+        for action in actions:
+            game.step(np.array([action]))
+    assert game.terminated[0]
+    assert game.rewards[0].tolist() == [-1, 1]
+
+
+def test_a_copy_keeps_the_choices_that_were_made():
+    game = make("openspiel:matrix_rps", 1)
+    game.reset(np.array([0]), np.array([1], np.uint64))
+    game.step(np.array([0]))
+    match, _ = game.lent(0)
+    assert match.copy().step(1) == ([-1, 1], True)
+    assert match.copy().step(2) == ([1, -1], True)
+    state = game.get_state()
+    game.step(np.array([0]))
+    game.set_state(state)
+    game.step(np.array([1]))
+    assert game.rewards[0].tolist() == [-1, 1]
+
+
+def test_three_choose_at_the_same_time_from_their_own_actions():
+    game = make("openspiel:matching_pennies_3p", 1)
+    game.reset(np.array([0]), np.array([1], np.uint64))
+    for seat in range(3):
+        assert game.seat[0] == seat
+        game.step(np.array([0]))
+    assert game.rewards[0].tolist() == [1, 1, -1]
