@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparring.dqn.ntuple_kernels import SETS, fill_values
+from sparring.dqn.ntuple_kernels import SETS, fill_values, make_lookup
 from sparring.errors import ConfigurationError
 from sparring.games.rng import TRIALS, stream_key, uniforms
 from sparring.games.spec import GameSpec
@@ -82,7 +82,7 @@ class NTupleNetwork(nn.Module):
         super().__init__()
         assert spec.board is not None
         assert spec.value_range is not None
-        images, count, length = groups.shape
+        _, count, length = groups.shape
         planes = spec.observation_shape[0]
         codes = planes + 1 + bool(spec.board.support)
         entries = codes**length
@@ -94,13 +94,9 @@ class NTupleNetwork(nn.Module):
                 remedy="lower tuples or tuple_size",
             )
         self.scale = max(map(abs, spec.value_range))
-        self.lookup = (
-            planes,
-            np.array(spec.board.support, np.int64),
-            np.ascontiguousarray(groups.reshape(-1, length).T, np.uint32),
-            np.tile(np.arange(count, dtype=np.uint32) * np.uint32(entries), images),
-            codes,
-        )
+        self.groups = groups
+        board = math.prod(spec.observation_shape[1:])
+        self.lookup = make_lookup(planes, np.array(spec.board.support, np.int64), groups, board)
         # NumPy asks for huge pages, torch does not: lookups are a half faster
         zeros = torch.from_numpy(np.zeros((SETS, count, entries), np.float32))
         self.tables = nn.Parameter(zeros, requires_grad=False)
@@ -115,7 +111,7 @@ class NTupleNetwork(nn.Module):
         """[n, planes, rows, columns] -> [n, 1]."""
         positions = observation.reshape(len(observation), -1).numpy()
         values = np.empty((len(positions), 1), np.float32)
-        fill_values(positions, *self.lookup, self.array, self.scale, values.reshape(-1))
+        fill_values(positions, self.lookup, self.array, self.scale, values.reshape(-1))
         return torch.from_numpy(values)
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from sparring.config.schema import LearningOptions
 from sparring.dqn.learner import Learner, LearnStats, sampling_key
-from sparring.dqn.networks import FlatWeights, PolicySpec, build_network, get_weights, set_weights
+from sparring.dqn.networks import FlatWeights, PolicySpec, build_network, set_weights
 from sparring.dqn.ntuple_kernels import learn
 from sparring.dqn.ntuples import NTupleNetwork
 from sparring.errors import ConfigurationError, NumericalError
@@ -58,10 +58,10 @@ class TableLearner:
         self.options = options
         network = build_network(spec)
         assert isinstance(network, NTupleNetwork)
-        self.policy = network
+        self.policy = network  # its groups and its names; the weights are in `_entries`
         self.layout = FlatWeights(network)
         self.updates = 0
-        self._sums = np.zeros((*network.array.shape, 2), np.float32)  # N and A of each weight
+        self._entries = np.zeros((*network.array.shape, 3), np.float32)  # weight, N and A
         self._rng = np.random.default_rng(sampling_key(seed, 0))
         self._learning_rate = options.learning_rate
         limits = spec.network_game.value_range
@@ -107,10 +107,9 @@ class TableLearner:
             rows["discount"],
             rows["sign"],
             self._limits,
-            *network.lookup,
-            network.array,
+            network.lookup,
+            self._entries,
             network.scale,
-            self._sums,
             self._learning_rate,
             errors,
             values,
@@ -126,8 +125,8 @@ class TableLearner:
         )
 
     def vector(self) -> NDArray[np.float32]:
-        """A copy of all weights as one vector."""
-        return self.layout.vector(self.policy)
+        """All weights as one vector, valid until the next update."""
+        return self._entries[..., 0].reshape(-1)
 
     def evaluated_vector(self) -> NDArray[np.float32]:
         """The weights that are evaluated and saved."""
@@ -140,6 +139,7 @@ class TableLearner:
     def set_weights(self, weights: Mapping[str, NDArray[Any]]) -> None:
         """Overwrite the tables; the sums of their changes remain."""
         set_weights(self.policy, weights)
+        self._entries[..., 0] = self.policy.array
 
     def start_with(self, weights: Mapping[str, NDArray[Any]]) -> None:
         """Overwrite the tables, before the first update."""
@@ -152,16 +152,16 @@ class TableLearner:
         return {
             "updates": self.updates,
             "rng": self._rng.bit_generator.state,
-            "policy": dict(get_weights(self.policy)),
-            "sums": self._sums,
+            "policy": self.layout.named(self.vector()),
+            "sums": self._entries[..., 1:],
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from what `get_state` returned."""
         self.updates = state["updates"]
         self._rng.bit_generator.state = state["rng"]
-        set_weights(self.policy, state["policy"])
-        self._sums[...] = state["sums"]
+        self.set_weights(state["policy"])
+        self._entries[..., 1:] = state["sums"]
 
 
 AnyLearner = Learner | TableLearner

@@ -11,7 +11,8 @@ way, and all that comes later counts lambda as much:
 
     G_t = r + gamma * ((1 - lambda) * value + lambda * G_(t+1))
 
-These values are those of the agent that played; only the last one is the learner's.
+All these values are those of the agent that played, the last one too: such rows have no next state
+that targets bootstrap from.
 
 The kernels work on rows as raw bytes plus views of the few fields they compute, so that one
 compilation serves every game.
@@ -75,7 +76,7 @@ def _decide(
                 own = seat_field[e, lane, i]
                 _complete(
                     waiting, first + i, out, out_R, out_discount, out_sign, rows,
-                    False, following, e, own, powers[waits - k], offsets,
+                    False, following, e, s, own, powers[waits - k], td_lambda, offsets,
                 )  # fmt: skip
                 rows += 1
             head[e, lane] = i + 1 if i + 1 < n_steps else 0
@@ -104,18 +105,23 @@ def _decide(
 @njit(nogil=True)
 def _complete(
     waiting: Any, source: Any, out: Any, out_R: Any, out_discount: Any, out_sign: Any, row: Any,
-    ended: Any, following: Any, e: Any, own: Any, power: Any, offsets: Any,
+    ended: Any, following: Any, e: Any, mover: Any, own: Any, power: Any, td_lambda: Any,
+    offsets: Any,
 ) -> None:  # fmt: skip
     """Copy the decision `waiting[source]` of seat `own` to `row`, and add its next state: the
-    position that is `following` in slot e, `power` being the discount of the steps between, unless
-    the match has `ended`.
+    position that is `following` in slot e, in which `mover` is to move, `power` being the discount
+    of the steps between, unless the match has `ended`.
     """
     _, _, at_next, at_next_mask = offsets
     _copy(waiting, source, out, row, 0)
-    if not ended:
-        out_R[row] += power * following.rewards[e, own]
-    if ended or following.row[e] < 0:
-        out_discount[row], out_sign[row] = 0.0, 1
+    out_discount[row], out_sign[row] = 0.0, 1
+    if ended:
+        return
+    if td_lambda < 1.0:
+        out_R[row] += power * (following.value[e] if own == mover else -following.value[e])
+        return
+    out_R[row] += power * following.rewards[e, own]
+    if following.row[e] < 0:
         return
     _copy(following.observation, following.row[e], out, row, at_next)
     _copy(following.mask, following.row[e], out, row, at_next_mask)
@@ -129,7 +135,7 @@ def _settle(
     out: Any, out_R: Any, out_discount: Any, out_sign: Any, rows: Any,
     following: Any, entered: Any, paid: Any, seat: Any, actions: Any,
     rewards: Any, terminated: Any, truncated: Any, over: Any,
-    plies: Any, limit: Any, own_turn: Any, powers: Any, decays: Any, offsets: Any,
+    plies: Any, limit: Any, own_turn: Any, powers: Any, decays: Any, td_lambda: Any, offsets: Any,
 ) -> Any:  # fmt: skip
     """Add what the step paid to every waiting decision, to the newest without what its move `paid`;
     at the end of a match all of them leave, and at a cut with the position that is `following`.
@@ -160,7 +166,8 @@ def _settle(
                 first = (e * lanes + lane) * n_steps
                 _complete(
                     waiting, first + i, out, out_R, out_discount, out_sign, rows,
-                    terminated[e], following, e, own, powers[waits - k], offsets,
+                    terminated[e], following, e, seat[e], own, powers[waits - k], td_lambda,
+                    offsets,
                 )  # fmt: skip
                 rows += 1
             if leaves or truncated[e]:
@@ -284,7 +291,8 @@ class TransitionAssembler:
             self._out_bytes, self._out_R, self._out_discount, self._out_sign, self._filled,
             following, self._entered, self._paid, game.seat, actions,
             game.rewards, game.terminated, game.truncated, self.over,
-            game.plies, self._limit, self._own_turn, self._powers, self._decays, self._offsets,
+            game.plies, self._limit, self._own_turn, self._powers, self._decays, self._lambda,
+            self._offsets,
         )  # fmt: skip
 
     def get_state(self) -> StateTree:

@@ -116,6 +116,7 @@ class AfterMoves:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
         """Row [n], seat [n] and rewards [n, P] of the positions after these moves."""
         row, seat, rewards = self._row[which], self._seat[which], self._rewards[which]
+        row.fill(-1)  # of slots that were not looked at
         _pick(self._slots, actions, self._after, row, seat, rewards)
         return row, seat, rewards
 

@@ -30,16 +30,24 @@ class RandomStarts:
             lengths = 1 + np.int64(draws[:, _LENGTH] * self._plies)
             self._length[slots] = np.where(draws[:, _SHARE] < self._share, lengths, 0)
 
-    def choose(self, actions: NDArray[np.int64], draws: NDArray[np.float64]) -> None:
-        """Overwrite `actions` [n] in slots that are still at their start; `draws` [n] in [0, 1)
-        pick among the legal ones.
+    def past(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of `slots` [m] that are not at their start any more."""
+        if self._share == 0.0:
+            return slots
+        return slots[self._game.plies[slots] >= self._length[slots]]
+
+    def choose(
+        self, slots: NDArray[np.int64], actions: NDArray[np.int64], draws: NDArray[np.float64]
+    ) -> None:
+        """Overwrite `actions` [n] in those of `slots` [m] that are still at their start; `draws`
+        [n] in [0, 1) pick among the legal ones.
         """
         if self._share == 0.0:
             return
-        slots = np.flatnonzero((actions >= 0) & (self._game.plies < self._length))
-        chosen = np.empty(len(slots), np.int64)
-        choose(self._game.mask[slots], draws[slots], chosen)
-        actions[slots] = chosen
+        starting = slots[self._game.plies[slots] < self._length[slots]]
+        chosen = np.empty(len(starting), np.int64)
+        choose(self._game.mask[starting], draws[starting], chosen)
+        actions[starting] = chosen
 
     def learns(self, learns: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """`learns` [n, P] without the slots that are still at their start; a view."""

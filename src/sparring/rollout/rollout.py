@@ -251,7 +251,7 @@ class Rollout:
         """
         positions, actions = group.positions, group.actions
         self._choose_actions(group)
-        self._starts.choose(actions, self._uniforms[:, 1])
+        self._starts.choose(group.slots, actions, self._uniforms[:, 1])
         made, following = positions.decisions(actions), positions.successors()
         learns = self._starts.learns(self._matches.learns)
         self._assembler.decide(actions, learns, version, made, following)
@@ -292,7 +292,7 @@ class Rollout:
 
     def _about_moves(self, group: _Group, positions: AfterMoves) -> _Asked:
         """Ask the agent to compare positions after moves, which the rows need, too."""
-        game, matches, looked = self._game, self._matches, group.slots
+        game, matches, looked = self._game, self._matches, self._starts.past(group.slots)
         if self._settings.bootstrap == "own_turn":
             looked = looked[matches.learns[looked, game.seat[looked]]]
         own = np.flatnonzero(matches.movers[looked] == AGENT)
@@ -308,12 +308,13 @@ class Rollout:
         return _Asked(AGENT, slots, Question(positions.look(looked), choose))
 
     def _movers(self, group: _Group) -> dict[int, NDArray[np.int64]]:
-        """The slots of a group by the player that is to move in them."""
+        """The slots of a group by the player that is to move in them, without random starts."""
         alike = self._matches.find_movers()
-        movers = self._matches.movers[group.slots]
-        if alike:
-            return {int(movers[0]): group.slots}
-        return {player: group.slots[movers == player] for player in np.unique(movers).tolist()}
+        slots = self._starts.past(group.slots)
+        movers = self._matches.movers[slots]
+        if alike and len(slots):
+            return {int(movers[0]): slots}
+        return {player: slots[movers == player] for player in np.unique(movers).tolist()}
 
     def _choose_actions(self, group: _Group) -> None:
         """Let the other players choose, and take the answers of the networks."""

@@ -15,7 +15,7 @@ from sparring.dqn.networks import NetworkSpec, PolicySpec, build_network, count_
 from sparring.dqn.ntuples import NTupleNetwork, ntuples
 from sparring.errors import ConfigurationError
 from sparring.games import make, spec_of
-from sparring.games.afterstates import afterstate_spec
+from sparring.games.afterstates import afterstate_spec, afterstates_of
 from sparring.games.spec import GameSpec
 
 FOUR, TOE = (afterstate_spec(spec_of(name)) for name in ("connect_four", "tic_tac_toe"))
@@ -56,17 +56,36 @@ def test_a_value_is_the_sum_of_what_the_tables_hold(spec: GameSpec, plies: int) 
     built.array[:] = np.random.default_rng(0).normal(0, 0.1, built.array.shape)
     assert spec.board is not None
     base = 3 + bool(spec.board.support)
-    _, _, cells, starts, _ = built.lookup
     shown = positions(spec.name, plies)
     for observation, value in zip(shown, built(torch.from_numpy(shown)), strict=True):
         codes = slow_codes(observation, spec.board.support)
         total = 0.0
-        for group, start in zip(cells.T, starts, strict=True):
-            place = 0
-            for cell in group:
-                place = base * place + codes[cell]
-            total += built.array[plies % 2].ravel()[start + place]
+        for image in built.groups:
+            for group, table in zip(image, built.array[plies % 2], strict=True):
+                place = 0
+                for cell in group:
+                    place = base * place + codes[cell]
+                total += table[place]
         assert value.item() == pytest.approx(math.tanh(total), abs=1e-6)
+
+
+@pytest.mark.parametrize("spec", [FOUR, TOE])
+def test_a_value_does_not_depend_on_the_positions_before_it(spec: GameSpec) -> None:
+    """Groups without a changed cell are not looked up again."""
+    built = network(spec, tuples=7, tuple_size=3)
+    built.array[:] = np.random.default_rng(0).normal(0, 0.1, built.array.shape)
+    game = make(spec.name, 8)
+    game.reset(np.arange(8), np.arange(8, dtype=np.uint64))
+    shown = []
+    for ply in range(6):
+        shown += [positions(spec.name, ply, count=2), *(game.observation[[e]] for e in range(8))]
+        after = afterstates_of(game, np.arange(8))
+        shown.append(after.observation)
+        game.step(np.arange(8) % 7 if ply < 1 else game.mask.argmax(axis=1))
+    for observations in shown:
+        together = built(torch.from_numpy(observations))
+        alone = [built(torch.from_numpy(one[None])) for one in observations]
+        assert torch.equal(together, torch.cat(alone))
 
 
 @pytest.mark.parametrize("spec", [FOUR, TOE])
@@ -83,8 +102,7 @@ def test_symmetric_positions_have_equal_values(spec: GameSpec) -> None:
 
 def groups(built: NTupleNetwork) -> NDArray[np.int64]:
     """[T, L] without the images."""
-    cells = built.lookup[2].T
-    return np.int64(cells[: built.array.shape[1]])
+    return built.groups[0]
 
 
 def test_walks_are_different_groups_of_neighbouring_cells() -> None:
@@ -122,7 +140,7 @@ def test_equal_arguments_make_equal_groups() -> None:
 
 def test_groups_are_those_of_all_agent_files() -> None:
     """A file has the tables only: with other groups an agent would be worthless, without a word."""
-    cells = network(FOUR, tuples=20).lookup[2].astype("<u4")
+    cells = network(FOUR, tuples=20).groups.reshape(-1, 8).T.astype("<u4")
     assert hashlib.sha256(cells.tobytes()).hexdigest()[:16] == "0fb2eeced9a3bc80"
 
 

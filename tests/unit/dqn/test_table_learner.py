@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sparring.config.schema import AgentOptions
 from sparring.dqn.networks import NetworkSpec, PolicySpec
+from sparring.dqn.policy import InferencePolicy
 from sparring.dqn.table_learner import TableLearner
 from sparring.errors import ConfigurationError, NumericalError
 from sparring.replay import Replay
@@ -53,7 +54,8 @@ def row(mine: list[int], theirs: list[int], **fields: Any) -> NDArray[Any]:
 
 
 def value(of: TableLearner, position: NDArray[Any]) -> float:
-    return float(of.policy(torch.from_numpy(position["observation"]))[0, 0])
+    policy = InferencePolicy(SPEC, of.layout.named(of.vector()))
+    return float(policy.q_values(position["observation"])[0, 0])
 
 
 def test_an_update_is_the_one_by_hand() -> None:

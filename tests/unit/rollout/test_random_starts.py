@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from collected_rows import ITSELF, Weights
 from numpy.typing import NDArray
 
@@ -12,15 +13,18 @@ from sparring.replay.transitions import join_rows
 from sparring.rollout.rollout import Rollout, RolloutSettings
 from sparring.rollout.round import RoundCommand
 
-SPEC = PolicySpec("connect_four", NetworkSpec("mlp", {"net_arch": [4]}))
+MLP = NetworkSpec("mlp", {"net_arch": [4]})
 
 
-def played(rounds: int = 1, resumed: bool = False, **changes: Any) -> NDArray[Any]:
+def played(
+    rounds: int = 1, resumed: bool = False, afterstates: bool = False, **changes: Any
+) -> NDArray[Any]:
     """Rows of greedy play from the empty board or from random starts."""
+    spec = PolicySpec("connect_four", MLP, afterstates=afterstates)
     settings = RolloutSettings(
-        SPEC, 16, 5, "zero_sum", 1, 1.0, "all", 0.0, random_start_plies=6, **changes
+        spec, 16, 5, "zero_sum", 1, 1.0, "all", 0.0, random_start_plies=6, **changes
     )
-    weights = Weights(InferencePolicy(SPEC).vector())
+    weights = Weights(InferencePolicy(spec).vector())
     rollout = Rollout(settings, weights, worker=0, incarnation=0)
     blocks: list[NDArray[Any]] = []
     for number in range(rounds):
@@ -40,9 +44,10 @@ def stones(rows: NDArray[Any]) -> NDArray[np.int64]:
     return count
 
 
-def test_nothing_is_learned_from_the_random_moves() -> None:
-    rows = played(random_start_share=1.0)
-    first = stones(rows)
+@pytest.mark.parametrize("afterstates", [False, True])
+def test_nothing_is_learned_from_the_random_moves(afterstates: bool) -> None:
+    rows = played(random_start_share=1.0, afterstates=afterstates)
+    first = stones(rows) - afterstates  # positions after moves have one more
     assert first.min() == 1
     begun = np.bincount(first, minlength=8)[:8]
     assert begun[0] == 0
@@ -60,6 +65,7 @@ def test_that_share_of_the_matches_begins_with_random_moves() -> None:
     assert len({row.tobytes() for row in alike["observation"][stones(alike) == 6]}) == 1
 
 
-def test_a_resumed_worker_goes_on_with_the_same_starts() -> None:
-    changes = {"random_start_share": 0.7}
+@pytest.mark.parametrize("afterstates", [False, True])
+def test_a_resumed_worker_goes_on_with_the_same_starts(afterstates: bool) -> None:
+    changes = {"random_start_share": 0.7, "afterstates": afterstates}
     assert played(3, **changes).tobytes() == played(3, resumed=True, **changes).tobytes()
