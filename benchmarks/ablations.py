@@ -1,8 +1,8 @@
 """Ablations of a Connect Four preset: one training per row, each with one part changed, all for the
 same wall time.
 
-    python benchmarks/ablations.py                 # all rows of the preset quick, 3 minutes each
-    python benchmarks/ablations.py --preset strong --minutes 10 --row preset --row no_dueling
+    python benchmarks/ablations.py  # all rows of the preset quick-dqn, 3 minutes each
+    python benchmarks/ablations.py --preset strong-dqn --minutes 10 --row preset --row no_dueling
 
 Exploration and learning rate follow the clock, while those of a normal run follow its matches, so
 that every row has the same time. Agents are evaluated greedily on the even rows of the solved
@@ -55,7 +55,7 @@ class Settings:
     """A row to train, can be repeated; default: all rows."""
     out: Path = Path("benchmarks/results/ablations")
     """Folder for results, agents and pictures."""
-    preset: str = "quick"
+    preset: str = "quick-dqn"
     """Preset of Connect Four that the rows change."""
     seed: int = 0
     """Seed of every training."""

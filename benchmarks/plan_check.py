@@ -54,7 +54,7 @@ def main() -> None:
 
 def check(name: str, changes: Mapping[str, Any], asked: argparse.Namespace) -> None:
     hardware = {"num_workers": asked.workers, "learner_threads": asked.threads, "device": "cpu"}
-    config = build_config(preset="quick", overrides={**QUIET_RUN, **changes, **hardware})
+    config = build_config(preset="quick-dqn", overrides={**QUIET_RUN, **changes, **hardware})
     threads = sorted({1, asked.threads})
     turns, paces = [], []
     with ExitStack() as stack:

@@ -75,7 +75,7 @@ def _train(
         "checkpoint_minutes": 1.0, "device": "cpu", "snapshot_interval": 1_000,
         "opponents": {"self": 0.5, "snapshots": 0.3, "minimax:2": 0.1, "random": 0.1},
     }  # fmt: skip
-    config = build_config(preset="quick", overrides=settings)
+    config = build_config(preset="quick-dqn", overrides=settings)
     return start_population(config, PopulationOptions(agents, "cpu", shared_pool))
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/ray_speed.py --workers 2 --slices 6 --seconds 5
 
-Connect Four with the network of the preset `quick`, two rounds in flight, on a local Ray cluster;
-each slice plays whole rounds with one kind of workers while the other kind is idle.
+Connect Four with the network of the preset `quick-dqn`, two rounds in flight, on a local Ray
+cluster; each slice plays whole rounds with one kind of workers while the other kind is idle.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main(workers: int = 2, slices: int = 6, seconds: float = 5.0, address: str =
         for backend in ("processes", "ray"):  # the fork server starts before Ray's threads do
             changes = {"backend": backend, "num_workers": workers, "device": "cpu"}
             overrides = {**changes, "ray_address": address}
-            config, game = resolved(build_config(preset="quick", overrides=overrides))
+            config, game = resolved(build_config(preset="quick-dqn", overrides=overrides))
             parts = assemble(config, game)
             opened = stack.enter_context(open_workers(config, parts, notify=print))
             size = parts.learner.layout.size

@@ -242,12 +242,10 @@ def _parse(text: str, origin: str) -> dict[str, Any]:
 def preset_names() -> dict[str, list[str]]:
     """Return the presets that come with Sparring, by game."""
     names: dict[str, list[str]] = {}
-    for entry in sorted(
-        (files("sparring.config") / "presets").iterdir(), key=lambda entry: entry.name
-    ):
-        game, dash, rest = entry.name.partition("-")
-        if dash and rest.endswith(".toml"):
-            names.setdefault(game, []).append(rest.removesuffix(".toml"))
+    entries = (files("sparring.config") / "presets").iterdir()
+    for name in sorted(e.name.removesuffix(".toml") for e in entries if e.name.endswith(".toml")):
+        game, _, preset = name.partition("-")
+        names.setdefault(game, []).append(preset)
     return names
 
 

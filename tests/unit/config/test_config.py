@@ -217,8 +217,8 @@ def test_frozen() -> None:
 def test_later_sources_win(tmp_path: Path) -> None:
     file = tmp_path / "run.toml"
     file.write_text("batch_size = 111\nlearning_rate = 0.25\n[policy_kwargs]\ndueling = true\n")
-    config = build_config(preset="quick", config_file=file, overrides={"batch_size": 64})
-    preset = build_config(preset="quick")
+    config = build_config(preset="quick-dqn", config_file=file, overrides={"batch_size": 64})
+    preset = build_config(preset="quick-dqn")
     assert config.batch_size == 64  # the override, not the file's 111
     assert config.learning_rate == 0.25  # the file, not the preset
     assert (
@@ -299,15 +299,15 @@ def test_presets() -> None:
 
 
 def test_a_preset_of_a_shorter_run_has_a_smaller_buffer() -> None:
-    """connect_four quick: 130,000 matches, a buffer of 500,000, learning starts at 10,000, and the
-    target moves every 500 updates. A buffer holds a batch of 512. What the caller sets stays.
+    """connect_four quick-dqn: 130,000 matches, a buffer of 500,000, learning starts at 10,000, and
+    the target moves every 500 updates. A buffer holds a batch of 512. What the caller sets stays.
     """
 
     def sizes(**overrides: Any) -> tuple[int, int, int]:
-        config = build_config(preset="quick", overrides=overrides)
+        config = build_config(preset="quick-dqn", overrides=overrides)
         return config.buffer_size, config.learning_starts, config.target_update_interval
 
-    assert build_config(preset="quick").n_episodes == 130_000
+    assert build_config(preset="quick-dqn").n_episodes == 130_000
     assert sizes() == sizes(n_episodes=260_000) == (500_000, 10_000, 500)
     assert sizes(n_episodes=65_000) == (250_000, 5_000, 250)
     assert sizes(n_episodes=1_300) == (5_000, 512, 50)
