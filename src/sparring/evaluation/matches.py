@@ -47,9 +47,7 @@ class PlayedMatches:
 
     @property
     def distinct(self) -> int:
-        """How many matches differ in their sequence of moves: deterministic players repeat
-        themselves.
-        """
+        """Number of matches that differ in their moves: deterministic players repeat themselves."""
         return len(np.unique(self.sequence))
 
 

@@ -13,7 +13,7 @@ from sparring.games.spec import BatchedGame
 
 
 def layout(game: BatchedGame) -> dict[str, Any]:
-    """How the positions of a game are drawn, as JSON: `kind` is "grid", "ludo" or "text".
+    """The drawing of a game, as JSON: `kind` is "grid", "ludo" or "text".
 
     Of a grid, `planes_per_seat` says how many planes in a row are one seat's pieces, 0 where that
     is not known; `moves` says if actions are its cells, its columns, or neither ("list");

@@ -51,7 +51,7 @@ class WebMatches:
         self._lock = threading.Lock()
 
     def facts(self) -> dict[str, Any]:
-        """What stays the same: the game, its seats, how it is drawn, the players."""
+        """All that stays the same: the game, its seats, how it is drawn, the players."""
         spec = self._match.game.spec
         return {
             "game": spec.name,
@@ -159,7 +159,7 @@ class WebMatches:
         return {action: round(float(values[action]), 4) for action in self._match.legal}
 
     def _by_seat(self, value: float) -> list[float | None]:
-        """What each seat can expect if the one to move expects `value`; None where that does not
+        """The expectation of each seat if the one to move expects `value`; None where that does not
         follow from it.
         """
         game = self._match.game
