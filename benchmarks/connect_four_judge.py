@@ -43,6 +43,7 @@ from rich.table import Table
 
 from sparring import games
 from sparring.cli.evaluate import load_agent
+from sparring.dqn.tree_search import Lookahead
 from sparring.errors import InputError, SparringError
 from sparring.evaluation import play_matches
 from sparring.evaluation.score import wilson_interval
@@ -368,7 +369,7 @@ def load_player(name: str, settings: Settings) -> Player:
         raise InputError(
             f"{name} plays another game", got=f"an agent for {agent.spec.game}", expected=GAME
         )
-    return agent_player(name, agent.policy(), lookahead=settings.lookahead)
+    return agent_player(name, agent.policy(), lookahead=Lookahead(settings.lookahead))
 
 
 def main(settings: Settings) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from transitions_reference import Decision, Match, Position
 
 from sparring.dqn.policy import InferencePolicy
-from sparring.dqn.tree_search import move_values
+from sparring.dqn.tree_search import Lookahead, best_moves
 from sparring.games import make
 from sparring.games.rng import EXPLORATION, PLAYERS, derive_keys, stream_key, uniforms
 from sparring.games.spec import BatchedGame
@@ -150,8 +150,7 @@ class SlowRollout:
             return int(legal[int(uniform[0, 1] * len(legal))])
         policy = InferencePolicy(self.settings.policy)
         policy.load_vector(vector)
-        q = move_values(policy, env.game, FIRST, depth)[0]
-        return int(max(legal, key=lambda action: q[action]))
+        return int(best_moves(policy, env.game, FIRST, Lookahead(depth))[0])
 
 
 def _drawn(plan: Plan, uniform: float) -> int:

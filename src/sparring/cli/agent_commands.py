@@ -25,8 +25,10 @@ from sparring.cli.options import (
 from sparring.cli.streams import print_json, progress_on_stderr
 from sparring.cli.train_options import JSON
 from sparring.errors import InputError
+from sparring.opponents.names import MAX_LOOKAHEAD
 
 if TYPE_CHECKING:
+    from sparring.dqn.tree_search import Lookahead
     from sparring.opponents.found import FoundAgent
 
 AGENT: Final = Argument("agent", "AGENT", "Agent file or run name.")
@@ -43,8 +45,14 @@ _LOOKAHEAD: Final = Option(
     "Plies that agents search ahead, with their networks' values at the leaves.",
     "INT",
     whole_number,
-    default="0",
-    absent=0,
+    default="0; 20 with --lookahead-nodes",
+)
+_LOOKAHEAD_NODES: Final = Option(
+    "lookahead_nodes",
+    "Positions that the search of a move may look at: it goes one ply deeper as long as they last.",
+    "INT",
+    whole_number,
+    default="no limit",
 )
 SEED: Final = Option(
     "seed", "Random seed: same seed, same matches.", "INT", seed_number, default="0", absent=0
@@ -105,6 +113,7 @@ EVALUATE: Final = Form(
                 absent="all",
             ),
             _LOOKAHEAD,
+            _LOOKAHEAD_NODES,
             switch("exhaustive", "Try every line of play against the agent; for small games."),
             *_LOADING,
             JSON,
@@ -123,6 +132,13 @@ def faults_kept(found: FoundAgent) -> Iterator[None]:
         yield
 
 
+def _ahead(given: Any) -> Lookahead:
+    from sparring.dqn.tree_search import Lookahead
+
+    plies, nodes = given.lookahead, given.lookahead_nodes
+    return Lookahead((MAX_LOOKAHEAD if nodes else 0) if plies is None else plies, nodes)
+
+
 def evaluate(argv: Sequence[str], prog: str) -> int:
     """Answer `sparring evaluate`."""
     given = parse_all(EVALUATE, argv, prog=prog)
@@ -137,7 +153,7 @@ def evaluate(argv: Sequence[str], prog: str) -> int:
     with faults_kept(found):
         figures: dict[str, Any] = {"agent": str(found.path)}
         if given.exhaustive:
-            figures["exhaustive"] = evaluation.search_losses(found, lookahead=given.lookahead)
+            figures["exhaustive"] = evaluation.search_losses(found, lookahead=_ahead(given))
         if given.positions is not None:
             figures["positions"] = evaluation.evaluate_positions(
                 found,
@@ -145,7 +161,7 @@ def evaluate(argv: Sequence[str], prog: str) -> int:
                 given.opponent,
                 rows=given.rows,
                 seed=given.seed,
-                lookahead=given.lookahead,
+                lookahead=_ahead(given),
                 runs_dir=given.runs_dir,
             )
         plays = (
@@ -160,7 +176,7 @@ def evaluate(argv: Sequence[str], prog: str) -> int:
                 matches=1000 if given.matches is None else given.matches,
                 seed=given.seed,
                 opening_plies=given.opening_plies,
-                lookahead=given.lookahead,
+                lookahead=_ahead(given),
                 runs_dir=given.runs_dir,
             )
     if given.json:
@@ -185,6 +201,7 @@ TOURNAMENT: Final = Form(
                 absent=(),
             ),
             _LOOKAHEAD,
+            _LOOKAHEAD_NODES,
             switch("snapshots", "Add the snapshots in the latest checkpoint of each run."),
             Option(
                 "matches",
@@ -223,7 +240,7 @@ def tournament(argv: Sequence[str], prog: str) -> int:
             matches=given.matches,
             seed=given.seed,
             picture=None if given.picture is None else Path(given.picture),
-            lookahead=given.lookahead,
+            lookahead=_ahead(given),
             runs_dir=given.runs_dir,
         )
     if given.json:
@@ -256,6 +273,7 @@ PLAY: Final = Form(
                 absent=0,
             ),
             _LOOKAHEAD,
+            _LOOKAHEAD_NODES,
             switch("values", "Show the agent's Q-values for your moves at every turn."),
             Option(
                 "seed",
@@ -303,7 +321,7 @@ def play(argv: Sequence[str], prog: str) -> int:
         "seat": given.seat,
         "seed": given.seed,
         "show_values": given.values,
-        "lookahead": given.lookahead,
+        "lookahead": _ahead(given),
         "runs_dir": given.runs_dir,
     }
     with faults_kept(found):

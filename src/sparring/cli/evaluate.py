@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sparring import games
 from sparring.dqn.agent import DQNAgent
+from sparring.dqn.tree_search import NO_LOOKAHEAD, Lookahead
 from sparring.errors import InputError
 from sparring.evaluation import GameCache, evaluate, exhaustive_losses
 from sparring.evaluation import solved_positions as solved
@@ -40,11 +41,11 @@ def evaluate_matches(
     matches: int,
     seed: int,
     opening_plies: int | None = None,
-    lookahead: int = 0,
+    lookahead: Lookahead = NO_LOOKAHEAD,
     runs_dir: str = "runs",
 ) -> dict[str, Any]:
-    """Results of the greedy agent as of `sparring.evaluation.evaluate`; it looks `lookahead` plies
-    ahead.
+    """Results of the greedy agent as of `sparring.evaluation.evaluate`; it looks
+    ahead so far.
 
     Without `opponents` it plays the baseline opponents of its game. `runs_dir` has the runs of
     agents among them.
@@ -62,7 +63,9 @@ def evaluate_matches(
     )
 
 
-def search_losses(found_agent: FoundAgent, *, lookahead: int = 0) -> dict[str, Any]:
+def search_losses(
+    found_agent: FoundAgent, *, lookahead: Lookahead = NO_LOOKAHEAD
+) -> dict[str, Any]:
     """Numbers of all lines of play against the greedy agent, by their end and the agent's seat."""
     agent = load_agent(found_agent)
     found = exhaustive_losses(
@@ -80,7 +83,7 @@ def evaluate_positions(
     *,
     rows: solved.Rows,
     seed: int,
-    lookahead: int = 0,
+    lookahead: Lookahead = NO_LOOKAHEAD,
     runs_dir: str = "runs",
 ) -> dict[str, Any]:
     """Results of the greedy agent and `others` on solved positions: `{PLAYER: {"all" | "matters":

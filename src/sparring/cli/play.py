@@ -9,6 +9,7 @@ from pathlib import Path
 from sparring import games
 from sparring.cli.evaluate import load_agent
 from sparring.dqn.policy import InferencePolicy
+from sparring.dqn.tree_search import NO_LOOKAHEAD, Lookahead
 from sparring.opponents.found import FoundAgent
 from sparring.play.commands import AGENT, Conversation, OpponentChoices
 from sparring.play.match import OpenMatch, PlaySession, check_seat
@@ -22,7 +23,7 @@ def play(
     seat: int,
     seed: int | None,
     show_values: bool,
-    lookahead: int = 0,
+    lookahead: Lookahead = NO_LOOKAHEAD,
     runs_dir: str = "runs",
 ) -> None:
     """Play in the terminal until the person leaves. Without a seed, other dice each time.
@@ -49,7 +50,7 @@ def play_in_browser(
     host: str,
     port: int,
     open_browser: bool,
-    lookahead: int = 0,
+    lookahead: Lookahead = NO_LOOKAHEAD,
     runs_dir: str = "runs",
 ) -> None:
     """Serve the page until Ctrl-C. Raises `InputError` where FastAPI is not installed."""
@@ -76,7 +77,7 @@ def play_in_browser(
 
 
 def _loaded(
-    found: FoundAgent, lookahead: int, runs_dir: str
+    found: FoundAgent, lookahead: Lookahead, runs_dir: str
 ) -> tuple[InferencePolicy, OpponentChoices]:
     policy, folder = load_agent(found).policy(), found.path.parent
     run = folder if (folder / "checkpoints").is_dir() else None

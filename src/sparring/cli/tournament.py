@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sparring import games
 from sparring.cli.evaluate import load_agent
 from sparring.dqn.agent import DQNAgent
+from sparring.dqn.tree_search import NO_LOOKAHEAD, Lookahead
 from sparring.errors import InputError
 from sparring.evaluation import GameCache, play_matches
 from sparring.evaluation.matches import default_opening_plies
@@ -39,7 +40,7 @@ def compete(
     matches: int,
     seed: int,
     picture: Path | None,
-    lookahead: int = 0,
+    lookahead: Lookahead = NO_LOOKAHEAD,
     runs_dir: str = "runs",
 ) -> dict[str, Any]:
     """Play a round robin; `{"game", "agents", "matches", "players": [...], "payoff": {...}}`, the
@@ -135,7 +136,7 @@ def _is_scripted(name: str) -> bool:
 
 
 def _entrants(
-    agents: Mapping[str, tuple[FoundAgent, DQNAgent]], *, snapshots: bool, lookahead: int
+    agents: Mapping[str, tuple[FoundAgent, DQNAgent]], *, snapshots: bool, lookahead: Lookahead
 ) -> dict[str, Player]:
     """The agents, and with `snapshots` also the snapshots in the newest checkpoint of each run."""
     players: dict[str, Player] = {}

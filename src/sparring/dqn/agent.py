@@ -28,7 +28,7 @@ from sparring.dqn.networks import PolicySpec, Weights, check_fit
 from sparring.dqn.policy import InferencePolicy
 from sparring.dqn.trainable import Trainable, make_trainable, resolve_device
 from sparring.dqn.trajectory import Step, Trajectory, trajectory_transitions
-from sparring.dqn.tree_search import best_moves, check_lookahead, move_values
+from sparring.dqn.tree_search import Lookahead, best_moves, check_lookahead
 from sparring.errors import ConfigurationError, FileFormatError, SparringError, shown
 from sparring.games import (
     BatchedGame,
@@ -118,11 +118,11 @@ class DQNAgent:
         observation shows it. In others use `act`, or `values` of the positions after each move;
         `SparringError` says so.
         """
-        lookahead = self._plies(lookahead)
+        ahead = self._ahead(lookahead)
         batch, single = as_batch(observation, self.game)
         mask = as_masks(action_masks, len(batch), self.game.num_actions, single=single)
-        if self.spec.afterstates or lookahead:
-            actions = self._best_in_positions(batch, mask, lookahead)
+        if self.spec.afterstates or ahead.plies:
+            actions = self._best_in_positions(batch, mask, ahead)
         else:
             actions = self._policy.act(batch, mask, np.zeros((len(batch), 2)), epsilon=0.0)
         return (int(actions[0]) if single else actions), None
@@ -149,8 +149,9 @@ class DQNAgent:
         """
         _check_plays(game, self.game)
         chosen = np.arange(game.num_slots) if slots is None else chosen_slots(game, slots)
-        if plies := self._plies(lookahead):
-            return best_moves(self._policy, game, chosen, plies)
+        ahead = self._ahead(lookahead)
+        if ahead.plies:
+            return best_moves(self._policy, game, chosen, ahead)
         return self._policy.choose(game, chosen, np.zeros((len(chosen), 2)), epsilon=0.0)
 
     def policy(self) -> InferencePolicy:
@@ -252,31 +253,29 @@ class DQNAgent:
                 f"{path} has a network that cannot be built", got=str(error).partition("\n")[0]
             ) from None
 
-    def _plies(self, lookahead: int) -> int:
-        plies = whole_number("lookahead", lookahead, 0)
-        check_lookahead(self.game, plies)
-        return plies
+    def _ahead(self, lookahead: int) -> Lookahead:
+        ahead = Lookahead(whole_number("lookahead", lookahead, 0))
+        check_lookahead(self.game, ahead)
+        return ahead
 
     def _best_in_positions(
-        self, batch: NDArray[Any], mask: NDArray[np.bool_], lookahead: int
+        self, batch: NDArray[Any], mask: NDArray[np.bool_], lookahead: Lookahead
     ) -> NDArray[np.int64]:
         """Actions [n] in positions that are found from their observations."""
         if not len(batch):
             return np.empty(0, np.int64)
         game = self._placed.at(batch)
         if game is None:
-            what = "lookahead needs the position" if lookahead else _VALUES_POSITIONS
+            what = "lookahead needs the position" if lookahead.plies else _VALUES_POSITIONS
             raise SparringError(
                 f"predict: {what}, which an observation of {self.spec.game} does not show; use "
                 "act(game), or values() of the positions after each move"
             )
-        values = move_values(self._policy, game, np.arange(len(batch)), lookahead)
-        values[~mask] = -np.inf
-        if not np.isfinite(values).any(axis=1).all():
+        best = best_moves(self._policy, game, np.arange(len(batch)), lookahead, mask)
+        if (best < 0).any():
             raise ConfigurationError(
                 "action_masks", got="no legal action", expected="at least one that the rules allow"
             )
-        best: NDArray[np.int64] = values.argmax(axis=1)
         return best
 
     def _follow_learner(self) -> None:

@@ -1,14 +1,20 @@
 """Look-ahead at the board: moves are compared some plies ahead, with the network's values at the
 leaves.
 
-The tree is searched in full width and level by level, so that the network values all leaves of many
-positions at once. Deterministic; for two-player zero-sum games of compiled rules without chance and
-hidden information. A sooner win counts for a little more than a later one.
+Alpha-beta (Knuth and Moore, 1975) over many positions at once: the moves of a position are ordered
+by the network's values, the first is searched alone, and all others together with the bounds that
+it gave ("young brothers wait": Feldmann et al., 1989). So the network values the leaves of many
+positions in one pass, and a search of D plies takes at most 2 ** D of them. The best move is that
+of a search without pruning.
+
+Deterministic; for two-player zero-sum games of compiled rules without chance and hidden
+information. A sooner win counts for a little more than a later one.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +28,34 @@ from sparring.games.spec import GameSpec
 from sparring.opponents.names import MAX_LOOKAHEAD
 
 _MAX_POSITIONS: Final = 2**16  # that are looked at together
+_LATER: Final = 1.0 - SOONER
 
 
-def check_lookahead(spec: GameSpec, depth: int) -> None:
+@dataclass(frozen=True)
+class Lookahead:
+    """Plies that are searched; with `nodes` only as many of them, one after the other, as take at
+    most so many positions a move.
+    """
+
+    plies: int = 0
+    nodes: int | None = None
+
+
+NO_LOOKAHEAD: Final = Lookahead()
+
+
+def check_lookahead(spec: GameSpec, lookahead: Lookahead) -> None:
     """Raise `ConfigurationError` if agents cannot look so far ahead in games with these facts."""
-    if not 0 <= depth <= MAX_LOOKAHEAD:
+    if not 0 <= lookahead.plies <= MAX_LOOKAHEAD:
         raise ConfigurationError(
-            "lookahead", got=depth, expected=f"a number of plies from 0 to {MAX_LOOKAHEAD}"
+            "lookahead",
+            got=lookahead.plies,
+            expected=f"a number of plies from 0 to {MAX_LOOKAHEAD}",
         )
-    if depth:
-        refuse_search(f"lookahead {depth}", spec)
+    if lookahead.nodes is not None and lookahead.nodes < 1:
+        raise ConfigurationError("lookahead_nodes", got=lookahead.nodes, expected="at least 1")
+    if lookahead.plies:
+        refuse_search(f"lookahead {lookahead.plies}", spec)
 
 
 def refuse_python(game: BatchedGame) -> CompiledGame:
@@ -44,50 +68,179 @@ def refuse_python(game: BatchedGame) -> CompiledGame:
 
 
 def best_moves(
-    policy: InferencePolicy, game: BatchedGame, slots: NDArray[np.int64], depth: int
+    policy: InferencePolicy,
+    game: BatchedGame,
+    slots: NDArray[np.int64],
+    lookahead: Lookahead,
+    legal: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
-    """[m] the best moves in `slots` [m], the first of equals; -1 where none is legal."""
-    values = move_values(policy, game, slots, depth)
-    best: NDArray[np.int64] = np.where(np.isfinite(values).any(axis=1), values.argmax(axis=1), -1)
-    return best
-
-
-def move_values(
-    policy: InferencePolicy, game: BatchedGame, slots: NDArray[np.int64], depth: int
-) -> NDArray[np.float64]:
-    """[m, A] values of the moves in `slots` [m] for the seats to move, `depth` plies ahead; -inf
-    for illegal moves.
+    """[m] the best moves in `slots` [m], the first of equals; -1 where there is none. With `legal`
+    [m, A] only these moves are compared.
     """
-    if not len(slots):
-        return np.empty((0, game.spec.num_actions))
-    if depth == 0:
-        found = policy.action_values(game, slots).astype(np.float64)
-        return np.where(game.mask[slots], found, -np.inf)
-    game = refuse_python(game)
-    legal = game.mask[slots]
-    if len(slots) > 1 and np.count_nonzero(legal) > _MAX_POSITIONS:
-        halves = np.array_split(slots, 2)
-        return np.concatenate([move_values(policy, game, half, depth) for half in halves])
-    parents, actions = np.nonzero(legal)
-    after = game.copied(slots[parents])
-    after.step(actions)
-    movers = game.seat[slots[parents]]
-    values = np.full(legal.shape, -np.inf)
-    values[parents, actions] = _values_after(policy, after, movers, depth - 1)
-    return values
+    allowed = game.mask[slots] if legal is None else legal & game.mask[slots]
+    moves = np.full(len(slots), -1)
+    rows = np.flatnonzero(allowed.any(axis=1))
+    if len(rows):
+        at = _Nodes.roots_of(game, slots[rows], allowed[rows])
+        if lookahead.nodes is None:
+            moves[rows] = _Search(policy, lookahead.plies, len(rows)).best(at)
+        else:
+            moves[rows] = _deepen(policy, at, lookahead.plies, lookahead.nodes)
+    return moves
 
 
-def _values_after(
-    policy: InferencePolicy, after: CompiledGame, movers: NDArray[np.int64], depth: int
-) -> NDArray[np.float64]:
-    """[k] what the moves that led to these positions are worth to the `movers` [k]."""
-    positions = np.arange(after.num_slots)
-    values: NDArray[np.float64] = after.rewards[positions, movers].astype(np.float64)
-    for going_on, plies in ((~after.terminated & ~after.truncated, depth), (after.truncated, 0)):
-        # a match that is cut has the value that the network gives it
-        slots = np.flatnonzero(going_on & after.mask.any(axis=1))
-        if len(slots):
-            best = move_values(policy, after, slots, plies).max(axis=1)
-            signs = np.where(after.seat[slots] == movers[slots], 1.0, -1.0)
-            values[slots] += (1.0 - SOONER) * signs * best
-    return values
+class _Nodes(NamedTuple):
+    """k positions of the trees of m roots: of the matches in `slots` of `game`."""
+
+    game: BatchedGame
+    slots: NDArray[np.int64]  # [k]
+    legal: NDArray[np.bool_]  # [k, A] moves that are compared, at least one
+    root: NDArray[np.int64]  # [k] below m
+    # [k] bounds: what is worth less or more to the seat to move need not be known exactly
+    alpha: NDArray[np.float64]
+    beta: NDArray[np.float64]
+
+    @classmethod
+    def roots_of(
+        cls, game: BatchedGame, slots: NDArray[np.int64], legal: NDArray[np.bool_]
+    ) -> _Nodes:
+        m = len(slots)
+        return cls(game, slots, legal, np.arange(m), np.full(m, -np.inf), np.full(m, np.inf))
+
+    def only(self, rows: NDArray[np.int64]) -> _Nodes:
+        return _Nodes(
+            self.game,
+            self.slots[rows],
+            self.legal[rows],
+            self.root[rows],
+            self.alpha[rows],
+            self.beta[rows],
+        )
+
+
+def _deepen(policy: InferencePolicy, at: _Nodes, plies: int, nodes: int) -> NDArray[np.int64]:
+    """[m] best moves by searches of 0, 1, 2, ... up to `plies` plies that together look at no more
+    than so many positions a root. A search that would exceed that is dropped.
+    """
+    moves = _Search(policy, 0, len(at.slots)).best(at)
+    rows, left = np.arange(len(moves)), np.full(len(moves), nodes - 1)
+    for depth in range(1, plies + 1):
+        search = _Search(policy, depth, len(rows), left)
+        found = search.best(_Nodes.roots_of(at.game, at.slots[rows], at.legal[rows]))
+        complete = search.left >= 0
+        moves[rows[complete]] = found[complete]
+        # the next search takes at least as many, as a rule
+        going = complete & (search.left >= left - search.left)
+        rows, left = rows[going], search.left[going]
+        if not len(rows):
+            break
+    return moves
+
+
+class _Search:
+    """A search of `depth` plies from m roots, each of which may look at `left` [m] positions."""
+
+    def __init__(
+        self,
+        policy: InferencePolicy,
+        depth: int,
+        num_roots: int,
+        left: NDArray[np.int64] | None = None,
+    ) -> None:
+        self._policy = policy
+        self._depth = depth
+        self.left = np.full(num_roots, np.iinfo(np.int64).max) if left is None else left.copy()
+
+    def best(self, at: _Nodes) -> NDArray[np.int64]:
+        """[m] the best moves at the roots; of no meaning where `left` has become negative."""
+        best: NDArray[np.int64] = self._values(at, self._depth).argmax(axis=1)
+        return best
+
+    def _values(self, at: _Nodes, depth: int) -> NDArray[np.float64]:
+        """[k, A] values of moves for the seats to move; -inf for those that are not compared.
+
+        The largest of a row is exact within the bounds. Others may be too high, but not higher than
+        that.
+        """
+        k = len(at.slots)
+        if k > 1 and np.count_nonzero(at.legal) > _MAX_POSITIONS:
+            halves = np.array_split(np.arange(k), 2)
+            return np.concatenate([self._values(at.only(half), depth) for half in halves])
+        self.left -= np.bincount(at.root, minlength=len(self.left))
+        going = self.left[at.root] >= 0
+        if going.all():
+            return self._expand(at, depth)
+        values = np.zeros(at.legal.shape)
+        if going.any():
+            values[going] = self._expand(at.only(np.flatnonzero(going)), depth)
+        return values
+
+    def _expand(self, at: _Nodes, depth: int) -> NDArray[np.float64]:
+        values = np.full(at.legal.shape, -np.inf)
+        best = values.max(axis=1)
+        if depth == 1 and np.isinf(at.beta).all():  # nothing to prune
+            self._fill(values, at, at.legal, best, depth)
+            return values
+        found = self._policy.action_values(at.game, at.slots).astype(np.float64)
+        static = np.where(at.legal, found, -np.inf)
+        if depth == 0:
+            return static
+        first = np.zeros(at.legal.shape, np.bool_)
+        first[np.arange(len(first)), static.argmax(axis=1)] = True
+        self._fill(values, at, first, best, depth)
+        best = values.max(axis=1)
+        self._fill(values, at, at.legal & ~first & (best < at.beta)[:, None], best, depth)
+        return values
+
+    def _fill(
+        self,
+        values: NDArray[np.float64],
+        at: _Nodes,
+        chosen: NDArray[np.bool_],
+        best: NDArray[np.float64],
+        depth: int,
+    ) -> None:
+        """Fill `values` [k, A] of the `chosen` [k, A] moves; `best` [k] has been found so far."""
+        parents, actions = np.nonzero(chosen)
+        if not len(parents):
+            return
+        game = refuse_python(at.game)
+        after = game.copied(at.slots[parents])
+        after.step(actions)
+        if depth == self._depth:
+            best = np.nextafter(best, -np.inf)  # equals are told from less: the first one counts
+        alpha = np.maximum(at.alpha, best)[parents]
+        movers = game.seat[at.slots[parents]]
+        values[parents, actions] = self._after(
+            after, movers, at.root[parents], alpha, at.beta[parents], depth - 1
+        )
+
+    def _after(
+        self,
+        after: CompiledGame,
+        movers: NDArray[np.int64],
+        root: NDArray[np.int64],
+        alpha: NDArray[np.float64],
+        beta: NDArray[np.float64],
+        depth: int,
+    ) -> NDArray[np.float64]:
+        """[k] what the moves that led to these positions are worth to the `movers` [k]."""
+        positions = np.arange(after.num_slots)
+        values: NDArray[np.float64] = after.rewards[positions, movers].astype(np.float64)
+        # bounds for what comes later; rounded outwards, so that equals stay within
+        low = np.nextafter((alpha - values) / _LATER, -np.inf)
+        high = np.nextafter((beta - values) / _LATER, np.inf)
+        same = after.seat == movers
+        alpha, beta = np.where(same, low, -high), np.where(same, high, -low)
+        for playing, plies in (
+            (~after.terminated & ~after.truncated, depth),
+            (after.truncated, 0),  # a match that is cut has the value that the network gives it
+        ):
+            slots = np.flatnonzero(playing & after.mask.any(axis=1))
+            if len(slots):
+                nodes = _Nodes(
+                    after, slots, after.mask[slots], root[slots], alpha[slots], beta[slots]
+                )
+                best = self._values(nodes, plies).max(axis=1)
+                values[slots] += _LATER * np.where(same[slots], best, -best)
+        return values

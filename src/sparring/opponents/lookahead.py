@@ -9,21 +9,27 @@ from numpy.typing import NDArray
 
 from sparring.dqn.exploration import decide_without_q
 from sparring.dqn.policy import InferencePolicy
-from sparring.dqn.tree_search import best_moves, check_lookahead, refuse_python
+from sparring.dqn.tree_search import (
+    NO_LOOKAHEAD,
+    Lookahead,
+    best_moves,
+    check_lookahead,
+    refuse_python,
+)
 from sparring.games import BatchedGame, make, spec_of
 from sparring.games.lookahead import refuse_search
 from sparring.opponents.players import NetworkPlayer, Player
 
 
 class LookaheadPlayer:
-    """The agent with `depth` plies of look-ahead, acting epsilon-greedily."""
+    """The agent that looks ahead, acting epsilon-greedily."""
 
     def __init__(
-        self, name: str, policy: InferencePolicy, depth: int, epsilon: float = 0.0
+        self, name: str, policy: InferencePolicy, lookahead: Lookahead, epsilon: float = 0.0
     ) -> None:
         self.name = name
         self.policy = policy
-        self.depth = depth
+        self.lookahead = lookahead
         self.epsilon = epsilon
 
     def act(
@@ -33,17 +39,19 @@ class LookaheadPlayer:
         actions, undecided = np.empty(len(slots), np.int64), np.empty(len(slots), np.int64)
         mask = game.mask[slots]
         rows = undecided[: decide_without_q(mask, uniforms, self.epsilon, actions, undecided)]
-        actions[rows] = best_moves(self.policy, game, slots[rows], self.depth)
+        actions[rows] = best_moves(self.policy, game, slots[rows], self.lookahead)
         return actions
 
 
-def agent_player(name: str, policy: InferencePolicy, *, lookahead: int = 0) -> Player:
-    """The greedy player of an agent, which looks so many plies ahead.
+def agent_player(
+    name: str, policy: InferencePolicy, *, lookahead: Lookahead = NO_LOOKAHEAD
+) -> Player:
+    """The greedy player of an agent, which looks so far ahead.
 
     Raises `ConfigurationError` if that is not possible in its game.
     """
     check_lookahead(policy.spec.game_spec, lookahead)
-    if not lookahead:
+    if not lookahead.plies:
         return NetworkPlayer(name, policy)
     return LookaheadPlayer(name, policy, lookahead)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sparring.dqn.networks import FACTORIES
 from sparring.dqn.policy import InferencePolicy
+from sparring.dqn.tree_search import NO_LOOKAHEAD, Lookahead
 from sparring.errors import FileFormatError, InputError, nearest
 from sparring.games import make
 from sparring.opponents.lookahead import agent_player
@@ -286,8 +287,7 @@ _SNAPSHOT: Final = "snapshot:"
 
 class OpponentChoices:
     """Opponents by name. `policy` is the agent's; `run` is the directory of its run, which may
-    still be training; the agent looks `lookahead` plies ahead; `runs_dir` has the runs of other
-    agents.
+    still be training; the agent looks ahead so far; `runs_dir` has the runs of other agents.
     """
 
     def __init__(
@@ -295,7 +295,7 @@ class OpponentChoices:
         policy: InferencePolicy,
         run: Path | None,
         *,
-        lookahead: int = 0,
+        lookahead: Lookahead = NO_LOOKAHEAD,
         runs_dir: str = "runs",
     ) -> None:
         self._policy = policy

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sparring.dqn.exploration import epsilon_greedy
 from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import Question, ask
+from sparring.dqn.tree_search import Lookahead
 from sparring.games import BatchedGame, make
 from sparring.games.python.game import LoopedGame
 from sparring.games.rng import EXPLORATION, fill_uniforms, stream_key
@@ -348,7 +349,7 @@ class Rollout:
         if depth := lookahead_of(name):
             assert isinstance(self._networks, OwnNetworks), "a server is refused before"
             epsilon = self._settings.opponent_epsilon
-            return LookaheadPlayer(name, self._networks.agent, depth, epsilon)
+            return LookaheadPlayer(name, self._networks.agent, Lookahead(depth), epsilon)
         return self._from_outside.get(name) or self._settings.roster.player(name)
 
     def _drop_idle_players(self) -> frozenset[int]:

@@ -12,7 +12,7 @@ from sparring.dqn import tree_search
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.networks import NetworkSpec, PolicySpec
 from sparring.dqn.policy import InferencePolicy
-from sparring.dqn.tree_search import move_values
+from sparring.dqn.tree_search import Lookahead, best_moves
 from sparring.errors import ConfigurationError
 from sparring.games import make
 from sparring.games.compiled.game import CompiledGame
@@ -42,7 +42,7 @@ def playing(game: CompiledGame) -> NDArray[np.int64]:
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 3])
 @pytest.mark.parametrize("plies", [8, 20, 34])
-def test_without_a_network_the_best_moves_are_those_of_an_exhaustive_search(
+def test_without_a_network_the_first_of_the_best_moves_by_an_exhaustive_search_is_played(
     depth: int, plies: int
 ) -> None:
     ours = policy("connect_four", afterstates=True)
@@ -50,13 +50,12 @@ def test_without_a_network_the_best_moves_are_those_of_an_exhaustive_search(
     game = positions("connect_four", plies, 24 if plies < 10 else 400)
     slots = playing(game)
     assert len(slots) > 10
-    values = move_values(ours, game, slots, depth)
-    best = values == values.max(axis=1, keepdims=True)
-    assert (best == game.best_moves(slots, depth + 1)).all()
+    moves = best_moves(ours, game, slots, Lookahead(depth))
+    assert (moves == game.best_moves(slots, depth + 1).argmax(axis=1)).all()
 
 
 def slow_values(ours: InferencePolicy, game: CompiledGame, slot: int, depth: int) -> list[float]:
-    """One move after the other, on copies."""
+    """One move after the other, on copies, without pruning."""
     one = np.array([slot])
     legal = game.mask[slot]
     if depth == 0:
@@ -78,25 +77,94 @@ def slow_values(ours: InferencePolicy, game: CompiledGame, slot: int, depth: int
 
 
 @pytest.mark.parametrize("afterstates", [False, True])
-@pytest.mark.parametrize("depth", [0, 1, 2])
-def test_values_are_those_of_the_network_at_the_leaves(depth: int, afterstates: bool) -> None:
+@pytest.mark.parametrize("depth", [0, 1, 2, 3])
+def test_the_best_moves_are_those_of_the_network_at_the_leaves(
+    depth: int, afterstates: bool
+) -> None:
     ours, game = policy("tic_tac_toe", afterstates=afterstates), positions("tic_tac_toe", 4, 8)
     slots = playing(game)
-    expected = [slow_values(ours, game, slot, depth) for slot in slots.tolist()]
-    np.testing.assert_allclose(move_values(ours, game, slots, depth), expected, atol=1e-5)
+    moves = best_moves(ours, game, slots, Lookahead(depth))
+    for slot, move in zip(slots.tolist(), moves.tolist(), strict=True):
+        values = slow_values(ours, game, slot, depth)
+        assert values[move] >= max(values) - 1e-5  # of another batch, and so rounded otherwise
+
+
+def tables(game: str) -> InferencePolicy:
+    """Values that do not depend on the company of a position; many are equal."""
+    network = NetworkSpec("ntuples", {"tuples": 6, "tuple_size": 2})
+    ours = InferencePolicy(PolicySpec(game, network, afterstates=True))
+    weights = np.random.default_rng(1).integers(-2, 3, ours.vector().shape)
+    ours.load_vector((weights / 8).astype(np.float32))
+    return ours
+
+
+@pytest.mark.parametrize(
+    ("name", "plies", "depth"),
+    [("connect_four", 10, 2), ("connect_four", 24, 3), ("othello", 52, 3)],  # passes in Othello
+)
+def test_pruning_does_not_change_a_move(name: str, plies: int, depth: int) -> None:
+    ours, game = tables(name), positions(name, plies, 4)
+    slots = playing(game)
+    found = best_moves(ours, game, slots, Lookahead(depth)).tolist()
+    for slot, move in zip(slots.tolist(), found, strict=True):
+        values = slow_values(ours, game, slot, depth)
+        assert move == values.index(max(values))
+
+
+class Counted:
+    """A network that notes how many positions it is asked about."""
+
+    def __init__(self, policy: InferencePolicy) -> None:
+        self.spec, self._policy, self.positions = policy.spec, policy, 0
+
+    def action_values(self, game: CompiledGame, slots: NDArray[np.int64]) -> NDArray[np.float32]:
+        self.positions += len(slots)
+        return self._policy.action_values(game, slots)
+
+
+def test_a_search_with_pruning_looks_at_few_positions() -> None:
+    counted, game = Counted(tables("connect_four")), positions("connect_four", 10, 8)
+    slots = playing(game)
+    best_moves(counted, game, slots, Lookahead(4))  # type: ignore[arg-type]
+    assert counted.positions < 0.4 * len(slots) * 7**4
+
+
+@pytest.mark.parametrize("nodes", [1, 8, 60, 700])
+def test_a_limit_of_positions_is_kept_and_what_fits_is_searched(nodes: int) -> None:
+    ours, game = tables("connect_four"), positions("connect_four", 12, 8)
+    slots = playing(game)
+    together = best_moves(ours, game, slots, Lookahead(20, nodes))
+    depths = []
+    for slot, move in zip(slots, together.tolist(), strict=True):
+        counted = Counted(ours)
+        alone = best_moves(counted, game, slot[None], Lookahead(20, nodes))  # type: ignore[arg-type]
+        assert alone.tolist() == [move]
+        assert counted.positions <= nodes
+        reached = [d for d in range(5) if best_moves(ours, game, slot[None], Lookahead(d)) == move]
+        depths.append(bool(reached))
+    assert all(depths)
+    if nodes == 1:
+        assert (together == best_moves(ours, game, slots, Lookahead(0))).all()
+
+
+def test_without_need_of_more_a_limit_changes_nothing() -> None:
+    ours, game = tables("connect_four"), positions("connect_four", 12, 8)
+    slots = playing(game)
+    limited = best_moves(ours, game, slots, Lookahead(3, 10**9))
+    assert (limited == best_moves(ours, game, slots, Lookahead(3))).all()
 
 
 def test_many_positions_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, game = policy("connect_four"), positions("connect_four", 6)
-    whole = move_values(ours, game, playing(game), 2)
+    ours, game = tables("connect_four"), positions("connect_four", 6)
+    whole = best_moves(ours, game, playing(game), Lookahead(2))
     monkeypatch.setattr(tree_search, "_MAX_POSITIONS", 40)
-    np.testing.assert_allclose(move_values(ours, game, playing(game), 2), whole, atol=1e-5)
+    assert (best_moves(ours, game, playing(game), Lookahead(2)) == whole).all()
 
 
 def test_the_matches_themselves_do_not_change() -> None:
     game = positions("connect_four", 6)
     before = game.get_state()
-    player = agent_player("agent", policy("connect_four"), lookahead=2)
+    player = agent_player("agent", policy("connect_four"), lookahead=Lookahead(2))
     actions = player.act(game, playing(game), np.zeros((len(playing(game)), 2)))
     after = game.get_state()
     assert all((before[name] == after[name]).all() for name in before)
@@ -104,15 +172,18 @@ def test_the_matches_themselves_do_not_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "depth", "message"),
+    ("name", "depth", "nodes", "message"),
     [
-        ("connect_four", -1, "lookahead: got -1, expected a number of plies from 0 to 20"),
-        ("ludo", 1, "lookahead 1 cannot search in ludo.*: got chance"),
+        ("connect_four", 20, 0, "lookahead_nodes: got 0, expected at least 1"),
+        ("connect_four", -1, None, "lookahead: got -1, expected a number of plies from 0 to 20"),
+        ("ludo", 1, None, "lookahead 1 cannot search in ludo.*: got chance"),
     ],
 )
-def test_what_cannot_be_searched_is_refused(name: str, depth: int, message: str) -> None:
+def test_what_cannot_be_searched_is_refused(
+    name: str, depth: int, nodes: int | None, message: str
+) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        agent_player("agent", policy(name), lookahead=depth)
+        agent_player("agent", policy(name), lookahead=Lookahead(depth, nodes))
 
 
 def test_a_game_in_python_is_refused() -> None:
@@ -120,7 +191,7 @@ def test_a_game_in_python_is_refused() -> None:
     game = make(name, 1)
     game.reset(np.array([0]), np.array([1], np.uint64))
     with pytest.raises(ConfigurationError, match="got a game in Python, expected compiled rules"):
-        move_values(policy(name), game, np.array([0]), 1)
+        best_moves(policy(name), game, np.array([0]), Lookahead(1))
 
 
 def test_an_agent_that_sees_to_the_end_never_loses(
@@ -130,6 +201,9 @@ def test_an_agent_that_sees_to_the_end_never_loses(
     file = str(tmp_path / "agent.safetensors")
     DQNAgent(ours.spec, weights=ours.get_weights()).save(file)
     assert main(["evaluate", file, "--exhaustive"]) == 0
-    assert not capsys.readouterr().out.startswith("0 losses")
+    plain = capsys.readouterr().out
+    assert not plain.startswith("0 losses")
     assert main(["evaluate", file, "--exhaustive", "--lookahead", "8"]) == 0
     assert capsys.readouterr().out.startswith("0 losses")
+    assert main(["evaluate", file, "--exhaustive", "--lookahead-nodes", "1"]) == 0
+    assert capsys.readouterr().out == plain
