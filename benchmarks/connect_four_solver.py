@@ -7,8 +7,8 @@ then from the centre outwards. Differences: only signs are searched, so that eve
 yes-or-no question; a slot of the table is a pair of entries, one of which is kept while it took
 more work than the new one; positions equal their mirror images while there are few stones.
 
-A position with 12 stones takes a few hundredths of a second, one with 8 stones minutes. Early
-positions are kept in a file from one call to the next.
+A position with 12 stones takes 0.04 s on average, one with 11 stones 0.6 s, one with 8 stones
+minutes. These early ones are kept in a file from one call to the next.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sparring.storage.atomic import write_file
 ROWS: Final = 6
 COLUMNS: Final = 7
 MOVES: Final = range(COLUMNS)
-CACHED_STONES: Final = 12  # results with at most so many stones are kept in the file
+CACHED_STONES: Final = 11  # results with at most so many stones are kept in the file
 
 _ZERO, _ONE, _FLAGS, _WORK = (np.uint64(number) for number in (0, 1, 15, 31))
 _ABOVE_FLAGS, _ABOVE_WORK, _ABOVE = (np.uint64(bits) for bits in (4, 9, 56))

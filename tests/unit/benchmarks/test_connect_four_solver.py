@@ -71,7 +71,7 @@ def test_early_outcomes_are_kept(solver: Any, tmp_path: Path) -> None:
         tmp_path / "deep" / "outcomes.json",
         csv.DictReader(POSITIONS.read_text().splitlines()),
     )
-    [row, *_] = [row for row in rows if row["stones"] == "12" and int(row["best"]) < 0]
+    [row, *_] = [row for row in rows if row["stones"] == "11" and int(row["best"]) < 0]
     first = solver.Solver(64, cache)
     assert first.value(*stones(row["moves"])) == -1
     mirrored = "".join(str(8 - int(move)) for move in row["moves"])
