@@ -25,8 +25,8 @@ PETTINGZOO = [
 ]  # fmt: skip
 RLCARD = ["blackjack", "leduc-holdem", "limit-holdem(game_num_players=3)", "no-limit-holdem", "uno"]
 GYMNASIUM = [
-    "CartPole-v1", "FrozenLake-v1", "Taxi-v4(max_episode_steps=60)", "Blackjack-v1", "Acrobot-v1",
-    "MountainCar-v0(max_episode_steps=40)",
+    "CartPole-v1", "FrozenLake-v1", "Taxi-v4(max_episode_steps=20)", "Blackjack-v1",
+    "MountainCar-v0(max_episode_steps=20)",
 ]  # fmt: skip
 
 
@@ -48,6 +48,16 @@ def test_environments_of_gymnasium(name):
 def test_games_of_openspiel(name):
     pytest.importorskip("pyspiel")
     report = check(partial(make, f"openspiel:{name}"), matches=16, batched=True)
+    assert report.passed, str(report)
+
+
+PARALLEL = ["pettingzoo:classic/rps-v2", "user_environments:Rooms"]
+
+
+@pytest.mark.parametrize("name", PARALLEL)
+def test_games_of_agents_that_act_at_once(name):
+    pytest.importorskip("pettingzoo")
+    report = check(partial(make, name), matches=8, batched=True)
     assert report.passed, str(report)
 
 

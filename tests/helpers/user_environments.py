@@ -7,8 +7,8 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete
-from pettingzoo import AECEnv, register
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary
+from pettingzoo import AECEnv, ParallelEnv, register
 from pettingzoo.utils import wrappers
 
 TAKE, STAY, LEAVE = range(3)
@@ -163,3 +163,59 @@ class Locked(Leavers):
 
 
 register("aec", "own/leaving-v0", entry_point=Leavers)
+
+
+class Rooms(ParallelEnv):
+    """Three agents at once: ann and bob may dig (+1 each) or leave (+3), cid may also push: bob
+    dies of it (-5), unless he has left. After four turns those that are left are truncated.
+
+    ann and cid see three numbers, bob two; pushing is legal from the second turn on.
+    """
+
+    metadata = {"name": "rooms_v0"}  # noqa: RUF012 -- PettingZoo's way
+
+    def __init__(self):
+        self.possible_agents = ["ann", "bob", "cid"]
+
+    def observation_space(self, agent):
+        seen = Box(0, 9, (2 if agent == "bob" else 3,), np.float32)
+        return Dict(observation=seen, action_mask=MultiBinary(3 if agent == "cid" else 2))
+
+    def action_space(self, agent):
+        return Discrete(3 if agent == "cid" else 2)
+
+    def reset(self, seed=None, options=None):
+        self.agents, self.turn = self.possible_agents[:], 0
+        return self._seen(), {agent: {} for agent in self.agents}
+
+    def step(self, actions):
+        assert set(actions) == set(self.agents)
+        self.turn += 1
+        acting = self.agents
+        rewards = {agent: [1, 3, 0][action] for agent, action in actions.items()}
+        ended = {agent: action == 1 for agent, action in actions.items()}
+        if actions.get("cid") == 2 and "bob" in acting and not ended["bob"]:
+            rewards["bob"] -= 5
+            ended["bob"] = True
+        cut = {agent: self.turn == 4 and not ended[agent] for agent in acting}
+        seen = self._seen()
+        self.agents = [agent for agent in acting if not (ended[agent] or cut[agent])]
+        return seen, rewards, ended, cut, {agent: {} for agent in acting}
+
+    def _seen(self):
+        there = [self.turn, len(self.agents), 7]
+        return {
+            agent: {
+                "observation": np.array(there[: 2 if agent == "bob" else 3], np.float32),
+                "action_mask": np.array([1, 1, self.turn > 0][: self.action_space(agent).n]),
+            }
+            for agent in self.agents
+        }
+
+
+def made_rooms():
+    """A function that makes an environment of agents that act at once."""
+    return Rooms()
+
+
+register("parallel", "own/rooms-v0", entry_point=Rooms)

@@ -256,3 +256,49 @@ def test_matches_are_rlcards(name, matches):
     for match in range(matches):
         config = {"seed": game._matches[match]._seed, **parsed.arguments}
         follow_rlcard(rlcard.make(parsed.target, config=config), trace, match)
+
+
+def follow_parallel(env, seed, trace, match):
+    """Play the trace's actions in PettingZoo's parallel loop; returns whether the match was cut."""
+    seen, _ = env.reset(seed=seed)
+    ply, paid_last, cut = 0, np.zeros(len(env.possible_agents), np.float32), {}
+    while env.agents:
+        choices = {}
+        for agent in [agent for agent in env.possible_agents if agent in env.agents]:
+            frame = trace.frames[ply]
+            assert np.array_equal(frame["rewards"][match], paid_last)
+            paid_last = np.zeros_like(paid_last)
+            assert env.possible_agents[frame["seat"][match]] == agent
+            assert frame["mask"][match].all()
+            if np.ndim(seen[agent]):
+                own = np.asarray(seen[agent], np.float32)
+                own = np.moveaxis(own, -1, 0) if own.ndim == 3 else own[None]
+                assert np.array_equal(frame["observation"][match][: len(own)], own)
+            else:
+                assert frame["observation"][match].argmax() == seen[agent]
+            choices[agent] = int(trace.actions[ply][match])
+            ply += 1
+        seen, paid, _, cut, _ = env.step(choices)
+        paid_last = np.array([paid.get(agent, 0) for agent in env.possible_agents], np.float32)
+    frame = trace.frames[ply]
+    assert np.array_equal(frame["rewards"][match], paid_last)
+    assert frame["truncated"][match] == any(cut.values())
+    assert frame["terminated"][match] != frame["truncated"][match]
+
+
+@pytest.mark.filterwarnings("ignore")  # those of the libraries
+@pytest.mark.parametrize(
+    ("name", "matches"),
+    [
+        ("classic/rps-v2", 200), ("classic/rps-v2(num_actions=5,max_cycles=4)", 200),
+        ("sisl/pursuit-v5(max_cycles=8,n_pursuers=3,n_evaders=4)", 8),
+        ("butterfly/knights_archers_zombies-v11(max_cycles=60)", 4),
+    ],
+)  # fmt: skip
+def test_matches_of_agents_at_once_are_pettingzoos(name, matches):
+    pettingzoo = pytest.importorskip("pettingzoo")
+    game, trace = played(f"pettingzoo:{name}", matches, seed=6)
+    parsed = parse(f"pettingzoo:{name}")
+    env = pettingzoo.make("parallel", parsed.target, **parsed.arguments)
+    for match in range(matches):
+        follow_parallel(env, game._matches[match]._seed, trace, match)

@@ -1,5 +1,6 @@
-"""Games of PettingZoo, of its AEC kind: `pettingzoo:classic/chess-v6`,
-`pettingzoo:classic/go-v5(board_size=9,max_plies=200)`.
+"""Games of PettingZoo: `pettingzoo:classic/chess-v6`,
+`pettingzoo:classic/go-v5(board_size=9,max_plies=200)`. What follows is about its AEC kind; those in
+which agents act at the same time are in `pettingzoo_parallel.py`.
 
 An environment of your own is `my_module:MyEnv`, its class or a function that makes it, or
 `pettingzoo:my_module:my_env-v0`, where `my_module` registers it.
@@ -27,8 +28,8 @@ Rules of the adapter:
   unless given): targets bootstrap from the position, with the seat whose turn was next. If the
   environment shows no legal action there, the match ends, and what comes after counts as 0.
 
-Refused: agents that move at the same time, environments without masks, action spaces other than one
-`Discrete(n)` from 0 for all agents.
+Refused: AEC environments whose agents move at the same time, environments without masks, action
+spaces other than one `Discrete(n)` from 0 for all agents.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ from numpy.typing import NDArray
 
 from sparring.adapters import misfit, refuse_window
 from sparring.adapters.pettingzoo_copies import duplicate
-from sparring.adapters.pettingzoo_rules import PettingZooRules
+from sparring.adapters.pettingzoo_parallel import ParallelMatch
+from sparring.adapters.pettingzoo_rules import PettingZooRules, parallel_rules
 from sparring.adapters.trial import try_out
 from sparring.errors import ConfigurationError
 from sparring.games.names import GameName
@@ -63,6 +65,8 @@ def make(name: GameName, num_slots: int) -> BatchedGame:
 def match_maker(name: GameName) -> Callable[[], Match]:
     """Function that makes a match of that game."""
     try:
+        if together := parallel_rules(name):
+            return lambda: ParallelMatch(together)
         rules = PettingZooRules(name)
     except ConfigurationError:
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -24,10 +24,12 @@ from sparring.adapters import (
     take_max_plies,
 )
 from sparring.adapters.pettingzoo_copies import duplicates_well
+from sparring.adapters.pettingzoo_parallel import ParallelRules
 from sparring.adapters.seat_planes import Comparison, Views
 from sparring.errors import ConfigurationError, nearest
 from sparring.games.names import GameName
 from sparring.games.spec import GameSpec
+from sparring.games.user_games import OF_ADAPTERS
 
 pettingzoo: Final = imported("pettingzoo", "pettingzoo")
 _wrappers: Final = imported("pettingzoo.utils.wrappers", "pettingzoo")
@@ -114,13 +116,7 @@ class PettingZooRules:
 
     def new_env(self) -> Any:
         """A new environment without the outermost wrappers that only check actions."""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # those of PettingZoo's own code
-                env = self._creator(**self._arguments)
-        except Exception as error:
-            got = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            raise ConfigurationError(f"PettingZoo cannot make {self._name}", got=got) from None
+        env = _made(self._name, self._creator, self._arguments)
         while type(env) in _IDLE_WRAPPERS:
             env = env.env
         return env
@@ -196,6 +192,39 @@ class PettingZooRules:
         return comparison
 
 
+def parallel_rules(name: GameName) -> ParallelRules | None:
+    """Return the rules of a game in which agents act at the same time, None for other games."""
+    creator, _ = _creator_and_facts(name)
+    if name.scheme == "pettingzoo":
+        target = registered_target(name)
+        try:
+            pettingzoo.spec("parallel", target)
+        except _RegistryError:
+            return None
+        creator = partial(pettingzoo.make, "parallel", target)
+    else:
+        own = {key: value for key, value in name.arguments.items() if key not in OF_ADAPTERS}
+        made = creator if isinstance(creator, type) else type(_made(name, creator, own))
+        if not issubclass(made, pettingzoo.ParallelEnv):
+            return None
+    return ParallelRules(name, dict(name.arguments), partial(_made_by, name, creator))
+
+
+def _made_by(name: GameName, creator: Callable[..., Any], **arguments: Any) -> Any:
+    return _made(name, creator, arguments)
+
+
+def _made(name: GameName, creator: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """A new environment; `ConfigurationError` with PettingZoo's error if it cannot be made."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # those of PettingZoo's own code
+            return creator(**arguments)
+    except Exception as error:
+        got = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ConfigurationError(f"PettingZoo cannot make {name}", got=got) from None
+
+
 def _creator_and_facts(name: GameName) -> tuple[Callable[..., Any], _Facts]:
     """Function that makes an environment, and the facts that are known of it. Raises
     `ConfigurationError` if there is none of that name.
@@ -204,9 +233,10 @@ def _creator_and_facts(name: GameName) -> tuple[Callable[..., Any], _Facts]:
         return user_code.import_named(f"{name.scheme}:{name.target}", what="game"), _UNKNOWN
     target = registered_target(name)
     try:
-        found = pettingzoo.spec("aec", target)
+        found = _spec(target)
     except _RegistryError:
-        remedy = nearest(target, pettingzoo.aec_registry) or (
+        known = [*pettingzoo.aec_registry, *pettingzoo.parallel_registry]
+        remedy = nearest(target, known) or (
             "pettingzoo.pprint_registry() lists them; name an environment of your own "
             "my_module:MyEnv, or pettingzoo:my_module:my_env-v0 if my_module registers it"
         )
@@ -217,12 +247,25 @@ def _creator_and_facts(name: GameName) -> tuple[Callable[..., Any], _Facts]:
     return partial(pettingzoo.make, "aec", target), facts
 
 
+def _spec(target: str) -> Any:
+    """PettingZoo's entry of either kind."""
+    try:
+        return pettingzoo.spec("aec", target)
+    except _RegistryError:
+        return pettingzoo.spec("parallel", target)
+
+
 def _num_actions(name: GameName, env: Any) -> int:
-    """Number of actions of each agent. Refuses agents that move at the same time and other action
-    spaces.
+    """Number of actions of each agent. Refuses other action spaces, and agents that move at the
+    same time but are asked one by one.
     """
     if env.metadata.get("is_parallelizable", False):
-        raise misfit(name, "agents that move at the same time", "one agent to move at a time")
+        raise misfit(
+            name,
+            "agents that move at the same time",
+            "one agent to move at a time",
+            "offer it as a ParallelEnv",
+        )
     spaces = [env.action_space(agent) for agent in env.possible_agents]
     if not all(
         isinstance(space, _Discrete) and space.start == 0 and space.n == spaces[0].n

@@ -383,7 +383,6 @@ def test_environments_that_cannot_be_made(name, message):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("classic/rps-v2", "got agents that move at the same time"),
         ("own/together-v0", "got agents that move at the same time"),
         (
             "own/maskless-v0",
