@@ -193,8 +193,8 @@ train tic_tac_toe --opponents agent:nowhere=1
     no such agent | 'nowhere' | an agent file, or a run in runs
 train tic_tac_toe --opponents agent:21=1
     opponent agent | 'agent:21' | agent:1 to agent:20 | a run of that name is agent:runs/21
-train ludo --opponents self=1 agent:2=1
-    agent:2 cannot search in ludo | got chance
+train ludo --num-players 3 --opponents self=1 agent:2=1
+    agent:2 cannot search in ludo(num_players=3) | got 3 players
 train plain_games:Toe --opponents self=1 agent:2=1
     lookahead in plain_games:Toe | got a game in Python, expected compiled rules
 train tic_tac_toe --inference server --opponents self=1 agent:2=1

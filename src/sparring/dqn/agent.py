@@ -144,8 +144,8 @@ class DQNAgent:
         default in all its slots, without `lookahead`.
 
         `lookahead` plies, at most 20, are searched in two-player zero-sum games of compiled rules
-        without chance and hidden information. Raises `ConfigurationError` for other games, and for
-        games of another kind than the agent's.
+        without hidden information; chance is averaged. Raises `ConfigurationError` for other games,
+        and for games of another kind than the agent's.
         """
         _check_plays(game, self.game)
         chosen = np.arange(game.num_slots) if slots is None else chosen_slots(game, slots)

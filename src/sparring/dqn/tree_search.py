@@ -7,12 +7,18 @@ it gave ("young brothers wait": Feldmann et al., 1989). So the network values th
 positions in one pass, and a search of D plies takes at most 2 ** D of them. The best move is that
 of a search without pruning.
 
-Deterministic; for two-player zero-sum games of compiled rules without chance and hidden
-information. A sooner win counts for a little more than a later one.
+Chance is averaged over 36 draws whose first numbers are spread evenly, and nothing is pruned then:
+the average is exact after a throw of one die, or of two as one number; what is drawn after that is
+a fixed sample. A match's own coming draws are never looked at.
+
+Deterministic; for two-player zero-sum games of compiled rules without hidden information. A sooner
+win counts for a little more than a later one.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -24,11 +30,13 @@ from sparring.errors import ConfigurationError
 from sparring.games import BatchedGame
 from sparring.games.compiled.game import CompiledGame
 from sparring.games.lookahead import SOONER, refuse_search
+from sparring.games.rng import TRIALS, purpose_key, random_below
 from sparring.games.spec import GameSpec
 from sparring.opponents.names import MAX_LOOKAHEAD
 
 _MAX_POSITIONS: Final = 2**16  # that are looked at together
 _LATER: Final = 1.0 - SOONER
+_DRAWS: Final = 36  # of chance after a move
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ def check_lookahead(spec: GameSpec, lookahead: Lookahead) -> None:
     if lookahead.nodes is not None and lookahead.nodes < 1:
         raise ConfigurationError("lookahead_nodes", got=lookahead.nodes, expected="at least 1")
     if lookahead.plies:
-        refuse_search(f"lookahead {lookahead.plies}", spec)
+        refuse_search(f"lookahead {lookahead.plies}", spec, averages_chance=True)
 
 
 def refuse_python(game: BatchedGame) -> CompiledGame:
@@ -149,6 +157,7 @@ class _Search:
     ) -> None:
         self._policy = policy
         self._depth = depth
+        self._averages = policy.spec.game_spec.chance
         self.left = np.full(num_roots, np.iinfo(np.int64).max) if left is None else left.copy()
 
     def best(self, at: _Nodes) -> NDArray[np.int64]:
@@ -163,7 +172,8 @@ class _Search:
         that.
         """
         k = len(at.slots)
-        if k > 1 and np.count_nonzero(at.legal) > _MAX_POSITIONS:
+        copies = np.count_nonzero(at.legal) * (_DRAWS if self._averages else 1)
+        if k > 1 and copies > _MAX_POSITIONS:
             halves = np.array_split(np.arange(k), 2)
             return np.concatenate([self._values(at.only(half), depth) for half in halves])
         self.left -= np.bincount(at.root, minlength=len(self.left))
@@ -178,7 +188,8 @@ class _Search:
     def _expand(self, at: _Nodes, depth: int) -> NDArray[np.float64]:
         values = np.full(at.legal.shape, -np.inf)
         best = values.max(axis=1)
-        if depth == 1 and np.isinf(at.beta).all():  # nothing to prune
+        if depth and (self._averages or (depth == 1 and np.isinf(at.beta).all())):
+            # nothing to prune
             self._fill(values, at, at.legal, best, depth)
             return values
         found = self._policy.action_values(at.game, at.slots).astype(np.float64)
@@ -205,15 +216,41 @@ class _Search:
         if not len(parents):
             return
         game = refuse_python(at.game)
+        movers = game.seat[at.slots[parents]]
+        if self._averages:
+            values[parents, actions] = self._average(game, at, parents, actions, movers, depth)
+            return
         after = game.copied(at.slots[parents])
         after.step(actions)
         if depth == self._depth:
             best = np.nextafter(best, -np.inf)  # equals are told from less: the first one counts
         alpha = np.maximum(at.alpha, best)[parents]
-        movers = game.seat[at.slots[parents]]
         values[parents, actions] = self._after(
             after, movers, at.root[parents], alpha, at.beta[parents], depth - 1
         )
+
+    def _average(
+        self,
+        game: CompiledGame,
+        at: _Nodes,
+        parents: NDArray[np.int64],
+        actions: NDArray[np.int64],
+        movers: NDArray[np.int64],
+        depth: int,
+    ) -> NDArray[np.float64]:
+        """[k] the mean worth of moves over the draws that follow them."""
+        k = len(parents)
+        move = np.repeat(np.arange(k), _DRAWS)
+        after = game.copied(at.slots[parents[move]], np.tile(_spread_streams(), k))
+        after.step(actions[move])
+        slots, counts = after.alike(move)
+        after, move = after.copied(slots), move[slots]
+        unbounded = np.full(len(slots), np.inf)
+        root = at.root[parents[move]]
+        worth = self._after(after, movers[move], root, -unbounded, unbounded, depth - 1)
+        means = np.zeros(k)
+        np.add.at(means, move, counts / _DRAWS * worth)
+        return means
 
     def _after(
         self,
@@ -244,3 +281,14 @@ class _Search:
                 best = self._values(nodes, plies).max(axis=1)
                 values[slots] += _LATER * np.where(same[slots], best, -best)
         return values
+
+
+@functools.cache
+def _spread_streams() -> NDArray[np.uint64]:
+    """Keys of streams whose first draws lie one in each of `_DRAWS` equal parts of their range."""
+    keys: dict[int, np.uint64] = {}
+    candidates = (purpose_key(np.uint64(number), TRIALS) for number in itertools.count())
+    while len(keys) < _DRAWS:
+        key = next(candidates)
+        keys.setdefault(int(random_below(np.array([key, 0], np.uint64), _DRAWS)), key)
+    return np.array([keys[part] for part in range(_DRAWS)], np.uint64)

@@ -78,12 +78,13 @@ def allows_search(spec: GameSpec) -> bool:
     return not _obstacles(spec)
 
 
-def refuse_search(name: str, spec: GameSpec) -> None:
+def refuse_search(name: str, spec: GameSpec, *, averages_chance: bool = False) -> None:
     """Raise `ConfigurationError` with the reasons unless the game allows the player `name` to
-    search.
+    search; `averages_chance`: it plays with chance, too.
     """
-    if wrong := _obstacles(spec):
-        expected = "two players, zero_sum=True, no chance, no hidden information"
+    if wrong := _obstacles(spec, averages_chance):
+        needed = "" if averages_chance else "no chance, "
+        expected = f"two players, zero_sum=True, {needed}no hidden information"
         raise ConfigurationError(
             f"{name} cannot search in {spec.name}",
             got=", ".join(wrong),
@@ -92,10 +93,10 @@ def refuse_search(name: str, spec: GameSpec) -> None:
         )
 
 
-def _obstacles(spec: GameSpec) -> list[str]:
+def _obstacles(spec: GameSpec, averages_chance: bool = False) -> list[str]:
     facts = {
         f"{spec.num_players} players": spec.num_players != 2,
-        "chance": spec.chance,
+        "chance": spec.chance and not averages_chance,
         "hidden information": spec.hidden_information,
         "zero_sum=False": not spec.zero_sum,
     }

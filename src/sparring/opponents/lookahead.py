@@ -58,5 +58,5 @@ def agent_player(
 
 def check_opponent(name: str, game: str) -> None:
     """Raise `ConfigurationError` if `agent:D` of that name cannot search in the game."""
-    refuse_search(name, spec_of(game))
+    refuse_search(name, spec_of(game), averages_chance=True)
     refuse_python(make(game, 1))

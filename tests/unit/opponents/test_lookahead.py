@@ -16,6 +16,7 @@ from sparring.dqn.tree_search import Lookahead, best_moves
 from sparring.errors import ConfigurationError
 from sparring.games import make
 from sparring.games.compiled.game import CompiledGame
+from sparring.games.rng import stream_key
 from sparring.opponents.lookahead import agent_player
 
 
@@ -111,6 +112,51 @@ def test_pruning_does_not_change_a_move(name: str, plies: int, depth: int) -> No
         assert move == values.index(max(values))
 
 
+def mean_values(ours: InferencePolicy, game: CompiledGame, slot: int) -> list[float]:
+    """Means over many throws, by the rules' own step with streams of as many keys."""
+    values = []
+    for action in range(game.spec.num_actions):
+        if not game.mask[slot, action]:
+            values.append(-np.inf)
+            continue
+        copies = game.copied(np.full(1500, slot), stream_keys(1500))
+        copies.step(np.full(1500, action))
+        mover, going = game.seat[slot], copies.mask.any(axis=1)
+        worth = copies.rewards[:, mover].astype(np.float64)
+        on = np.flatnonzero(going)
+        found = np.where(copies.mask[on], ours.action_values(copies, on), -np.inf).max(axis=1)
+        worth[on] += np.where(copies.seat[on] == mover, found, -found)
+        values.append(float(worth.mean()))
+    return values
+
+
+def stream_keys(count: int) -> NDArray[np.uint64]:
+    return np.array([stream_key(77, number) for number in range(count)], np.uint64)
+
+
+@pytest.mark.parametrize("name", ["backgammon", "ludo"])
+def test_chance_is_averaged(name: str) -> None:
+    """Moves at random positions are as good as those by a mean over 1,500 throws."""
+    ours, game = policy(name, afterstates=True), positions(name, 41, 4)
+    slots = playing(game)
+    moves = best_moves(ours, game, slots, Lookahead(1))
+    assert (moves >= 0).all()
+    differing = 0
+    for slot, move in zip(slots.tolist(), moves.tolist(), strict=True):
+        values = mean_values(ours, game, slot)
+        assert values[move] >= max(values) - 0.005
+        differing += move != int(ours.action_values(game, np.array([slot]))[0].argmax())
+    assert differing
+
+
+def test_the_coming_dice_are_not_looked_at() -> None:
+    ours, game = policy("backgammon", afterstates=True), positions("backgammon", 30, 8)
+    slots = playing(game)
+    others = game.copied(np.arange(8), stream_keys(8))
+    moves = best_moves(ours, game, slots, Lookahead(1))
+    assert (best_moves(ours, others, slots, Lookahead(1)) == moves).all()
+
+
 class Counted:
     """A network that notes how many positions it is asked about."""
 
@@ -176,7 +222,7 @@ def test_the_matches_themselves_do_not_change() -> None:
     [
         ("connect_four", 20, 0, "lookahead_nodes: got 0, expected at least 1"),
         ("connect_four", -1, None, "lookahead: got -1, expected a number of plies from 0 to 20"),
-        ("ludo", 1, None, "lookahead 1 cannot search in ludo.*: got chance"),
+        ("ludo(num_players=3)", 1, None, "lookahead 1 cannot search in ludo.*: got 3 players"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(

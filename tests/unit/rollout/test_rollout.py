@@ -427,9 +427,9 @@ def test_rollout_worker_plays_against_the_agent_that_sees_to_the_end() -> None:
     weights = InferencePolicy(spec).get_weights()
     results = rollout_worker(spec, weights, n_episodes=40, opponents=("agent:8",), seed=3).results
     assert (results["returns"][results["players"] == AGENT] <= 0).all()
-    ludo = PolicySpec("ludo", NETWORK)
+    ludo = PolicySpec("ludo(num_players=3)", NETWORK)
     weights = InferencePolicy(ludo).get_weights()
-    with pytest.raises(ConfigurationError, match="agent:1 cannot search in ludo: got chance"):
+    with pytest.raises(ConfigurationError, match=r"agent:1 cannot search in ludo.*: got 3 players"):
         rollout_worker(ludo, weights, opponents=("agent:1",))
 
 

@@ -172,15 +172,33 @@ class CompiledGame(SearchedSlots):
         other._call(self._observe_as, chosen, other.seat[chosen], out)
         return out
 
-    def copied(self, slots: NDArray[np.int64]) -> CompiledGame:
-        """Copies of the matches in `slots` [m], each in a slot of its own of another game."""
+    def copied(
+        self, slots: NDArray[np.int64], streams: NDArray[np.uint64] | None = None
+    ) -> CompiledGame:
+        """Copies of the matches in `slots` [m], each in a slot of its own of another game; with
+        `streams` [m] they draw from the beginning of the streams of these keys.
+        """
         chosen = chosen_slots(self, slots)
         other = copy.copy(self)
         other._slots = copy_slots(self._slots, chosen)
         other.num_slots, other._search, other._steps_left = len(chosen), None, 0
         other._actions = np.full(len(chosen), -1, np.int64)
+        if streams is not None:
+            other._slots.rng[:, 0], other._slots.rng[:, 1] = streams, 0
         other._name_views()
         return other
+
+    def alike(self, groups: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """One slot for each of the positions that differ within the groups [n], in the order of the
+        slots, and how many slots of the group have it.
+        """
+        n = self.num_slots
+        parts = groups, self._slots.states, self.rewards, self.terminated
+        rows = np.concatenate([part.view(np.uint8).reshape(n, -1) for part in parts], axis=1)
+        whole = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
+        _, first, counts = np.unique(whole, return_index=True, return_counts=True)
+        order = first.argsort()
+        return first[order], counts[order]
 
     def text(self, slot: int) -> str:
         state = self._slots.states[one_slot(self, slot)].copy()
