@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from sparring import __version__
-from sparring.cli import agent_commands, distill, doctor, game_commands, plan, population, train
+from sparring.cli import (
+    agent_commands,
+    distill,
+    doctor,
+    game_commands,
+    plan,
+    population,
+    runs,
+    train,
+)
 from sparring.cli.help import command_help, overview
 from sparring.cli.options import HELP, Form, help_wanted
 from sparring.cli.train_options import doctor_form, resume_form, train_form
@@ -35,6 +44,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "distill": Command(distill.distill, distill.DISTILL),
     "play": Command(agent_commands.play, agent_commands.PLAY),
     "plot": Command(agent_commands.plot, agent_commands.PLOT),
+    "runs": Command(runs.runs, runs.RUNS),
+    "compare": Command(runs.compare, runs.COMPARE),
     "replay": Command(game_commands.replay, game_commands.REPLAY),
     "bench": Command(game_commands.bench, game_commands.BENCH),
     "plan": Command(plan.plan, plan.PLAN),

@@ -31,7 +31,8 @@ GREY: Final = "#5A5A5A"
 FAINT: Final = 0.28  # opacity of raw values behind a smoothed line
 TEXT: Final = 13.0  # points
 HEADER: Final = 0.85  # inches above the axes, for title and note
-_KEYS: Final = 0.32  # inches for the row of keys
+_KEYS: Final = 0.32  # inches for a row of keys
+_KEYS_PER_ROW: Final = 4
 MARGIN: Final = 0.25  # inches
 _DPI: Final = 150
 _LOOK: Final[dict[Any, Any]] = {
@@ -60,12 +61,12 @@ def picture(
     path: Path, width: float, height: float, title: str, note: str, keys: Sequence[Line2D] = ()
 ) -> Iterator[Figure]:
     """A figure of `width` x `height` inches under a header with title, note and `keys` to the
-    lines, each in a row of its own.
+    lines below one another; the keys in rows of four.
 
     Axes of a grid are placed automatically below the header. The file is written to `path` when the
     block ends, whole or not at all; raises InputError if that fails.
     """
-    header = HEADER + (_KEYS if keys else 0.0)
+    header = HEADER + _KEYS * -(-len(keys) // _KEYS_PER_ROW)
     total = height + header
     with matplotlib.rc_context(_LOOK):
         figure = Figure(figsize=(width, total))
@@ -79,7 +80,7 @@ def picture(
             figure.legend(
                 handles=list(keys),
                 loc="upper left",
-                ncols=len(keys),
+                ncols=min(len(keys), _KEYS_PER_ROW),
                 bbox_to_anchor=place,
                 borderpad=0.0,
                 borderaxespad=0.0,

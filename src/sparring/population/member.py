@@ -6,7 +6,6 @@ when the supervisor ends, however that happens.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
@@ -20,6 +19,7 @@ from typing import Any, Final, Protocol
 
 from sparring.config.schema import TrainConfig
 from sparring.storage.atomic import recover
+from sparring.storage.reports import Reports
 from sparring.storage.run_directory import RunDirectory, newest_checkpoint
 
 SCORE: Final = "eval/score"
@@ -92,7 +92,7 @@ class Member:
         self.state = "waiting"
         self._launch = launch
         self._process: Process | None = None
-        self._reports = _Reports(self.run / "metrics.jsonl")
+        self._reports = Reports(self.run / "metrics.jsonl")
 
     @property
     def running(self) -> bool:
@@ -141,7 +141,7 @@ class Member:
             arguments = ["resume", str(self.run.absolute()), "--json", *as_flags(overrides or {})]
             if learner_from is not None:
                 arguments += ["--learner-from", str(learner_from.absolute())]
-        self._reports = _Reports(self.run / "metrics.jsonl")
+        self._reports = Reports(self.run / "metrics.jsonl")
         self.started = time.time()
         self._process = self._launch(arguments, self.log)
         self.state = "running"
@@ -215,39 +215,3 @@ def as_flags(settings: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{key}={share}" for key, share in value.items())
         else:
             yield "auto" if value is None else str(value)
-
-
-class _Reports:
-    """Lines that are added to `metrics.jsonl`, whole ones only.
-
-    A resume cuts the file back to its checkpoint and writes on, so the first reading is of all.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-
-    def new(self) -> tuple[bool, list[dict[str, float]]]:
-        """Return whether the file was read from its beginning, and the reports since the last
-        call.
-        """
-        try:
-            with open(self._path, "rb") as file:
-                if os.fstat(file.fileno()).st_size < self._offset:
-                    self._offset = 0
-                file.seek(self._offset)
-                data = file.read()
-        except OSError:  # not there yet
-            return False, []
-        anew, whole = self._offset == 0, data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return anew, [report for line in whole.splitlines() for report in _parsed(line)]
-
-
-def _parsed(line: bytes) -> Iterator[dict[str, float]]:
-    try:
-        report = json.loads(line)
-    except ValueError:
-        return
-    if isinstance(report, dict) and "wall_time" in report:
-        yield report

@@ -7,7 +7,9 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import time
 from pathlib import Path
+from typing import Final
 
 from sparring.errors import InputError
 
@@ -15,6 +17,10 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+_SUPPORTED: bool = fcntl is not None
+_ATTEMPTS: Final = 10
+_PAUSE: Final = 0.01  # seconds
 
 
 def require_locks() -> None:
@@ -32,6 +38,42 @@ def lock(descriptor: int, *, wait: bool) -> None:
     """Lock a file for this process alone; without `wait`, BlockingIOError if another one has it."""
     require_locks()
     fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds the `DirectoryLock` of this directory; writes nothing.
+
+    For less than a millisecond it keeps others from that lock, who try again.
+    """
+    return any(map(_is_locked, (path, path / "lock")))
+
+
+def _is_locked(path: Path) -> bool:
+    if not _SUPPORTED:
+        return False
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:  # no lock file yet
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # this file system locks no directories
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _lock_soon(descriptor: int) -> None:
+    """Lock a file that `is_locked` may be looking at; BlockingIOError if another process has it."""
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(BlockingIOError):
+            lock(descriptor, wait=False)
+            return
+        time.sleep(_PAUSE)
+    lock(descriptor, wait=False)
 
 
 class DirectoryLock:
@@ -76,13 +118,13 @@ class DirectoryLock:
         self._descriptors.append(os.open(directory, os.O_RDONLY))
         self._lock_directory()
         self._descriptors.append(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666))
-        lock(self._descriptors[1], wait=False)
+        _lock_soon(self._descriptors[1])
         os.truncate(self._descriptors[1], 0)
         os.pwrite(self._descriptors[1], str(os.getpid()).encode(), 0)
 
     def _lock_directory(self) -> None:
         try:
-            lock(self._descriptors[0], wait=False)
+            _lock_soon(self._descriptors[0])
         except BlockingIOError:
             raise
         except OSError:

@@ -4,6 +4,8 @@ runs/<name>/                claimed by mkdir, so that any number of processes ca
   lock                      held with flock while a process trains here, as is the directory, in
                             case the file is deleted; the system frees both when that process ends,
                             even if it is killed
+  ended.json                written when a training ends by itself, removed when the next begins: a
+                            run without it was killed, or is running
   config.toml  metrics.jsonl  tensorboard/  best.safetensors  last.safetensors
   opponents/                copies of the agents that it plays against, for `sparring resume`
   checkpoints/<updates>/    written by `checkpoint.save`; the newest two are kept
@@ -12,16 +14,19 @@ runs/<name>/                claimed by mkdir, so that any number of processes ca
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 import logging
 import os
 import re
 import shlex
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +39,15 @@ from sparring.errors import (
     nearest,
 )
 from sparring.storage import checkpoint
-from sparring.storage.atomic import is_complete, recover, remove_directory, sync_directory
+from sparring.storage.atomic import (
+    is_complete,
+    recover,
+    remove_directory,
+    sync_directory,
+    write_file,
+)
 from sparring.storage.checkpoint import StateTree
-from sparring.storage.locks import DirectoryLock, require_locks
+from sparring.storage.locks import DirectoryLock, is_locked, require_locks
 
 FAULTS = "faults"
 OPPONENTS = "opponents"
@@ -45,9 +56,23 @@ KEPT_CHECKPOINTS = 2
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _NUMBER = re.compile(r"0|[1-9][0-9]*")
 _CHECKPOINTS = "checkpoints"
+_ENDED = "ended.json"
 _READ_ATTEMPTS = 3
 
 log = logging.getLogger(__name__)
+
+State = Literal["running", "finished", "interrupted", "failed"]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """`finished` is a run of full length, or one that a rule or callback has ended (`reason`);
+    `interrupted` one that a signal has stopped or that was killed; `failed` one that an error has
+    ended (`reason`).
+    """
+
+    state: State
+    reason: str = ""
 
 
 class RunDirectory:
@@ -160,6 +185,17 @@ class RunDirectory:
     def _is_complete(self, updates: int) -> bool:
         return updates not in self._damaged and is_complete(self._checkpoint_path(updates))
 
+    def begin(self) -> None:
+        """Note that a training begins."""
+        (self.path / _ENDED).unlink(missing_ok=True)
+
+    def end(self, state: State, reason: str) -> None:
+        """Note for `state_of` how the training has ended. A full disk does not matter: the run then
+        looks interrupted.
+        """
+        with contextlib.suppress(OSError):
+            write_file(self.path / _ENDED, json.dumps({"state": state, "reason": reason}).encode())
+
     def keep(self) -> None:
         """Make `discard` do nothing from now on: the run has begun."""
         self._kept = True
@@ -224,6 +260,27 @@ def find_run(runs_root: str | Path, name: str | Path) -> Path:
     if not (path / _CHECKPOINTS).is_dir():
         raise _no_such_run(path)
     return path
+
+
+def state_of(run: Path) -> RunState:
+    """Return the state of a run. Takes no lock and writes nothing."""
+    if is_locked(run):
+        return RunState("running")
+    try:
+        ended = json.loads((run / _ENDED).read_bytes())
+        return RunState(ended["state"], str(ended["reason"]))
+    except (OSError, ValueError, KeyError, TypeError):  # killed before it could note its end
+        return RunState("interrupted")
+
+
+def runs_in(runs_root: Path) -> list[Path]:
+    """Return the run directories in a directory, in no order; empty if there is no such
+    directory.
+    """
+    try:
+        return [path for path in runs_root.iterdir() if (path / _CHECKPOINTS).is_dir()]
+    except OSError:
+        return []
 
 
 def fault_folder(agent: Path) -> Path:
@@ -319,11 +376,7 @@ def _no_such_run(path: Path) -> InputError:
             f"{path} is not a run directory",
             remedy=f"a run directory has a folder {_CHECKPOINTS!r}",
         )
-    names = (
-        [run.name for run in path.parent.iterdir() if (run / _CHECKPOINTS).is_dir()]
-        if path.parent.is_dir()
-        else []
-    )
+    names = [run.name for run in runs_in(path.parent)]
     remedy = nearest(path.name, names) or (
         f"there is {', '.join(sorted(names)[:5])}" if names else "start one: sparring train"
     )

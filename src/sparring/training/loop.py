@@ -109,6 +109,7 @@ class Session:
 
     def begin(self, saved: dict[str, Any] | None) -> None:
         """Take over what a checkpoint holds, or publish the first weights."""
+        self._run.begin()
         if saved is None:
             self._pacing.begin(self._parts.learner.vector())
         else:
@@ -158,6 +159,11 @@ class Session:
         return CallbackError(f"{error}; {unsaved or again}")
 
     def _end(self, reason: str, *, failed: bool = False) -> None:
+        over = self._parts.schedule.finished or self.stopped
+        self._run.end(
+            "failed" if failed else "finished" if over else "interrupted",
+            reason if failed else self.stopped,
+        )
         if self._callbacks.want(EndEvent):
             event = self._event(EndEvent, reason=reason, failed=failed)
             self._callbacks.end(event, self._warn)

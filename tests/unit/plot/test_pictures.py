@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from sparring.errors import InputError
 from sparring.plot import style
+from sparring.plot.compare import save_comparison
 from sparring.plot.curves import save_learning, save_opponents
 from sparring.plot.metrics import Metrics
 from sparring.plot.payoff import save_payoff
@@ -225,3 +226,22 @@ def test_equal_data_equal_bytes_and_a_folder_that_cannot_be_written(tmp_path: Pa
         match=r"one\.png/learning\.png cannot be written: .*; choose another folder with --out",
     ):
         save_learning(tmp_path / "one.png" / "learning.png", "my-run", metrics)
+
+
+def test_a_comparison_has_a_colour_a_run_and_no_empty_panels(
+    tmp_path: Path, figures: list[Figure]
+) -> None:
+    won = {"eval/win_rate/random": 0.5, "eval/score": 0.5, "train/loss": 0.1}
+    runs = {
+        "first": Metrics([{"plies": 100, **won}, {"plies": 300, **won, "eval/score": 0.75}]),
+        "second": Metrics([{"plies": 200, "eval/return/random": 2.0, "train/loss": 0.2}]),
+    }
+    save_comparison(tmp_path / "both.png", runs, "pig")
+    [figure] = figures
+    panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
+    assert list(panels) == ["Score", "Wins against random", "Return, random", "Loss"]
+    assert [[100, 0.5], [300, 0.75]] in [
+        [list(point) for point in line] for line in lines(panels["Score"], style.BLUE)
+    ]
+    assert lines(panels["Return, random"], style.VERMILION) == [[(200.0, 2.0)]]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["first", "second"]

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import shlex
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 from child_processes import HANG
 
 from sparring.errors import ConfigurationError, InputError, SparringError
-from sparring.storage import run_directory
+from sparring.storage import locks, run_directory
 from sparring.storage.atomic import remove_directory
 from sparring.storage.locks import DirectoryLock
 from sparring.storage.run_directory import RunDirectory, as_argument
@@ -127,6 +129,7 @@ def test_a_root_that_is_no_directory(tmp_path: Path) -> None:
 def test_six_processes_get_six_names(tmp_path: Path) -> None:
     source = """
 import sys
+from functools import partial
 from sparring.storage.locks import DirectoryLock
 from sparring.storage.run_directory import RunDirectory
 print("ready", flush=True)
@@ -205,6 +208,21 @@ def test_lock_is_exclusive_and_names_its_holder(tmp_path: Path) -> None:
     with RunDirectory.open(tmp_path, "mine") as run:
         run.close()
         RunDirectory.open(tmp_path, "mine").close()
+
+
+def test_who_looks_at_the_lock_does_not_keep_a_run_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RunDirectory.create(tmp_path, "mine", "ludo").close()
+    with open(tmp_path / "mine" / "lock", "rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        unlock = partial(fcntl.flock, looking, fcntl.LOCK_UN)
+        monkeypatch.setattr(locks.time, "sleep", lambda seconds: unlock())
+        with RunDirectory.open(tmp_path, "mine"):
+            assert locks.is_locked(tmp_path / "mine")
+            (tmp_path / "mine" / "lock").unlink()
+            assert locks.is_locked(tmp_path / "mine"), "by the lock of the directory"
+    assert not locks.is_locked(tmp_path / "mine")
 
 
 def test_lock_ends_with_its_process(tmp_path: Path) -> None:
@@ -352,6 +370,7 @@ def other_process(tmp_path: Path) -> str:
     """Words of another process that opens the run."""
     source = """
 import sys
+from functools import partial
 from sparring.errors import InputError
 from sparring.storage.locks import DirectoryLock
 from sparring.storage.run_directory import RunDirectory
