@@ -85,6 +85,8 @@ class DQNAgent:
         self.game = self.spec.game_spec
         self._trainable = trainable
         self._policy = InferencePolicy(self.spec, weights)
+        self.exploration_rate = 0.05
+        self._random = np.random.default_rng(seed)
         self._placed = PlacedMatches(partial(make, self.spec.game))
         if trainable is not None:
             self._follow_learner()
@@ -102,12 +104,19 @@ class DQNAgent:
     def predict(
         self,
         observation: NDArray[Any],
-        *,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = True,
         action_masks: NDArray[np.bool_] | None = None,
+        *,
         lookahead: int = 0,
-    ) -> tuple[NDArray[np.int64] | int, None]:
+    ) -> tuple[NDArray[np.int64] | int, Any]:
         """The greedy action for one position [*observation_shape], or actions [n] for a batch of
-        them, and None (there is no state).
+        them, and `state` as it was given; arguments in the order of sb3-contrib's MaskablePPO.
+
+        There is nothing recurrent: `state` and `episode_start` have no influence. With
+        `deterministic=False` an action is random among the marked ones with probability
+        `exploration_rate`, 0.05, as in stable-baselines3's DQN.
 
         `action_masks` [A] or [n, A] marks the legal actions; without it all are legal; for one
         position [1, A] is accepted too. Raises `ConfigurationError` for other shapes and dtypes,
@@ -125,7 +134,21 @@ class DQNAgent:
             actions = self._best_in_positions(batch, mask, ahead)
         else:
             actions = self._policy.act(batch, mask, np.zeros((len(batch), 2)), epsilon=0.0)
-        return (int(actions[0]) if single else actions), None
+        if not deterministic:
+            for i in np.flatnonzero(self._random.random(len(batch)) < self.exploration_rate):
+                actions[i] = self._random.choice(np.flatnonzero(mask[i]))
+        return (int(actions[0]) if single else actions), state
+
+    def q_values(self, observation: ArrayLike) -> NDArray[np.float32]:
+        """Q-values [A] of one position, or [n, A] of a batch, those of illegal actions without a
+        meaning. Raises `SparringError` for an agent that values positions after moves,
+        `ConfigurationError` as `predict`.
+        """
+        if self.spec.afterstates:
+            raise SparringError(f"q_values: {_VALUES_POSITIONS}; use values() of those positions")
+        batch, single = as_batch(observation, self.game)
+        values = self._policy.q_values(batch)
+        return values[0] if single else values
 
     def values(self, observations: ArrayLike) -> NDArray[np.float32]:
         """Values [n] of positions after moves, `observations` [n, ...] as the game shows them (for
