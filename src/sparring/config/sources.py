@@ -34,7 +34,9 @@ ELSEWHERE: Final = dict.fromkeys(
 )
 AUTO: Final = "auto"
 _MAX_TOML: Final = 1_000_000  # bytes
-_MIN_TARGET_INTERVAL: Final = 50  # updates, of presets of shorter runs
+# of presets of shorter runs
+_MIN_TARGET_INTERVAL: Final = 50  # updates
+_ROUND: Final = 15  # transitions in the buffer for each match of a round
 _HISTORY: Final = "history"  # of a resumed run
 ANY_GAME: Final = "any"  # stands for a game in the names of presets that suit all
 
@@ -105,11 +107,16 @@ def _scaled(preset: dict[str, Any], minutes: float, others: Sequence[Layer]) -> 
     length, whole = wanted.get("max_minutes"), minutes
     if length in (None, AUTO):
         length, whole = wanted["n_episodes"], preset["n_episodes"]
-    batch = wanted.get("batch_size", _default("batch_size"))
-    if not (isinstance(length, int | float) and isinstance(batch, int)) or not 0 < length < whole:
+    batch, matches = (
+        wanted.get(name, _default(name)) for name in ("batch_size", "episodes_per_batch")
+    )
+    if not all(isinstance(n, int | float) for n in (length, batch, matches)):
+        return preset
+    if not 0 < length < whole:
         return preset
     scaled = dict(preset)
-    smallest = {"buffer_size": batch, "learning_starts": batch}
+    # the buffer still holds what a round brings
+    smallest = {"buffer_size": max(batch, _ROUND * matches), "learning_starts": batch}
     for name, least in {**smallest, "target_update_interval": _MIN_TARGET_INTERVAL}.items():
         if name in preset:
             scaled[name] = min(preset[name], max(least, int(preset[name] * length / whole)))

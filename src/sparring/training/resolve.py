@@ -76,7 +76,10 @@ def _devices(config: TrainConfig) -> list[torch.device]:
     if config.policy_kwargs.network == TABLES:
         got, expected = config.devices or config.device, f"cpu: network {TABLES} works there only"
         if got not in ("auto", "cpu"):
-            raise ConfigurationError("device", got=got, expected=expected)
+            remedy = (
+                "remove it, choose a preset that ends in -dqn, or another policy_kwargs.network"
+            )
+            raise ConfigurationError("device", got=got, expected=expected, remedy=remedy)
         return [torch.device("cpu")]
     names = [config.device] if config.devices is None else device_names(config.devices)
     devices = [resolve_device(name) for name in names]

@@ -300,7 +300,8 @@ def test_presets() -> None:
 
 def test_a_preset_of_a_shorter_run_has_a_smaller_buffer() -> None:
     """connect_four quick-dqn: 130,000 matches, a buffer of 500,000, learning starts at 10,000, and
-    the target moves every 500 updates. A buffer holds a batch of 512. What the caller sets stays.
+    the target moves every 500 updates. A buffer holds a batch of 512, and 15 transitions
+    for each of the 256 matches of a round. What the caller sets stays.
     """
 
     def sizes(**overrides: Any) -> tuple[int, int, int]:
@@ -311,8 +312,9 @@ def test_a_preset_of_a_shorter_run_has_a_smaller_buffer() -> None:
     assert sizes() == sizes(n_episodes=260_000) == (500_000, 10_000, 500)
     assert sizes(n_episodes=65_000) == (250_000, 5_000, 250)
     assert sizes(n_episodes=1_300) == (5_000, 512, 50)
-    assert sizes(n_episodes=1) == (512, 512, 50)
-    assert sizes(n_episodes=1, batch_size=64) == (64, 64, 50)
+    assert sizes(n_episodes=1) == (3_840, 512, 50)
+    assert sizes(n_episodes=1, episodes_per_batch=4) == (512, 512, 50)
+    assert sizes(n_episodes=1, batch_size=64, episodes_per_batch=4) == (64, 64, 50)
     assert sizes(n_episodes=13_000, buffer_size=300_000) == (300_000, 1_000, 50)
     # four minutes at full length
     assert sizes(max_minutes=4) == sizes(max_minutes=60.0) == (500_000, 10_000, 500)
