@@ -6,6 +6,15 @@ const at = (id) => document.getElementById(id);
 
 // `change(seat, name)`: a player for a seat; null is the person.
 export function drawPlayers(facts, players, seat, change) {
+  const key = players.join();
+  if (at("players").dataset.key !== key) listPlayers(facts, players, change);
+  at("players").dataset.key = key; // a list that stays keeps the focus
+  for (const [number, row] of [...at("players").children].entries()) {
+    row.classList.toggle("moves-next", number === seat);
+  }
+}
+
+function listPlayers(facts, players, change) {
   const last = facts.levels.length - 1;
   const rows = players.map((player, number) => {
     const level = facts.levels.findIndex(({ name }) => name === player);
@@ -18,7 +27,7 @@ export function drawPlayers(facts, players, seat, change) {
       change(number, player === null ? facts.first.players.find(Boolean) ?? "agent" : null),
     );
     const name = element("span", { textContent: seatName(facts, number) });
-    const row = element("li", { className: number === seat ? "moves-next" : "" }, dot, name, who);
+    const row = element("li", {}, dot, name, who);
     if (player !== null && last > 0) row.append(slider(facts, number, level, change));
     return row;
   });
