@@ -34,8 +34,7 @@ ELSEWHERE: Final = dict.fromkeys(
 )
 AUTO: Final = "auto"
 _MAX_TOML: Final = 1_000_000  # bytes
-# of presets of shorter runs
-_MIN_TARGET_INTERVAL: Final = 50  # updates
+_MIN_TARGET_INTERVAL: Final = 50  # updates, of presets of shorter runs
 _ROUND: Final = 15  # transitions in the buffer for each match of a round
 _HISTORY: Final = "history"  # of a resumed run
 ANY_GAME: Final = "any"  # stands for a game in the names of presets that suit all
@@ -107,12 +106,10 @@ def _scaled(preset: dict[str, Any], minutes: float, others: Sequence[Layer]) -> 
     length, whole = wanted.get("max_minutes"), minutes
     if length in (None, AUTO):
         length, whole = wanted["n_episodes"], preset["n_episodes"]
-    batch, matches = (
-        wanted.get(name, _default(name)) for name in ("batch_size", "episodes_per_batch")
-    )
-    if not all(isinstance(n, int | float) for n in (length, batch, matches)):
-        return preset
-    if not 0 < length < whole:
+    sizes = ("batch_size", "episodes_per_batch")
+    batch, matches = (wanted.get(name, _default(name)) for name in sizes)
+    numbers = all(isinstance(number, int | float) for number in (length, batch, matches))
+    if not numbers or not 0 < length < whole:
         return preset
     scaled = dict(preset)
     # the buffer still holds what a round brings
