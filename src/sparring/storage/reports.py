@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from sparring.storage.atomic import without_waiting
+
 _FIRST: Final = 2**16  # bytes that are read at first, from the end
 _MOST: Final = 2**22
 
@@ -19,7 +21,7 @@ def newest_values(path: Path, until: str) -> dict[str, float]:
     """
     values: dict[str, float] = {}
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=without_waiting) as file:
             end, size = file.seek(0, os.SEEK_END), _FIRST
             while True:
                 file.seek(max(0, end - size))
@@ -48,7 +50,7 @@ class Reports:
         call.
         """
         try:
-            with open(self._path, "rb") as file:
+            with open(self._path, "rb", opener=without_waiting) as file:
                 if os.fstat(file.fileno()).st_size < self._offset:
                     self._offset = 0
                 file.seek(self._offset)

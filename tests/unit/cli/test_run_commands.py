@@ -109,6 +109,15 @@ def test_damaged_files_do_not_hide_a_run(
     assert (found["game"], found["matches"], found["state"]) == (None, None, "interrupted")
 
 
+def test_a_pipe_in_place_of_the_metrics_is_not_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = made(tmp_path, "run")
+    (run / "metrics.jsonl").unlink()
+    os.mkfifo(run / "metrics.jsonl")
+    assert listed(tmp_path, capsys)[0]["matches"] is None
+
+
 def test_no_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", "--runs-dir", str(tmp_path / "none")]) == 0
     assert capsys.readouterr().out == f"no runs in {tmp_path / 'none'}; sparring train starts one\n"
