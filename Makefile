@@ -23,7 +23,7 @@ test: $(DEV)
 
 # What runs on a GPU, once; without one, these tests skip. `sparring doctor` says why there is none.
 test-gpu: $(DEV)
-	$(BIN)/sparring doctor --device cuda
+	$(BIN)/sparring doctor --preset quick-dqn --device cuda
 	$(BIN)/python -m pytest -rs tests/gpu tests/unit/dqn/test_cuda_graphs.py \
 	  tests/unit/replay/test_cuda_replay.py tests/unit/replay/test_cuda_tree.py \
 	  tests/unit/replay/test_staging.py

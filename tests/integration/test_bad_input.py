@@ -151,7 +151,7 @@ train tic_tac_toe --n-episodes 1e300
     n_episodes | got 1000 | at most 1000000000000000
 train --devices cpu
     devices | got 'cpu' | cpu:2, cpu:3, ..., or several GPUs as in cuda:0,cuda:1
-train --devices cuda:0,cuda:99
+train --preset none --devices cuda:0,cuda:99
     device | got cuda: | on this machine
 train --devices cpu:3 --batch-size 64
     batch_size cannot be shared out over the 3 devices | got 64 | a multiple of 3
@@ -312,7 +312,7 @@ check-game tictactoe
 trian connect_four
     unknown command | 'trian' | did you mean 'train'
 {NOTHING}
-    no command | train, doctor, resume, population, evaluate, tournament, play, plot, replay,
+    no command | train, doctor, resume, population, evaluate, tournament, distill, play, plot,
 """
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sparring.conformance.findings import Finding
 from sparring.conformance.recordings import Trace
 from sparring.conformance.watched_match import Line
-from sparring.games import has_user_matches
+from sparring.games import is_of_library
 from sparring.games.compiled.game import CompiledGame
 from sparring.games.python.game import LoopedGame
 from sparring.games.spec import BatchedGame, GameSpec, Match
@@ -46,7 +46,7 @@ class Subject:
     @property
     def is_adapted(self) -> bool:
         """Return whether the matches are those of another library."""
-        return self.new_match is not None and not has_user_matches(self.game)
+        return is_of_library(self.game.spec.name)
 
     @property
     def offers_batches(self) -> bool:

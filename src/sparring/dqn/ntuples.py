@@ -109,6 +109,8 @@ class NTupleNetwork(nn.Module):
 
     def forward(self, observation: Tensor) -> Tensor:
         """[n, planes, rows, columns] -> [n, 1]."""
+        if observation.is_meta:  # of a network that is only counted
+            return torch.empty((len(observation), 1), device="meta")
         positions = observation.reshape(len(observation), -1).numpy()
         values = np.empty((len(positions), 1), np.float32)
         fill_values(positions, self.lookup, self.array, self.scale, values.reshape(-1))

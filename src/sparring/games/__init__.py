@@ -216,6 +216,12 @@ def has_user_matches(game: BatchedGame) -> TypeGuard[LoopedGame]:
     return isinstance(game, LoopedGame) and _is_class(parsed) and not library_of(parsed)
 
 
+def is_of_library(name: str) -> bool:
+    """Return whether another library plays the game."""
+    parsed = parse(name)
+    return parsed.scheme in _ADAPTERS or bool(parsed.scheme and library_of(parsed))
+
+
 def board_style(name: str) -> BoardStyle:
     """Return the marks and colours of a built-in game's board; empty for other games."""
     if not is_built_in(name):

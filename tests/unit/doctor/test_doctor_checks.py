@@ -252,7 +252,7 @@ def test_what_is_in_order(facts: dict[str, Any], asked: dict[str, Any]) -> None:
 
 def test_needs_follow_from_the_settings_of_the_run() -> None:
     small, large = (
-        needs_of(build_config(preset="quick", overrides={"num_workers": workers, **changes}))
+        needs_of(build_config(preset="quick-dqn", overrides={"num_workers": workers, **changes}))
         for workers, changes in ((2, {}), (46, {"buffer_size": 2_000_000}))
     )
     assert (small.num_workers, large.num_workers) == (2, 46)

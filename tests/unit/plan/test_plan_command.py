@@ -209,8 +209,8 @@ def test_a_report_of_the_benchmark_is_taken_too(
     }
     file = tmp_path / "bench.json"
     file.write_text(json.dumps({"machine": {"cpu": "Z80", "bfloat16": False}, **rates}))
-    argv = ["plan", "connect_four", "--gpus", "1", "--from", str(file), "--json"]
-    assert main(argv) == 0
+    argv = ["plan", "connect_four", "--preset", "quick-dqn", "--gpus", "1", "--json"]
+    assert main([*argv, "--from", str(file)]) == 0
     report = json.loads(capsys.readouterr().out)
     figures = report["figures"]
     assert (figures["plies_per_s"], figures["plies_per_match"]) == (100_000.0, 30.0)
@@ -218,7 +218,7 @@ def test_a_report_of_the_benchmark_is_taken_too(
     assert report["assumed"] == []
     del rates["learner"]
     file.write_text(json.dumps({"machine": {}, **rates}))
-    assert main(argv) == 2
+    assert main([*argv, "--from", str(file)]) == 2
     assert "lacks learner cpu_float32_prioritized; make one with" in capsys.readouterr().err
 
 
