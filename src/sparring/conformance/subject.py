@@ -46,7 +46,7 @@ class Subject:
     @property
     def is_adapted(self) -> bool:
         """Return whether the matches are those of another library."""
-        return is_of_library(self.game.spec.name)
+        return self.new_match is not None and is_of_library(self.game.spec.name)
 
     @property
     def offers_batches(self) -> bool:
