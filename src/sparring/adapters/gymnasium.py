@@ -42,11 +42,10 @@ from sparring.adapters import (
 )
 from sparring.adapters.seeded_match import SeededMatch
 from sparring.adapters.spaces import mask_in, num_actions, shown
-from sparring.adapters.trial import try_out
+from sparring.adapters.trial import tried_game
 from sparring.errors import ConfigurationError, nearest
 from sparring.games.names import GameName
 from sparring.games.spec import BatchedGame, GameSpec, Match
-from sparring.games.user_games import OF_ADAPTERS
 
 gymnasium: Final = imported("gymnasium", "gymnasium")
 
@@ -125,12 +124,7 @@ def _creator(name: GameName) -> Callable[..., Any]:
 def make(name: GameName, num_slots: int) -> BatchedGame:
     """The game of that name; `ConfigurationError` if Gymnasium has none or it is not supported."""
     refuse_window(name, name.arguments.get("render_mode"))
-    is_of_the_library = name.scheme == "gymnasium" and ":" not in name.target
-    if is_of_the_library and name.arguments.keys() - OF_ADAPTERS:
-        try_out(name, "gymnasium")
-    from sparring.games.python.game import LoopedGame  # imports Numba, which a trial does not need
-
-    return LoopedGame(str(name), match_maker(name), num_slots)
+    return tried_game(name, "gymnasium", num_slots, match_maker)
 
 
 def match_maker(name: GameName) -> Callable[[], Match]:

@@ -44,22 +44,16 @@ from sparring.adapters import misfit, refuse_window
 from sparring.adapters.pettingzoo_copies import duplicate
 from sparring.adapters.pettingzoo_parallel import ParallelMatch
 from sparring.adapters.pettingzoo_rules import PettingZooRules, parallel_rules
-from sparring.adapters.trial import try_out
+from sparring.adapters.trial import tried_game
 from sparring.errors import ConfigurationError
 from sparring.games.names import GameName
 from sparring.games.spec import BatchedGame, Match
-from sparring.games.user_games import OF_ADAPTERS
 
 
 def make(name: GameName, num_slots: int) -> BatchedGame:
     """The game of that name; `ConfigurationError` if PettingZoo has none or it is not supported."""
     refuse_window(name, name.arguments.get("render_mode"))
-    is_of_the_library = name.scheme == "pettingzoo" and ":" not in name.target
-    if is_of_the_library and name.arguments.keys() - OF_ADAPTERS:
-        try_out(name, "pettingzoo")
-    from sparring.games.python.game import LoopedGame  # imports Numba, which a trial does not need
-
-    return LoopedGame(str(name), match_maker(name), num_slots)
+    return tried_game(name, "pettingzoo", num_slots, match_maker)
 
 
 def match_maker(name: GameName) -> Callable[[], Match]:

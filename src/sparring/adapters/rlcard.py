@@ -28,11 +28,10 @@ from numpy.typing import NDArray
 from sparring.adapters import check_size, imported, misfit, registered_target, take_max_plies
 from sparring.adapters.seat_planes import Comparison, Views
 from sparring.adapters.seeded_match import SeededMatch
-from sparring.adapters.trial import try_out
+from sparring.adapters.trial import tried_game
 from sparring.errors import ConfigurationError, nearest
 from sparring.games.names import GameName
 from sparring.games.spec import BatchedGame, GameSpec, Match
-from sparring.games.user_games import OF_ADAPTERS
 
 rlcard: Final = imported("rlcard", "rlcard")
 _registration: Final = imported("rlcard.envs.registration", "rlcard")
@@ -166,11 +165,7 @@ def _registered(name: GameName) -> str:
 
 def make(name: GameName, num_slots: int) -> BatchedGame:
     """The game of that name; `ConfigurationError` if RLCard has none or it is not supported."""
-    if ":" not in name.target and name.arguments.keys() - OF_ADAPTERS:
-        try_out(name, "rlcard")
-    from sparring.games.python.game import LoopedGame  # imports Numba, which a trial does not need
-
-    return LoopedGame(str(name), match_maker(name), num_slots)
+    return tried_game(name, "rlcard", num_slots, match_maker)
 
 
 def match_maker(name: GameName) -> Callable[[], Match]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ import numpy as np
 from sparring.games.spec import GameSpec
 
 
-class SeededMatch:
+class SeededMatch(ABC):
     """Base of a `Match` whose library draws its own chance. `_start` and `_play` play it; a copy
     is the same match played again, because few libraries' matches can be copied in their middle.
     """
@@ -43,10 +44,10 @@ class SeededMatch:
         self._seed, self._actions, self.truncated = seed, [], False
         self._start(seed)
 
+    @abstractmethod
     def _start(self, seed: int) -> None:
         """Begin the match of that seed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _play(self, action: int) -> tuple[Sequence[float] | None, bool]:
         """Play a legal action, as `Match.step`."""
-        raise NotImplementedError

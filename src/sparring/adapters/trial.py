@@ -27,6 +27,8 @@ import numpy as np
 from sparring.errors import ConfigurationError
 from sparring.games.faults import one_line
 from sparring.games.names import GameName, parse
+from sparring.games.spec import BatchedGame, Match
+from sparring.games.user_games import OF_ADAPTERS
 
 _TIMEOUT: Final = 60.0  # seconds
 _MEMORY: Final = 4 * 2**30  # bytes that a trial may take
@@ -35,6 +37,23 @@ _MAIN: Final = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
     "from sparring.adapters import trial; trial.answer()"
 )
+
+
+def tried_game(
+    name: GameName,
+    library: str,
+    num_slots: int,
+    match_maker: Callable[[GameName], Callable[[], Match]],
+) -> BatchedGame:
+    """The game, whose matches `match_maker` makes, after a trial if it is named with arguments of
+    the library; modules of users are not tried.
+    """
+    of_the_library = name.scheme == library and ":" not in name.target
+    if of_the_library and name.arguments.keys() - OF_ADAPTERS:
+        try_out(name, library)
+    from sparring.games.python.game import LoopedGame  # imports Numba, which a trial does not need
+
+    return LoopedGame(str(name), match_maker(name), num_slots)
 
 
 def try_out(name: GameName, library: str) -> None:

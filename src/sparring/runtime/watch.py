@@ -45,13 +45,13 @@ class WorkerRecord(ABC):
     def ticks(self) -> int:
         """The number of ticks of this incarnation, as far as is known."""
 
+    @abstractmethod
     def give(self, what: Any) -> None:
         """Give the worker something to do after all that it was given before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end_early(self, round: int) -> None:
         """Let parts of rounds up to `round` end at the next tick, those of a successor too."""
-        raise NotImplementedError
 
     def begin_incarnation(self) -> None:
         """Forget what is known of the predecessor."""
