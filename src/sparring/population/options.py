@@ -13,6 +13,7 @@ import torch
 
 from sparring.config import system
 from sparring.config.schema import TrainConfig
+from sparring.dqn.networks import TABLES
 from sparring.errors import ConfigurationError, nearest
 from sparring.games.rng import stream_key
 from sparring.opponents.names import AGENT_SCHEME, is_agent
@@ -104,7 +105,9 @@ def member_configs(
     population-based training all members but the first start with other values of the settings
     that it changes: the given one times 1/2 to 2, drawn evenly on a logarithmic scale.
     """
-    devices, cpus = devices_of(options.devices, options.agents), cpus_of(options.agents)
+    tables = config.policy_kwargs.network == TABLES  # are learned on the CPU only
+    text = "cpu" if tables and options.devices == "auto" else options.devices
+    devices, cpus = devices_of(text, options.agents), cpus_of(options.agents)
     shared = str(folder.absolute() / SHARED) if options.shared_pool else ""
     return [
         config.model_copy(

@@ -108,6 +108,13 @@ def test_gpus_are_taken_in_turn(
     assert devices_of("auto", 4) == devices
 
 
+def test_tables_are_learned_on_the_cpu_beside_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    tables = {"network": "ntuples"}
+    assert {member.device for member in members(2, policy_kwargs=tables)} == {"cpu"}
+    assert [member.device for member in members(2)] == ["cuda:0", "cuda:1"]
+
+
 def test_with_pbt_all_but_the_first_start_with_other_values() -> None:
     found = members(8, pbt=("learning_rate",), learning_rate=1e-3, seed=5)
     rates = [member.learning_rate for member in found]
