@@ -255,6 +255,38 @@ evaluate {AGENT} --seed -1
     --seed | got '-1' | a whole number from 0
 evaluate {AGENT} --seed 1e30
     --seed | got '1e30' | a whole number from 0
+export {AGENT}
+    sparring export | got neither --onnx nor --hub | one of --onnx and --hub FOLDER
+export {AGENT} --onnx --hub card
+    got --onnx and --hub
+export {AGENT} --onnx --push me/agent
+    --push | --hub FOLDER as well
+export {AGENT} --hub card --out graph.onnx
+    --out | --onnx as well
+export {AGENT} --hub card --output graph.onnx
+    unknown option | did you mean '--out'
+export {AGENT} --onnx --out {AGENT}
+    --out | got {AGENT} | another file than the agent's
+export {AGENT} --hub card --push me/agent/x
+    --push | got 'me/agent/x' | me/agent
+export {AGENT} --hub {CONFIG}
+    {CONFIG} is already there | another folder
+export {AGENT} --hub card --results {NOISE}
+    {NOISE} is not what `sparring evaluate --json` prints
+export {AGENT} --hub card --results absent.json
+    absent.json cannot be read | No such file
+export {AGENT} --hub card --results {FAULT}
+    {FAULT} is not what `sparring evaluate --json` prints
+export {AGENT} --hub card --results {FAULT} --matches 9
+    --matches with --results | one of them
+export {AGENT} --hub card --matches 0
+    matches | got 0 | at least 1
+export {NOISE} --hub card
+    {NOISE} | damaged
+export connect_four-2 --onnx
+    no such agent | 'connect_four-2' | did you mean 'connect_four-1'
+export
+    missing argument AGENT
 play {AGENT} --seed -1
     --seed | got '-1' | a whole number from 0
 play {AGENT} --port 8000
@@ -312,7 +344,7 @@ check-game tictactoe
 trian connect_four
     unknown command | 'trian' | did you mean 'train'
 {NOTHING}
-    no command | train, doctor, resume, population, evaluate, tournament, distill, play, plot,
+    no command | train, doctor, resume, population, evaluate, tournament, distill, export, play,
 """
 
 

@@ -53,7 +53,7 @@ FLOORS = (
     ("training",),
     ("population",),
     ("play",),
-    ("bench", "doctor", "plot"),
+    ("bench", "doctor", "export", "plot"),
     ("plan",),
     ("cli", "__main__"),
 )

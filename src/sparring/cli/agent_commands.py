@@ -35,7 +35,7 @@ AGENT: Final = Argument("agent", "AGENT", "Agent file or run name.")
 RUNS_DIR: Final = Option(
     "runs_dir", "Directory that holds all runs.", "DIR", default="runs", absent="runs"
 )
-_LOADING: Final = (
+LOADING: Final = (
     Option("game", "The agent's game; naming module:Class allows importing it.", "NAME"),
     Option("network", "The agent's network, if it is your own: module:factory.", "NAME"),
     RUNS_DIR,
@@ -115,7 +115,7 @@ EVALUATE: Final = Form(
             _LOOKAHEAD,
             _LOOKAHEAD_NODES,
             switch("exhaustive", "Try every line of play against the agent; for small games."),
-            *_LOADING,
+            *LOADING,
             JSON,
         ]
     },
@@ -213,7 +213,7 @@ TOURNAMENT: Final = Form(
             ),
             SEED,
             Option("picture", "Draw the payoff matrix; needs sparring[plot].", "FILE.png"),
-            *_LOADING,
+            *LOADING,
             JSON,
         ]
     },
@@ -282,7 +282,7 @@ PLAY: Final = Form(
                 seed_number,
                 default="random",
             ),
-            *_LOADING,
+            *LOADING,
         ],
         "in the browser": [
             switch("web", "Play in the browser; needs sparring[web]."),

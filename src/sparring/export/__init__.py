@@ -1,0 +1,1 @@
+"""Agents for other programs: ONNX graphs, folders for the Hugging Face Hub."""
