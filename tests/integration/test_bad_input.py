@@ -327,6 +327,12 @@ plot connect_four-1 --ot x
     unknown option | --ot | did you mean '--out'
 plot
     missing argument RUN
+watch connect_four-2
+    no run | connect_four-2 | did you mean 'connect_four-1'
+watch connect_four-1
+    config.toml cannot be read | No such file
+watch
+    missing argument RUN
 replay absent.json
     absent.json cannot be read | No such file
 replay {NOISE}

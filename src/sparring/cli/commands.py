@@ -47,6 +47,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "play": Command(agent_commands.play, agent_commands.PLAY),
     "plot": Command(agent_commands.plot, agent_commands.PLOT),
     "runs": Command(runs.runs, runs.RUNS),
+    "watch": Command(runs.watch, runs.WATCH),
     "compare": Command(runs.compare, runs.COMPARE),
     "replay": Command(game_commands.replay, game_commands.REPLAY),
     "bench": Command(game_commands.bench, game_commands.BENCH),

@@ -1,6 +1,6 @@
-"""Commands about runs: `runs`, `compare`.
+"""Commands about runs: `runs`, `watch`, `compare`.
 
-Neither takes a lock or writes into a run, so it may be training. matplotlib is imported only where
+None takes a lock or writes into a run, so it may be training. matplotlib is imported only where
 something is drawn.
 """
 
@@ -15,8 +15,8 @@ from sparring.cli.agent_commands import RUNS_DIR
 from sparring.cli.options import Argument, Form, Option, parse_all
 from sparring.cli.streams import print_json, progress_on_stderr
 from sparring.cli.train_options import JSON
-from sparring.config.sources import read_toml
-from sparring.errors import FileFormatError, InputError
+from sparring.config.sources import AUTO, read_toml
+from sparring.errors import FileFormatError, InputError, Interrupted
 from sparring.storage.reports import newest_values
 from sparring.storage.run_directory import find_run, runs_in, state_of
 
@@ -134,6 +134,41 @@ def _row(run: Summary) -> tuple[str, ...]:
         "-" if run.score is None else f"{run.score:.3g}",
         ", ".join(strength),
     )
+
+
+WATCH: Final = Form(
+    "Show the console of a run from another terminal, until the run ends.",
+    [Argument("run", "RUN", "Run name or run directory.")],
+    {"options": [RUNS_DIR]},
+)
+
+
+def watch(argv: Sequence[str], prog: str) -> int:
+    """Answer `sparring watch`."""
+    given = parse_all(WATCH, argv, prog=prog)
+    run = find_run(given.runs_dir, given.run)
+    n_episodes, max_minutes = _length_of(run)
+    from sparring.monitor import console_of
+    from sparring.monitor.watch import WatchedRun
+
+    console = console_of(quiet=False)
+    try:
+        WatchedRun(run, n_episodes=n_episodes, max_minutes=max_minutes, console=console).show()
+    except Interrupted as stop:
+        raise Interrupted("the run itself goes on", stop.signal) from None
+    return int(console.quiet)  # the output could not be written
+
+
+def _length_of(run: Path) -> tuple[int, float | None]:
+    """Matches, and minutes if these are its length. Raises `FileFormatError`."""
+    file = run / "config.toml"
+    config = read_toml(file)
+    matches, minutes = config.get("n_episodes"), config.get("max_minutes", AUTO)
+    if not isinstance(matches, int) or matches < 1:
+        raise FileFormatError(f"{file} has no n_episodes", got=repr(matches))
+    if isinstance(minutes, int | float) and minutes > 0:
+        return matches, minutes
+    return matches, None
 
 
 _MOST_RUNS: Final = 8

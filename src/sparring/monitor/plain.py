@@ -23,9 +23,11 @@ from sparring.monitor.state import (
 MAX_OPPONENTS: Final = 4
 
 
-def report_line(progress: ConsoleState) -> str:
-    """Return one report as a line that begins with the local time."""
-    return "  ".join((time.strftime("%Y-%m-%d %H:%M:%S"), *_cells(progress)))
+def report_line(progress: ConsoleState, at: float | None = None) -> str:
+    """Return one report as a line that begins with the local time: now, or `at` in seconds since
+    1970.
+    """
+    return "  ".join((time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)), *_cells(progress)))
 
 
 def _cells(progress: ConsoleState) -> Iterator[str]:
