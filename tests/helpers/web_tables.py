@@ -11,10 +11,12 @@ from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import numpy as np
+from numpy.typing import NDArray
 from tables import untrained
 
 from sparring.dqn.policy import InferencePolicy
-from sparring.games import make
+from sparring.games import BatchedGame, make
 from sparring.play.commands import OpponentChoices
 from sparring.play.match import OpenMatch
 
@@ -33,6 +35,22 @@ def web_matches(
 
     policy = policy or untrained(game)
     return WebMatches(OpenMatch(make(game, 1), policy), OpponentChoices(policy, None), levels)
+
+
+class LastCell(InferencePolicy):
+    """Values the cells of tic-tac-toe by their numbers, the last one most."""
+
+    def action_values(self, game: BatchedGame, slots: NDArray[np.int64]) -> NDArray[np.float32]:
+        return np.arange(9, dtype=np.float32)[None].repeat(len(slots), axis=0) / 10
+
+    def choose(
+        self, game: BatchedGame, slots: NDArray[np.int64], *_: Any, **__: Any
+    ) -> NDArray[np.int64]:
+        return np.where(game.mask[slots], np.arange(9), -1).argmax(axis=1)
+
+
+def last_cell() -> InferencePolicy:
+    return LastCell(untrained().spec)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,11 @@ export class Grid {
     for (let place = 0; place < rows * columns; place++) {
       const row = Math.floor(place / columns);
       const index = this.index(row, place % columns);
-      const cell = element("button", { className: "cell", tabIndex: place ? -1 : 0 });
+      const cell = element("button", {
+        className: "cell",
+        disabled: true, // until the first position comes
+        tabIndex: place ? -1 : 0,
+      });
       cell.addEventListener("click", () => this.enabled && play(this.action(index)));
       cell.addEventListener("pointerenter", () => this.aim(index % columns));
       this.cells[index] = cell;

@@ -214,7 +214,8 @@ const BUTTONS = {
 const KEYS = { u: "undo", s: "swap", n: "new", h: "hints", Escape: "end" };
 
 function key(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.type === "range") return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.type === "range" && event.key.startsWith("Arrow")) return; // moves the slider
   if (/^[1-9]$/.test(event.key)) playNumber(Number(event.key));
   else if (event.key === " " && !at("pause").hidden && event.target.tagName !== "BUTTON") {
     event.preventDefault();
