@@ -35,25 +35,32 @@ AGENT: Final = Argument("agent", "AGENT", "Agent file or run name.")
 RUNS_DIR: Final = Option(
     "runs_dir", "Directory that holds all runs.", "DIR", default="runs", absent="runs"
 )
-LOADING: Final = (
-    Option("game", "The agent's game; naming module:Class allows importing it.", "NAME"),
-    Option("network", "The agent's network, if it is your own: module:factory.", "NAME"),
-    RUNS_DIR,
-)
-_LOOKAHEAD: Final = Option(
-    "lookahead",
-    "Plies that agents search ahead, with their networks' values at the leaves.",
-    "INT",
-    whole_number,
-    default="0; 20 with --lookahead-nodes",
-)
-_LOOKAHEAD_NODES: Final = Option(
-    "lookahead_nodes",
-    "Positions that the search of a move may look at: it goes one ply deeper as long as they last.",
-    "INT",
-    whole_number,
-    default="no limit",
-)
+LOADING: Final = {
+    "finding the agent": [
+        RUNS_DIR,
+        Option("game", "The agent's game; naming module:Class allows importing it.", "NAME"),
+        Option("network", "The agent's network, if it is your own: module:factory.", "NAME"),
+    ]
+}
+_LOOKAHEAD: Final = {
+    "searching ahead": [
+        Option(
+            "lookahead",
+            "Plies that agents search ahead, with their networks' values at the leaves.",
+            "INT",
+            whole_number,
+            default="0; 20 with --lookahead-nodes",
+        ),
+        Option(
+            "lookahead_nodes",
+            "Positions that the search of a move may look at: it goes one ply deeper as long as "
+            "they last.",
+            "INT",
+            whole_number,
+            default="no limit",
+        ),
+    ]
+}
 SEED: Final = Option(
     "seed", "Random seed: same seed, same matches.", "INT", seed_number, default="0", absent=0
 )
@@ -98,6 +105,9 @@ EVALUATE: Final = Form(
                 default="auto",
             ),
             SEED,
+            JSON,
+        ],
+        "instead of matches": [
             Option(
                 "positions",
                 "File of solved Connect Four positions: shares of moves that keep the win or draw. "
@@ -112,12 +122,10 @@ EVALUATE: Final = Form(
                 default="all",
                 absent="all",
             ),
-            _LOOKAHEAD,
-            _LOOKAHEAD_NODES,
             switch("exhaustive", "Try every line of play against the agent; for small games."),
-            *LOADING,
-            JSON,
-        ]
+        ],
+        **_LOOKAHEAD,
+        **LOADING,
     },
 )
 
@@ -187,7 +195,7 @@ def evaluate(argv: Sequence[str], prog: str) -> int:
 
 
 TOURNAMENT: Final = Form(
-    "Round robin of agents and scripted players from the same openings, with ratings in Elo.",
+    "Round robin of agents and scripted players: ratings in Elo, from the same openings.",
     [Argument("agents", "AGENT", "Agent files or run names.", many=True)],
     {
         "options": [
@@ -200,8 +208,6 @@ TOURNAMENT: Final = Form(
                 takes="repeated",
                 absent=(),
             ),
-            _LOOKAHEAD,
-            _LOOKAHEAD_NODES,
             switch("snapshots", "Add the snapshots in the latest checkpoint of each run."),
             Option(
                 "matches",
@@ -213,9 +219,10 @@ TOURNAMENT: Final = Form(
             ),
             SEED,
             Option("picture", "Draw the payoff matrix; needs sparring[plot].", "FILE.png"),
-            *LOADING,
             JSON,
-        ]
+        ],
+        **_LOOKAHEAD,
+        **LOADING,
     },
 )
 
@@ -272,8 +279,6 @@ PLAY: Final = Form(
                 default="0",
                 absent=0,
             ),
-            _LOOKAHEAD,
-            _LOOKAHEAD_NODES,
             switch("values", "Show the agent's Q-values for your moves at every turn."),
             Option(
                 "seed",
@@ -282,7 +287,6 @@ PLAY: Final = Form(
                 seed_number,
                 default="random",
             ),
-            *LOADING,
         ],
         "in the browser": [
             switch("web", "Play in the browser; needs sparring[web]."),
@@ -302,6 +306,8 @@ PLAY: Final = Form(
                 negatable=True,
             ),
         ],
+        **_LOOKAHEAD,
+        **LOADING,
     },
 )
 

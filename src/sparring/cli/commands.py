@@ -35,26 +35,35 @@ class Command:
     own_help: bool = False
 
 
-COMMANDS: Final[Mapping[str, Command]] = {
-    "train": Command(train.train, train_form(), own_help=True),
-    "doctor": Command(doctor.doctor, doctor_form()),
-    "resume": Command(train.resume, resume_form()),
-    "population": Command(population.population, population.population_form(), own_help=True),
-    "evaluate": Command(agent_commands.evaluate, agent_commands.EVALUATE),
-    "tournament": Command(agent_commands.tournament, agent_commands.TOURNAMENT),
-    "distill": Command(distill.distill, distill.DISTILL),
-    "export": Command(export.export, export.EXPORT),
-    "play": Command(agent_commands.play, agent_commands.PLAY),
-    "plot": Command(agent_commands.plot, agent_commands.PLOT),
-    "runs": Command(runs.runs, runs.RUNS),
-    "watch": Command(runs.watch, runs.WATCH),
-    "compare": Command(runs.compare, runs.COMPARE),
-    "replay": Command(game_commands.replay, game_commands.REPLAY),
-    "bench": Command(game_commands.bench, game_commands.BENCH),
-    "plan": Command(plan.plan, plan.PLAN),
-    "games": Command(game_commands.games, game_commands.GAMES),
-    "check-game": Command(game_commands.check_game, game_commands.CHECK_GAME),
+GROUPS: Final[Mapping[str, Mapping[str, Command]]] = {
+    "training": {
+        "train": Command(train.train, train_form(), own_help=True),
+        "doctor": Command(doctor.doctor, doctor_form(), own_help=True),
+        "resume": Command(train.resume, resume_form()),
+        "population": Command(population.population, population.population_form(), own_help=True),
+    },
+    "agents": {
+        "evaluate": Command(agent_commands.evaluate, agent_commands.EVALUATE),
+        "tournament": Command(agent_commands.tournament, agent_commands.TOURNAMENT),
+        "distill": Command(distill.distill, distill.DISTILL),
+        "export": Command(export.export, export.EXPORT),
+        "play": Command(agent_commands.play, agent_commands.PLAY),
+    },
+    "runs": {
+        "plot": Command(agent_commands.plot, agent_commands.PLOT),
+        "runs": Command(runs.runs, runs.RUNS),
+        "watch": Command(runs.watch, runs.WATCH),
+        "compare": Command(runs.compare, runs.COMPARE),
+    },
+    "games and machines": {
+        "replay": Command(game_commands.replay, game_commands.REPLAY),
+        "bench": Command(game_commands.bench, game_commands.BENCH),
+        "plan": Command(plan.plan, plan.PLAN),
+        "games": Command(game_commands.games, game_commands.GAMES),
+        "check-game": Command(game_commands.check_game, game_commands.CHECK_GAME),
+    },
 }
+COMMANDS: Final = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 
 def run(argv: Sequence[str]) -> int:
@@ -68,7 +77,14 @@ def run(argv: Sequence[str]) -> int:
     if name == "help" and rest:
         name, *rest = *rest, "--help"
     if name in (*HELP, "help"):
-        print(overview({name: command.form.summary for name, command in COMMANDS.items()}))
+        print(
+            overview(
+                {
+                    title: {name: command.form.summary for name, command in group.items()}
+                    for title, group in GROUPS.items()
+                }
+            )
+        )
         return 0
     if name == "--version":
         print(f"sparring {__version__}")

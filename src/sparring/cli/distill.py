@@ -32,6 +32,7 @@ DISTILL: Final = Form(
     "Fit another network to the values of an agent: for a smaller file or faster moves.",
     [AGENT],
     {
+        "network options": list(network_options({})),
         "options": [
             Option(
                 "out",
@@ -74,14 +75,23 @@ DISTILL: Final = Form(
                 auto_number,
                 default="auto",
             ),
-            Option("game", "The agent's game; naming module:Class allows importing it.", "NAME"),
-            Option(
-                "agent_network", "The agent's network, if it is your own: module:factory.", "NAME"
-            ),
-            RUNS_DIR,
             JSON,
         ],
-        "network options": list(network_options({})),
+        "finding the agent": [
+            RUNS_DIR,
+            Option(
+                "game",
+                "The agent's game; naming module:Class allows importing it.",
+                "NAME",
+                common=False,
+            ),
+            Option(
+                "agent_network",
+                "The agent's network, if it is your own: module:factory.",
+                "NAME",
+                common=False,
+            ),
+        ],
     },
 )
 

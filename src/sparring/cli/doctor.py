@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sparring.cli.streams import print_json, progress_on_stderr
-from sparring.cli.train_options import parse_doctor
+from sparring.cli.train_options import doctor_form, parse_train
 from sparring.errors import counted
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def doctor(argv: Sequence[str], prog: str) -> int:
     """Answer `sparring doctor`: 1 if something stands in the way of the run."""
-    arguments = parse_doctor(argv, prog=prog)
+    arguments = parse_train(argv, prog=prog, form_of=doctor_form)
     with progress_on_stderr(arguments.json):
         from sparring.doctor import examine
 

@@ -30,13 +30,12 @@ _GRAPH: Final = "with --onnx"
 _FOLDER: Final = "with --hub"
 
 EXPORT: Final = Form(
-    "Export an agent: as an ONNX graph, or as a folder for the Hugging Face Hub.",
+    "Write an agent as an ONNX graph, or for the Hugging Face Hub.",
     [AGENT],
     {
         "options": [
             switch("onnx", "Write an ONNX graph, checked against torch; needs sparring[onnx]."),
             Option("hub", "Write a new folder with the agent and its model card.", "FOLDER"),
-            *LOADING,
             JSON,
         ],
         _GRAPH: [
@@ -68,6 +67,7 @@ EXPORT: Final = Form(
                 "REPO",
             ),
         ],
+        **LOADING,
     },
 )
 

@@ -83,8 +83,8 @@ def replay(argv: Sequence[str], prog: str) -> int:
 
 
 BENCH: Final = Form(
-    "Measure how fast this machine trains, and how close that is to the hardware limit. About ten "
-    "minutes for everything.",
+    "Measure how fast this machine trains: each part, and how close it is to the hardware limit. "
+    "About ten minutes for everything.",
     [],
     {
         "options": [

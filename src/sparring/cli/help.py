@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -10,26 +11,22 @@ from sparring.cli.options import Argument, Form, Option
 
 _MAX_WIDTH = 100
 _INDENT = 26  # of the explanations
+_NAMES = 15  # width of commands, and of groups of options
 
 
-def overview(commands: Mapping[str, str]) -> str:
-    """Help of `sparring` itself; `commands` are the summaries by name."""
-    rows = [
-        row
-        for name, summary in commands.items()
-        for row in _row(name, f"{summary.partition('.')[0]}.", 14)  # its first sentence
-    ]
+def overview(groups: Mapping[str, Mapping[str, str]]) -> str:
+    """Help of `sparring` itself; `groups` of commands have their summaries by name."""
+    lines = ["usage: sparring COMMAND ...", "", "Self-play DQN on every core you have."]
+    for title, commands in groups.items():
+        lines += ["", f"{title}:"]
+        for name, summary in commands.items():
+            lines += _row(name, f"{re.split('[.:]', summary)[0]}.", _NAMES)
     return "\n".join(
         [
-            "usage: sparring COMMAND ...",
-            "",
-            "Self-play DQN on every core you have.",
-            "",
-            "commands:",
-            *rows,
+            *lines,
             "",
             "options:",
-            *_row("--version", "Print the version.", 14),
+            *_row("--version", "Print the version.", _NAMES),
             "",
             "Run `sparring COMMAND --help` for details.",
             "Start with `sparring train connect_four`.",
@@ -38,21 +35,27 @@ def overview(commands: Mapping[str, str]) -> str:
 
 
 def command_help(form: Form, prog: str, *, everything: bool) -> str:
-    """Help of one command: its common options, or all of them by group."""
+    """Help of one command: all options by group, or the common ones, and the names of the others
+    by group.
+    """
     arguments = [_usage(argument) for argument in form.arguments]
-    lines = [" ".join([f"usage: {prog}", *arguments, "[options]"]), ""]
+    options = ["[options]"] if any(form.groups.values()) else []
+    lines = [" ".join([f"usage: {prog}", *arguments, *options]), ""]
     lines += textwrap.wrap(form.summary, _width())
     if form.arguments:
         lines += ["", "arguments:"]
         for argument in form.arguments:
             lines += _row(argument.metavar, _with_default(argument.help, argument.default))
-    hidden = sum(not option.common for option in form.options)
-    if everything or not hidden:
-        for title, options in form.groups.items():
-            lines += _section(title, options)
-    else:
-        lines += _section("options", [option for option in form.options if option.common])
-        lines += ["", f"`{prog} --help-all` shows the other {hidden} options, too."]
+    if everything or all(option.common for option in form.options):
+        for title, group in form.groups.items():
+            lines += _section(title, group)
+        return "\n".join(lines)
+    lines += _section("options", [option for option in form.options if option.common])
+    lines += ["", f"more options, which `{prog} --help-all` explains:"]
+    for title, group in form.groups.items():
+        others = ", ".join(option.flag for option in group if not option.common)
+        if others:
+            lines += _row(title.removesuffix("options").strip() or "general", others, _NAMES)
     return "\n".join(lines)
 
 

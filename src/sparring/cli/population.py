@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sparring.cli.help import command_help
@@ -61,6 +61,7 @@ _OWN: Final = (
     Option("resume", "Continue this population from its checkpoints; in place of GAME.", "NAME"),
 )
 _SET_BY_POPULATION: Final = ("device", "devices", "pool_dir")
+_FIRST: Final = ("n_episodes", "max_minutes", "name")  # settings that the short help explains
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,15 @@ def population_form(defaults: Mapping[str, Any] | None = None) -> Form:
     """The command line: options of its own, and those of `sparring train` for each agent."""
     values = TrainConfig().model_dump() if defaults is None else defaults
     groups = {
-        name: [option for option in options if option.name not in _SET_BY_POPULATION]
+        name: [
+            option if option.name in _FIRST else replace(option, common=False)
+            for option in options
+            if option.name not in _SET_BY_POPULATION
+        ]
         for name, options in train_groups(values).items()
     }
-    general = [preset_option(str(values["game"])), *GENERAL]
+    preset = preset_option(str(values["game"]))
+    general = [preset, *(replace(option, common=False) for option in GENERAL)]
     return Form(
         "Train several agents at once, one per GPU or group of CPUs.",
         [game_argument(str(values["game"]))],

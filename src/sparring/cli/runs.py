@@ -137,7 +137,7 @@ def _row(run: Summary) -> tuple[str, ...]:
 
 
 WATCH: Final = Form(
-    "Show the console of a run from another terminal, until the run ends.",
+    "Show the console of a run from another terminal, until it ends.",
     [Argument("run", "RUN", "Run name or run directory.")],
     {"options": [RUNS_DIR]},
 )

@@ -20,7 +20,7 @@ from sparring.cli.help import command_help
 from sparring.cli.options import Argument, Form, Option, help_wanted, number, parse, switch
 from sparring.config.network import PolicyKwargs
 from sparring.config.schema import GROUPS, RESUMABLE, TrainConfig
-from sparring.config.settings import Common, Earlier, Synonyms
+from sparring.config.settings import Earlier, First, Synonyms
 from sparring.config.sources import (
     ANY_GAME,
     AUTO,
@@ -65,24 +65,22 @@ class ResumeArguments:
     json: bool
 
 
-def parse_train(argv: Sequence[str], *, prog: str) -> TrainArguments:
-    """Parse and check `argv`; its `--help` shows the values of presets and files as defaults."""
+def parse_train(
+    argv: Sequence[str], *, prog: str, form_of: Callable[..., Form] | None = None
+) -> TrainArguments:
+    """Parse and check `argv`, a command line of `form_of`; by default of `train_form`. `--help`
+    shows the values of presets and files as defaults.
+    """
+    form_of = form_of or train_form
     wanted = [token for token in argv if not help_wanted([token])]
-    named = parse(train_form(), wanted, prog=prog)
+    named = parse(form_of(), wanted, prog=prog)
     json = named.pop("json", False)
     sources = sources_of(named)
     if help_wanted(argv):
-        form = _train_form({**TrainConfig().model_dump(), **merge(sources)})
+        form = form_of({**TrainConfig().model_dump(), **merge(sources)})
         print(command_help(form, prog, everything="--help-all" in argv))
         raise SystemExit(0)
     return TrainArguments(validate(sources), json)
-
-
-def parse_doctor(argv: Sequence[str], *, prog: str) -> TrainArguments:
-    """Parse and check `argv`: a command line of `train`."""
-    named = parse(doctor_form(), argv, prog=prog)
-    json = named.pop("json", False)
-    return TrainArguments(validate(sources_of(named)), json)
 
 
 def parse_resume(argv: Sequence[str], *, prog: str) -> ResumeArguments:
@@ -146,15 +144,12 @@ def nested(named: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def train_form() -> Form:
-    """The command line of `sparring train`."""
-    return _train_form(TrainConfig().model_dump())
-
-
-def _train_form(defaults: Mapping[str, Any]) -> Form:
-    general = [preset_option(str(defaults["game"])), *GENERAL]
-    options = {"options": general, **train_groups(defaults)}
-    game = game_argument(str(defaults["game"]))
+def train_form(defaults: Mapping[str, Any] | None = None) -> Form:
+    """The command line of `sparring train`; `defaults`: the values that the help shows."""
+    values = TrainConfig().model_dump() if defaults is None else defaults
+    general = [preset_option(str(values["game"])), *GENERAL]
+    options = {"options": general, **train_groups(values)}
+    game = game_argument(str(values["game"]))
     return Form("Train an agent by self-play.", [game], options, ELSEWHERE)
 
 
@@ -164,19 +159,23 @@ def game_argument(default: str) -> Argument:
 
 
 def train_groups(defaults: Mapping[str, Any]) -> dict[str, list[Option]]:
-    """Options of all settings but the game, in their groups."""
-    return {
+    """Options of the settings in `defaults` but the game, in their groups."""
+    groups = {
         f"{group.__name__.removesuffix('Options').lower()} options": [
             option
             for name in group.model_fields
-            if name != "game"
+            if name != "game" and name in defaults
             for option in _options(TrainConfig, name, defaults[name])
         ]
         for group in GROUPS
     }
+    return {title: options for title, options in groups.items() if options}
 
 
-GENERAL: Final = (Option("config", "TOML file with settings.", "FILE"), JSON)
+GENERAL: Final = (
+    Option("config", "TOML file with settings.", "FILE"),
+    replace(JSON, common=False),
+)
 
 
 def preset_option(game: str) -> Option:
@@ -193,21 +192,22 @@ def preset_option(game: str) -> Option:
     )
 
 
-def doctor_form() -> Form:
+def doctor_form(defaults: Mapping[str, Any] | None = None) -> Form:
     """The command line of `sparring doctor`: that of `train`."""
-    summary = "Check this machine before a long run, with the options of the run."
-    return replace(train_form(), summary=summary)
+    summary = "Check this machine before a run, with the options of the run."
+    return replace(train_form(defaults), summary=summary)
 
 
 def resume_form() -> Form:
     """The command line of `sparring resume`."""
     run = Argument("run", "RUN", "Run name or run directory.")
     runs_dir = Option("runs_dir", _help("runs_dir"), "DIR", default="runs")
-    settings = [_setting(TrainConfig, name, "unchanged") for name in RESUMABLE]
+    settings = dict.fromkeys(RESUMABLE, "unchanged")
+    general = [_LEARNER_FROM, runs_dir, JSON]
     return Form(
         "Resume a run from its latest checkpoint.",
         [run],
-        {"options": [*settings, _LEARNER_FROM, runs_dir, JSON]},
+        {**train_groups(settings), "options": general},
     )
 
 
@@ -243,7 +243,7 @@ def _setting(model: type[BaseModel], name: str, default: str, prefix: str = "") 
         takes,
         default,
         negatable=is_bool,
-        common=any(isinstance(note, Common) for note in notes),
+        common=any(isinstance(note, First) for note in notes),
         synonyms=tuple(other for note in notes for other in note.names),
         explained=tuple(
             other for note in notes if isinstance(note, Earlier) for other in note.names

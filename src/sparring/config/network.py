@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from sparring.config.settings import Common, Settings, Size, Synonyms
+from sparring.config.settings import Common, First, Settings, Size, Synonyms
 from sparring.errors import ConfigurationError, nearest, shown
 from sparring.user_code import is_importable_name, name_of
 
@@ -53,7 +53,7 @@ class PolicyKwargs(Settings):
     """The network."""
 
     network: Annotated[
-        str, BeforeValidator(_as_name), Common("network", "net", "policy", "model", "architecture")
+        str, BeforeValidator(_as_name), First("network", "net", "policy", "model", "architecture")
     ] = "mlp"
     """mlp; for boards also patches, resnet, ntuples; or module:factory, your function or class."""
     net_arch: Annotated[Layers, Common("hidden", "layers", "hidden_sizes", "units")] = (256, 256)

@@ -6,7 +6,7 @@ line. None stands for "decided when the run starts", or for none (`max_minutes`,
 `stop_at_score`); command line and files write it as "auto".
 
 A setting stands here once: the class that it is in is its group in `sparring train --help-all`, its
-docstring is its help, and `Common` puts it on the short help.
+docstring is its help, `Common` puts it into signatures, and `First` into the short help, too.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sparring.config.settings import (
     AtLeastOne,
     Common,
     Earlier,
+    First,
     Fraction,
     NotNegative,
     NumMatches,
@@ -73,17 +74,17 @@ class RunOptions(Settings):
     num_players: Annotated[AtLeastOne | None, Synonyms("players")] = None
     """Number of players, where the game allows several (ludo: 2 to 4); auto: the game's default."""
     n_episodes: Annotated[
-        AtLeastOne, Common("episodes", "matches", "games", "total_timesteps", "length")
+        AtLeastOne, First("episodes", "matches", "games", "total_timesteps", "length")
     ] = 100_000
     """Length of the run, in matches."""
     max_minutes: Annotated[
-        Positive | None, Common("minutes", "time", "time_limit", "max_time", "duration")
+        Positive | None, First("minutes", "time", "time_limit", "max_time", "duration")
     ] = None
     """Length of the run in minutes, in place of n_episodes; schedules follow the clock."""
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1), Common("random_seed")] = 0
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1), First("random_seed")] = 0
     """Random seed."""
     name: Annotated[
-        Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)] | None, Common("run_name")
+        Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)] | None, First("run_name")
     ] = None
     """Name of the run's directory; auto: the game and the next free number."""
     runs_dir: Annotated[str, Field(min_length=1), Synonyms("out", "output_dir", "log_dir")] = "runs"
@@ -113,13 +114,13 @@ class RunOptions(Settings):
 class HardwareOptions(Settings):
     """Processes, threads and the device."""
 
-    device: Annotated[str, Field(pattern=DEVICE_PATTERN), Common("gpu", "cuda")] = "auto"
+    device: Annotated[str, Field(pattern=DEVICE_PATTERN), First("gpu", "cuda")] = "auto"
     """Device of the learner: auto, cpu, cuda or cuda:0, cuda:1, ...; auto: a GPU if available."""
     devices: Annotated[
         str | None, Field(pattern=DEVICES_PATTERN), Synonyms("gpus", "data_parallel")
     ] = None
     """Several learners that share each minibatch: cuda:0,cuda:1 or cpu:2; auto: one on device."""
-    num_workers: Annotated[AtLeastOne | None, Common("workers", "processes", "n_workers")] = None
+    num_workers: Annotated[AtLeastOne | None, First("workers", "processes", "n_workers")] = None
     """Number of worker processes; auto: available CPUs minus 2, at least 1."""
     num_envs_per_worker: Annotated[AtLeastOne | None, Synonyms("envs", "num_envs", "n_envs")] = None
     """Matches that a worker plays in parallel; auto: episodes_per_batch."""
@@ -276,7 +277,7 @@ class ExplorationOptions(Settings):
 class OpponentOptions(Settings):
     """Opponents: the agent itself, its snapshots, scripted and your own players, other agents."""
 
-    opponents: Annotated[dict[str, Share] | None, Common("opponent")] = None
+    opponents: Annotated[dict[str, Share] | None, First("opponent")] = None
     """Shares of matches: self, agent:4, snapshots, minimax:4, module:Class, agent:RUN, ..."""
     opponent_epsilon: Fraction = 0.05
     """Epsilon of snapshots and of agents, also of agent:4 (4 plies of look-ahead)."""

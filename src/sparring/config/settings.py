@@ -38,7 +38,11 @@ class Earlier(Synonyms):
 
 
 class Common(Synonyms):
-    """Marks a setting that the short help shows."""
+    """Marks a setting that signatures in Python name."""
+
+
+class First(Common):
+    """Marks one of the few settings that the short help of commands explains, too."""
 
 
 class _Listed(ModelMetaclass):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,14 +48,24 @@ def test_the_short_help_shows_the_common_options(capsys: pytest.CaptureFixture[s
     whole = capsys.readouterr().out
     for text in (
         "quick (6 minutes), quick-dqn (4 minutes), strong (45 minutes), strong-dqn (32 minutes)",
-        "--learning-rate",
         "(default: quick)",
-        "--help-all",
+        "more options, which `sparring train --help-all` explains:",
+        "learning --batch-size, --learning-rate,",
     ):
         assert text in " ".join(short.split())
-    assert "--tau" not in short
-    assert 10 <= short.count("\n  --") <= 16
-    assert whole.count("\n  --") == len(list(COMMANDS["train"].form.options))
+    options = list(COMMANDS["train"].form.options)
+    assert short.count("\n  --") == 10
+    assert whole.count("\n  --") == len(options)
+    assert {option.flag for option in options} <= set(re.findall(r"--[a-z0-9.-]+", short))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_short_help_explains_ten_options_or_groups_of_as_many(name: str) -> None:
+    form = COMMANDS[name].form
+    common = [option for option in form.options if option.common]
+    if len(common) < len(list(form.options)):
+        assert len(common) <= 10
+    assert all(sum(option.common for option in group) <= 10 for group in form.groups.values())
 
 
 def test_help_and_version_by_other_ways(capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,7 +246,7 @@ def test_help_shows_the_values_of_the_preset(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    assert main(["train", "tic_tac_toe", "--preset", "quick", "--batch-size", "123", "--help"]) == 0
+    assert main(["train", "tic_tac_toe", "--preset", "quick", "--seed", "123", "--help"]) == 0
     shown = capsys.readouterr().out
     assert "(default: tic_tac_toe)" in shown
     assert "(default: 123)" in shown
@@ -279,11 +291,28 @@ def test_the_table_of_games(capsys: pytest.CaptureFixture[str]) -> None:
     assert max(map(len, shown.splitlines())) <= 80
 
 
+def test_help_imports_little() -> None:
+    """It stays fast: Numba, torch and rich take longer to import than all help takes."""
+    script = (
+        "import sys; from sparring.cli import main; from sparring.cli.commands import COMMANDS\n"
+        "status = [main([name, '--help']) for name in COMMANDS] + [main(['--help'])]\n"
+        "print(status, {name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=HANG, check=True
+    )
+    status, _, modules = done.stderr.partition("] ")
+    assert set(status) <= set("[0, ")
+    packages = {name for name in ast.literal_eval(modules) if not name.startswith("_")}
+    assert packages - sys.stdlib_module_names <= {
+        "sparring", "numpy", "pydantic", "pydantic_core", "annotated_types", "typing_extensions",
+        "typing_inspection", "tomli_w", "distutils",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "argv",
     [
-        ["--help"],
-        ["train", "--help"],
         ["games"],
         ["train", "--n-episodes", "-1"],
         ["evaluate", "absent"],
