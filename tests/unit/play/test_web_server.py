@@ -17,6 +17,7 @@ pytest.importorskip("uvicorn", reason="sparring[web] is not installed")
 from web_tables import Site, serving, web_matches
 
 from sparring.errors import GameFault, InputError
+from sparring.play.web import guard
 from sparring.play.web.guard import MAX_BODY, Address
 from sparring.play.web.server import WebServer
 
@@ -210,11 +211,44 @@ def wait_for(site: Site) -> bool:
     return False
 
 
-def test_a_request_that_does_not_come_leaves_the_others_alone(site: Site) -> None:
+def test_a_body_that_does_not_arrive_is_refused(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "_PATIENCE", 0.5)
     with socket.create_connection(("127.0.0.1", site.port), timeout=60) as slow:
         head = f"POST /{site.token}/api/position HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\n"
         slow.sendall(f"{head}Content-Length: {MAX_BODY}\r\n\r\n1".encode())
         assert site.is_alive()
+        assert slow.recv(100).split()[1] == b"408"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    ["", "GET / HT", "POST /{token}/api/position HTTP/1.1\r\nHost: {host}\r\n", "{answered}GET /"],
+    ids=["nothing", "the first letters", "half a head", "the first letters after an answer"],
+)
+def test_a_connection_that_does_not_ask_is_closed(
+    site: Site, sent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "_PATIENCE", 0.1)
+    host = f"127.0.0.1:{site.port}"
+    answered = f"GET /{site.token}/ HTTP/1.1\r\nHost: {host}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", site.port), timeout=60) as idle:
+        idle.sendall(sent.format(token=site.token, host=host, answered=answered).encode())
+        while idle.recv(0x10000):  # until the server hangs up
+            pass
+    assert site.is_alive()
+
+
+def test_idle_connections_do_not_shut_others_out(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "_PATIENCE", 0.1)
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            address = ("127.0.0.1", site.port)
+            stack.enter_context(socket.create_connection(address, timeout=60))
+        assert wait_for(site)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 The server can load agents and burn the processor, so a page of another origin must not reach it,
 not even by a name of its own that it points at this machine (DNS rebinding). Every path begins
 with a secret token, the Host has to be the server's own, and a request that names its origin has to
-come from there. Without CORS headers no other origin can read an answer.
+come from there. Without CORS headers no other origin can read an answer. Who is slow is hung up on:
+a few connections that never ask would otherwise use up those that the server allows.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 MAX_BODY: Final = 64 * 1024  # bytes: 20,000 moves of three characters
-_PATIENCE: Final = 10.0  # seconds in which a body has to arrive
+_PATIENCE = 10.0  # seconds in which a request has to arrive, and after it its body
 HEADERS: Final = (
     (
         b"content-security-policy",
@@ -61,6 +65,28 @@ class Address:
     @property
     def _is_for_all(self) -> bool:
         return _is_number(self.host) and ipaddress.ip_address(self.host).is_unspecified
+
+
+class Connection(H11Protocol):  # type: ignore[misc]
+    """A connection that is closed if its next request does not arrive in time. uvicorn by itself
+    waits for ever for the first one, and for one that has begun.
+    """
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._wait()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._wait()
+
+    def _wait(self) -> None:
+        self.loop.call_later(_PATIENCE, self._hang_up_if_idle, self.cycle)
+
+    def _hang_up_if_idle(self, cycle: Any) -> None:
+        """Hang up if nothing has come since that cycle of request and answer."""
+        if self.cycle is cycle and self.conn.their_state is h11.IDLE:
+            self.transport.close()
 
 
 class Guard:

@@ -18,7 +18,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 
 from sparring.errors import GameFault, IllegalAction, InputError, SparringError
-from sparring.play.web.guard import Address, Guard
+from sparring.play.web.guard import Address, Connection, Guard
 from sparring.play.web.matches import Played, WebMatches
 
 _MAX_REQUESTS: Final = 64  # at the same time; further ones are answered with 503
@@ -66,6 +66,7 @@ class WebServer:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 Guard(app, self._address, self._token),
+                http=Connection,
                 lifespan="off",
                 ws="none",
                 access_log=False,
