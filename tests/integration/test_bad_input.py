@@ -190,7 +190,7 @@ train tic_tac_toe --opponents own_players:Favourite(cell=3)=1
 train tic_tac_toe --opponents own_players:Last=1 own_players:Last()=1
     opponents | each opponent once
 train tic_tac_toe --opponents agent:nowhere=1
-    no such agent | 'nowhere' | an agent file, or a run in runs
+    no such agent | 'nowhere' | an agent file, a run in runs, or one of backgammon
 train tic_tac_toe --opponents agent:21=1
     opponent agent | 'agent:21' | agent:1 to agent:20 | a run of that name is agent:runs/21
 train ludo --num-players 3 --opponents self=1 agent:2=1

@@ -60,6 +60,8 @@ def shortened(words: list[str]) -> list[str]:
         return shortened_population(words)
     if words[0] == "distill":
         return [*words, "--positions", "100"]
+    if words[0] == "play":  # the page has tests of its own
+        return [word for word in words if word != "--web"]
     if words[0] not in ("train", "resume"):
         return words
     kept = [word for i, word in enumerate(words) if not {word, words[i - 1]} & SMALLER.keys()]

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from sparring.dqn.tree_search import Lookahead
     from sparring.opponents.found import FoundAgent
 
-AGENT: Final = Argument("agent", "AGENT", "Agent file or run name.")
+AGENT: Final = Argument(
+    "agent", "AGENT", "Agent file, run name, or a game whose agent comes along."
+)
 RUNS_DIR: Final = Option(
     "runs_dir", "Directory that holds all runs.", "DIR", default="runs", absent="runs"
 )

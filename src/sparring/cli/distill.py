@@ -105,7 +105,7 @@ def distill(argv: Sequence[str], prog: str) -> int:
     from sparring.opponents.found import find_agent
 
     found = find_agent(given.agent, given.runs_dir, game=given.game, network=given.agent_network)
-    student = found.path.with_name(f"{found.path.stem}-{_label(network.network)}.safetensors")
+    student = found.folder / f"{found.path.stem}-{_label(network.network)}.safetensors"
     if given.out is not None:
         student = Path(given.out)
     from sparring.cli.evaluate import load_agent

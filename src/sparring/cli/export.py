@@ -103,7 +103,7 @@ def _check(given: SimpleNamespace) -> None:
 
 
 def _write_graph(found: FoundAgent, given: SimpleNamespace) -> dict[str, Any]:
-    file = found.path.with_suffix(".onnx") if given.out is None else Path(given.out)
+    file = found.folder / f"{found.path.stem}.onnx" if given.out is None else Path(given.out)
     if file.resolve() == found.path.resolve():
         raise InputError("--out", got=str(file), expected="another file than the agent's")
     from sparring.cli.evaluate import load_agent

@@ -1,4 +1,5 @@
-"""Agents on the disk, by what people type: a file, or the name or directory of a run.
+"""Agents on the disk, by what people type: a file, the name or directory of a run, or a game whose
+agent comes with Sparring.
 
 Without torch: a wrong name is answered at once.
 """
@@ -14,6 +15,7 @@ from sparring.errors import FileFormatError, InputError, nearest
 from sparring.user_code import is_importable_name
 
 _FILES: Final = ("best.safetensors", "last.safetensors")
+_BUILT_IN: Final = Path(__file__).parents[1] / "agents"  # GAME.safetensors
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,24 @@ class FoundAgent:
     game: str | None = None
     network: str | None = None
 
+    @property
+    def folder(self) -> Path:
+        """Directory for what is made of the agent: that of its file, or the current one for an
+        agent that comes with Sparring.
+        """
+        return Path() if self.path.parent == _BUILT_IN else self.path.parent
+
+
+def built_in_agents() -> list[str]:
+    """Games whose agents come with Sparring."""
+    return sorted(path.stem for path in _BUILT_IN.glob("*.safetensors"))
+
 
 def find_agent(
     agent: str, runs_dir: str, *, game: str | None = None, network: str | None = None
 ) -> FoundAgent:
-    """The agent that `agent` names: a file, or the best, else the last agent of a run given by name
-    or directory.
+    """The agent that `agent` names: a file; the best, else the last agent of a run given by name or
+    directory; or, where there is no such run, a game whose agent comes with Sparring.
 
     `game` and `network` override the run's own.
     """
@@ -52,15 +66,16 @@ def find_agent(
             expected=" or ".join(_FILES),
             remedy="train first, or wait for a checkpoint",
         )
+    if agent in built_in_agents():
+        return FoundAgent(_BUILT_IN / f"{agent}.safetensors", game, network)
     runs = (
         [entry.name for entry in run.parent.iterdir() if entry.is_dir()]
         if run.parent.is_dir()
         else []
     )
-    expected = f"an agent file, or a run in {run.parent}"
-    raise InputError(
-        "no such agent", got=repr(agent), expected=expected, remedy=nearest(run.name, runs)
-    )
+    expected = f"an agent file, a run in {run.parent}, or one of {', '.join(built_in_agents())}"
+    remedy = nearest(run.name, [*runs, *built_in_agents()])
+    raise InputError("no such agent", got=repr(agent), expected=expected, remedy=remedy)
 
 
 def _own_code(run: Path) -> tuple[str | None, str | None]:
