@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parents[2] / "src" / "sparring"
 # Ground floor first. A module imports from its own floor and from those before it. A dotted name is
 # a module that stands lower than its room, or a room that is divided into floors.
 FLOORS = (
-    ("errors", "numba_setup", "user_code"),
+    ("errors", "njit", "numba_setup", "user_code"),
     ("config", "opponents.names", "storage"),
     ("games",),
     ("conformance",),

@@ -1,18 +1,20 @@
-"""DQNAgent: it predicts, saves and loads, and learns while it is trained."""
+"""DQNAgent: it predicts, saves and loads, and learns while it is trained.
+
+What only learning needs is imported there: an agent file is played with torch, NumPy and
+safetensors alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from importlib.util import find_spec
 from os import PathLike
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sparring.config.schema import AGENT_GROUPS
-from sparring.config.settings import document
-from sparring.config.sources import agent_options
 from sparring.dqn.agent_description import describe, described, encoding_of
 from sparring.dqn.agent_file import decode_agent, encode_agent, read_header
 from sparring.dqn.inputs import (
@@ -23,11 +25,8 @@ from sparring.dqn.inputs import (
     as_weights,
     whole_number,
 )
-from sparring.dqn.learner import LearnStats
 from sparring.dqn.networks import PolicySpec, Weights, check_fit
 from sparring.dqn.policy import InferencePolicy
-from sparring.dqn.trainable import Trainable, make_trainable, resolve_device
-from sparring.dqn.trajectory import Step, Trajectory, trajectory_transitions
 from sparring.dqn.tree_search import Lookahead, best_moves, check_lookahead
 from sparring.errors import ConfigurationError, FileFormatError, SparringError, shown
 from sparring.games import (
@@ -40,6 +39,11 @@ from sparring.games import (
 from sparring.games.arrays import chosen_slots
 from sparring.games.compiled.placed import PlacedMatches
 from sparring.storage.atomic import write_file
+
+if TYPE_CHECKING:
+    from sparring.dqn.learner import LearnStats
+    from sparring.dqn.trainable import Trainable
+    from sparring.dqn.trajectory import Step, Trajectory
 
 _VALUES_POSITIONS: Final = "this agent values positions after moves"
 
@@ -74,6 +78,9 @@ class DQNAgent:
             _refuse_options(options)
             self.spec = game
         else:
+            from sparring.config.sources import agent_options
+            from sparring.dqn.trainable import make_trainable, resolve_device
+
             self.spec, trainable = make_trainable(
                 spec_of(name_of(game)),
                 agent_options(options),
@@ -208,6 +215,8 @@ class DQNAgent:
                 "add_trajectory_to_buffer: this agent learns from positions after moves, which a "
                 'trajectory does not show; train with afterstates="off"'
             )
+        from sparring.dqn.trajectory import trajectory_transitions
+
         options = trainable.learner.options
         own_turn = options.bootstrap == "own_turn" or not self.game.allows_zero_sum_bootstrap
         rows = trajectory_transitions(
@@ -228,6 +237,8 @@ class DQNAgent:
         is not finite.
         """
         trainable = self._require_trainable("learn")
+        from sparring.dqn.learner import LearnStats
+
         updates = whole_number("updates", updates, 0)
         if len(trainable.replay) < trainable.learning_starts:
             return LearnStats()
@@ -337,4 +348,8 @@ def _refuse_options(options: Mapping[str, Any]) -> None:
         )
 
 
-document(DQNAgent, AGENT_GROUPS)
+if find_spec("pydantic") is not None:  # else an agent can be played, and not be trained
+    from sparring.config.schema import AGENT_GROUPS
+    from sparring.config.settings import document
+
+    document(DQNAgent, AGENT_GROUPS)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from sparring.njit import njit
 
 
 def linear_epsilon(progress: float, *, initial: float, final: float, fraction: float) -> float:

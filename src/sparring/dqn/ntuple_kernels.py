@@ -13,8 +13,9 @@ import math
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from sparring.njit import njit
 
 SETS: Final = 2  # of tables: for even and for odd numbers of occupied cells
 _BETA: Final = np.float32(2.7)  # of the exponential form of TCL

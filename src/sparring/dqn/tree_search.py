@@ -20,7 +20,7 @@ from __future__ import annotations
 import functools
 import itertools
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +28,13 @@ from numpy.typing import NDArray
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError
 from sparring.games import BatchedGame
-from sparring.games.compiled.game import CompiledGame
 from sparring.games.lookahead import SOONER, refuse_search
 from sparring.games.rng import TRIALS, purpose_key, random_below
 from sparring.games.spec import GameSpec
 from sparring.opponents.names import MAX_LOOKAHEAD
+
+if TYPE_CHECKING:
+    from sparring.games.compiled.game import CompiledGame
 
 _MAX_POSITIONS: Final = 2**16  # that are looked at together
 _LATER: Final = 1.0 - SOONER
@@ -68,6 +70,8 @@ def check_lookahead(spec: GameSpec, lookahead: Lookahead) -> None:
 
 def refuse_python(game: BatchedGame) -> CompiledGame:
     """Return `game`; raise `ConfigurationError` unless its rules are compiled."""
+    from sparring.games.compiled.game import CompiledGame  # imports Numba
+
     if not isinstance(game, CompiledGame):
         raise ConfigurationError(
             f"lookahead in {game.spec.name}", got="a game in Python", expected="compiled rules"

@@ -19,10 +19,10 @@ import dataclasses
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from sparring.games.spec import BatchedGame, GameSpec, Symmetry
+from sparring.njit import njit
 
 
 class Afterstates(NamedTuple):

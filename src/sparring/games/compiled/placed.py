@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparring.errors import ConfigurationError
-from sparring.games.compiled.game import CompiledGame
 from sparring.games.spec import BatchedGame
+
+if TYPE_CHECKING:
+    from sparring.games.compiled.game import CompiledGame
 
 
 class PlacedMatches:
@@ -32,6 +34,8 @@ class PlacedMatches:
 
 def can_place(game: BatchedGame) -> TypeGuard[CompiledGame]:
     """Return whether the rules find a position from its observation."""
+    from sparring.games.compiled.game import CompiledGame  # imports Numba
+
     return isinstance(game, CompiledGame) and hasattr(game.rules, "place")
 
 
