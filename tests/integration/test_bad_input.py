@@ -306,7 +306,7 @@ evaluate connect_four-2
 evaluate connect_four-1
     no agent | connect_four-1
 evaluate
-    missing argument AGENT (agent file or run name)
+    missing argument AGENT (agent file, run name, or name of a built-in game)
 resume connect_four-2
     no run | connect_four-2 | connect_four-1
 resume connect_four-1 --batch-size 3
