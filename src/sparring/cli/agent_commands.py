@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from sparring.dqn.tree_search import Lookahead
     from sparring.opponents.found import FoundAgent
 
-AGENT: Final = Argument(
-    "agent", "AGENT", "Agent file, run name, or name of a built-in game."
-)
+AGENT: Final = Argument("agent", "AGENT", "Agent file, run name, or name of a built-in game.")
 RUNS_DIR: Final = Option(
     "runs_dir", "Directory that holds all runs.", "DIR", default="runs", absent="runs"
 )

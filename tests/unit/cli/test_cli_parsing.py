@@ -226,7 +226,7 @@ def test_mistakes_are_one_line(argv: list[str], line: str) -> None:
 @pytest.mark.parametrize(
     ("argv", "line"),
     [
-        (["evaluate"], "missing argument AGENT (agent file or run name)"),
+        (["evaluate"], "missing argument AGENT (agent file, run name, or name of a built-in game)"),
         (["tournament"], "missing argument AGENT (agent files or run names)"),
         (["evaluate", "x", "--matches", "y"], "--matches: got 'y', expected a whole number"),
         (["evaluate", "x", "--rows", "y"], "--rows: got 'y', expected one of all, odd, even"),
