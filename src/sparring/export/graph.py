@@ -93,7 +93,9 @@ def own_positions(policy: InferencePolicy, count: int, *, seed: int) -> Inputs:
     """
     lessons = Lessons(policy, make(policy.spec.game, _MATCHES), afterstates=False, key=seed)
     found: list[Inputs] = []
-    while sum(len(inputs["observation"]) for inputs in found) < count:
+    for _ in range(count):  # plies; there are fewer positions where each move ends the match
+        if sum(len(inputs["observation"]) for inputs in found) >= count:
+            break
         taught = lessons.play()
         if taught.after is None:
             found.append({"observation": taught.observation, "action_mask": taught.mask})

@@ -50,6 +50,7 @@ class WatchedRun:
         if state.state == "running":
             self._print(f"{self._run}: running, {_of(checkpoint)}")
         lines = self._read(running=state.state == "running")[-_EARLIER:]
+        self._live &= state.state == "running" or bool(lines)
         with LivePanel(self, self._console) if self._live else nullcontext():
             while True:
                 if not self._live:
