@@ -34,7 +34,9 @@ def web_matches(
     from sparring.play.web.matches import WebMatches
 
     policy = policy or untrained(game)
-    return WebMatches(OpenMatch(make(game, 1), policy), OpponentChoices(policy, None), levels)
+    spec = policy.spec.game_spec
+    match = OpenMatch(make(game, 1), policy)
+    return WebMatches(spec, lambda: match, OpponentChoices(policy, None), levels)
 
 
 class LastCell(InferencePolicy):

@@ -54,16 +54,19 @@ def play_in_browser(
     runs_dir: str = "runs",
 ) -> None:
     """Serve the page until Ctrl-C. Raises `InputError` where FastAPI is not installed."""
-    from sparring.play.web.matches import WebMatches, check_game
+    from sparring.play.web.matches import WebMatches
     from sparring.play.web.server import WebServer
 
     policy, choices = _loaded(found, lookahead, runs_dir)
     spec = policy.spec.game_spec
-    check_game(spec)
+    matches = WebMatches(
+        spec,
+        lambda: OpenMatch(games.make(policy.spec.game, 1), policy),
+        choices,
+        _levels(choices, opponent, found.path),
+    )
     check_seat(seat, spec.num_players)
     choices.player(opponent)  # a wrong name ends here, not in the page
-    levels = _levels(choices, opponent, found.path)
-    matches = WebMatches(OpenMatch(games.make(policy.spec.game, 1), policy), choices, levels)
     first = {
         "seed": str(_seed(seed)),  # beyond 2^53 a number would lose digits in the page
         "players": [None if player == seat else opponent for player in range(spec.num_players)],

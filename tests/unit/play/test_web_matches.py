@@ -12,8 +12,9 @@ from sparring.dqn.policy import InferencePolicy
 from sparring.errors import IllegalAction, InputError
 from sparring.games import make
 from sparring.opponents.scripted import RandomPlayer
-from sparring.play.match import PlaySession
-from sparring.play.web.matches import Played
+from sparring.play.commands import OpponentChoices
+from sparring.play.match import OpenMatch, PlaySession
+from sparring.play.web.matches import Played, WebMatches
 
 
 def after(*moves: int, seed: int = 1, match: int = 1) -> Played:
@@ -163,3 +164,19 @@ def test_facts_name_the_game_and_its_players() -> None:
         {"name": "random", "label": "random"},
     ]
     assert (facts["game"], facts["seats"], facts["range"]) == ("connect_four", 2, (-1.0, 1.0))
+
+
+def test_the_game_is_made_at_the_first_question() -> None:
+    """So a page is there before its rules are compiled."""
+    policy, opened = untrained(), list[OpenMatch]()
+
+    def open_match() -> OpenMatch:
+        opened.append(OpenMatch(make("tic_tac_toe", 1), policy))
+        return opened[0]
+
+    choices = OpponentChoices(policy, None)
+    matches = WebMatches(policy.spec.game_spec, open_match, choices, {"agent": "agent"})
+    assert not opened
+    matches.facts()
+    matches.position(after(4), values=True)
+    assert len(opened) == 1

@@ -8,8 +8,9 @@ session to steal, to lose or to count.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -36,15 +37,23 @@ class Played:
 
 
 class WebMatches:
-    """Answers for a page; `levels` are the names of the players that it may ask for, with what it
-    calls them. Threads take turns.
+    """Answers for a page about matches of the game `spec`; `levels` are the names of the players
+    that it may ask for, with what it calls them. Threads take turns.
+
+    The first answer calls `open_match`, so that a page can be there before rules are compiled.
+    Raises `InputError` for a game that a page cannot show.
     """
 
     def __init__(
-        self, match: OpenMatch, choices: OpponentChoices, levels: Mapping[str, str]
+        self,
+        spec: GameSpec,
+        open_match: Callable[[], OpenMatch],
+        choices: OpponentChoices,
+        levels: Mapping[str, str],
     ) -> None:
-        check_game(match.game.spec)
-        self._match = match
+        _check_game(spec)
+        self._spec = spec
+        self._open_match = open_match
         self._choices = choices
         self._levels = dict(levels)
         self._players: dict[str, Player] = {}
@@ -52,14 +61,16 @@ class WebMatches:
 
     def facts(self) -> dict[str, Any]:
         """All that stays the same: the game, its seats, how it is drawn, the players."""
-        spec = self._match.game.spec
+        spec = self._spec
+        with self._lock:
+            drawn = layout(self._match.game)
         return {
             "game": spec.name,
             "seats": spec.num_players,
             "marks": board_style(spec.name).marks,
             "chance": spec.chance,
             "range": spec.value_range,
-            "layout": layout(self._match.game),
+            "layout": drawn,
             "levels": [{"name": name, "label": label} for name, label in self._levels.items()],
         }
 
@@ -90,8 +101,9 @@ class WebMatches:
         """Every ply with the seats' values before it and what its action lost, in the agent's eyes;
         the worst ones are marked.
         """
-        match, plies = self._match, list[dict[str, Any]]()
+        plies = list[dict[str, Any]]()
         with self._lock:
+            match = self._match
             match.start(played.seed, played.match)
             for number, action in enumerate(played.moves):
                 self._check(action, number)
@@ -111,6 +123,11 @@ class WebMatches:
         for ply in self._worst(plies):
             ply["worst"] = True
         return {"plies": plies, "end": end}
+
+    @cached_property
+    def _match(self) -> OpenMatch:
+        """The match that all answers are about, in turn; only for the holder of the lock."""
+        return self._open_match()
 
     def _replayed(self, played: Played) -> list[int]:
         """Set up the position; the seats that made the moves."""
@@ -169,14 +186,14 @@ class WebMatches:
         return expected
 
     def _worst(self, plies: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        lowest, highest = self._match.game.spec.value_range or (-1.0, 1.0)
+        lowest, highest = self._spec.value_range or (-1.0, 1.0)
         least = _NOTICEABLE * (highest - lowest)
         bad = [ply for ply in plies if ply["lost"] >= least]
         order = np.argsort([-ply["lost"] for ply in bad], kind="stable")
         return [bad[index] for index in order[:_MARKED]]
 
 
-def check_game(spec: GameSpec) -> None:
+def _check_game(spec: GameSpec) -> None:
     """Raise `InputError` for a game that a page cannot show: its address holds all moves."""
     if spec.hidden_information:
         raise InputError(

@@ -5,7 +5,7 @@ import * as address from "./address.js";
 import { Grid } from "./grid.js";
 import { Ludo } from "./ludo.js";
 import { drawExpectation, drawMoves, drawPlayers, drawReview } from "./panels.js";
-import { baseName, element, seatName } from "./seats.js";
+import { element, seatName, title } from "./seats.js";
 import * as server from "./server.js";
 
 const at = (id) => document.getElementById(id);
@@ -37,10 +37,12 @@ const onlyAgents = () => !state.players.includes(null);
 const own = () => Math.max(0, state.players.indexOf(null));
 
 async function begin() {
-  facts = await server.facts();
+  const late = setTimeout(() => {
+    at("status").textContent = "Getting ready: the first time takes some seconds";
+  }, 700);
+  facts = await server.facts().finally(() => clearTimeout(late));
   state = address.read(facts.first, facts.seats);
-  const name = baseName(facts.game).replaceAll("_", " ").replace(/^\w/, (c) => c.toUpperCase());
-  at("title").textContent = document.title = name;
+  at("title").textContent = document.title = title(facts.game);
   const kinds = { grid: Grid, ludo: Ludo, text: Text };
   board = new kinds[facts.layout.kind](at("board"), facts, play);
   document.addEventListener("keydown", key);
@@ -147,7 +149,10 @@ function status(shown) {
 async function reviewIfOver(mine) {
   if (!position.over && !looking()) return;
   const asked = JSON.stringify(match(state.moves));
-  if (told?.asked !== asked) told = { asked, ...(await server.review(match(state.moves))) };
+  if (told?.asked !== asked) {
+    const { plies } = await server.review(match(state.moves));
+    told = { asked, plies: plies.map((ply, number) => ({ ...ply, action: state.moves[number] })) };
+  }
   if (mine === turn) drawReview(facts, told, own(), state.at, look);
 }
 

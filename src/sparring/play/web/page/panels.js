@@ -1,6 +1,6 @@
 // What stands beside the board: players, expectation, moves in words, the review of a match.
 
-import { element, seatColour, seatName, signClass, signed } from "./seats.js";
+import { element, moveText, seatColour, seatName, signClass, signed } from "./seats.js";
 
 const at = (id) => document.getElementById(id);
 
@@ -21,8 +21,9 @@ function listPlayers(facts, players, change) {
     const dot = element("span", { className: "dot" });
     dot.style.background = seatColour(facts, number);
     const who = element("button", { textContent: player === null ? "You" : "Agent" });
+    who.append(element("span", { className: "change", textContent: "⇄", ariaHidden: "true" }));
     who.id = `who-${number}`;
-    who.setAttribute("aria-label", `${seatName(facts, number)}: ${who.textContent}. Change`);
+    who.setAttribute("aria-label", `${seatName(facts, number)}: ${player ?? "you"}. Change`);
     who.addEventListener("click", () =>
       change(number, player === null ? facts.first.players.find(Boolean) ?? "agent" : null),
     );
@@ -71,7 +72,7 @@ export function drawMoves(facts, position, enabled, play) {
   at("moves").hidden = !listed.length;
   at("moves").replaceChildren(
     ...listed.map((move) => {
-      const button = element("button", { textContent: move.text, disabled: !enabled });
+      const button = element("button", { textContent: moveText(facts, move), disabled: !enabled });
       button.addEventListener("click", () => play(move.action));
       if (move.value !== undefined) {
         const className = `value ${signClass(move.value)}`;
@@ -89,7 +90,7 @@ export function drawReview(facts, told, own, current, look) {
   const bars = told.plies.map((ply, number) => {
     const value = ply.values[own] ?? ply.values[ply.seat];
     const part = Math.min(50, Math.max(1, 50 * Math.abs(value / most)));
-    const text = `${number + 1}. ${seatName(facts, ply.seat)} ${ply.text}, ${signed(value)}`;
+    const text = `${number + 1}. ${seatName(facts, ply.seat)} ${moveText(facts, ply)}, ${signed(value)}`;
     const bar = element("button", { title: text, tabIndex: -1 });
     bar.setAttribute("aria-label", text);
     bar.classList.toggle("negative", value < 0);
@@ -106,7 +107,8 @@ export function drawReview(facts, told, own, current, look) {
     .filter((ply) => ply.worst)
     .sort((one, other) => other.lost - one.lost)
     .map((ply) => {
-      const text = `${ply.number + 1}. ${seatName(facts, ply.seat)} ${ply.text} (−${ply.lost.toFixed(2)})`;
+      const move = `${seatName(facts, ply.seat)}, ${moveText(facts, ply)}`;
+      const text = `${ply.number + 1}. ${move} (−${ply.lost.toFixed(2)})`;
       const button = element("button", { textContent: text });
       button.addEventListener("click", () => look(ply.number));
       return button;

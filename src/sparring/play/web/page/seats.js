@@ -12,7 +12,21 @@ const COLOURS = {
   ludo: [0, 2, 1, 3].map((number) => `var(--seat-${number})`),
 };
 
+const TITLES = { connect_four: "Connect Four", tic_tac_toe: "Tic-tac-toe" };
+
 export const baseName = (game) => game.split("(")[0];
+
+export function title(game) {
+  const name = baseName(game);
+  return TITLES[name] ?? name.replaceAll("_", " ").replace(/^\w/, (c) => c.toUpperCase());
+}
+
+// A move in words; columns and cells have the numbers of their keys.
+export function moveText(facts, { action, text }) {
+  const { moves } = facts.layout;
+  if (text !== String(action) || !["columns", "cells"].includes(moves)) return text;
+  return `${moves.slice(0, -1)} ${action + 1}`;
+}
 
 export function seatName(facts, seat) {
   return NAMES[baseName(facts.game)]?.[seat] ?? (facts.marks[seat] || `Player ${seat + 1}`);
