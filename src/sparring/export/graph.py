@@ -39,7 +39,7 @@ except ModuleNotFoundError:
 POSITIONS: Final = 1000
 _MATCHES: Final = 50  # that are played side by side for them
 _TOLERANCE: Final = 1e-4  # of the largest value, and of 1
-_BATCH: Final = 3  # of the example; torch takes a free size for fixed where another one is equal
+_BATCH: Final = 3  # of the example
 # Of whom the value of a position after a move is, and what a move is worth (`games.afterstates`).
 _POINTS_OF_VIEW: Final = {
     "next": "of the seat that comes next; a move is worth what it pays - value to its mover",
@@ -108,11 +108,17 @@ def max_difference(content: bytes, policy: InferencePolicy, inputs: Inputs) -> f
     """The largest difference between the values of onnxruntime and of torch for `inputs`, in one
     batch and one position alone. Raises `SparringError` if it is not rounding.
     """
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     expected = policy.q_values(inputs["observation"])
     mask = inputs.get("action_mask", np.ones(expected.shape, np.bool_))
-    [values] = session.run(None, inputs)
-    [first] = session.run(None, {name: rows[:1] for name, rows in inputs.items()})
+    try:
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        [values] = session.run(None, inputs)
+        [first] = session.run(None, {name: rows[:1] for name, rows in inputs.items()})
+    except Exception as error:  # its errors have no class of their own
+        raise SparringError(
+            f"onnxruntime cannot run the graph: {type(error).__name__}: "
+            f"{' '.join(str(error).split()):.200}; nothing was written"
+        ) from error
     pairs = ((values[mask], expected[mask]), (first[mask[:1]], expected[:1][mask[:1]]))
     difference = max(float(np.abs(ours - theirs).max()) for ours, theirs in pairs)
     limit = _TOLERANCE * max(1.0, float(np.abs(expected[mask]).max()))
@@ -133,6 +139,7 @@ def _exported(policy: InferencePolicy, example: Inputs) -> bytes:
             program: Any = torch.onnx.export(
                 network,
                 tuple(torch.from_numpy(rows.copy()) for rows in example.values()),
+                # by name: with torch.export.Dim the size came out fixed, in silence, for `patches`
                 dynamic_shapes=tuple({0: "n"} for _ in example),
                 input_names=list(example),
                 output_names=["value" if spec.afterstates else "q_values"],

@@ -36,6 +36,15 @@ class Branching(nn.Module):
         return q if q.sum() > 0 else -q
 
 
+class FixedBatch(Branching):
+    """A network in which torch takes the number of positions of the example for a constant."""
+
+    def forward(self, observation: Tensor) -> Tensor:
+        count = int(str(len(observation)))
+        q: Tensor = self.layer(observation.reshape(count, -1).float())
+        return q
+
+
 def exported(agent: DQNAgent) -> tuple[Any, Any, Any]:
     """The graph, a session of onnxruntime, and the inputs that were compared."""
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -91,17 +100,28 @@ def test_a_graph_of_positions_after_moves_has_their_value_and_says_whose_it_is()
     assert graph.positions == 1000
 
 
+@pytest.mark.parametrize(
+    ("game", "words"),
+    [
+        ("tic_tac_toe", "differ from those of torch by up to"),
+        ("connect_four", "onnxruntime cannot run the graph: InvalidArgument: "),
+    ],
+)
 def test_a_graph_that_differs_from_the_agent_is_not_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    game: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    other, *_ = exported(agent_of("mlp", {"net_arch": [4]}))
+    other, *_ = exported(DQNAgent(PolicySpec(game, NetworkSpec("mlp", {"net_arch": [4]}))))
     agent = agent_of("mlp", {**SMALL})
     agent.save(tmp_path / "agent.safetensors")
     monkeypatch.setattr("sparring.export.graph._exported", lambda *_: other.content)
     before = sorted(tmp_path.iterdir())
     assert main(["export", str(tmp_path / "agent.safetensors"), "--onnx"]) == 1
     said = capsys.readouterr()
-    assert "differ from those of torch by up to" in said.err
+    assert words in said.err
     assert (said.err.count("\n"), sorted(tmp_path.iterdir())) == (1, before)
 
 
@@ -110,6 +130,7 @@ def test_a_graph_that_differs_from_the_agent_is_not_written(
     [
         ("ntuples", {}, True, "sparring distill AGENT --network patches"),
         (f"{__name__}:Branching", {}, False, "Branching cannot be exported by torch: "),
+        (f"{__name__}:FixedBatch", {}, False, "FixedBatch cannot be exported by torch: "),
     ],
 )
 def test_networks_that_cannot_be_exported_are_one_line(
