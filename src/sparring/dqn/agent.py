@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,12 +32,14 @@ from sparring.errors import ConfigurationError, FileFormatError, SparringError, 
 from sparring.games import (
     BatchedGame,
     GameSpec,
+    Match,
     make,
     name_of,
     spec_of,
 )
 from sparring.games.arrays import chosen_slots
 from sparring.games.compiled.placed import PlacedMatches
+from sparring.games.spec import MATCH_METHODS
 from sparring.storage.atomic import write_file
 
 if TYPE_CHECKING:
@@ -146,15 +148,28 @@ class DQNAgent:
                 actions[i] = self._random.choice(np.flatnonzero(mask[i]))
         return (int(actions[0]) if single else actions), state
 
-    def q_values(self, observation: ArrayLike) -> NDArray[np.float32]:
-        """Q-values [A] of one position, or [n, A] of a batch, those of illegal actions without a
-        meaning. Raises `SparringError` for an agent that values positions after moves,
-        `ConfigurationError` as `predict`.
+    def q_values(self, position: ArrayLike | BatchedGame | Match) -> NDArray[np.float32]:
+        """Values of all actions: [A] for one observation, [n, A] for a batch of them or for a game
+        of `games.make` with n slots, [1, A] for one match (`sparring.games.Match`) in progress.
+
+        Values of illegal actions have no meaning, and are -inf where positions after moves are
+        valued. Such an agent needs the game or the match, except in built-in games, whose
+        observations show the position; `SparringError` says so. `ConfigurationError` as `predict`
+        and `act`.
         """
-        if self.spec.afterstates:
-            raise SparringError(f"q_values: {_VALUES_POSITIONS}; use values() of those positions")
-        batch, single = as_batch(observation, self.game)
-        values = self._policy.q_values(batch)
+        if hasattr(position, "spec"):
+            game = _as_game(position, self.game)
+            return self._policy.action_values(game, np.arange(game.num_slots))
+        batch, single = as_batch(position, self.game)
+        if self.spec.afterstates and len(batch):
+            placed = self._placed.at(batch)
+            if placed is None:
+                raise self._hidden_position("q_values", _VALUES_POSITIONS)
+            values = self._policy.action_values(placed, np.arange(len(batch)))
+        elif self.spec.afterstates:
+            values = np.empty((0, self.game.num_actions), np.float32)
+        else:
+            values = self._policy.q_values(batch)
         return values[0] if single else values
 
     def values(self, observations: ArrayLike) -> NDArray[np.float32]:
@@ -168,21 +183,22 @@ class DQNAgent:
         return self._policy.q_values(batch).reshape(-1)
 
     def act(
-        self, game: BatchedGame, slots: ArrayLike | None = None, *, lookahead: int = 0
+        self, game: BatchedGame | Match, slots: ArrayLike | None = None, *, lookahead: int = 0
     ) -> NDArray[np.int64]:
         """The greedy actions [m] for the seats to move in `slots` [m] of a game of `games.make`; by
-        default in all its slots, without `lookahead`.
+        default in all its slots, without `lookahead`. One match (`sparring.games.Match`) in
+        progress is a game of one slot.
 
         `lookahead` plies, at most 20, are searched in two-player zero-sum games of compiled rules
         without hidden information; chance is averaged. Raises `ConfigurationError` for other games,
         and for games of another kind than the agent's.
         """
-        _check_plays(game, self.game)
-        chosen = np.arange(game.num_slots) if slots is None else chosen_slots(game, slots)
+        played = _as_game(game, self.game)
+        chosen = np.arange(played.num_slots) if slots is None else chosen_slots(played, slots)
         ahead = self._ahead(lookahead)
         if ahead.plies:
-            return best_moves(self._policy, game, chosen, ahead)
-        return self._policy.choose(game, chosen, np.zeros((len(chosen), 2)), epsilon=0.0)
+            return best_moves(self._policy, played, chosen, ahead)
+        return self._policy.choose(played, chosen, np.zeros((len(chosen), 2)), epsilon=0.0)
 
     def policy(self) -> InferencePolicy:
         """A copy of the network for play."""
@@ -301,16 +317,20 @@ class DQNAgent:
         game = self._placed.at(batch)
         if game is None:
             what = "lookahead needs the position" if lookahead.plies else _VALUES_POSITIONS
-            raise SparringError(
-                f"predict: {what}, which an observation of {self.spec.game} does not show; use "
-                "act(game), or values() of the positions after each move"
-            )
+            raise self._hidden_position("predict", what)
         best = best_moves(self._policy, game, np.arange(len(batch)), lookahead, mask)
         if (best < 0).any():
             raise ConfigurationError(
                 "action_masks", got="no legal action", expected="at least one that the rules allow"
             )
         return best
+
+    def _hidden_position(self, method: str, why: str) -> SparringError:
+        instead = {"predict": "act(game)", "q_values": "q_values(game)"}[method]
+        return SparringError(
+            f"{method}: {why}, which an observation of {self.spec.game} does not show; use "
+            f"{instead}, or values() of the positions after each move"
+        )
 
     def _follow_learner(self) -> None:
         assert self._trainable is not None
@@ -326,16 +346,24 @@ class DQNAgent:
         return self._trainable
 
 
-def _check_plays(game: object, spec: GameSpec) -> None:
-    """Raise `ConfigurationError` unless `game` has slots and is encoded like `spec`."""
+def _as_game(game: object, spec: GameSpec) -> BatchedGame:
+    """A game of `games.make`, or a `Match` as a game of one slot; raise `ConfigurationError` for
+    anything else, and for one that is not encoded like `spec`.
+    """
     found = getattr(game, "spec", None)
     slots = getattr(game, "num_slots", None)
-    if slots is None or not isinstance(found, GameSpec) or encoding_of(found) != encoding_of(spec):
+    plays = slots is not None or all(callable(getattr(game, name, None)) for name in MATCH_METHODS)
+    if not plays or not isinstance(found, GameSpec) or encoding_of(found) != encoding_of(spec):
         raise ConfigurationError(
             "game",
             got=found.name if slots and isinstance(found, GameSpec) else shown(game),
-            expected=f"sparring.games.make({spec.name!r}, num_slots)",
+            expected=f"sparring.games.make({spec.name!r}, num_slots), or one match of that game",
         )
+    if slots is not None:
+        return cast(BatchedGame, game)
+    from sparring.games.python.position import MatchPosition  # imports Numba
+
+    return cast(BatchedGame, MatchPosition(cast(Match, game), spec.name))
 
 
 def _refuse_options(options: Mapping[str, Any]) -> None:
