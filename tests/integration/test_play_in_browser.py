@@ -205,6 +205,7 @@ def test_a_server_that_stops_is_named_and_the_match_stays(tabs: Callable[..., Ta
         ("connect_four", ".cell:enabled"),
         ("othello", ".cell:enabled"),
         ("ludo(num_players=4)", ".token.legal"),
+        ("backgammon", ".source:enabled"),
         ("broken_matches:Lists", "#moves button"),
     ],
 )

@@ -1,4 +1,6 @@
-"""Positions as data that a page can draw: a declared board, the tokens of Ludo, else text."""
+"""Positions as data that a page can draw: a declared board, the tokens of Ludo, the checkers of
+backgammon, else text.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +15,17 @@ from sparring.games.spec import BatchedGame
 
 
 def layout(game: BatchedGame) -> dict[str, Any]:
-    """The drawing of a game, as JSON: `kind` is "grid", "ludo" or "text".
+    """The drawing of a game, as JSON: `kind` is "grid", "ludo", "points" or "text".
 
     Of a grid, `planes_per_seat` says how many planes in a row are one seat's pieces, 0 where that
     is not known; `moves` says if actions are its cells, its columns, or neither ("list");
     `bottom_up`, if row 0 is drawn at the bottom.
     """
     spec = game.spec
-    if _has_tokens(game):
+    if _shows(game, "tokens"):
         return {"kind": "ludo"}
+    if _shows(game, "drawn_points"):
+        return {"kind": "points"}
     if spec.board is None:
         return {"kind": "text"}
     planes, rows, columns = spec.observation_shape
@@ -46,23 +50,28 @@ def drawing(game: BatchedGame, slot: int) -> dict[str, Any]:
     - grid: `cells`, row by row, 0 or 1 + the plane that shows something there to seat 0; None after
       the end of a match that shows its last position to nobody;
     - ludo: `tokens` with `seat`, `rank`, `row` and `column`, and `roll`;
+    - points: `checkers` [2, 26] of each seat by its own numbers of points, and `dice`;
     - text: `text`.
     """
-    if _has_tokens(game):
+    if _shows(game, "tokens"):
         state = game.get_state()["states"][slot]
         return {"tokens": game.rules.tokens(state), "roll": int(state["roll"])}
+    if _shows(game, "drawn_points"):
+        shown: dict[str, Any] = game.rules.drawn_points(game.get_state()["states"][slot])
+        return shown
     if game.spec.board is None:
         return {"text": game.text(slot)}
     planes = _planes(game, slot)
     if planes is None:
         return {"cells": None}
-    shown = planes != 0
-    cells = np.where(shown.any(axis=0), 1 + shown.argmax(axis=0), 0)
+    taken = planes != 0
+    cells = np.where(taken.any(axis=0), 1 + taken.argmax(axis=0), 0)
     return {"cells": cells.ravel().tolist()}
 
 
-def _has_tokens(game: BatchedGame) -> TypeGuard[CompiledGame]:
-    return isinstance(game, CompiledGame) and hasattr(game.rules, "tokens")
+def _shows(game: BatchedGame, what: str) -> TypeGuard[CompiledGame]:
+    """Return whether the rules of the game have a function of that name."""
+    return isinstance(game, CompiledGame) and hasattr(game.rules, what)
 
 
 def _planes(game: BatchedGame, slot: int) -> NDArray[Any] | None:

@@ -74,3 +74,14 @@ def test_a_token_that_has_left_its_yard_stands_on_its_first_square() -> None:
     assert (tokens[4]["row"], tokens[4]["column"]) == (1, 8)
     assert 6 <= tokens[0]["row"] <= 8
     assert 6 <= tokens[0]["column"] <= 7
+
+
+def test_checkers_of_backgammon_are_counted_by_the_points_of_their_seats() -> None:
+    game = played("backgammon")
+    assert layout(game) == {"kind": "points"}
+    shown = drawing(game, 0)
+    for checkers in shown["checkers"]:
+        assert {point: count for point, count in enumerate(checkers) if count} == {
+            6: 5, 8: 3, 13: 5, 24: 2
+        }  # fmt: skip
+    assert f"has to play {shown['dice'][0]} {shown['dice'][1]}." in game.text(0)

@@ -26,6 +26,11 @@ def text(state: Any) -> str:
     return "\n".join([*lines, _turn(state)])
 
 
+def drawn_points(state: Any) -> dict[str, list[Any]]:
+    """The checkers of each seat in each place, by its own numbers, and the dice left to play."""
+    return {"checkers": state["checkers"].tolist(), "dice": _dice(state)}
+
+
 def action_text(state: Any, action: int) -> str:
     """Die, from and to in the mover's numbers, a star for a hit: "6: 24/18*"."""
     which, source = action // SOURCES, action % SOURCES + 1
@@ -63,6 +68,10 @@ def _turn(state: Any) -> str:
     mark = STYLE.marks[seat]
     if state["checkers"][seat, OFF] == CHECKERS:
         return f"{mark} has borne off all checkers."
+    return f"{mark} moves from 24 to 1 and has to play {' '.join(map(str, _dice(state)))}."
+
+
+def _dice(state: Any) -> list[int]:
+    """The dice left to play, the higher one first."""
     high, low, repeats = int(state["dice"][0]), int(state["dice"][1]), int(state["repeats"])
-    left = [high] * (1 + repeats) + [low] * (low > 0)
-    return f"{mark} moves from 24 to 1 and has to play {' '.join(map(str, left))}."
+    return [high] * (1 + repeats) + [low] * (low > 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sparring.games.backgammon.board import STYLE, action_text, text
+from sparring.games.backgammon.board import STYLE, action_text, drawn_points, text
 from sparring.games.backgammon.rules import (
     STATE,
     declare,
@@ -18,7 +18,7 @@ from sparring.games.backgammon.rules import (
 
 __all__ = [
     "SPEC", "STATE", "STYLE",
-    "action_text", "legal", "move", "observe", "place", "play", "start", "text",
+    "action_text", "drawn_points", "legal", "move", "observe", "place", "play", "start", "text",
 ]  # fmt: skip
 
 SPEC: Final = declare("backgammon", highest=1)

@@ -84,6 +84,7 @@ export class Ludo {
       const { button } = token;
       button.disabled = !(move && enabled);
       button.classList.toggle("legal", Boolean(move && enabled));
+      button.style.zIndex = (move ? 20 : 1) + token.before; // no other covers one that can move
       button.onclick = () => this.play(move.action);
       button.replaceChildren(String(token.rank + 1));
       if (move?.value !== undefined && move.action === token.rank) {
@@ -119,12 +120,13 @@ export class Ludo {
     });
     for (const drawn of moved) Object.assign(drawn, take((token) => token.seat === drawn.seat));
     const together = new Map();
-    for (const { row, column, button } of this.tokens) {
+    for (const token of this.tokens) {
+      const { row, column, button } = token;
       const before = together.get(`${row},${column}`) ?? 0;
       together.set(`${row},${column}`, before + 1);
-      button.style.left = `${((column + 0.12 * before) / 15) * 100}%`;
-      button.style.top = `${((row - 0.12 * before) / 15) * 100}%`;
-      button.style.zIndex = 1 + before;
+      token.before = before;
+      button.style.left = `${((column + 0.2 * before) / 15) * 100}%`;
+      button.style.top = `${((row - 0.2 * before) / 15) * 100}%`;
     }
   }
 }

@@ -4,6 +4,7 @@
 import * as address from "./address.js";
 import { Grid } from "./grid.js";
 import { Ludo } from "./ludo.js";
+import { Points } from "./points.js";
 import { drawExpectation, drawMoves, drawPlayers, drawReview } from "./panels.js";
 import { element, seatName, title } from "./seats.js";
 import * as server from "./server.js";
@@ -43,7 +44,7 @@ async function begin() {
   facts = await server.facts().finally(() => clearTimeout(late));
   state = address.read(facts.first, facts.seats);
   at("title").textContent = document.title = title(facts.game);
-  const kinds = { grid: Grid, ludo: Ludo, text: Text };
+  const kinds = { grid: Grid, ludo: Ludo, points: Points, text: Text };
   board = new kinds[facts.layout.kind](at("board"), facts, play);
   document.addEventListener("keydown", key);
   addEventListener("hashchange", () => {
@@ -115,13 +116,15 @@ function draw(shown) {
   const fresh = drawn !== null && moves.length === drawn + 1;
   drawn = moves.length;
   const enabled = !shown.over && isYours(shown.seat) && !looking();
-  board.draw(shown, { last: moves.at(-1) ?? null, fresh, enabled });
+  board.draw(shown, { last: moves.at(-1) ?? null, fresh, enabled, own: own() });
   drawPlayers(facts, state.players, shown.over ? -1 : shown.seat, change);
   drawExpectation(facts, shown, own());
   drawMoves(facts, shown, enabled, play);
   at("status").replaceChildren(status(shown));
-  if (shown.roll && !shown.over) {
-    at("status").append(element("span", { className: "die", textContent: shown.roll }));
+  if (!shown.over) {
+    for (const die of shown.dice ?? (shown.roll ? [shown.roll] : [])) {
+      at("status").append(element("span", { className: "die", textContent: die }));
+    }
   }
   at("hints").setAttribute("aria-pressed", String(state.hints));
   at("undo").disabled = !state.moves.length;

@@ -20,7 +20,7 @@ function listPlayers(facts, players, change) {
     const level = facts.levels.findIndex(({ name }) => name === player);
     const dot = element("span", { className: "dot" });
     dot.style.background = seatColour(facts, number);
-    const who = element("button", { textContent: player === null ? "You" : "Agent" });
+    const who = element("button", { textContent: nameOf(player) });
     who.append(element("span", { className: "change", textContent: "⇄", ariaHidden: "true" }));
     who.id = `who-${number}`;
     who.setAttribute("aria-label", `${seatName(facts, number)}: ${player ?? "you"}. Change`);
@@ -33,6 +33,12 @@ function listPlayers(facts, players, change) {
     return row;
   });
   at("players").replaceChildren(...rows);
+}
+
+// Snapshots are the agent, too; their ages stand beside the slider.
+function nameOf(player) {
+  if (player === null) return "You";
+  return /^(agent|snapshot:\d+)$/.test(player) ? "Agent" : player;
 }
 
 function slider(facts, seat, level, change) {
@@ -67,7 +73,7 @@ export function drawMoves(facts, position, enabled, play) {
   const { kind, moves } = facts.layout;
   const places = moves === "cells" ? facts.layout.rows * facts.layout.columns : Infinity;
   const listed = position.legal.filter(
-    ({ action }) => kind === "text" || moves === "list" || (moves === "cells" && action >= places),
+    ({ action }) => kind === "text" || kind === "points" || moves === "list" || (moves === "cells" && action >= places),
   );
   at("moves").hidden = !listed.length;
   at("moves").replaceChildren(

@@ -5,6 +5,7 @@ const NAMES = {
   othello: ["Black", "White"],
   tic_tac_toe: ["X", "O"],
   ludo: ["Red", "Green", "Yellow", "Blue"],
+  backgammon: ["Red", "Yellow"],
 };
 const COLOURS = {
   othello: ["#14181a", "#f3f1ea"],
