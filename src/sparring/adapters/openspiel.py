@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,7 @@ class OpenSpielMatch:
     """A `Match` over one state of OpenSpiel."""
 
     def __init__(self, rules: OpenSpielRules) -> None:
-        self._rules = rules
+        self.rules = rules
         self._no_action = bytes(rules.spec.num_actions)
         # memory of the mask: writing single bytes is faster than writing array entries
         self._legal = bytearray(self._no_action)
@@ -92,7 +92,7 @@ class OpenSpielMatch:
 
     def reset(self, rng: np.random.Generator) -> None:
         self._rng = rng
-        self._state = self._rules.game.new_initial_state()
+        self._state = self.rules.game.new_initial_state()
         self._sample_chance()
         self._returns: list[float] = self._state.returns()
 
@@ -102,7 +102,12 @@ class OpenSpielMatch:
 
     def observe(self, seat: int) -> NDArray[np.float32]:
         """[*observation_shape], in an array that the next call for this seat overwrites."""
-        return self._rules.observe(self._state, seat)
+        return self.rules.observe(self._state, seat)
+
+    def show(self, state: Any, seat: int) -> None:
+        """Show a state that is played elsewhere, and in which `seat` decides."""
+        self._state, self.seat = state, seat
+        self._returns = state.returns()
 
     def step(self, action: int) -> tuple[Sequence[float] | None, bool]:
         self._state.apply_action(action)
@@ -111,13 +116,13 @@ class OpenSpielMatch:
     def _outcome(self) -> tuple[Sequence[float] | None, bool]:
         """(rewards, ended) of the moves that were just played, after the chance that follows."""
         ended = self._sample_chance()
-        if not ended and self._rules.pays_at_the_end:
+        if not ended and self.rules.pays_at_the_end:
             return None, False
         before, self._returns = self._returns, self._state.returns()
         return _growth(before, self._returns), ended
 
     def copy(self) -> Self:
-        other = type(self)(self._rules)
+        other = type(self)(self.rules)
         other.seat, other._returns, other._state = self.seat, self._returns, self._state.clone()
         other._rng = copy.deepcopy(self._rng) if self.spec.chance else self._rng
         return other
@@ -198,12 +203,12 @@ class ApartMatch(OpenSpielMatch):
         self, action: int
     ) -> tuple[OpenSpielMatch, Sequence[float] | None, bool]:
         """See `MatchApart`; the copy is overwritten by the next call."""
-        other = self._other = self._other or OpenSpielMatch(self._rules)
+        other = self._other = self._other or OpenSpielMatch(self.rules)
         other._state = state = self._state.child(action)
         players = self.spec.num_players
-        other.seat = self._rules.after.comes_next(state, self.seat, players)
+        other.seat = self.rules.after.comes_next(state, self.seat, players)
         ended: bool = state.is_terminal()
-        if not ended and self._rules.pays_at_the_end:
+        if not ended and self.rules.pays_at_the_end:
             return other, None, False
         return other, _growth(self._returns, state.returns()), ended
 

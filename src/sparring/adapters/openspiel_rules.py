@@ -38,6 +38,7 @@ class OpenSpielRules:
         self.together = kind.dynamics == kind.Dynamics.SIMULTANEOUS
         try:
             shape = _tensor_shape(self.game, kind)
+            self._encoding = _encoding(self.game)
             check_size(name, self.game.num_distinct_actions(), shape, np.dtype(np.float32))
             self._observer = _observer(self.game, kind)
             self._seen: NDArray[np.float32] = self._observer.tensor.reshape(shape)
@@ -104,6 +105,29 @@ class OpenSpielRules:
         if self.after.marked:
             self._views.full[seat][-1] = state.is_chance_node()
         return self._views.full[seat]
+
+    def observation(self, tensor: NDArray[np.float32], seat: int) -> NDArray[np.float32]:
+        """[*observation_shape] of a tensor of OpenSpiel that the seat sees at a decision."""
+        self._views.own[seat][...] = tensor.reshape(self._seen.shape)
+        if self.after.marked:
+            self._views.full[seat][-1] = 0
+        return self._views.full[seat]
+
+    def is_of(self, game: Any) -> bool:
+        """Return whether a game of OpenSpiel is this one, as far as moves and tensors go."""
+        return game is self.game or _encoding(game) == self._encoding
+
+    def knows_tensor(self, tensor: NDArray[np.float32]) -> bool:
+        """Return whether a tensor can only be of the kind that is observed here: games have two,
+        the observation and the information state.
+        """
+        kind = self.game.get_type()
+        other = (
+            self.game.information_state_tensor_size()
+            if kind.provides_observation_tensor and kind.provides_information_state_tensor
+            else -1
+        )
+        return tensor.size == self._seen.size != other
 
 
 def sampled(chances: Sequence[tuple[int, float]], rng: np.random.Generator) -> int:
@@ -188,6 +212,13 @@ def _tensor_shape(game: Any, kind: Any) -> list[int]:
         else game.information_state_tensor_shape()
     )
     return shape
+
+
+def _encoding(game: Any) -> tuple[Any, ...]:
+    """Name and sizes of a game."""
+    kind = game.get_type()
+    shape = _tensor_shape(game, kind)
+    return kind.short_name, game.num_players(), game.num_distinct_actions(), tuple(shape)
 
 
 def _observer(game: Any, kind: Any) -> Any:

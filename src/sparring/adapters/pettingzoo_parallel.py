@@ -101,6 +101,10 @@ class ParallelRules:
         legal[: len(found)] = found
         return legal
 
+    def read(self, seen: Any, info: Mapping[str, Any], seat: int) -> tuple[Any, NDArray[np.bool_]]:
+        """(What `seat` sees, for `observation`; its legal actions [A])."""
+        return seen, self.mask(seen, info, seat)
+
     def _compared(self, env: Any) -> Comparison:
         """Comparison of all agents' observations in random matches with fixed seeds."""
         rng, comparison = np.random.Generator(np.random.PCG64(0)), Comparison()

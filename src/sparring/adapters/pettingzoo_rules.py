@@ -89,7 +89,8 @@ class PettingZooRules:
         num_actions = _num_actions(name, env)
         refuse_window(name, getattr(env, "render_mode", None))
         self.agents: list[Any] = list(env.possible_agents)
-        self._seats = {agent: seat for seat, agent in enumerate(self.agents)}
+        self.first_actions = [0] * len(self.agents)
+        self.seats = {agent: seat for seat, agent in enumerate(self.agents)}
         self.claim = _claim_of_the_board(env)
         env.reset(seed=0)
         self._mask_within = _mask_within(name, env)
@@ -124,9 +125,15 @@ class PettingZooRules:
     def look(self, env: Any) -> tuple[int, NDArray[Any], NDArray[np.bool_]]:
         """(seat to move, its observation in the environment's form, its legal actions [A])."""
         agent = env.agent_selection
-        seen = env.observe(agent)
-        mask = (seen if self._mask_within else env.infos[agent])["action_mask"]
-        return self._seats[agent], _array(seen), np.asarray(mask) != 0
+        seat = self.seats[agent]
+        return seat, *self.read(env.observe(agent), env.infos[agent], seat)
+
+    def read(
+        self, seen: Any, info: Mapping[str, Any], seat: int
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """(What `seat` sees, for `observation`; its legal actions [A])."""
+        mask = (seen if self._mask_within else info)["action_mask"]
+        return _array(seen), np.asarray(mask) != 0
 
     def seen_by(self, env: Any, seat: int) -> NDArray[Any]:
         """Observation of a seat in the environment's form."""
