@@ -4,9 +4,11 @@ three seats.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from sparring.games.spec import GameSpec
+from sparring.games.spec import Board, GameSpec
 
 LINES = [(0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6)]
 
@@ -42,6 +44,12 @@ class Toe:
         if any((self.board[list(line)] == seat).all() for line in LINES):
             return ((1, -1), (-1, 1))[seat], True
         return None, bool((self.board >= 0).all())
+
+
+class DrawnToe(Toe):
+    """The same with its board declared."""
+
+    spec = replace(Toe.spec, board=Board())
 
 
 class Dice:

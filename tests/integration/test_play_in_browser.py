@@ -206,6 +206,7 @@ def test_a_server_that_stops_is_named_and_the_match_stays(tabs: Callable[..., Ta
         ("othello", ".cell:enabled"),
         ("ludo(num_players=4)", ".token.legal"),
         ("backgammon", ".source:enabled"),
+        ("plain_games:DrawnToe", ".plain .cell:enabled"),
         ("broken_matches:Lists", "#moves button"),
     ],
 )
@@ -217,3 +218,4 @@ def test_every_kind_of_board_is_played(game: str, choice: str, tabs: Callable[..
             tab.page.locator(choice).first.click()
             tab.until(lambda dots=dots: tab.page.url.partition("moves=")[2].count(".") == dots)  # type: ignore[misc]
             tab.page.wait_for_selector("#undo:enabled")
+        assert ":" not in tab.page.inner_text("#title")

@@ -17,8 +17,9 @@ const TITLES = { connect_four: "Connect Four", tic_tac_toe: "Tic-tac-toe" };
 
 export const baseName = (game) => game.split("(")[0];
 
+// "my_module:MyGame" and "openspiel:hex" without what stands before the colon.
 export function title(game) {
-  const name = baseName(game);
+  const name = baseName(game).split(/[:/]/).at(-1);
   return TITLES[name] ?? name.replaceAll("_", " ").replace(/^\w/, (c) => c.toUpperCase());
 }
 
