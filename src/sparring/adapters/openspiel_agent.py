@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.adapters import imported
-from sparring.adapters.agents import Agent, greedy, played_game
+from sparring.adapters.agents import Agent, greedy, own_seat, played_game
 from sparring.adapters.openspiel import OpenSpielMatch, match_maker
 from sparring.errors import ConfigurationError
 
 pyspiel: Final = imported("pyspiel", "openspiel")
 _rl_agent: Final = imported("open_spiel.python.rl_agent", "openspiel")
+_TOGETHER: Final = int(pyspiel.PlayerId.SIMULTANEOUS)
 _Bot: Any = pyspiel.Bot
 _AbstractAgent: Any = _rl_agent.AbstractAgent
 
@@ -33,17 +34,19 @@ class _Chooser:
         match = match_maker(self._name)()
         assert isinstance(match, OpenSpielMatch)
         self._match, self.rules = match, match.rules
-        players = match.spec.num_players
-        if not 0 <= player_id < players:
-            expected = f"0 to {players - 1}"
-            raise ConfigurationError(f"player_id in {self._name}", got=player_id, expected=expected)
-        self.player_id = player_id
+        self.player_id = own_seat(self._name, player_id, match.spec.num_players)
 
     def in_state(self, state: Any) -> int:
         """The action in a state of OpenSpiel, which does not change."""
         if not self.rules.is_of(state.get_game()):
             raise ConfigurationError(
                 "state of another game", got=str(state.get_game()), expected=str(self.rules.game)
+            )
+        if state.current_player() not in (self.player_id, _TOGETHER):
+            raise ConfigurationError(
+                f"state of {self._name}",
+                got=f"the turn of player {int(state.current_player())}",
+                expected=f"that of player {self.player_id}",
             )
         self._match.show(state, self.player_id)
         return int(self._agent.act(self._match)[0])

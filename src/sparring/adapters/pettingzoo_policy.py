@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sparring.adapters.agents import Agent, greedy, played_game
+from sparring.adapters.agents import Agent, as_in_training, greedy, played_game
 from sparring.adapters.pettingzoo_rules import PettingZooRules, parallel_rules
 from sparring.errors import ConfigurationError
 
@@ -28,13 +28,15 @@ class PettingZooPolicy:
         """The action of the agent called `name`, in the environment's numbers.
 
         `info` is only needed where it carries the "action_mask". Raises `ConfigurationError` for a
-        name that the environment does not have, and for a mask without a legal action.
+        name that the environment does not have, for an observation that does not fit, and for a
+        mask without a legal action.
         """
         rules = self._rules
         if name not in rules.seats:
             expected = f"one of {', '.join(map(str, rules.seats))}"
             raise ConfigurationError(f"agent of {self._name}", got=name, expected=expected)
         seat = rules.seats[name]
-        seen, mask = rules.read(observation, info or {}, seat)
-        action = greedy(self._agent, rules.observation(seen, seat), mask)
-        return action + rules.first_actions[seat]
+        with as_in_training(self._name):
+            seen, mask = rules.read(observation, info or {}, seat)
+            shown = rules.observation(seen, seat)
+        return greedy(self._agent, shown, mask) + rules.first_actions[seat]

@@ -195,8 +195,12 @@ def test_an_agent_or_state_of_another_game_is_one_line():
     with pytest.raises(ConfigurationError, match="got tic_tac_toe, expected one trained on open"):
         OpenSpielBot(untrained("tic_tac_toe"), 0)
     hex3 = untrained("openspiel:hex(board_size=3)")
-    with pytest.raises(ConfigurationError, match=r"player_id .* got 2, expected 0 to 1"):
+    with pytest.raises(ConfigurationError, match=r"got 'a.safetensors'.*\.load\(FILE, game"):
+        OpenSpielBot("a.safetensors", 0)
+    with pytest.raises(ConfigurationError, match=r"player_id .* got 2, expected .* 0 to 1"):
         OpenSpielBot(hex3, 2)
+    with pytest.raises(ConfigurationError, match="turn of player 0, expected that of player 1"):
+        OpenSpielBot(hex3, 1).step(pyspiel.load_game("hex(board_size=3)").new_initial_state())
     state = pyspiel.load_game("hex(board_size=4)").new_initial_state()
     with pytest.raises(ConfigurationError, match=r"state of another game: got hex\(board_size=4"):
         OpenSpielBot(hex3, 0).step(state)
@@ -211,3 +215,7 @@ def test_a_wrapper_refuses_what_its_library_does_not_have():
     policy = PettingZooPolicy(untrained("pettingzoo:classic/tictactoe-v3"))
     with pytest.raises(ConfigurationError, match="got judge, expected one of player_1, player_2"):
         policy({}, "judge")
+    with pytest.raises(ConfigurationError, match="got KeyError: 'action_mask', expected what"):
+        policy({"observation": np.zeros((3, 3, 2), np.int8)}, "player_1")
+    with pytest.raises(ConfigurationError, match=r"got ValueError: .*, expected what"):
+        policy({"observation": np.zeros((9, 9, 2), np.int8), "action_mask": np.ones(9)}, "player_1")
