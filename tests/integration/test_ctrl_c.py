@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import IO, Any
 
@@ -50,13 +51,26 @@ def line_with(output: IO[str], text: str) -> str:
     raise AssertionError(f"no line with {text!r}")
 
 
-def stop_twice(main: subprocess.Popen[str]) -> list[str]:
+def wait_until_it_waits(run: Path) -> None:
+    """Wait until the main process waits for frozen workers: rounds that they had finished before
+    are learned from, and its reports, two a second, stand still.
+    """
+    metrics = run / "metrics.jsonl"
+    size, since = metrics.stat().st_size, time.monotonic()
+    while time.monotonic() < since + 2.0:
+        time.sleep(0.05)
+        if metrics.stat().st_size != size:
+            size, since = metrics.stat().st_size, time.monotonic()
+
+
+def stop_twice(main: subprocess.Popen[str], run: Path) -> list[str]:
     """Ctrl-C while both workers are frozen, and again when it is said who is waited for; the lines
     of the output from there on.
     """
     assert main.stdout is not None
     for worker in workers_of(main.pid):
         worker.suspend()
+    wait_until_it_waits(run)
     os.killpg(main.pid, signal.SIGINT)  # as a terminal does it
     line_with(main.stdout, "press Ctrl-C again to stop at once, without saving")
     waiting = line_with(main.stdout, "waiting for worker")
@@ -73,7 +87,7 @@ def test_the_second_says_what_is_saved_and_how_to_resume(tmp_path: Path) -> None
     config = trial(tmp_path, name="run", **LONG)
     with start(config) as process:
         wait_until(lambda: any((run_of(config) / "checkpoints").glob("[0-9]*/manifest.json")))
-        last = stop_twice(process)[-1]
+        last = stop_twice(process, run_of(config))[-1]
     with RunDirectory.open(tmp_path, "run") as run:
         newest = run.newest_checkpoint()
     assert newest is not None
@@ -88,7 +102,7 @@ def test_the_second_says_that_nothing_is_saved(tmp_path: Path) -> None:
     config = trial(tmp_path, name="run", **{**LONG, "checkpoint_interval": 10**9})
     with start(config) as process:
         wait_until(lambda: has_reports(run_of(config)), pause=0.05)
-        last = stop_twice(process)[-1]
+        last = stop_twice(process, run_of(config))[-1]
     assert last == "sparring: stopped at once; nothing was saved"
 
 

@@ -55,6 +55,7 @@ def peak_and_prediction(what: str, buffer_size: int, runs_dir: Path) -> tuple[fl
     return float(peak), float(predicted.replace(",", ""))
 
 
+@pytest.mark.full
 def test_a_replay_is_held_once_as_predicted(tmp_path: Path) -> None:
     """Two runs that differ only in the size of their replay; the larger one is full before its
     last checkpoints.

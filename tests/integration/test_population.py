@@ -107,6 +107,7 @@ def test_agents_with_pools_of_their_own_are_those_of_single_runs(
     assert names == {"member-0", "member-1", "random", "one_ply"}
 
 
+@pytest.mark.full
 def test_a_killed_agent_comes_back_and_the_population_resumes_after_ctrl_c(
     tmp_path: Path, pair: tuple[Path, Path]
 ) -> None:
@@ -185,7 +186,9 @@ BAD = [
     ("--shared-pool --max-snapshots 0", "max_snapshots with a shared pool: got 0, expected at lea"),
     ("--batch-size 0", "batch_size: got 0, expected at least 1"),
     ("--opponents nobody=1", "unknown opponent: got nobody"),
-    ("--init-from nothing.pt", "member-"),  # as the first member says that finds it
+    pytest.param(  # as the first member says that finds it
+        "--init-from nothing.pt", "member-", marks=pytest.mark.full
+    ),
     ("--resume nowhere", "--config with --resume"),
 ]
 

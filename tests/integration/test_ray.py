@@ -199,6 +199,7 @@ def test_workers_share_cpus_move_to_a_node_that_joins_and_survive_one_that_leave
 # Workers that fail.
 
 
+@pytest.mark.full
 def test_killed_and_frozen_actors_are_replaced_and_their_rounds_are_played_again(
     cluster: Any, notes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

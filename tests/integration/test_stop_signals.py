@@ -45,8 +45,11 @@ def episodes_saved(runs_dir: Path) -> int:
         return int(run.load_checkpoint()["schedule"]["episodes"])
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-@pytest.mark.parametrize("to_all", [False, True], ids=["main", "group"])
+@pytest.mark.parametrize(
+    ("number", "status", "to_all"),
+    [(signal.SIGTERM, 143, False), (signal.SIGTERM, 143, True), (signal.SIGHUP, 129, True)],
+    ids=["SIGTERM to main", "SIGTERM to all", "SIGHUP to all"],
+)
 def test_a_stop_signal_saves_the_run(
     number: signal.Signals, status: int, to_all: bool, tmp_path: Path
 ) -> None:
