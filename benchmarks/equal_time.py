@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -42,38 +42,42 @@ ROWS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "deep, random starts": ("quick-dqn", {"eval_interval": 1_000, **RANDOM_STARTS}),
     "deep, values of actions": ("quick-dqn", {"eval_interval": 1_000, "afterstates": "off"}),
 }
+TITLE: Final = "Connect Four at equal processor time"
 COLOURS: Final = ("#1F5FA8", "#7FB2E5", "#C2410C", "#F2A65A", "#6B7280")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Minutes, files, and the one row that a process of this benchmark trains."""
+    """Minutes, rows and files."""
 
     minutes: float = 10.0
     """Wall time of all trainings, which run side by side."""
     out: Path = Path("benchmarks/results/equal-time")
     """Folder for runs, points and the picture."""
-    row: str | None = None
-    """Train this row alone."""
+    rows: tuple[str, ...] = tuple(ROWS)
+    """Rows to train."""
+    alone: bool = False
+    """Train the only row in this process, without a picture."""
 
 
 def main(settings: Settings) -> None:
     """Train all rows and draw their curves, or train one."""
     settings.out.mkdir(parents=True, exist_ok=True)
-    if settings.row is not None:
-        trained(settings, settings.row)
+    if settings.alone:
+        trained(settings, settings.rows[0])
         return
     points = settings.out / "points.jsonl"
     points.unlink(missing_ok=True)
-    command = [sys.executable, __file__, "--out", str(settings.out)]
+    command = [sys.executable, __file__, "--out", str(settings.out), "--alone"]
     processes = [
-        subprocess.Popen([*command, "--minutes", str(settings.minutes), "--row", row])
-        for row in ROWS
+        subprocess.Popen([*command, "--minutes", str(settings.minutes), "--rows", row])
+        for row in settings.rows
     ]
     failed = [process.wait() for process in processes]
     if any(failed):
         sys.exit("a training failed")
-    draw(settings.out / "curves.png", [json.loads(line) for line in points.open()])
+    read = [json.loads(line) for line in points.open()]
+    draw(settings.out / "curves.png", settings.rows, read)
 
 
 def trained(settings: Settings, row: str) -> None:
@@ -110,15 +114,14 @@ def processor_seconds() -> float:
     return float(sum(times.user + times.system for times in used))
 
 
-def draw(path: Path, points: list[dict[str, Any]]) -> None:
+def draw(path: Path, rows: Sequence[str], points: Sequence[Mapping[str, Any]]) -> None:
     """Write the picture of all curves."""
-    keys = [
-        Line2D([], [], color=colour, label=row) for row, colour in zip(ROWS, COLOURS, strict=True)
-    ]
+    looks = {row: colour for row, colour in zip(ROWS, COLOURS, strict=True) if row in rows}
+    keys = [Line2D([], [], color=colour, label=row) for row, colour in looks.items()]
     note = "share of moves that keep the value, odd rows in which moves differ; one seed"
-    with style.picture(path, 10.0, 4.6, "Connect Four at equal processor time", note, keys) as page:
+    with style.picture(path, 11.5, 4.6, TITLE, note, keys) as page:
         axes = page.add_subplot(page.add_gridspec(1, 1)[0, 0])
-        for row, colour in zip(ROWS, COLOURS, strict=True):
+        for row, colour in looks.items():
             mine = [point for point in points if point["row"] == row]
             minutes = [point["minutes"] for point in mine]
             axes.plot(minutes, [point["share"] for point in mine], color=colour, marker=".")
