@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requi
 RUNTIME := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: train test test-all test-gpu check install clean
+.PHONY: train test test-all test-gpu check docs install clean
 
 train: $(RUNTIME)
 	$(BIN)/sparring train connect_four --preset quick
@@ -39,6 +39,10 @@ check: $(DEV)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/unit/test_rooms.py tests/unit/test_architecture.py tests/unit/test_style.py
 
+# The site of the documents, into site/; a broken link is an error.
+docs: $(DEV)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 install: $(DEV)
 
 # torch first and pinned: left to itself, pip may take a newer build with gigabytes of CUDA packages.
@@ -57,4 +61,4 @@ $(DEV): $(RUNTIME)
 	touch $@
 
 clean:
-	rm -rf $(VENV) .cache build dist
+	rm -rf $(VENV) .cache build dist site
