@@ -350,7 +350,7 @@ check-game tictactoe
 trian connect_four
     unknown command | 'trian' | did you mean 'train'
 {NOTHING}
-    no command | train, doctor, resume, population, evaluate, tournament, distill, export, play,
+    no command | train, doctor, resume, population, sweep, evaluate, tournament, distill, export,
 """
 
 

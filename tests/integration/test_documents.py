@@ -44,6 +44,8 @@ def commands(text: str) -> Iterator[list[str]]:
             assert words[0] == "sparring", line
             if "--onnx" in words and importlib.util.find_spec("onnxruntime") is None:
                 continue
+            if words[1] == "sweep" and importlib.util.find_spec("optuna") is None:
+                continue
             yield shortened(words[1:])
 
 
@@ -62,6 +64,8 @@ def shortened(words: list[str]) -> list[str]:
         return [*words, "--positions", "100"]
     if words[0] == "play":  # the page has tests of its own
         return [word for word in words if word != "--web"]
+    if words[0] == "sweep":
+        return shortened_by(words, {"--trials": "1", "--n-episodes": "150", "--num-workers": "1"})
     if words[0] not in ("train", "resume"):
         return words
     kept = [word for i, word in enumerate(words) if not {word, words[i - 1]} & SMALLER.keys()]
@@ -83,6 +87,11 @@ def shortened_population(words: list[str]) -> list[str]:
     if "--resume" in words:
         return [word if words[i - 1] != "--n-episodes" else "400" for i, word in enumerate(words)]
     options = {"--agents": "2", "--n-episodes": "150", "--num-workers": "1", "--devices": "cpu"}
+    return shortened_by(words, options)
+
+
+def shortened_by(words: list[str], options: dict[str, str]) -> list[str]:
+    """The command with these values of options."""
     kept = [word for i, word in enumerate(words) if not {word, words[i - 1]} & options.keys()]
     return kept + [word for option in options.items() for word in option]
 

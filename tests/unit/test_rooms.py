@@ -51,7 +51,7 @@ FLOORS = (
     ("training.evaluator", "training.metrics"),
     ("training.loop", "training.trackers"),
     ("training",),
-    ("population",),
+    ("population", "sweep"),
     ("play",),
     ("bench", "doctor", "export", "plot"),
     ("plan",),
@@ -73,6 +73,7 @@ ONLY_IN = {
         "doctor",
         "plan",
         "population",
+        "sweep",
         "cli",
     },
 }
@@ -310,7 +311,7 @@ ROOMS = {
             "from sparring.config.schema import TrainConfig\n",
             "rollout/rollout.py:1: rollout imports config; "
             "only bench, cli, config, doctor, dqn, opponents, plan, population, replay, "
-            "training may",
+            "sweep, training may",
         ),
         (
             "opponents/names.py",

@@ -16,6 +16,7 @@ from sparring.cli import (
     plan,
     population,
     runs,
+    sweep,
     train,
 )
 from sparring.cli.help import command_help, overview
@@ -41,6 +42,7 @@ GROUPS: Final[Mapping[str, Mapping[str, Command]]] = {
         "doctor": Command(doctor.doctor, doctor_form(), own_help=True),
         "resume": Command(train.resume, resume_form()),
         "population": Command(population.population, population.population_form(), own_help=True),
+        "sweep": Command(sweep.sweep, sweep.sweep_form(), own_help=True),
     },
     "agents": {
         "evaluate": Command(agent_commands.evaluate, agent_commands.EVALUATE),

@@ -1,0 +1,267 @@
+"""A sweep: trainings with settings drawn by optuna (tree-structured Parzen estimators, Bergstra et
+al. 2011), each scored by its last evaluation, and pruned when it falls behind the median.
+
+`NAME/` holds the runs of the trials, `sweep.log`, which any number of processes may share
+(`JournalStorage`), and `best.toml`, the configuration of the best trial.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sparring.config.schema import TrainConfig
+from sparring.config.sources import build_config, to_toml
+from sparring.errors import InputError, NumericalError
+from sparring.storage.atomic import write_file
+from sparring.training import TrainResult, train
+from sparring.training.callbacks import EvaluationEvent
+
+try:
+    import optuna
+    from optuna.distributions import (
+        BaseDistribution,
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+    from optuna.trial import FrozenTrial, Trial, TrialState
+except ModuleNotFoundError:
+    raise InputError("sweep needs optuna: pip install 'sparring[sweep]'") from None
+
+SPACE: Final = (
+    "learning_rate=1e-4..1e-2:log",
+    "samples_per_insert=0.5..8:log",
+    "n_steps=1..5",
+    "batch_size=128,256,512",
+    "exploration_final_eps=0.02..0.3",
+)
+SPACE_OF_TABLES: Final = (
+    "learning_rate=0.005..0.1:log",
+    "samples_per_insert=0.5..4:log",
+    "td_lambda=0.3..0.95",
+    "exploration_final_eps=0.02..0.2",
+)
+FORM: Final = "NAME=LOW..HIGH, NAME=LOW..HIGH:log or NAME=A,B,..."
+_RANGE: Final = re.compile(r"([^.,:]+(?:\.\d+)?(?:e-?\d+)?)\.\.([^:,]+?)(:log)?")
+_STARTUP_TRIALS: Final = 4  # before any is pruned
+_INTERRUPTED: Final = "interrupted"  # attribute of trials that do not count
+
+Space = Mapping[str, BaseDistribution]
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """One trial: `score` is its last evaluation, None if it failed; `state` says how it ended."""
+
+    number: int
+    state: str  # complete, pruned, failed
+    score: float | None
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """All trials of a sweep so far, those of other processes too, best first."""
+
+    path: Path
+    trials: Sequence[TrialResult]
+    signal: int  # that stopped it, 0 if none did
+
+
+def space_of(texts: Sequence[str]) -> Space:
+    """The distributions that `NAME=...` texts describe. Raises `InputError` for others."""
+    space: dict[str, BaseDistribution] = {}
+    for text in texts:
+        name, _, values = text.partition("=")
+        try:
+            space[name.strip().replace("-", "_")] = _distribution(values.strip())
+        except ValueError:
+            raise InputError("--space", got=repr(text), expected=FORM) from None
+    return space
+
+
+def _distribution(text: str) -> BaseDistribution:
+    if match := _RANGE.fullmatch(text):
+        low, high = _number(match[1]), _number(match[2])
+        if not low < high or (match[3] and low <= 0):
+            raise ValueError
+        if isinstance(low, int) and isinstance(high, int):
+            return IntDistribution(low, high, log=bool(match[3]))
+        return FloatDistribution(low, high, log=bool(match[3]))
+    choices = [_choice(part.strip()) for part in text.split(",")]
+    if len(choices) < 2:
+        raise ValueError
+    return CategoricalDistribution(choices)
+
+
+def _number(text: str) -> int | float:
+    number = int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _choice(text: str) -> int | float | str:
+    if not text:
+        raise ValueError
+    try:
+        return _number(text)
+    except ValueError:
+        return text
+
+
+def default_space(config: TrainConfig) -> Sequence[str]:
+    """The space for the network of `config`."""
+    return SPACE_OF_TABLES if config.policy_kwargs.network == "ntuples" else SPACE
+
+
+def sweep(
+    config: TrainConfig, space: Space, *, trials: int, name: str, console: bool = True
+) -> SweepResult:
+    """Train until the sweep has `trials` trials that ended, in this process and in others.
+
+    `config`: settings of all trials. Raises `InputError` if the sweep of this name has another
+    space or game, or a setting of the space cannot take its limits.
+    """
+    for _ in _corners(config, space):
+        pass
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    path = Path(config.runs_dir) / name
+    study = _study(path, name, config, space)
+    signal = 0
+    while not signal and len(_ended(study)) < trials:
+        # another seed for each trial, or processes and resumed sweeps would draw the same
+        study.sampler = optuna.samplers.TPESampler(seed=config.seed + len(study.trials))
+        trial = study.ask(dict(space))
+        signal = _run(study, trial, config, path)
+        if console and not signal:
+            print(listed(_result(study.trials[trial.number])), flush=True)
+    ended = sorted(map(_result, _ended(study)), key=_rank)
+    if ended and ended[0].score is not None:
+        best = _with(config, ended[0].settings, name=None)
+        write_file(path / "best.toml", to_toml(best).encode())
+    return SweepResult(path, ended, signal)
+
+
+def listed(trial: TrialResult) -> str:
+    """A trial in lines of 80 columns."""
+    score = "" if trial.score is None else f"{trial.score:.3f} "
+    settings = trial.settings.items()
+    shown = {key: f"{v:.3g}" if isinstance(v, float) else str(v) for key, v in settings}
+    words = " ".join(f"{name}={value}" for name, value in shown.items())
+    head = f"trial {trial.number}: {score}{trial.state}"
+    return textwrap.fill(f"{head:27} {words}", 80, subsequent_indent=28 * " ")
+
+
+def _corners(config: TrainConfig, space: Space) -> Iterator[TrainConfig]:
+    """Configurations with the limits and the choices of each setting alone."""
+    for name, values in space.items():
+        if isinstance(values, CategoricalDistribution):
+            tried: Sequence[Any] = values.choices
+        else:
+            assert isinstance(values, IntDistribution | FloatDistribution)
+            tried = values.low, values.high
+        for value in tried:
+            yield _with(config, {name: value})
+
+
+def _with(config: TrainConfig, settings: Mapping[str, Any], **more: Any) -> TrainConfig:
+    """`config` with other settings, checked as those of a command line are."""
+    values = config.model_dump()
+    values["policy_kwargs"] = config.policy_kwargs.in_use()
+    if config.max_minutes is not None:
+        values.pop("n_episodes")
+    return build_config(overrides={**values, **settings, **more})
+
+
+def _study(path: Path, name: str, config: TrainConfig, space: Space) -> optuna.Study:
+    """The study in `path`, a new one if there is none."""
+    path.mkdir(parents=True, exist_ok=True)
+    storage = JournalStorage(JournalFileBackend(str(path / "sweep.log")))
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=_STARTUP_TRIALS)
+    study = optuna.create_study(
+        storage=storage, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
+    )
+    own = {"game": config.game, "space": {key: str(values) for key, values in space.items()}}
+    before = study.user_attrs.get("own", own)
+    if before != own:
+        raise InputError(
+            f"the sweep {path} has another game or space",
+            expected=f"{before['game']} with {', '.join(before['space'])}",
+            remedy="choose another --name",
+        )
+    study.set_user_attr("own", own)
+    return study
+
+
+class _Reporter:
+    """Tells optuna the score of each evaluation; ends a run that is pruned."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.scores: list[float] = []
+        self.pruned = False
+        self._trial = trial
+
+    def on_evaluation(self, event: EvaluationEvent) -> bool:
+        self.scores.append(event.score)
+        self._trial.report(event.score, len(self.scores))
+        self.pruned = event.progress < 1.0 and self._trial.should_prune()
+        return not self.pruned
+
+
+def _run(study: optuna.Study, trial: Trial, config: TrainConfig, path: Path) -> int:
+    """Train a trial and tell its end; return the signal that stopped it, or 0."""
+    reporter = _Reporter(trial)
+    place = {"runs_dir": str(path), "name": f"trial-{trial.number}"}
+    result: TrainResult | None = None
+    try:
+        result = train(_with(config, trial.params, **place), callbacks=reporter, console=False)
+    except NumericalError as error:  # of these settings
+        trial.set_user_attr("error", str(error))
+    except BaseException:
+        _interrupted(study, trial)
+        raise
+    if result is not None and result.interrupted:
+        _interrupted(study, trial)
+        return result.signal
+    if reporter.pruned:
+        study.tell(trial, state=TrialState.PRUNED)
+    elif reporter.scores and result is not None:
+        study.tell(trial, reporter.scores[-1])
+    else:
+        study.tell(trial, state=TrialState.FAIL)
+    return 0
+
+
+def _interrupted(study: optuna.Study, trial: Trial) -> None:
+    """Let a trial that was cut off not count."""
+    trial.set_user_attr(_INTERRUPTED, True)
+    study.tell(trial, state=TrialState.FAIL)
+
+
+def _ended(study: optuna.Study) -> list[FrozenTrial]:
+    return [
+        trial
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state.is_finished() and not trial.user_attrs.get(_INTERRUPTED)
+    ]
+
+
+def _result(trial: FrozenTrial) -> TrialResult:
+    states = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
+    reports = list(trial.intermediate_values.values())
+    score = trial.value if trial.value is not None else reports[-1] if reports else None
+    return TrialResult(trial.number, states.get(trial.state, "failed"), score, trial.params)
+
+
+def _rank(trial: TrialResult) -> tuple[bool, float]:
+    """Complete trials first, then by score."""
+    return trial.state != "complete", -math.inf if trial.score is None else -trial.score
