@@ -38,17 +38,20 @@ except ModuleNotFoundError:
 
 SPACE: Final = (
     "learning_rate=1e-4..1e-2:log",
-    "samples_per_insert=0.5..8:log",
     "n_steps=1..5",
     "batch_size=128,256,512",
     "exploration_final_eps=0.02..0.3",
 )
 SPACE_OF_TABLES: Final = (
     "learning_rate=0.005..0.1:log",
-    "samples_per_insert=0.5..4:log",
     "td_lambda=0.3..0.95",
     "exploration_final_eps=0.02..0.2",
 )
+WIDTH: Final = {
+    "mlp": "policy_kwargs.net_arch=64x64,128x128,256x256",
+    "patches": "policy_kwargs.net_arch=128x128,256x256,512x256",
+    "resnet": "policy_kwargs.channels=16,32,64",
+}
 FORM: Final = "NAME=LOW..HIGH, NAME=LOW..HIGH:log or NAME=A,B,..."
 _RANGE: Final = re.compile(r"([^.,:]+(?:\.\d+)?(?:e-?\d+)?)\.\.([^:,]+?)(:log)?")
 _STARTUP_TRIALS: Final = 4  # before any is pruned
@@ -120,7 +123,11 @@ def _choice(text: str) -> int | float | str:
 
 def default_space(config: TrainConfig) -> Sequence[str]:
     """The space for the network of `config`."""
-    return SPACE_OF_TABLES if config.policy_kwargs.network == "ntuples" else SPACE
+    tables, network = config.policy_kwargs.network == "ntuples", config.policy_kwargs.network
+    space = [*(SPACE_OF_TABLES if tables else SPACE)]
+    if config.learning_steps_per_batch == "adaptive":  # it has no effect otherwise
+        space.append(f"samples_per_insert=0.5..{4 if tables else 8}:log")
+    return [*space, *([WIDTH[network]] if network in WIDTH else [])]
 
 
 def sweep(
@@ -179,7 +186,17 @@ def _with(config: TrainConfig, settings: Mapping[str, Any], **more: Any) -> Trai
     values["policy_kwargs"] = config.policy_kwargs.in_use()
     if config.max_minutes is not None:
         values.pop("n_episodes")
-    return build_config(overrides={**values, **settings, **more})
+    for name, value in settings.items():
+        group, _, key = name.rpartition(".")
+        (values[group] if group == "policy_kwargs" else values)[key if group else name] = (
+            [int(units) for units in value.split("x")] if _is_layers(value) else value
+        )
+    return build_config(overrides={**values, **more})
+
+
+def _is_layers(value: Any) -> bool:
+    """Return whether a choice stands for layers: `64x32`."""
+    return isinstance(value, str) and re.fullmatch(r"\d+(x\d+)+", value) is not None
 
 
 def _study(path: Path, name: str, config: TrainConfig, space: Space) -> optuna.Study:

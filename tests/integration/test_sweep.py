@@ -91,6 +91,25 @@ def test_a_pruned_trial_ends_at_an_evaluation_but_not_at_its_last() -> None:
     assert trial.reports == [(0.5, 1), (0.5, 2), (0.5, 1)]
 
 
+def test_layers_of_the_network_are_searched_too(tmp_path: Path, capfd: Any) -> None:
+    assert swept(tmp_path, 1, "policy_kwargs.net_arch=16x16,32x16") == 0
+    [trial] = json.loads(capfd.readouterr().out.splitlines()[-1])["trials"]
+    best = build_config(config_file=tmp_path / "mine" / "best.toml")
+    layers = trial["settings"]["policy_kwargs.net_arch"]
+    assert best.policy_kwargs.net_arch == tuple(map(int, layers.split("x")))
+
+
+@pytest.mark.parametrize("network", ["mlp", "patches", "resnet", "ntuples"])
+@pytest.mark.parametrize("steps", ["adaptive", 1])
+def test_the_default_space_suits_the_network(network: str, steps: Any, tmp_path: Path) -> None:
+    settings = {"policy_kwargs": {"network": network}, "learning_steps_per_batch": steps}
+    config = build_config(overrides=settings)
+    space = sweep.space_of(sweep.default_space(config))
+    assert len(list(sweep._corners(config, space))) >= 2 * len(space)
+    assert ("samples_per_insert" in space) == (steps == "adaptive")
+    assert any(name.startswith("policy_kwargs.") for name in space) == (network != "ntuples")
+
+
 @pytest.mark.parametrize(
     ("space", "words"),
     [
@@ -101,6 +120,7 @@ def test_a_pruned_trial_ends_at_an_evaluation_but_not_at_its_last() -> None:
         ("n_steps=3", "expected NAME=LOW..HIGH"),
         ("n_steps=0..3", "n_steps: got 0"),
         ("learning_rat=1..3", "learning_rat"),
+        ("policy_kwargs.widht=1..3", "policy_kwargs.widht"),
     ],
 )
 def test_a_bad_space_is_one_line(space: str, words: str, tmp_path: Path, capfd: Any) -> None:
