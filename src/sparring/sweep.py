@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ WIDTH: Final = {
 }
 FORM: Final = "NAME=LOW..HIGH, NAME=LOW..HIGH:log or NAME=A,B,..."
 _RANGE: Final = re.compile(r"([^.,:]+(?:\.\d+)?(?:e-?\d+)?)\.\.([^:,]+?)(:log)?")
+_NETWORK: Final = "policy_kwargs."
 _STARTUP_TRIALS: Final = 4  # before any is pruned
 _INTERRUPTED: Final = "interrupted"  # attribute of trials that do not count
 
@@ -123,11 +125,13 @@ def _choice(text: str) -> int | float | str:
 
 def default_space(config: TrainConfig) -> Sequence[str]:
     """The space for the network of `config`."""
-    tables, network = config.policy_kwargs.network == "ntuples", config.policy_kwargs.network
-    space = [*(SPACE_OF_TABLES if tables else SPACE)]
+    network = config.policy_kwargs.network
+    space = [*(SPACE_OF_TABLES if network == "ntuples" else SPACE)]
     if config.learning_steps_per_batch == "adaptive":  # it has no effect otherwise
-        space.append(f"samples_per_insert=0.5..{4 if tables else 8}:log")
-    return [*space, *([WIDTH[network]] if network in WIDTH else [])]
+        space.append("samples_per_insert=0.5..8:log")
+    if network in WIDTH:
+        space.append(WIDTH[network])
+    return space
 
 
 def sweep(
@@ -187,10 +191,11 @@ def _with(config: TrainConfig, settings: Mapping[str, Any], **more: Any) -> Trai
     if config.max_minutes is not None:
         values.pop("n_episodes")
     for name, value in settings.items():
-        group, _, key = name.rpartition(".")
-        (values[group] if group == "policy_kwargs" else values)[key if group else name] = (
-            [int(units) for units in value.split("x")] if _is_layers(value) else value
-        )
+        value = [int(units) for units in value.split("x")] if _is_layers(value) else value
+        if name.startswith(_NETWORK):
+            values["policy_kwargs"][name.removeprefix(_NETWORK)] = value
+        else:
+            values[name] = value
     return build_config(overrides={**values, **more})
 
 
@@ -246,9 +251,11 @@ def _run(study: optuna.Study, trial: Trial, config: TrainConfig, path: Path) -> 
     except BaseException:
         _interrupted(study, trial)
         raise
-    if result is not None and result.interrupted:
-        _interrupted(study, trial)
-        return result.signal
+    if result is not None:
+        shutil.rmtree(result.run / "checkpoints")  # the replay, mostly
+        if result.interrupted:
+            _interrupted(study, trial)
+            return result.signal
     if reporter.pruned:
         study.tell(trial, state=TrialState.PRUNED)
     elif reporter.scores and result is not None:

@@ -128,3 +128,10 @@ def test_a_bad_space_is_one_line(space: str, words: str, tmp_path: Path, capfd: 
     [line] = capfd.readouterr().err.splitlines()
     assert words in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trial_needs_a_length(tmp_path: Path, capfd: Any) -> None:
+    assert main(["sweep", "tic_tac_toe", "--runs-dir", str(tmp_path)]) == 2
+    [line] = capfd.readouterr().err.splitlines()
+    assert line.startswith("sparring: the length of a trial: got none, expected --max-minutes")
+    assert list(tmp_path.iterdir()) == []

@@ -71,6 +71,7 @@ def sweep(argv: Sequence[str], prog: str) -> int:
     named = parse(sweep_form(), wanted, prog=prog)
     own = {option.name: named.pop(option.name) for option in _OWN if option.name in named}
     as_json = named.pop("json", False)
+    has_length = bool({"n_episodes", "max_minutes", "config"} & named.keys())
     sources = sources_of(named)
     if help_wanted(argv):
         form = sweep_form({**TrainConfig().model_dump(), **merge(sources)})
@@ -80,6 +81,10 @@ def sweep(argv: Sequence[str], prog: str) -> int:
     trials = own.get("trials", _TRIALS)
     if trials < 1:
         raise InputError("--trials", got=trials, expected="at least 1")
+    if not has_length:  # that of a preset is too long for many trials
+        raise InputError(
+            "the length of a trial", got="none", expected="--max-minutes or --n-episodes"
+        )
     from sparring.games import check_name, label
 
     check_name(config.game)
@@ -112,3 +117,4 @@ def _print(result: SweepResult, *, as_json: bool) -> None:
     if result.trials[0].score is not None:
         print("What next:")
         print(f"  {command()} train --config {as_argument(result.path / 'best.toml')}")
+        print("which is as long as a trial; --max-minutes or --n-episodes makes it longer.")
