@@ -54,9 +54,11 @@ WIDTH: Final = {
     "resnet": "policy_kwargs.channels=16,32,64",
 }
 FORM: Final = "NAME=LOW..HIGH, NAME=LOW..HIGH:log or NAME=A,B,..."
-_RANGE: Final = re.compile(r"([^.,:]+(?:\.\d+)?(?:e-?\d+)?)\.\.([^:,]+?)(:log)?")
+_NOT_SEARCHED: Final = ("game", "name", "runs_dir", "seed", "n_episodes", "max_minutes")
 _NETWORK: Final = "policy_kwargs."
+_LOG: Final = "sweep.log"
 _STARTUP_TRIALS: Final = 4  # before any is pruned
+_ERROR: Final = "error"  # attribute of a trial that failed
 _INTERRUPTED: Final = "interrupted"  # attribute of trials that do not count
 
 Space = Mapping[str, BaseDistribution]
@@ -64,12 +66,15 @@ Space = Mapping[str, BaseDistribution]
 
 @dataclass(frozen=True)
 class TrialResult:
-    """One trial: `score` is its last evaluation, None if it failed; `state` says how it ended."""
+    """One trial: `score` is its last evaluation, None if it failed before; `state` says how it
+    ended, `error` why it failed.
+    """
 
     number: int
     state: str  # complete, pruned, failed
     score: float | None
     settings: Mapping[str, Any]
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,25 +87,33 @@ class SweepResult:
 
 
 def space_of(texts: Sequence[str]) -> Space:
-    """The distributions that `NAME=...` texts describe. Raises `InputError` for others."""
+    """The distributions that `NAME=...` texts describe. Raises `InputError` for others, and for a
+    setting that comes twice or by which trials cannot be compared.
+    """
     space: dict[str, BaseDistribution] = {}
     for text in texts:
         name, _, values = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if name in space or name in _NOT_SEARCHED:
+            expected = "each setting once" if name in space else "a setting of how it learns"
+            raise InputError("--space", got=repr(text), expected=expected)
         try:
-            space[name.strip().replace("-", "_")] = _distribution(values.strip())
+            space[name] = _distribution(values.strip())
         except ValueError:
             raise InputError("--space", got=repr(text), expected=FORM) from None
     return space
 
 
 def _distribution(text: str) -> BaseDistribution:
-    if match := _RANGE.fullmatch(text):
-        low, high = _number(match[1]), _number(match[2])
-        if not low < high or (match[3] and low <= 0):
+    first, dots, rest = text.partition("..")
+    if dots:
+        low, log = _number(first), rest.endswith(":log")
+        high = _number(rest.removesuffix(":log"))
+        if not low < high or (log and low <= 0):
             raise ValueError
         if isinstance(low, int) and isinstance(high, int):
-            return IntDistribution(low, high, log=bool(match[3]))
-        return FloatDistribution(low, high, log=bool(match[3]))
+            return IntDistribution(low, high, log=log)
+        return FloatDistribution(low, high, log=log)
     choices = [_choice(part.strip()) for part in text.split(",")]
     if len(choices) < 2:
         raise ValueError
@@ -134,13 +147,12 @@ def default_space(config: TrainConfig) -> Sequence[str]:
     return space
 
 
-def sweep(
-    config: TrainConfig, space: Space, *, trials: int, name: str, console: bool = True
-) -> SweepResult:
-    """Train until the sweep has `trials` trials that ended, in this process and in others.
+def sweep(config: TrainConfig, space: Space, *, trials: int, name: str) -> SweepResult:
+    """Train until the sweep has `trials` trials that ended, in this process and in others; each is
+    printed.
 
     `config`: settings of all trials. Raises `InputError` if the sweep of this name has another
-    space or game, or a setting of the space cannot take its limits.
+    space or game, or a setting of the space cannot take its limits, and what `train` raises.
     """
     for _ in _corners(config, space):
         pass
@@ -153,7 +165,7 @@ def sweep(
         study.sampler = optuna.samplers.TPESampler(seed=config.seed + len(study.trials))
         trial = study.ask(dict(space))
         signal = _run(study, trial, config, path)
-        if console and not signal:
+        if not signal:
             print(listed(_result(study.trials[trial.number])), flush=True)
     ended = sorted(map(_result, _ended(study)), key=_rank)
     if ended and ended[0].score is not None:
@@ -169,7 +181,7 @@ def listed(trial: TrialResult) -> str:
     shown = {key: f"{v:.3g}" if isinstance(v, float) else str(v) for key, v in settings}
     words = " ".join(f"{name}={value}" for name, value in shown.items())
     head = f"trial {trial.number}: {score}{trial.state}"
-    return textwrap.fill(f"{head:27} {words}", 80, subsequent_indent=28 * " ")
+    return textwrap.fill(f"{head:27} {words} {trial.error}", 80, subsequent_indent=28 * " ")
 
 
 def _corners(config: TrainConfig, space: Space) -> Iterator[TrainConfig]:
@@ -207,7 +219,12 @@ def _is_layers(value: Any) -> bool:
 def _study(path: Path, name: str, config: TrainConfig, space: Space) -> optuna.Study:
     """The study in `path`, a new one if there is none."""
     path.mkdir(parents=True, exist_ok=True)
-    storage = JournalStorage(JournalFileBackend(str(path / "sweep.log")))
+    if any(path.iterdir()) and not (path / _LOG).exists():
+        raise InputError(
+            f"there is already a directory {path}, which is no sweep",
+            remedy="choose another --name",
+        )
+    storage = JournalStorage(JournalFileBackend(str(path / _LOG)))
     pruner = optuna.pruners.MedianPruner(n_startup_trials=_STARTUP_TRIALS)
     study = optuna.create_study(
         storage=storage, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
@@ -247,9 +264,12 @@ def _run(study: optuna.Study, trial: Trial, config: TrainConfig, path: Path) -> 
     try:
         result = train(_with(config, trial.params, **place), callbacks=reporter, console=False)
     except NumericalError as error:  # of these settings
-        trial.set_user_attr("error", str(error))
-    except BaseException:
+        trial.set_user_attr(_ERROR, str(error))
+    except BaseException as error:
         _interrupted(study, trial)
+        if isinstance(error, InputError) and len(study.trials) == 1:
+            (path / _LOG).unlink()  # bad input leaves nothing
+            path.rmdir()
         raise
     if result is not None:
         shutil.rmtree(result.run / "checkpoints")  # the replay, mostly
@@ -283,7 +303,8 @@ def _result(trial: FrozenTrial) -> TrialResult:
     states = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
     reports = list(trial.intermediate_values.values())
     score = trial.value if trial.value is not None else reports[-1] if reports else None
-    return TrialResult(trial.number, states.get(trial.state, "failed"), score, trial.params)
+    state, error = states.get(trial.state, "failed"), trial.user_attrs.get(_ERROR, "")
+    return TrialResult(trial.number, state, score, trial.params, error)
 
 
 def _rank(trial: TrialResult) -> tuple[bool, float]:

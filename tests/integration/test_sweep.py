@@ -10,6 +10,7 @@ import pytest
 
 from sparring.cli import main
 from sparring.config.sources import build_config
+from sparring.errors import NumericalError
 
 pytest.importorskip("optuna", reason="sweeps need optuna")
 
@@ -120,14 +121,49 @@ def test_the_default_space_suits_the_network(network: str, steps: Any, tmp_path:
         ("n_steps=3", "expected NAME=LOW..HIGH"),
         ("n_steps=0..3", "n_steps: got 0"),
         ("learning_rat=1..3", "learning_rat"),
+        ("seed=1..3", "expected a setting of how it learns"),
+        ("n_episodes=10..20", "expected a setting of how it learns"),
+        ("learning_rate=1..3 learning_rate=1..2", "expected each setting once"),
         ("policy_kwargs.widht=1..3", "policy_kwargs.widht"),
     ],
 )
 def test_a_bad_space_is_one_line(space: str, words: str, tmp_path: Path, capfd: Any) -> None:
-    assert swept(tmp_path, 1, space) == 2
+    assert swept(tmp_path, 1, *space.split()) == 2
     [line] = capfd.readouterr().err.splitlines()
     assert words in line
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("flag", ["--evaluate-with nomodule:f", "--opponents agent:nobody=1"])
+def test_what_training_refuses_leaves_nothing(flag: str, tmp_path: Path, capfd: Any) -> None:
+    words = f"sweep tic_tac_toe {OPTIONS} --runs-dir {tmp_path} {flag}"
+    assert main(words.split()) == 2
+    [line] = capfd.readouterr().err.splitlines()
+    assert line.startswith("sparring: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_is_no_sweep_is_left_alone(tmp_path: Path, capfd: Any) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.toml").write_text("seed = 1")
+    assert swept(tmp_path, 1) == 2
+    [line] = capfd.readouterr().err.splitlines()
+    assert "which is no sweep; choose another --name" in line
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["config.toml"]
+
+
+def test_a_trial_that_diverges_is_shown_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    def diverges(*_: object, **__: object) -> None:
+        raise NumericalError("update 3: the loss is not finite")
+
+    monkeypatch.setattr(sweep, "train", diverges)
+    assert swept(tmp_path, 1) == 0
+    [trial] = json.loads(capfd.readouterr().out.splitlines()[-1])["trials"]
+    assert (trial["state"], trial["score"]) == ("failed", None)
+    assert trial["error"] == "update 3: the loss is not finite"
+    assert not (tmp_path / "mine" / "best.toml").exists()
 
 
 def test_a_trial_needs_a_length(tmp_path: Path, capfd: Any) -> None:

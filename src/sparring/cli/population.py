@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sparring.cli.help import command_help
@@ -18,13 +18,11 @@ from sparring.cli.options import (
 from sparring.cli.signals import print_result
 from sparring.cli.streams import print_json, progress_on_stderr, say
 from sparring.cli.train_options import (
-    GENERAL,
     JSON,
     game_argument,
+    groups_for_several,
     nested,
-    preset_option,
     sources_of,
-    train_groups,
 )
 from sparring.config.schema import TrainConfig
 from sparring.config.sources import ELSEWHERE, merge, validate
@@ -79,20 +77,10 @@ class PopulationArguments:
 def population_form(defaults: Mapping[str, Any] | None = None) -> Form:
     """The command line: options of its own, and those of `sparring train` for each agent."""
     values = TrainConfig().model_dump() if defaults is None else defaults
-    groups = {
-        name: [
-            option if option.name in _FIRST else replace(option, common=False)
-            for option in options
-            if option.name not in _SET_BY_POPULATION
-        ]
-        for name, options in train_groups(values).items()
-    }
-    preset = preset_option(str(values["game"]))
-    general = [preset, *(replace(option, common=False) for option in GENERAL)]
     return Form(
         "Train several agents at once, one per GPU or group of CPUs.",
         [game_argument(str(values["game"]))],
-        {"options": [*_OWN, *general], **groups},
+        groups_for_several(values, _OWN, first=_FIRST, without=_SET_BY_POPULATION),
         {**ELSEWHERE, "device": "--devices has the device of each agent"},
     )
 

@@ -11,11 +11,9 @@ from sparring.cli.options import Form, Option, help_wanted, parse, whole_number
 from sparring.cli.signals import print_result
 from sparring.cli.streams import print_json, progress_on_stderr, say
 from sparring.cli.train_options import (
-    GENERAL,
     game_argument,
-    preset_option,
+    groups_for_several,
     sources_of,
-    train_groups,
 )
 from sparring.config.schema import TrainConfig
 from sparring.config.sources import ELSEWHERE, merge, validate
@@ -44,23 +42,20 @@ _OWN: Final = (
     ),
 )
 _FIRST: Final = ("n_episodes", "max_minutes", "name", "runs_dir")  # in the short help
+_DEFAULTS: Final = {"n_episodes": "", "max_minutes": "", "name": "GAME-sweep"}  # not those of train
 
 
 def sweep_form(defaults: Mapping[str, Any] | None = None) -> Form:
     """The command line: options of its own, and those of `sparring train` for each trial."""
     values = TrainConfig().model_dump() if defaults is None else defaults
     groups = {
-        title: [
-            option if option.name in _FIRST else replace(option, common=False) for option in options
-        ]
-        for title, options in train_groups(values).items()
+        title: [replace(o, default=_DEFAULTS.get(o.name, o.default)) for o in options]
+        for title, options in groups_for_several(values, _OWN, first=_FIRST).items()
     }
-    game = str(values["game"])
-    general = [preset_option(game), *(replace(option, common=False) for option in GENERAL)]
     return Form(
         "Search for settings: many short trainings, the bad ones cut off early.",
-        [game_argument(game)],
-        {"options": [*_OWN, *general], **groups},
+        [game_argument(str(values["game"]))],
+        groups,
         ELSEWHERE,
     )
 

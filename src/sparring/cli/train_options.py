@@ -192,6 +192,29 @@ def preset_option(game: str) -> Option:
     )
 
 
+def groups_for_several(
+    values: Mapping[str, Any],
+    own: Sequence[Option],
+    *,
+    first: Sequence[str],
+    without: Sequence[str] = (),
+) -> dict[str, list[Option]]:
+    """Options of a command that trains several agents: its `own`, then those of `train` for each,
+    `without` some, of which the short help explains the preset and the `first` ones.
+    """
+    preset = preset_option(str(values["game"]))
+    general = [preset, *(replace(option, common=False) for option in GENERAL)]
+    groups = {
+        title: [
+            option if option.name in first else replace(option, common=False)
+            for option in options
+            if option.name not in without
+        ]
+        for title, options in train_groups(values).items()
+    }
+    return {"options": [*own, *general], **groups}
+
+
 def doctor_form(defaults: Mapping[str, Any] | None = None) -> Form:
     """The command line of `sparring doctor`: that of `train`."""
     summary = "Check this machine before a run, with the options of the run."

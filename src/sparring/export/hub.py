@@ -117,9 +117,10 @@ def model_card(
 
 
 def _block(title: str, language: str, text: str) -> list[str]:
-    return ["", f"## {title}", "", f"```{language}", textwrap.dedent(text).rstrip(), "```"] * bool(
-        text
-    )
+    """A code block under a title; nothing for an empty text."""
+    if not text:
+        return []
+    return ["", f"## {title}", "", f"```{language}", textwrap.dedent(text).rstrip(), "```"]
 
 
 def _loading(agent: DQNAgent, repo: str | None) -> str:
