@@ -3,8 +3,8 @@
 The compiled functions call nothing outside of this file, because Numba's cache on disk does not
 notice a change elsewhere.
 
-P planes of C cells; T groups of L cells in K images of the board; `base` codes of a cell. `tables`
-[2, T, base ** L] are the weights.
+P planes of C cells; T groups of cells in K images of the board; `base` codes of a cell. `tables`
+[2, W] are the weights.
 """
 
 from __future__ import annotations
@@ -32,20 +32,6 @@ class Lookup(NamedTuple):
     support: NDArray[np.int64]  # [C] the cell that is to be occupied first, -1: none; or empty
     starts: NDArray[np.uint32]  # [K * T] the first place of each group's table
     parts: NDArray[np.uint32]  # [C, base, K * T] what a cell with this code adds to the places
-
-
-def make_lookup(
-    planes: int, support: NDArray[np.int64], groups: NDArray[np.int64], board: int
-) -> Lookup:
-    """The lookup for `groups` [K, T, L] of cells on a board of so many cells."""
-    images, tables, length = groups.shape
-    codes = np.arange(planes + 1 + bool(len(support)), dtype=np.uint32)
-    base = len(codes)
-    starts = np.tile(np.arange(tables, dtype=np.uint32) * np.uint32(base**length), images)
-    parts = np.zeros((board, base, images * tables), np.uint32)
-    for j, cells in enumerate(groups.reshape(-1, length).T):
-        parts[cells, :, np.arange(len(cells))] = codes * np.uint32(base ** (length - 1 - j))
-    return Lookup(planes, support, starts, parts)
 
 
 # The loops below have no branches and unsigned indices, so that the compiler vectorises them.
@@ -148,8 +134,8 @@ def learn(
     """Move the tables towards the targets of B transitions, one after the other
     (`table_learner.py`); fill `errors` and `values` [B] with TD errors and the values before.
 
-    `followers` are the next positions; `entries` [2, T, base ** L, 3] hold each weight and the sums
-    N and A of its changes, side by side because they are used together.
+    `followers` are the next positions; `entries` [2, W, 3] hold each weight and the sums N and A of
+    its changes, side by side because they are used together.
     """
     flat = entries.reshape(-1, 3)
     half = np.uint32(flat.shape[0] // SETS)

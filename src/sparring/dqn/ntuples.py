@@ -4,9 +4,10 @@
                          table[codes of the group's cells])
 
 A code is 0 for an empty cell, 1 + p for one that plane p shows, and one more for an empty cell that
-can be occupied next, where the game declares which (`Board.support`). A position and its images
-read the same entries. There are two sets of tables: which one is read follows from the number of
-occupied cells, which says in most games who has moved.
+can be occupied next, where the game declares which (`Board.support`). A table has an entry only for
+codes that can occur: in a column of Connect Four, stones from below up to some cell. That is a
+tenth of all. A position and its images read the same entries. There are two sets of tables: which
+one is read follows from the number of occupied cells, which says in most games who has moved.
 
 Sources: Bledsoe and Browning (1959); Lucas (2008) for Othello; Thill, Koch and Konen (2012) for
 Connect Four. The network values positions after moves; `table_learner.py` trains it.
@@ -16,14 +17,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparring.dqn.ntuple_kernels import SETS, fill_values, make_lookup
+from sparring.dqn.ntuple_kernels import SETS, Lookup, fill_values
 from sparring.errors import ConfigurationError
 from sparring.games.rng import TRIALS, stream_key, uniforms
 from sparring.games.spec import GameSpec
@@ -73,32 +74,29 @@ def ntuples(
 class NTupleNetwork(nn.Module):
     """Tables over `groups` [K, T, L]: cells of T groups of L cells in K symmetric images.
 
-    `tables` [2, T, codes ** L] are the weights. Works on the CPU only, without gradients.
+    `tables` [2, W] are the weights: in each set those of one group after another. Works on the CPU
+    only, without gradients.
     """
 
     tables: nn.Parameter
 
     def __init__(self, spec: GameSpec, groups: NDArray[np.int64]) -> None:
         super().__init__()
-        assert spec.board is not None
         assert spec.value_range is not None
-        _, count, length = groups.shape
-        planes = spec.observation_shape[0]
-        codes = planes + 1 + bool(spec.board.support)
-        entries = codes**length
-        if SETS * count * entries > _MAX_WEIGHTS:
+        self.scale = max(map(abs, spec.value_range))
+        self.groups = groups
+        numberings = _numberings(spec, groups)
+        size = sum(numbering.size for numbering in numberings)
+        if SETS * size > _MAX_WEIGHTS:
             raise ConfigurationError(
                 "weights of network ntuples",
-                got=f"2 x {count} tables of {codes} ** {length} entries",
+                got=f"{SETS * size:,}",
                 expected=f"at most {_MAX_WEIGHTS:,} weights",
                 remedy="lower tuples or tuple_size",
             )
-        self.scale = max(map(abs, spec.value_range))
-        self.groups = groups
-        board = math.prod(spec.observation_shape[1:])
-        self.lookup = make_lookup(planes, np.array(spec.board.support, np.int64), groups, board)
+        self.lookup, places = _lookup(spec, groups, numberings)
         # NumPy asks for huge pages, torch does not: lookups are a half faster
-        zeros = torch.from_numpy(np.zeros((SETS, count, entries), np.float32))
+        zeros = torch.from_numpy(np.zeros((SETS, places), np.float32))
         self.tables = nn.Parameter(zeros, requires_grad=False)
 
     @property
@@ -115,6 +113,90 @@ class NTupleNetwork(nn.Module):
         values = np.empty((len(positions), 1), np.float32)
         fill_values(positions, self.lookup, self.array, self.scale, values.reshape(-1))
         return torch.from_numpy(values)
+
+
+class _Numbering(NamedTuple):
+    """Numbers from 0 to `size` - 1 of the codes that a group's cells can have: the sum of the
+    `parts` [L, codes of a cell]. Codes that cannot occur have numbers up to `largest`, too.
+    """
+
+    parts: NDArray[np.int64]
+    size: int
+    largest: int
+
+
+def _numberings(spec: GameSpec, groups: NDArray[np.int64]) -> list[_Numbering]:
+    """The numberings of `groups` [K, T, L]."""
+    assert spec.board is not None
+    support = np.array(spec.board.support, np.int64)
+    planes = spec.observation_shape[0]
+    return [_numbering(groups[:, t], support, planes) for t in range(groups.shape[1])]
+
+
+def _numbering(cells: NDArray[np.int64], support: NDArray[np.int64], planes: int) -> _Numbering:
+    """The numbering of one group, `cells` [K, L].
+
+    Its cells form runs, in which each supports the next. In a run there are k = 0, 1, ... occupied
+    cells and then empty ones, of which the first can be occupied next; with k = 0 only if what
+    supports it is occupied. The colours of the k cells are the digits 1 to P of a number in
+    bijective base P, so that the numbers of all k fill a range; one more is for k = 0 where the
+    first cell can be occupied next. The numbers of the runs are the digits of the whole.
+    """
+    parts = np.zeros((cells.shape[1], planes + 1 + bool(len(support))), np.int64)
+    size, largest = 1, 0
+    for run in reversed(_runs(cells, support)):
+        on_ground = not len(support) or (support[cells[:, run[0]]] < 0).all()
+        for height, j in enumerate(run):
+            parts[j, 1 : planes + 1] = size * planes**height * np.arange(1, planes + 1)
+        count = sum(planes**k for k in range(len(run) + 1))
+        if not on_ground:
+            parts[run[0], -1] = size * count
+            count += 1
+        largest += int(parts[run].max(axis=1).sum())
+        size *= count
+    return _Numbering(parts, size, largest)
+
+
+def _runs(cells: NDArray[np.int64], support: NDArray[np.int64]) -> list[list[int]]:
+    """Places in a group, `cells` [K, L], of cells that support one another in all images."""
+    above: dict[int, int] = {}
+    begins = []
+    for j in range(cells.shape[1]):
+        below = support[cells[:, j]] if len(support) else np.full(len(cells), -1)
+        found = np.flatnonzero((cells == below[:, None]).all(axis=0)).tolist()
+        if found and found[0] not in above:
+            above[found[0]] = j
+        else:
+            begins.append(j)
+    runs = []
+    for j in begins:
+        run = [j]
+        while run[-1] in above:
+            run.append(above[run[-1]])
+        runs.append(run)
+    return runs
+
+
+def _lookup(
+    spec: GameSpec, groups: NDArray[np.int64], numberings: list[_Numbering]
+) -> tuple[Lookup, int]:
+    """The lookup for `groups` [K, T, L], and the number of places in a set of tables, some of them
+    behind the last table for positions that cannot occur.
+    """
+    assert spec.board is not None
+    images, tables, _ = groups.shape
+    ends = np.cumsum([numbering.size for numbering in numberings])
+    starts = np.concatenate(([0], ends[:-1]))
+    codes = numberings[0].parts.shape[1]
+    parts = np.zeros((math.prod(spec.observation_shape[1:]), codes, images * tables), np.uint32)
+    for number, cells in enumerate(groups.reshape(images * tables, -1)):
+        parts[cells, :, number] = numberings[number % tables].parts
+    largest = starts + np.array([numbering.largest for numbering in numberings])
+    places = max(int(ends[-1]), int(largest.max()) + 1)
+    support = np.array(spec.board.support, np.int64)
+    return Lookup(
+        spec.observation_shape[0], support, np.tile(starts, images).astype(np.uint32), parts
+    ), places
 
 
 def _check(spec: GameSpec, tuples: Any, tuple_size: Any, tuple_kind: Any) -> None:

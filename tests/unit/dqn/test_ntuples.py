@@ -49,24 +49,69 @@ def slow_codes(observation: NDArray[Any], support: tuple[int, ...]) -> list[int]
     return codes
 
 
+def places_of(built: NTupleNetwork, codes: list[int]) -> NDArray[np.int64]:
+    """[K, T] the place of each group's entry, as the lookup adds it up."""
+    looked_up = built.lookup.starts.astype(np.int64)
+    for cell, code in enumerate(codes):
+        looked_up = looked_up + built.lookup.parts[cell, code]
+    return looked_up.reshape(built.groups.shape[:2])
+
+
 @pytest.mark.parametrize("spec", [FOUR, TOE])
 @pytest.mark.parametrize("plies", [0, 3, 4])
 def test_a_value_is_the_sum_of_what_the_tables_hold(spec: GameSpec, plies: int) -> None:
     built = network(spec, tuples=5, tuple_size=4)
     built.array[:] = np.random.default_rng(0).normal(0, 0.1, built.array.shape)
     assert spec.board is not None
-    base = 3 + bool(spec.board.support)
     shown = positions(spec.name, plies)
     for observation, value in zip(shown, built(torch.from_numpy(shown)), strict=True):
-        codes = slow_codes(observation, spec.board.support)
-        total = 0.0
-        for image in built.groups:
-            for group, table in zip(image, built.array[plies % 2], strict=True):
-                place = 0
-                for cell in group:
-                    place = base * place + codes[cell]
-                total += table[place]
+        places = places_of(built, slow_codes(observation, spec.board.support))
+        total = built.array[plies % 2][places].sum()
         assert value.item() == pytest.approx(math.tanh(total), abs=1e-6)
+
+
+@pytest.mark.parametrize("spec", [FOUR, TOE])
+def test_two_boards_share_an_entry_where_all_cells_of_its_group_are_alike(spec: GameSpec) -> None:
+    built = network(spec, tuples=40, tuple_size=5)
+    assert spec.board is not None
+    shown = np.concatenate([positions(spec.name, plies) for plies in range(5)])
+    contents: dict[int, tuple[int, ...]] = {}
+    seen = [set[tuple[int, ...]]() for _ in range(built.groups.shape[1])]
+    for observation in shown:
+        codes = slow_codes(observation, spec.board.support)
+        for image, places in zip(built.groups, places_of(built, codes).tolist(), strict=True):
+            for number, (group, place) in enumerate(zip(image, places, strict=True)):
+                content = (number, *(codes[cell] for cell in group))
+                assert contents.setdefault(place, content) == content
+                seen[number].add(content)
+    assert sum(map(len, seen)) == len(contents)
+    assert len(contents) > 500
+
+
+@pytest.mark.parametrize(
+    ("group", "entries"),
+    [
+        ((0, 7), 7),  # none, 2 kinds of one stone, 4 of two
+        ((0, 7, 1, 8), 7 * 7),
+        ((14, 21), 8 + 4),  # 8: a stone can or cannot be laid there; 4 are for what cannot be
+        ((0, 14), 3 * 4),  # not above one another
+        ((3, 10, 17, 4), 15 * 3),
+    ],
+)
+def test_tables_have_entries_for_what_gravity_allows(group: tuple[int, ...], entries: int) -> None:
+    mirrored = [cell // 7 * 7 + 6 - cell % 7 for cell in group]
+    assert NTupleNetwork(FOUR, np.array([[group], [mirrored]])).tables.shape == (2, entries)
+
+
+def test_a_position_that_cannot_be_reads_within_the_tables() -> None:
+    """Stones in the air have numbers behind the last table."""
+    built = network(FOUR, tuples=20, tuple_size=6)
+    floating = np.random.default_rng(0).integers(0, 3, (200, 6, 7))
+    observations = np.stack([floating == 1, floating == 2], axis=1).astype(np.int8)
+    assert FOUR.board is not None
+    places = [places_of(built, slow_codes(one, FOUR.board.support)) for one in observations]
+    assert np.max(places) < built.array.shape[1]
+    assert torch.isfinite(built(torch.from_numpy(observations))).all()
 
 
 @pytest.mark.parametrize("spec", [FOUR, TOE])
@@ -154,7 +199,7 @@ def test_groups_are_those_of_all_agent_files() -> None:
         (FOUR, {"tuples": 2.5}, "tuples of network ntuples"),
         (TOE, {"tuple_size": 10}, "from 1 to 9"),
         (FOUR, {"tuple_kind": "rings"}, "walk or lines"),
-        (FOUR, {"tuple_size": 14}, "at most 1,073,741,824 weights"),
+        (FOUR, {"tuple_size": 20}, "at most 1,073,741,824 weights"),
         (TOE, {"tuple_kind": "lines", "tuple_size": 4}, "longest line"),
     ],
 )
