@@ -1,0 +1,204 @@
+"""Players of backgammon that compare the positions at the end of whole turns.
+
+A ply of Sparring's backgammon moves one checker; PubEval, GNU Backgammon and the literature choose
+among all positions that a throw can lead to. `whole_turns` finds these by our rules, a scorer
+values them, and `TurnPlayer` plays the plies that lead to the best one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.dqn.policy import InferencePolicy
+from sparring.dqn.tree_search import refuse_python
+from sparring.errors import InputError
+from sparring.games import BatchedGame
+from sparring.games.backgammon.rules import (
+    AT_BARS,
+    AT_DICE,
+    AT_OFF,
+    BAR,
+    OFF,
+    OFF_UNITS,
+    POINT_UNITS,
+    POINTS,
+)
+
+_LONGEST: Final = 4  # plies of a turn
+_NUM_WEIGHTS: Final = 122  # of PubEval: five for each point, the other's bar, own checkers off
+_PER_POINT: Final = 5
+
+
+class Turns(NamedTuple):
+    """The k positions that the turns of m seats can lead to, before the next throw."""
+
+    before: NDArray[np.int8]  # [m, ...] observations of the seats that move
+    root: NDArray[np.int64]  # [k] the row of `before`
+    plies: NDArray[np.int64]  # [k, 4] actions; -1 after the last one
+    after: NDArray[np.int8]  # [k, ...] as the seat sees it that throws next; zeros at the end
+    paid: NDArray[np.float32]  # [k] to the seat that moves, by its last ply; 0 if the match goes on
+
+
+Scorer = Callable[[Turns], NDArray[np.float64]]
+"""[k] what the positions `after` are worth to the seats that moved; those at the end of a match
+count nothing."""
+
+
+def whole_turns(game: BatchedGame, slots: NDArray[np.int64]) -> Turns:
+    """All positions at the end of the turns that the seats in `slots` [m] can play from here."""
+    compiled = refuse_python(game)
+    before = game.observation[slots].copy()
+    now, root = compiled.copied(slots), np.arange(len(slots), dtype=np.int64)
+    plies = np.full((len(slots), _LONGEST), -1)
+    found: list[Turns] = []
+    for ply in range(_LONGEST):
+        after = now.afterstates(np.arange(now.num_slots))
+        parent, action = np.nonzero(now.mask)
+        row = after.row[parent, action]
+        made = plies[parent]
+        made[:, ply] = action
+        shown = np.zeros((len(row), *before.shape[1:]), before.dtype)
+        shown[row >= 0] = after.observation[row[row >= 0]]
+        paid = after.rewards[parent, action, now.seat[parent]]
+        going = shown[:, AT_DICE:].any(axis=1)  # dice are left
+        ends = ~going
+        found.append(Turns(before, root[parent[ends]], made[ends], shown[ends], paid[ends]))
+        if not going.any():
+            break
+        root, plies, action = root[parent[going]], made[going], action[going]
+        now = now.copied(parent[going])
+        now.step(action)
+        different, _ = now.alike(root)  # the order of moves makes no other position
+        now, root, plies = now.copied(different), root[different], plies[different]
+    _, *columns = zip(*found, strict=True)
+    return Turns(before, *map(np.concatenate, columns))
+
+
+class TurnPlayer:
+    """Plays the turn whose end is worth most by a scorer; the first of equals."""
+
+    def __init__(self, name: str, score: Scorer) -> None:
+        self.name = name
+        self._score = score
+        self._planned: dict[int, tuple[int, list[int]]] = {}  # by slot: ply number, actions
+
+    def act(
+        self, game: BatchedGame, slots: NDArray[np.int64], uniforms: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
+        plies = dict(zip(slots.tolist(), game.plies[slots].tolist(), strict=True))
+        self._plan(game, [slot for slot in plies if not self._has_plan(slot, plies[slot])], plies)
+        actions = []
+        for slot, ply in plies.items():
+            action, *later = self._planned[slot][1]
+            self._planned[slot] = ply + 1, later
+            actions.append(action)
+        return np.array(actions, np.int64)
+
+    def _has_plan(self, slot: int, ply: int) -> bool:
+        number, actions = self._planned.get(slot, (-1, []))
+        return number == ply and len(actions) > 0
+
+    def _plan(self, game: BatchedGame, new: list[int], plies: dict[int, int]) -> None:
+        if not new:
+            return
+        turns = whole_turns(game, np.array(new))
+        going = turns.after.any(axis=1)
+        values = np.where(going, 0.0, turns.paid + 1e9)  # the end is a win, which is best
+        if going.any():
+            values[going] = self._score(
+                turns._replace(**{name: getattr(turns, name)[going] for name in turns._fields[1:]})
+            )
+        order = np.lexsort((-values, turns.root))
+        best = order[np.unique(turns.root[order], return_index=True)[1]]
+        for slot, actions in zip(new, turns.plies[best].tolist(), strict=True):
+            self._planned[slot] = plies[slot], [action for action in actions if action >= 0]
+
+
+def checkers(observation: NDArray[np.int8]) -> NDArray[np.int64]:
+    """[k, 2, 26]: own and the other seat's checkers in each place, each by its own numbers: 0 borne
+    off, 1 to 24 points, 25 the bar.
+    """
+    shown = observation.astype(np.int64)
+    counts = np.zeros((len(shown), 2, BAR + 1), np.int64)
+    units = shown[:, :AT_BARS].reshape(-1, 2, POINTS, POINT_UNITS) @ [1, 2, 1, 1]
+    counts[:, 0, 1:BAR], counts[:, 1, 1:BAR] = units[:, 0], units[:, 1, ::-1]
+    counts[:, :, BAR] = shown[:, AT_BARS:AT_OFF]
+    counts[:, :, OFF] = shown[:, AT_OFF:AT_DICE].reshape(-1, 2, OFF_UNITS).sum(axis=2)
+    return counts
+
+
+class PubEval:
+    """Tesauro's linear evaluator, which he gave to the public as a benchmark: one vector of weights
+    for positions with contact before the turn, one for races.
+    """
+
+    def __init__(self, contact: NDArray[np.float64], race: NDArray[np.float64]) -> None:
+        self._weights = np.stack([contact, race])
+
+    def __call__(self, turns: Turns) -> NDArray[np.float64]:
+        races = is_race(checkers(turns.before))[turns.root].astype(int)
+        # the seat that moved is the other one of the seat that throws next
+        inputs = pubeval_inputs(checkers(turns.after)[:, ::-1])
+        scores: NDArray[np.float64] = (inputs * self._weights[races]).sum(axis=1)
+        return scores
+
+
+def pubeval_inputs(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """[k, 122] from `checkers`: for each point from 24 to 1 whether the other seat has one checker
+    there, whether own ones are exactly one, at least two, exactly three, and half the number beyond
+    three; then half the other seat's checkers on the bar, and the fifteenth part of own ones off.
+    """
+    own, other = counts[:, 0, POINTS:OFF:-1], counts[:, 1, 1:BAR]  # [k, 24] from point 24 on
+    inputs = np.zeros((len(counts), _NUM_WEIGHTS))
+    points = [other == 1, own == 1, own >= 2, own == 3, np.maximum(own - 3, 0) / 2]
+    inputs[:, : _PER_POINT * POINTS] = np.stack(points, axis=2).reshape(len(counts), -1)
+    inputs[:, -2] = counts[:, 1, BAR] / 2
+    inputs[:, -1] = counts[:, 0, OFF] / 15
+    return inputs
+
+
+def is_race(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """[k] no checker has still to pass one of the other seat, from `checkers`."""
+    places = np.arange(BAR + 1)
+    rearmost = np.where(counts > 0, places, 0).max(axis=2)  # [k, 2]
+    race: NDArray[np.bool_] = rearmost.sum(axis=1) < BAR
+    return race
+
+
+def read_pubeval(file: Path) -> PubEval:
+    """PubEval with the weights in `pubeval.c`, as OpenBSD's games have it: the tables `wc` for
+    contact and `wr` for races.
+
+    Raises `InputError` for a file without them.
+    """
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {file}", got=str(error)) from None
+    tables = dict(re.findall(r"\bw([cr])\[122\]\s*=\s*\{([-+.,\s\d]*)\}", text))
+    weights = {
+        name: np.array(re.findall(r"[-+]?[\d.]+", table), float) for name, table in tables.items()
+    }
+    if sorted(weights) != ["c", "r"] or any(len(w) != _NUM_WEIGHTS for w in weights.values()):
+        raise InputError(
+            f"no weights of PubEval in {file}",
+            got=", ".join(f"{len(table)} numbers" for table in weights.values()) or "no tables",
+            expected="tables wc and wr of 122 numbers each",
+            remedy="take games/backgammon/backgammon/pubeval.c of OpenBSD's source",
+        )
+    return PubEval(weights["c"], weights["r"])
+
+
+def values_of(policy: InferencePolicy) -> Scorer:
+    """The values of an agent's network, which are those of the seat that throws next."""
+
+    def score(turns: Turns) -> NDArray[np.float64]:
+        return -policy.q_values(turns.after)[:, 0].astype(np.float64)
+
+    return score
