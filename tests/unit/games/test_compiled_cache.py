@@ -65,7 +65,7 @@ for statement in sys.argv[2:]:
     game = CompiledGame(sys.argv[1], 1)
     game.reset(np.zeros(1, np.int64), np.zeros(1, np.uint64))
     game.step(np.zeros(1, np.int64))
-    functions = (game._reset, game._step, game._refresh, game._win_or_block, game._observe_as)
+    functions = game._reset, game._step
     hits = sum(sum(f.stats.cache_hits.values()) for f in functions)
     misses = sum(sum(f.stats.cache_misses.values()) for f in functions)
     print(json.dumps([float(game.rewards[0, 0]), hits, misses]), flush=True)
@@ -122,8 +122,8 @@ def test_an_edited_rule_is_the_rule_that_runs(tmp_path, child):
     )
     # The file is edited after its import: this process goes on with what it imported, but must not
     # leave that to the next ones.
-    assert answers(child("my_rules", edit, reload)) == [[0.25, 0, 5], [0.75, 0, 5]]
-    assert answers(child("my_rules", "pass", "pass")) == [[0.75, 5, 0], [0.75, 5, 0]]
+    assert answers(child("my_rules", edit, reload)) == [[0.25, 0, 2], [0.75, 0, 2]]
+    assert answers(child("my_rules", "pass", "pass")) == [[0.75, 2, 0], [0.75, 2, 0]]
     assert len(list((tmp_path / "cache" / "drivers").iterdir())) == 2
 
 
@@ -132,7 +132,7 @@ def test_processes_that_start_together_share_one_instance(tmp_path, child):
     write_rules(tmp_path, 0.5)
     together = [child("my_rules", "pass") for _ in range(2)]
     assert [answers(process)[0][0] for process in together] == [0.5, 0.5]
-    assert answers(child("my_rules", "pass")) == [[0.5, 5, 0]]
+    assert answers(child("my_rules", "pass")) == [[0.5, 2, 0]]
     [folder] = (tmp_path / "cache" / "drivers").iterdir()
     assert not folder.name.startswith(".")
 

@@ -137,7 +137,8 @@ def win_or_block(slots: Any, chosen: Any, out: Any) -> Any:
         if not (_HIDES or _HAS_CHANCE) and another_turn and not np.any(out[j]):
             _mark_threats(slots.states[i], slots.mask[i], trials, stream, rewards, out[j], cursor)
         if not np.any(out[j]):
-            out[j] = slots.mask[i]
+            for action in range(out.shape[1]):  # a row at once compiles for more than a second
+                out[j, action] = slots.mask[i, action]
     return FINE
 
 
@@ -182,7 +183,7 @@ def afterstates(slots: Any, chosen: Any, out: Any, row: Any, seats: Any, rewards
     return FINE
 
 
-@njit(nogil=True)
+@njit(nogil=True, inline="always")
 def _any_illegal(slots: Any, actions: Any) -> Any:
     for i in range(actions.shape[0]):
         action = actions[i]
@@ -197,7 +198,7 @@ def _any_illegal(slots: Any, actions: Any) -> Any:
     return False
 
 
-@njit(nogil=True)
+@njit(nogil=True, inline="always")
 def _clear(slots: Any, chosen: Any, keys: Any) -> None:
     """Clear everything but states and views for matches that start."""
     own_keys, rng, rewards, terminated, plies = (
@@ -218,7 +219,7 @@ def _clear(slots: Any, chosen: Any, keys: Any) -> None:
             rewards[i, seat] = 0
 
 
-@njit(nogil=True)
+@njit(nogil=True, inline="always")
 def _note(slots: Any, actions: Any) -> None:
     """Append legal `actions` [n] to the history, and clear the rewards."""
     history, plies, rewards = slots.history, slots.plies, slots.rewards
@@ -265,7 +266,7 @@ def _observe_into(state: Any, wide: Any, observation: Any) -> Any:
     return fits
 
 
-@njit(nogil=True)
+@njit(nogil=True, inline="always")
 def _settle(slots: Any, chosen: Any) -> Any:
     """Cut those of the `chosen` [m] matches that have reached the limit; return the first breach of
     the contract, or `FINE`.

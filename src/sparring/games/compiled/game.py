@@ -123,15 +123,12 @@ class CompiledGame(SearchedSlots):
         self.terminated, self.truncated, self.plies = slots.terminated, slots.truncated, slots.plies
 
     def _load(self) -> None:
-        """Load or compile all machine code by calls that change nothing: before the first match,
-        and before a fork.
+        """Load or compile what every match needs, by calls that change nothing; all else is loaded
+        or compiled at its first call.
         """
         nothing = np.empty(0, np.int64)
         self.reset(nothing, np.empty(0, np.uint64))
         self.step(self._actions)
-        self._call(self._refresh)
-        self.win_or_block(nothing)
-        self.observe_as(nothing, nothing)
 
     def reset(self, slots: NDArray[np.int64], keys: NDArray[np.uint64]) -> None:
         chosen = chosen_slots(self, slots)

@@ -47,7 +47,8 @@ def best_moves(slots: Any, i: Any, stack: Any, rows: Any, depth: Any, best: Any,
     cutoffs = np.zeros((2, best.shape[0]))  # by seat and action: what they cut off
     for reach in range(1, deepest + 1):
         stack.states[0] = slots.states[i]
-        stack.mask[0] = slots.mask[i]
+        for action in range(best.shape[0]):  # a row at once compiles for more than a second
+            stack.mask[0, action] = slots.mask[i, action]
         if not _alpha_beta(stack, rows, reach, depth, worth, cutoffs, line):
             return BROKEN
     sign = _sign(slots.states[i])

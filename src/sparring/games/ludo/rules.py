@@ -113,7 +113,8 @@ def move(state: Any, action: Any, rewards: Any, rng: Any) -> Any:
     _put_in_order(progress[seat])
     captures = _capture(progress, seat, target)
     if progress[seat, TOKENS - 1] == HOME:
-        rewards[:] -= 1.0 / (progress.shape[0] - 1)
+        for player in range(rewards.shape[0]):
+            rewards[player] -= 1.0 / (progress.shape[0] - 1)
         rewards[seat] = 1.0
         return True
     if state["roll"] != FACES and not captures and target != HOME:
