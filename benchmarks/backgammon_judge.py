@@ -98,7 +98,7 @@ def find_judges(settings: Settings, stack: ExitStack) -> dict[str, Player]:
     if settings.pubeval is not None:
         judges[PUBEVAL] = TurnPlayer(PUBEVAL, read_pubeval(settings.pubeval))
     if settings.gnubg:
-        gnubg = Gnubg(gammons=settings.scoring == "full")
+        gnubg = Gnubg()
         stack.callback(gnubg.close)
         judges[GNUBG] = TurnPlayer(GNUBG, gnubg)
     if not settings.agents:

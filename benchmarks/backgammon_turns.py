@@ -46,8 +46,7 @@ class Turns(NamedTuple):
 
 
 Scorer = Callable[[Turns], NDArray[np.float64]]
-"""[k] what the positions `after` are worth to the seats that moved; those at the end of a match
-count nothing."""
+"""[k] what the positions `after` are worth to the seats that moved; none is the end of a match."""
 
 
 def whole_turns(game: BatchedGame, slots: NDArray[np.int64]) -> Turns:
@@ -108,12 +107,11 @@ class TurnPlayer:
         if not new:
             return
         turns = whole_turns(game, np.array(new))
-        going = turns.after.any(axis=1)
-        values = np.where(going, 0.0, turns.paid + 1e9)  # the end is a win, which is best
-        if going.any():
-            values[going] = self._score(
-                turns._replace(**{name: getattr(turns, name)[going] for name in turns._fields[1:]})
-            )
+        values = np.where(turns.after.any(axis=1), -np.inf, np.inf)  # the end is a win
+        open_ones = ~np.isin(turns.root, turns.root[values > 0])
+        if open_ones.any():
+            some = {name: getattr(turns, name)[open_ones] for name in turns._fields[1:]}
+            values[open_ones] = self._score(turns._replace(**some))
         order = np.lexsort((-values, turns.root))
         best = order[np.unique(turns.root[order], return_index=True)[1]]
         for slot, actions in zip(new, turns.plies[best].tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""GNU Backgammon (gnubg) as a scorer of positions: an optional program, started as a process."""
+"""GNU Backgammon (gnubg) as a scorer of turns: an optional program, started as processes."""
 
 from __future__ import annotations
 
@@ -14,27 +14,83 @@ from backgammon_turns import Turns, checkers
 from numpy.typing import NDArray
 
 from sparring.errors import InputError, SparringError
+from sparring.games.backgammon.rules import AT_DICE, BAR, OFF
 
 INSTALL: Final = "apt-get install gnubg"
 _INSIDE: Final = Path(__file__).with_name("gnubg_inside.py")
-_PLACES: Final = slice(1, 26)  # points 1 to 24, the bar
-_AT_ONCE: Final = 256  # boards; their answers fit into a pipe, so neither side waits for the other
+_PLACES: Final = slice(OFF + 1, BAR + 1)  # points 1 to 24, the bar
+_AT_ONCE: Final = 64  # positions; these and their answers fit into a pipe, so that nobody waits
 
 
 class Gnubg:
-    """Values of positions by GNU Backgammon's networks at 0 plies, without a cube: chances to win,
-    and with `gammons` those of gammons and backgammons, too.
+    """The best moves of GNU Backgammon's networks at 0 plies, in a money game without a cube:
+    worth 1 among the turns that `whole_turns` finds, all others 0.
 
-    Raises `InputError` where gnubg is not installed.
+    gnubg answers on a thread of its own and mostly waits for it, hence several `processes`. Raises
+    `InputError` where gnubg is not installed.
     """
 
-    def __init__(self, *, gammons: bool) -> None:
+    def __init__(self, processes: int = 4) -> None:
         program = shutil.which("gnubg", path=f"{os.environ.get('PATH', '')}:/usr/games")
         if program is None:
             raise InputError("gnubg is not installed", remedy=INSTALL)
-        win = 2.0, *((1.0, 1.0, -1.0, -1.0) if gammons else (0.0, 0.0, 0.0, 0.0))
-        self._worth = np.array(win)  # of the five chances; and -1 in all
-        (their_end, boards), (answers, their_answers) = os.pipe(), os.pipe()
+        self._processes = [_Process(program) for _ in range(processes)]
+
+    def __call__(self, turns: Turns) -> NDArray[np.float64]:
+        """[k] 1 for the turn that gnubg plays from each position, 0 for others."""
+        asked = np.unique(turns.root)
+        wanted = np.zeros((len(turns.before), 2, BAR + 1), np.int64)
+        wanted[asked] = self.played(checkers(turns.before[asked]), dice(turns.before[asked]))
+        after = checkers(turns.after)[:, ::-1]
+        differ: NDArray[np.int64] = np.abs(after - wanted[turns.root]).sum(axis=(1, 2))
+        if not np.array_equal(np.unique(turns.root[differ == 0]), asked):
+            raise SparringError("gnubg plays a turn that our rules do not allow")
+        return np.where(differ == 0, 1.0, 0.0)
+
+    def played(self, counts: NDArray[np.int64], dice: NDArray[np.int64]) -> NDArray[np.int64]:
+        """[m, 2, 26] `checkers` after gnubg's turns with `dice` [m, 2]; the mover's come first."""
+        rows = np.concatenate([counts[:, 1, _PLACES], counts[:, 0, _PLACES], dice], axis=1)
+        size = min(-(-len(rows) // len(self._processes)), _AT_ONCE)
+        parts = np.split(rows.astype(np.uint8), range(size, len(rows), size))
+        moves: list[list[int]] = []
+        for first in range(0, len(parts), len(self._processes)):
+            pairs = list(zip(self._processes, parts[first:], strict=False))
+            for process, part in pairs:
+                process.ask(part)
+            moves += [move for process, part in pairs for move in process.answers(len(part))]
+        after = counts.copy()
+        for position, move in zip(after, moves, strict=True):
+            for begin, end in zip(move[::2], move[1::2], strict=True):
+                _move_checker(position, begin, end)
+        return after
+
+    def close(self) -> None:
+        """End the processes."""
+        for process in self._processes:
+            process.close()
+
+
+def dice(observation: NDArray[np.int8]) -> NDArray[np.int64]:
+    """[m, 2] the dice of whole throws."""
+    left = observation[:, AT_DICE:]
+    high, low = 6 - (left[:, ::-1] > 0).argmax(axis=1), 1 + (left > 0).argmax(axis=1)
+    return np.stack([high, low], axis=1)
+
+
+def _move_checker(position: NDArray[np.int64], begin: int, end: int) -> None:
+    """Move a checker of the first seat of `position` [2, 26]."""
+    position[0, begin] -= 1
+    position[0, max(end, OFF)] += 1
+    if end > OFF and position[1, BAR - end]:
+        position[1, BAR - end] -= 1
+        position[1, BAR] += 1
+
+
+class _Process:
+    """A gnubg that answers positions through pipes."""
+
+    def __init__(self, program: str) -> None:
+        (their_end, positions), (answers, their_answers) = os.pipe(), os.pipe()
         self._home = tempfile.TemporaryDirectory(prefix="gnubg-")  # not the user's settings
         self._process = subprocess.Popen(
             [program, "-t", "-q", "-r", "-s", self._home.name, "-p", str(_INSIDE)],
@@ -46,31 +102,20 @@ class Gnubg:
         )
         os.close(their_end)
         os.close(their_answers)
-        self._boards, self._answers = os.fdopen(boards, "wb"), os.fdopen(answers)
+        self._positions, self._answers = os.fdopen(positions, "wb"), os.fdopen(answers)
 
-    def __call__(self, turns: Turns) -> NDArray[np.float64]:
-        """[k] points that the seats that moved can expect."""
-        chances = self.chances(checkers(turns.after))
-        points: NDArray[np.float64] = 1.0 - chances @ self._worth
-        return points
+    def ask(self, rows: NDArray[np.uint8]) -> None:
+        self._positions.write(b"%d\n" % len(rows) + rows.tobytes())
+        self._positions.flush()
 
-    def chances(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        """[k, 5] chances of the seats that throw next, from `checkers` as they see them."""
-        boards = np.concatenate([counts[:, 1, _PLACES], counts[:, 0, _PLACES]], axis=1)
-        parts = np.split(boards.astype(np.uint8), range(_AT_ONCE, len(boards), _AT_ONCE))
-        return np.concatenate([self._ask(part) for part in parts])
-
-    def _ask(self, boards: NDArray[np.uint8]) -> NDArray[np.float64]:
-        self._boards.write(b"%d\n" % len(boards) + boards.tobytes())
-        self._boards.flush()
-        lines = [self._answers.readline().split() for _ in range(len(boards))]
+    def answers(self, number: int) -> list[list[int]]:
+        lines = [self._answers.readline() for _ in range(number)]
         if not all(lines):
             raise SparringError(f"gnubg has ended with exit status {self._process.wait()}")
-        return np.array(lines, np.float64)
+        return [[int(place) for place in line.split()] for line in lines]
 
     def close(self) -> None:
-        """End the process."""
-        self._boards.close()
+        self._positions.close()
         self._process.wait()
         self._answers.close()
         self._home.cleanup()

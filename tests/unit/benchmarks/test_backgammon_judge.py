@@ -50,7 +50,8 @@ def played(plies: int, matches: int = 64) -> Any:
     game, rng = make("backgammon(scoring=full)", matches), np.random.default_rng(plies)
     game.reset(np.arange(matches), np.arange(matches, dtype=np.uint64))
     for _ in range(plies):
-        game.step((rng.random(game.mask.shape) * game.mask).argmax(axis=1))
+        actions = (rng.random(game.mask.shape) * game.mask).argmax(axis=1)
+        game.step(np.where(game.terminated, -1, actions))
     return game
 
 
@@ -186,19 +187,29 @@ def test_without_gnubg_the_judge_says_so_in_one_line(
 ) -> None:
     monkeypatch.setattr(gnubg.shutil, "which", lambda name, path: None)
     with pytest.raises(InputError, match=r"^gnubg is not installed; apt-get install gnubg$"):
-        gnubg.Gnubg(gammons=True)
+        gnubg.Gnubg()
 
 
 @pytest.mark.skipif(not HAS_GNUBG, reason="needs gnubg (apt-get install gnubg)")
-def test_gnubg_values_positions_for_the_seat_that_throws(gnubg: Any) -> None:
-    judge = gnubg.Gnubg(gammons=True)
+def test_the_turns_of_gnubg_are_among_ours(turns: Any, gnubg: Any) -> None:
+    """Opening throws are played as every expert does; a double, hits, the bar and bearing off as
+    our rules do.
+    """
+    judge = gnubg.Gnubg(processes=1)
     start = {24: 2, 13: 5, 8: 3, 6: 5}
-    won = counts({1: 1, 0: 14}, {6: 15})  # bears off its last checker, a gammon
-    lost = counts({13: 15}, {1: 1, 0: 14})
     try:
-        chances = judge.chances(np.concatenate([counts(start, start), won, lost]))
+        after = judge.played(
+            np.concatenate([counts(start, start)] * 3), np.array([[3, 1], [6, 5], [6, 1]])
+        )
+        for game in (played(0), played(37), played(121)):
+            left = game.observation[:, rules.AT_DICE :]
+            slots = np.flatnonzero((left.sum(axis=1) == 4) | ((left == 1).sum(axis=1) == 2))
+            found = turns.whole_turns(game, slots)
+            going = ~np.isin(found.root, found.root[~found.after.any(axis=1)])
+            kept = {name: getattr(found, name)[going] for name in found._fields[1:]}
+            judge(found._replace(**kept))
     finally:
         judge.close()
-    assert 0.5 < chances[0, 0] < 0.55
-    assert chances[1] == pytest.approx([1.0, 1.0, 0.0, 0.0, 0.0], abs=0.01)
-    assert chances[2, [0, 3]] == pytest.approx([0.0, 1.0], abs=0.1)
+    assert (after[0, 0] - counts(start, {})[0, 0])[[5, 6, 8]].tolist() == [2, -1, -1]
+    assert (after[1, 0] - counts(start, {})[0, 0])[[13, 24]].tolist() == [1, -1]
+    assert (after[2, 0] - counts(start, {})[0, 0])[[7, 8, 13]].tolist() == [2, -1, -1]
