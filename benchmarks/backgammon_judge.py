@@ -7,8 +7,8 @@ PubEval is Gerald Tesauro's linear evaluator, which he put into the public domai
 Its weights are not part of Sparring: `--pubeval` names the file pubeval.c of OpenBSD's source
 (games/backgammon/backgammon). GNU Backgammon plays with its networks at 0 plies, without noise, if
 it is installed (Debian: apt-get install gnubg; licence GPL-3.0). Both choose among all positions
-that their throw can lead to. The agent moves checker by checker, as everywhere in Sparring; with
-`--whole-turns` it chooses as they do, by its values of the positions at the end.
+that their throw can lead to. So does an agent with `--lookahead turn`; without, it compares the
+moves of one checker at a time.
 
 A money game without a cube: gammons pay 2, backgammons 3 (`--scoring winloss`: every win pays 1).
 Each sequence of throws is played twice, once from each seat. Intervals are bootstrapped over these
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import tyro
-from backgammon_turns import TurnPlayer, read_pubeval, values_of
+from backgammon_turns import TurnPlayer, read_pubeval
 from gnubg_bridge import Gnubg
 from rich import box
 from rich.console import Console
@@ -36,6 +36,7 @@ from rich.table import Table
 
 from sparring import games
 from sparring.cli.evaluate import load_agent
+from sparring.dqn.tree_search import Lookahead
 from sparring.errors import InputError, SparringError
 from sparring.evaluation import play_matches, score_matches
 from sparring.opponents.found import find_agent
@@ -58,8 +59,8 @@ class Settings:
     """Play against GNU Backgammon at 0 plies, too."""
     matches: int = 4000
     """Against each judge, half of them in each seat."""
-    whole_turns: bool = False
-    """The agents compare the ends of whole turns, not single moves."""
+    lookahead: Literal["none", "turn"] = "none"
+    """turn: the agents compare the ends of whole turns, not the moves of one checker."""
     scoring: Literal["full", "winloss"] = "full"
     """full: gammons pay 2, backgammons 3; winloss: every win pays 1."""
     seed: int = 0
@@ -85,11 +86,8 @@ def load_player(name: str, settings: Settings, judges: Mapping[str, Player]) -> 
         raise InputError(
             f"{name} plays another game", got=f"an agent for {agent.spec.game}", expected=GAME
         )
-    if not settings.whole_turns:
-        return agent_player(name, agent.policy())
-    if not agent.spec.afterstates:
-        raise InputError(f"--whole-turns with {name}", got="an agent that values actions")
-    return TurnPlayer(name, values_of(agent.policy()))
+    lookahead = Lookahead(turn=settings.lookahead == "turn")
+    return agent_player(name, agent.policy(), lookahead=lookahead)
 
 
 def find_judges(settings: Settings, stack: ExitStack) -> dict[str, Player]:

@@ -1,8 +1,8 @@
 """Players of backgammon that compare the positions at the end of whole turns.
 
 A ply of Sparring's backgammon moves one checker; PubEval, GNU Backgammon and the literature choose
-among all positions that a throw can lead to. `whole_turns` finds these by our rules, a scorer
-values them, and `TurnPlayer` plays the plies that lead to the best one.
+among all positions that a throw can lead to. A scorer values these, and `TurnPlayer` plays the
+plies that lead to the best one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.dqn.policy import InferencePolicy
 from sparring.dqn.tree_search import refuse_python
 from sparring.errors import InputError
 from sparring.games import BatchedGame
@@ -29,54 +28,22 @@ from sparring.games.backgammon.rules import (
     POINT_UNITS,
     POINTS,
 )
+from sparring.games.compiled.turns import whole_turns
 
-_LONGEST: Final = 4  # plies of a turn
 _NUM_WEIGHTS: Final = 122  # of PubEval: five for each point, the other's bar, own checkers off
 _PER_POINT: Final = 5
 
 
-class Turns(NamedTuple):
-    """The k positions that the turns of m seats can lead to, before the next throw."""
+class Ends(NamedTuple):
+    """The k positions that the turns of m seats can lead to; none is the end of a match."""
 
     before: NDArray[np.int8]  # [m, ...] observations of the seats that move
     root: NDArray[np.int64]  # [k] the row of `before`
-    plies: NDArray[np.int64]  # [k, 4] actions; -1 after the last one
-    after: NDArray[np.int8]  # [k, ...] as the seat sees it that throws next; zeros at the end
-    paid: NDArray[np.float32]  # [k] to the seat that moves, by its last ply; 0 if the match goes on
+    after: NDArray[np.int8]  # [k, ...] as the seat sees it that throws next
 
 
-Scorer = Callable[[Turns], NDArray[np.float64]]
-"""[k] what the positions `after` are worth to the seats that moved; none is the end of a match."""
-
-
-def whole_turns(game: BatchedGame, slots: NDArray[np.int64]) -> Turns:
-    """All positions at the end of the turns that the seats in `slots` [m] can play from here."""
-    compiled = refuse_python(game)
-    before = game.observation[slots].copy()
-    now, root = compiled.copied(slots), np.arange(len(slots), dtype=np.int64)
-    plies = np.full((len(slots), _LONGEST), -1)
-    found: list[Turns] = []
-    for ply in range(_LONGEST):
-        after = now.afterstates(np.arange(now.num_slots))
-        parent, action = np.nonzero(now.mask)
-        row = after.row[parent, action]
-        made = plies[parent]
-        made[:, ply] = action
-        shown = np.zeros((len(row), *before.shape[1:]), before.dtype)
-        shown[row >= 0] = after.observation[row[row >= 0]]
-        paid = after.rewards[parent, action, now.seat[parent]]
-        going = shown[:, AT_DICE:].any(axis=1)  # dice are left
-        ends = ~going
-        found.append(Turns(before, root[parent[ends]], made[ends], shown[ends], paid[ends]))
-        if not going.any():
-            break
-        root, plies, action = root[parent[going]], made[going], action[going]
-        now = now.copied(parent[going])
-        now.step(action)
-        different, _ = now.alike(root)  # the order of moves makes no other position
-        now, root, plies = now.copied(different), root[different], plies[different]
-    _, *columns = zip(*found, strict=True)
-    return Turns(before, *map(np.concatenate, columns))
+Scorer = Callable[[Ends], NDArray[np.float64]]
+"""[k] what the positions `after` are worth to the seats that moved."""
 
 
 class TurnPlayer:
@@ -106,12 +73,12 @@ class TurnPlayer:
     def _plan(self, game: BatchedGame, new: list[int], plies: dict[int, int]) -> None:
         if not new:
             return
-        turns = whole_turns(game, np.array(new))
-        values = np.where(turns.after.any(axis=1), -np.inf, np.inf)  # the end is a win
-        open_ones = ~np.isin(turns.root, turns.root[values > 0])
-        if open_ones.any():
-            some = {name: getattr(turns, name)[open_ones] for name in turns._fields[1:]}
-            values[open_ones] = self._score(turns._replace(**some))
+        turns = whole_turns(refuse_python(game), np.array(new))
+        values = np.where(turns.ended, np.inf, -np.inf)  # the end is a win
+        rows = ~np.isin(turns.root, turns.root[turns.ended])
+        if rows.any():
+            before = game.observation[new]
+            values[rows] = self._score(Ends(before, turns.root[rows], turns.observation[rows]))
         order = np.lexsort((-values, turns.root))
         best = order[np.unique(turns.root[order], return_index=True)[1]]
         for slot, actions in zip(new, turns.plies[best].tolist(), strict=True):
@@ -139,10 +106,10 @@ class PubEval:
     def __init__(self, contact: NDArray[np.float64], race: NDArray[np.float64]) -> None:
         self._weights = np.stack([contact, race])
 
-    def __call__(self, turns: Turns) -> NDArray[np.float64]:
-        races = is_race(checkers(turns.before))[turns.root].astype(int)
+    def __call__(self, ends: Ends) -> NDArray[np.float64]:
+        races = is_race(checkers(ends.before))[ends.root].astype(int)
         # the seat that moved is the other one of the seat that throws next
-        inputs = pubeval_inputs(checkers(turns.after)[:, ::-1])
+        inputs = pubeval_inputs(checkers(ends.after)[:, ::-1])
         scores: NDArray[np.float64] = (inputs * self._weights[races]).sum(axis=1)
         return scores
 
@@ -191,12 +158,3 @@ def read_pubeval(file: Path) -> PubEval:
             remedy="take games/backgammon/backgammon/pubeval.c of OpenBSD's source",
         )
     return PubEval(weights["c"], weights["r"])
-
-
-def values_of(policy: InferencePolicy) -> Scorer:
-    """The values of an agent's network, which are those of the seat that throws next."""
-
-    def score(turns: Turns) -> NDArray[np.float64]:
-        return -policy.q_values(turns.after)[:, 0].astype(np.float64)
-
-    return score

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from backgammon_turns import Turns, checkers
+from backgammon_turns import Ends, checkers
 from numpy.typing import NDArray
 
 from sparring.errors import InputError, SparringError
@@ -24,7 +24,7 @@ _AT_ONCE: Final = 64  # positions; these and their answers fit into a pipe, so t
 
 class Gnubg:
     """The best moves of GNU Backgammon's networks at 0 plies, in a money game without a cube:
-    worth 1 among the turns that `whole_turns` finds, all others 0.
+    worth 1, all other turns 0.
 
     gnubg answers on a thread of its own and mostly waits for it, hence several `processes`. Raises
     `InputError` where gnubg is not installed.
@@ -36,14 +36,14 @@ class Gnubg:
             raise InputError("gnubg is not installed", remedy=INSTALL)
         self._processes = [_Process(program) for _ in range(processes)]
 
-    def __call__(self, turns: Turns) -> NDArray[np.float64]:
+    def __call__(self, ends: Ends) -> NDArray[np.float64]:
         """[k] 1 for the turn that gnubg plays from each position, 0 for others."""
-        asked = np.unique(turns.root)
-        wanted = np.zeros((len(turns.before), 2, BAR + 1), np.int64)
-        wanted[asked] = self.played(checkers(turns.before[asked]), dice(turns.before[asked]))
-        after = checkers(turns.after)[:, ::-1]
-        differ: NDArray[np.int64] = np.abs(after - wanted[turns.root]).sum(axis=(1, 2))
-        if not np.array_equal(np.unique(turns.root[differ == 0]), asked):
+        asked = np.unique(ends.root)
+        wanted = np.zeros((len(ends.before), 2, BAR + 1), np.int64)
+        wanted[asked] = self.played(checkers(ends.before[asked]), dice(ends.before[asked]))
+        after = checkers(ends.after)[:, ::-1]
+        differ: NDArray[np.int64] = np.abs(after - wanted[ends.root]).sum(axis=(1, 2))
+        if not np.array_equal(np.unique(ends.root[differ == 0]), asked):
             raise SparringError("gnubg plays a turn that our rules do not allow")
         return np.where(differ == 0, 1.0, 0.0)
 

@@ -42,13 +42,22 @@ LOADING: Final = {
         Option("network", "The agent's network, if it is your own: module:factory.", "NAME"),
     ]
 }
+TURN: Final = "turn"
+
+
+def plies_or_turn(text: str) -> int | str:
+    """Reader of a number of plies, or "turn"."""
+    return text if text == TURN else whole_number(text)
+
+
 _LOOKAHEAD: Final = {
     "searching ahead": [
         Option(
             "lookahead",
-            "Plies that agents search ahead, with their networks' values at the leaves.",
-            "INT",
-            whole_number,
+            "Plies that agents search ahead, with their networks' values at the leaves; turn: the "
+            "own plies up to the next throw.",
+            "INT|turn",
+            plies_or_turn,
             default="0; 20 with --lookahead-nodes",
         ),
         Option(
@@ -144,6 +153,12 @@ def _ahead(given: Any) -> Lookahead:
     from sparring.dqn.tree_search import Lookahead
 
     plies, nodes = given.lookahead, given.lookahead_nodes
+    if plies == TURN:
+        if nodes is not None:
+            raise InputError(
+                "--lookahead-nodes", got=nodes, expected="nothing beside --lookahead turn"
+            )
+        return Lookahead(turn=True)
     return Lookahead((MAX_LOOKAHEAD if nodes else 0) if plies is None else plies, nodes)
 
 

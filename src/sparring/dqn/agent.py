@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -118,7 +118,7 @@ class DQNAgent:
         deterministic: bool = True,
         action_masks: NDArray[np.bool_] | None = None,
         *,
-        lookahead: int = 0,
+        lookahead: int | Literal["turn"] = 0,
     ) -> tuple[NDArray[np.int64] | int, Any]:
         """The greedy action for one position [*observation_shape], or actions [n] for a batch of
         them, and `state` as it was given; arguments in the order of sb3-contrib's MaskablePPO.
@@ -139,7 +139,7 @@ class DQNAgent:
         ahead = self._ahead(lookahead)
         batch, single = as_batch(observation, self.game)
         mask = as_masks(action_masks, len(batch), self.game.num_actions, single=single)
-        if self.spec.afterstates or ahead.plies:
+        if self.spec.afterstates or ahead.searches:
             actions = self._best_in_positions(batch, mask, ahead)
         else:
             actions = self._policy.act(batch, mask, np.zeros((len(batch), 2)), epsilon=0.0)
@@ -183,20 +183,25 @@ class DQNAgent:
         return self._policy.q_values(batch).reshape(-1)
 
     def act(
-        self, game: BatchedGame | Match, slots: ArrayLike | None = None, *, lookahead: int = 0
+        self,
+        game: BatchedGame | Match,
+        slots: ArrayLike | None = None,
+        *,
+        lookahead: int | Literal["turn"] = 0,
     ) -> NDArray[np.int64]:
         """The greedy actions [m] for the seats to move in `slots` [m] of a game of `games.make`; by
         default in all its slots, without `lookahead`. One match (`sparring.games.Match`) in
         progress is a game of one slot.
 
         `lookahead` plies, at most 20, are searched in two-player zero-sum games of compiled rules
-        without hidden information; chance is averaged. Raises `ConfigurationError` for other games,
-        and for games of another kind than the agent's.
+        without hidden information; chance is averaged. "turn": the seat's own plies up to the next
+        draw are compared by where they end, as with both dice in backgammon. Raises
+        `ConfigurationError` for other games, and for games of another kind than the agent's.
         """
         played = _as_game(game, self.game)
         chosen = np.arange(played.num_slots) if slots is None else chosen_slots(played, slots)
         ahead = self._ahead(lookahead)
-        if ahead.plies:
+        if ahead.searches:
             return best_moves(self._policy, played, chosen, ahead)
         return self._policy.choose(played, chosen, np.zeros((len(chosen), 2)), epsilon=0.0)
 
@@ -303,9 +308,12 @@ class DQNAgent:
                 f"{path} has a network that cannot be built", got=str(error).partition("\n")[0]
             ) from None
 
-    def _ahead(self, lookahead: int) -> Lookahead:
-        ahead = Lookahead(whole_number("lookahead", lookahead, 0))
-        check_lookahead(self.game, ahead)
+    def _ahead(self, lookahead: int | Literal["turn"]) -> Lookahead:
+        if lookahead == "turn":
+            ahead = Lookahead(turn=True)
+        else:
+            ahead = Lookahead(whole_number("lookahead", lookahead, 0))
+        check_lookahead(self.spec, ahead)
         return ahead
 
     def _best_in_positions(
@@ -316,7 +324,7 @@ class DQNAgent:
             return np.empty(0, np.int64)
         game = self._placed.at(batch)
         if game is None:
-            what = "lookahead needs the position" if lookahead.plies else _VALUES_POSITIONS
+            what = "lookahead needs the position" if lookahead.searches else _VALUES_POSITIONS
             raise self._hidden_position("predict", what)
         best = best_moves(self._policy, game, np.arange(len(batch)), lookahead, mask)
         if (best < 0).any():

@@ -11,6 +11,9 @@ Chance is averaged over 36 draws whose first numbers are spread evenly, and noth
 the average is exact after a throw of one die, or of two as one number; what is drawn after that is
 a fixed sample. A match's own coming draws are never looked at.
 
+Whole turns are compared without chance: all positions in which the seat's own plies can end before
+the next draw, as TD-Gammon compares them (Tesauro, 1995).
+
 Deterministic; for two-player zero-sum games of compiled rules without hidden information. A sooner
 win counts for a little more than a later one.
 """
@@ -25,12 +28,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sparring.dqn.networks import PolicySpec
 from sparring.dqn.policy import InferencePolicy
 from sparring.errors import ConfigurationError
 from sparring.games import BatchedGame
 from sparring.games.lookahead import SOONER, refuse_search
 from sparring.games.rng import TRIALS, purpose_key, random_below
-from sparring.games.spec import GameSpec
 from sparring.opponents.names import MAX_LOOKAHEAD
 
 if TYPE_CHECKING:
@@ -44,18 +47,25 @@ _DRAWS: Final = 36  # of chance after a move
 @dataclass(frozen=True)
 class Lookahead:
     """Plies that are searched; with `nodes` only as many of them, one after the other, as take at
-    most so many positions a move.
+    most so many positions a move. Or whole turns, to the next draw.
     """
 
     plies: int = 0
     nodes: int | None = None
+    turn: bool = False
+
+    @property
+    def searches(self) -> bool:
+        """False where the network alone decides."""
+        return self.turn or self.plies > 0
 
 
 NO_LOOKAHEAD: Final = Lookahead()
 
 
-def check_lookahead(spec: GameSpec, lookahead: Lookahead) -> None:
-    """Raise `ConfigurationError` if agents cannot look so far ahead in games with these facts."""
+def check_lookahead(policy: PolicySpec, lookahead: Lookahead) -> None:
+    """Raise `ConfigurationError` if such agents cannot look so far ahead in their game."""
+    spec = policy.game_spec
     if not 0 <= lookahead.plies <= MAX_LOOKAHEAD:
         raise ConfigurationError(
             "lookahead",
@@ -64,6 +74,13 @@ def check_lookahead(spec: GameSpec, lookahead: Lookahead) -> None:
         )
     if lookahead.nodes is not None and lookahead.nodes < 1:
         raise ConfigurationError("lookahead_nodes", got=lookahead.nodes, expected="at least 1")
+    if lookahead.turn and not (policy.afterstates and spec.chance and spec.afterstates == "next"):
+        values = "positions after moves" if policy.afterstates else "actions"
+        raise ConfigurationError(
+            f"lookahead turn in {spec.name}",
+            got=f"an agent that values {values}",
+            expected="one that values positions after moves, two players, zero_sum=True, chance",
+        )
     if lookahead.plies:
         refuse_search(f"lookahead {lookahead.plies}", spec, averages_chance=True)
 
@@ -94,10 +111,33 @@ def best_moves(
     rows = np.flatnonzero(allowed.any(axis=1))
     if len(rows):
         at = _Nodes.roots_of(game, slots[rows], allowed[rows])
-        if lookahead.nodes is None:
+        if lookahead.turn:
+            moves[rows] = _best_of_turns(policy, game, slots[rows], allowed[rows])
+        elif lookahead.nodes is None:
             moves[rows] = _Search(policy, lookahead.plies, len(rows)).best(at)
         else:
             moves[rows] = _deepen(policy, at, lookahead.plies, lookahead.nodes)
+    return moves
+
+
+def _best_of_turns(
+    policy: InferencePolicy,
+    game: BatchedGame,
+    slots: NDArray[np.int64],
+    legal: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """[m] the first moves of the turns that end best in `slots` [m]."""
+    from sparring.games.compiled.turns import whole_turns  # imports Numba
+
+    turns = whole_turns(refuse_python(game), slots, legal)
+    mover = game.seat[slots[turns.root]]
+    worth = turns.paid[np.arange(len(mover)), mover].astype(np.float64)
+    going = ~turns.ended
+    values = policy.q_values(turns.observation[going])[:, 0]
+    worth[going] += np.where(turns.seat[going] == mover[going], values, -values)
+    order = np.lexsort((-worth, turns.root))
+    _, best = np.unique(turns.root[order], return_index=True)
+    moves: NDArray[np.int64] = turns.plies[order[best], 0]
     return moves
 
 

@@ -50,8 +50,8 @@ def agent_player(
 
     Raises `ConfigurationError` if that is not possible in its game.
     """
-    check_lookahead(policy.spec.game_spec, lookahead)
-    if not lookahead.plies:
+    check_lookahead(policy.spec, lookahead)
+    if not lookahead.searches:
         return NetworkPlayer(name, policy)
     return LookaheadPlayer(name, policy, lookahead)
 

@@ -1,5 +1,5 @@
-"""benchmarks/backgammon_judge.py: turns are those of our rules, PubEval's inputs are Tesauro's, and
-a missing judge is said in one line.
+"""benchmarks/backgammon_judge.py: PubEval's inputs are Tesauro's, the turns of gnubg are among
+those that our rules allow, and a missing judge is said in one line.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pytest
 from sparring.errors import InputError
 from sparring.games import make
 from sparring.games.backgammon import rules
+from sparring.games.compiled.turns import whole_turns
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 HAS_GNUBG = shutil.which("gnubg", path=f"{os.environ.get('PATH', '')}:/usr/games") is not None
@@ -53,37 +54,6 @@ def played(plies: int, matches: int = 64) -> Any:
         actions = (rng.random(game.mask.shape) * game.mask).argmax(axis=1)
         game.step(np.where(game.terminated, -1, actions))
     return game
-
-
-def ends_in_plain_python(state: np.ndarray) -> set[bytes]:
-    """Checkers after all turns from here, move by move."""
-    seat, mask = int(state["seat"]), np.zeros(50, np.bool_)
-    rules.legal(state, mask)
-    found: set[bytes] = set()
-    for action in np.flatnonzero(mask).tolist():
-        after, rewards = np.array([state])[0], np.zeros(2)
-        over = rules.move_full(after, action, rewards, None)
-        if over or after["seat"] != seat:
-            found.add(after["checkers"].tobytes())
-        else:
-            found |= ends_in_plain_python(after)
-    return found
-
-
-def test_whole_turns_lead_to_all_ends_that_the_rules_allow_and_their_plies_do(turns: Any) -> None:
-    game = played(41, matches=12)
-    slots = np.arange(12)
-    found = turns.whole_turns(game, slots)
-    for row in range(12):
-        state = game.get_state()["states"][row]
-        ends = set()
-        for plies in found.plies[found.root == row]:
-            after = np.array([state])[0]
-            for action in plies[plies >= 0]:
-                assert after["seat"] == state["seat"]
-                rules.move_full(after, action, np.zeros(2), None)
-            ends.add(after["checkers"].tobytes())
-        assert ends == ends_in_plain_python(state)
 
 
 def test_checkers_are_read_from_observations(turns: Any) -> None:
@@ -129,7 +99,7 @@ def test_pubeval_chooses_by_contact_before_the_turn(turns: Any) -> None:
         rules.observe(state, before[row])
         state["seat"], state["dice"][0] = 1, 0
         rules.observe(state, after[row])
-    found = turns.Turns(before, np.arange(2), np.zeros((2, 4)), after, np.zeros(2))
+    found = turns.Ends(before, np.arange(2), after)
     assert turns.PubEval(contact, race)(found).tolist() == [2.0, -2.0]
 
 
@@ -144,8 +114,8 @@ def test_a_turn_player_plays_the_turn_that_is_worth_most_in_both_seats(turns: An
 
     game = played(30)
     slots, player = np.arange(64), turns.TurnPlayer("hits", score)
-    found = turns.whole_turns(game, slots)
-    values = score(found)
+    found = whole_turns(game, slots)
+    values = score(turns.Ends(game.observation, found.root, found.observation))
     best = [values[found.root == slot].max() for slot in slots]
     seats, done = game.seat.copy(), {}
     for _ in range(4):
@@ -204,10 +174,10 @@ def test_the_turns_of_gnubg_are_among_ours(turns: Any, gnubg: Any) -> None:
         for game in (played(0), played(37), played(121)):
             left = game.observation[:, rules.AT_DICE :]
             slots = np.flatnonzero((left.sum(axis=1) == 4) | ((left == 1).sum(axis=1) == 2))
-            found = turns.whole_turns(game, slots)
-            going = ~np.isin(found.root, found.root[~found.after.any(axis=1)])
-            kept = {name: getattr(found, name)[going] for name in found._fields[1:]}
-            judge(found._replace(**kept))
+            found = whole_turns(game, slots)
+            found = found.only(~np.isin(found.root, found.root[found.ended]))
+            chosen = judge(turns.Ends(game.observation[slots], found.root, found.observation))
+            assert np.unique(found.root[chosen > 0]).tolist() == np.unique(found.root).tolist()
     finally:
         judge.close()
     assert (after[0, 0] - counts(start, {})[0, 0])[[5, 6, 8]].tolist() == [2, -1, -1]

@@ -157,6 +157,37 @@ def test_the_coming_dice_are_not_looked_at() -> None:
     assert (best_moves(ours, others, slots, Lookahead(1)) == moves).all()
 
 
+def turn_values(ours: InferencePolicy, game: CompiledGame, slot: int) -> list[float]:
+    """What moves are worth where the rest of the turn is played best, one after the other."""
+    one, mover = np.array([slot]), game.seat[slot]
+    after = game.afterstates(one)
+    values = [-np.inf] * game.spec.num_actions
+    for action in np.flatnonzero(game.mask[slot]).tolist():
+        values[action] = float(after.rewards[0, action, mover])
+        row = after.row[0, action]
+        if row >= 0 and after.seat[0, action] == mover:  # dice are left
+            later = game.copied(one)
+            later.step(np.array([action]))
+            values[action] += max(turn_values(ours, later, 0))
+        elif row >= 0:
+            values[action] -= float(ours.q_values(after.observation[row : row + 1])[0, 0])
+    return values
+
+
+def test_whole_turns_are_compared_by_where_they_end() -> None:
+    ours = policy("backgammon", afterstates=True)
+    moves_differ = 0
+    for plies in (20, 90):
+        game = positions("backgammon", plies, 8)
+        slots = playing(game)
+        moves = best_moves(ours, game, slots, Lookahead(turn=True))
+        for slot, move in zip(slots.tolist(), moves.tolist(), strict=True):
+            values = turn_values(ours, game, slot)
+            assert values[move] == pytest.approx(max(values), abs=1e-5)
+            moves_differ += move != int(ours.action_values(game, np.array([slot]))[0].argmax())
+    assert moves_differ
+
+
 class Counted:
     """A network that notes how many positions it is asked about."""
 
@@ -230,6 +261,31 @@ def test_what_cannot_be_searched_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
         agent_player("agent", policy(name), lookahead=Lookahead(depth, nodes))
+
+
+@pytest.mark.parametrize(
+    ("name", "afterstates", "values"),
+    [("connect_four", True, "positions after moves"), ("backgammon", False, "actions")],
+)
+def test_whole_turns_need_chance_and_values_of_positions(
+    name: str, afterstates: bool, values: str
+) -> None:
+    message = f"lookahead turn in {name}: got an agent that values {values}, expected one that"
+    with pytest.raises(ConfigurationError, match=message):
+        agent_player("a", policy(name, afterstates=afterstates), lookahead=Lookahead(turn=True))
+
+
+def test_whole_turns_are_asked_for_by_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    agent = DQNAgent(PolicySpec("backgammon", NetworkSpec("mlp", {"net_arch": [8]}), True))
+    game = positions("backgammon", 20, 8)
+    turn = best_moves(agent.policy(), game, playing(game), Lookahead(turn=True))
+    assert (agent.act(game, playing(game), lookahead="turn") == turn).all()
+    assert (
+        agent.predict(game.observation, action_masks=game.mask, lookahead="turn")[0] == turn
+    ).all()
+    command = ["evaluate", "backgammon", "--lookahead", "turn", "--lookahead-nodes", "9"]
+    assert main(command) == 2
+    assert "expected nothing beside --lookahead turn" in capsys.readouterr().err
 
 
 def test_a_game_in_python_is_refused() -> None:

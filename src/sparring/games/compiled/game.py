@@ -185,6 +185,11 @@ class CompiledGame(SearchedSlots):
         other._name_views()
         return other
 
+    @property
+    def draws(self) -> NDArray[np.uint64]:
+        """[n] numbers that have been drawn in each match."""
+        return self._slots.rng[:, 1]
+
     def alike(self, groups: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """One slot for each of the positions that differ within the groups [n], in the order of the
         slots, and how many slots of the group have it.
