@@ -14,13 +14,15 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from statistics import median
+from typing import IO, Any, Final
 
 from sparring.config.schema import TrainConfig
 from sparring.config.sources import build_config, to_toml
-from sparring.errors import InputError, NumericalError
+from sparring.errors import InputError, NumericalError, OutOfMemory
 from sparring.storage.atomic import write_file
-from sparring.training import TrainResult, train
+from sparring.storage.locks import lock
+from sparring.training import TrainResult, check_settings, train
 from sparring.training.callbacks import EvaluationEvent
 
 try:
@@ -31,6 +33,7 @@ try:
         FloatDistribution,
         IntDistribution,
     )
+    from optuna.pruners import BasePruner
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
     from optuna.trial import FrozenTrial, Trial, TrialState
@@ -58,6 +61,7 @@ _NOT_SEARCHED: Final = ("game", "name", "runs_dir", "seed", "n_episodes", "max_m
 _NETWORK: Final = "policy_kwargs."
 _LOG: Final = "sweep.log"
 _STARTUP_TRIALS: Final = 4  # before any is pruned
+_STEPS: Final = 1_000_000  # of a whole run: optuna's steps are integers
 _ERROR: Final = "error"  # attribute of a trial that failed
 _INTERRUPTED: Final = "interrupted"  # attribute of trials that do not count
 
@@ -151,11 +155,13 @@ def sweep(config: TrainConfig, space: Space, *, trials: int, name: str) -> Sweep
     """Train until the sweep has `trials` trials that ended, in this process and in others; each is
     printed.
 
-    `config`: settings of all trials. Raises `InputError` if the sweep of this name has another
-    space or game, or a setting of the space cannot take its limits, and what `train` raises.
+    `config`: settings of all trials. Settings that are fine alone may exclude each other; such a
+    trial fails. Raises `InputError` if the sweep of this name has another space or game, or a
+    setting of the space cannot take its limits, and what `train` raises for `config`.
     """
     for _ in _corners(config, space):
         pass
+    check_settings(config)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     path = Path(config.runs_dir) / name
     study = _study(path, name, config, space)
@@ -224,10 +230,12 @@ def _study(path: Path, name: str, config: TrainConfig, space: Space) -> optuna.S
             f"there is already a directory {path}, which is no sweep",
             remedy="choose another --name",
         )
-    storage = JournalStorage(JournalFileBackend(str(path / _LOG)))
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=_STARTUP_TRIALS)
     study = optuna.create_study(
-        storage=storage, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
+        storage=_storage(path / _LOG),
+        study_name=name,
+        direction="maximize",
+        pruner=_Pruner(),
+        load_if_exists=True,
     )
     own = {"game": config.game, "space": {key: str(values) for key, values in space.items()}}
     before = study.user_attrs.get("own", own)
@@ -241,17 +249,70 @@ def _study(path: Path, name: str, config: TrainConfig, space: Space) -> optuna.S
     return study
 
 
+def _storage(log: Path) -> JournalStorage:
+    exclusive: Any = _LogLock(log)
+    try:
+        return JournalStorage(JournalFileBackend(str(log), exclusive))
+    except (ValueError, KeyError):  # of its lines
+        raise InputError(
+            f"{log} is damaged", remedy="choose another --name; the runs beside it are not touched"
+        ) from None
+
+
+class _LogLock:
+    """Lock of the log while a record is written; a kill ends it, unlike the locks of optuna.
+
+    What a kill left of a record is dropped, or the next one would be appended to it.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._file: IO[bytes] | None = None
+
+    def acquire(self) -> bool:
+        self._file = self._log.open("rb+")
+        lock(self._file.fileno(), wait=True)
+        self._file.truncate(self._file.read().rfind(b"\n") + 1)
+        return True
+
+    def release(self) -> None:
+        assert self._file is not None
+        self._file.close()
+
+
+class _Pruner(BasePruner):
+    """Prune a trial whose best score is below the median of what complete trials had reached at the
+    same share of their runs: their evaluations need not come at the same times.
+    """
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        now = max(trial.intermediate_values)
+        complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        scores = [score for other in complete if (score := _score_at(other, now)) is not None]
+        best = max(trial.intermediate_values.values())
+        return len(scores) >= _STARTUP_TRIALS and best < median(scores)
+
+
+def _score_at(trial: FrozenTrial, step: int) -> float | None:
+    """Return the score of its last evaluation up to a step, None if there was none."""
+    steps = [at for at in trial.intermediate_values if at <= step]
+    return trial.intermediate_values[max(steps)] if steps else None
+
+
 class _Reporter:
     """Tells optuna the score of each evaluation; ends a run that is pruned."""
 
     def __init__(self, trial: Trial) -> None:
         self.scores: list[float] = []
         self.pruned = False
-        self._trial = trial
+        self._trial, self._step = trial, -1
 
     def on_evaluation(self, event: EvaluationEvent) -> bool:
         self.scores.append(event.score)
-        self._trial.report(event.score, len(self.scores))
+        step = round(_STEPS * event.progress)
+        if step > self._step:  # rounds without matches, at the end, are no progress
+            self._trial.report(event.score, step)
+        self._step = step
         self.pruned = event.progress < 1.0 and self._trial.should_prune()
         return not self.pruned
 
@@ -263,19 +324,15 @@ def _run(study: optuna.Study, trial: Trial, config: TrainConfig, path: Path) -> 
     result: TrainResult | None = None
     try:
         result = train(_with(config, trial.params, **place), callbacks=reporter, console=False)
-    except NumericalError as error:  # of these settings
+    except (InputError, NumericalError, OutOfMemory) as error:  # of these settings
         trial.set_user_attr(_ERROR, str(error))
-    except BaseException as error:
+    except BaseException:
         _interrupted(study, trial)
-        if isinstance(error, InputError) and len(study.trials) == 1:
-            (path / _LOG).unlink()  # bad input leaves nothing
-            path.rmdir()
         raise
-    if result is not None:
-        shutil.rmtree(result.run / "checkpoints")  # the replay, mostly
-        if result.interrupted:
-            _interrupted(study, trial)
-            return result.signal
+    shutil.rmtree(path / place["name"] / "checkpoints", ignore_errors=True)  # the replay, mostly
+    if result is not None and result.interrupted:
+        _interrupted(study, trial)
+        return result.signal
     if reporter.pruned:
         study.tell(trial, state=TrialState.PRUNED)
     elif reporter.scores and result is not None:

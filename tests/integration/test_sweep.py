@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from child_processes import HANG, wait_until
+from trial_runs import COMMAND
 
 from sparring.cli import main
 from sparring.config.sources import build_config
-from sparring.errors import NumericalError
+from sparring.errors import InputError, NumericalError
 
-pytest.importorskip("optuna", reason="sweeps need optuna")
+optuna = pytest.importorskip("optuna", reason="sweeps need optuna")
 
-from sparring import sweep
+from sparring import sweep  # noqa: E402
 
 OPTIONS = (
     "--preset none --backend inline --num-workers 1 --n-episodes 40 --eval-interval 1 --seed 3 "
@@ -63,6 +69,63 @@ def test_a_trial_that_was_cut_off_does_not_count(
     assert (trial["number"], trial["state"]) == (1, "complete")
 
 
+def test_one_of_two_processes_ends_by_ctrl_c_the_other_finishes(tmp_path: Path, capfd: Any) -> None:
+    words = f"sweep tic_tac_toe {OPTIONS} --runs-dir {tmp_path} --trials 2 --json --space"
+    command = [*COMMAND, *words.split(), *SPACE]
+    long = ["100000000" if word == "40" else word for word in command]
+    with subprocess.Popen(long, stderr=subprocess.PIPE, text=True) as first:
+        wait_until(lambda: (tmp_path / "mine" / "trial-0" / "config.toml").exists())
+        second = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=HANG)
+        first.send_signal(signal.SIGINT)
+        _, said = first.communicate(timeout=HANG)
+    assert (first.returncode, second.returncode) == (130, 0), said
+    assert said.splitlines()[-1].endswith("is saved. The same command continues")
+    trials = json.loads(second.stdout.splitlines()[-1])["trials"]
+    assert sorted(trial["number"] for trial in trials) == [1, 2]
+    assert swept(tmp_path, 3) == 0
+    on = json.loads(capfd.readouterr().out.splitlines()[-1])["trials"]
+    assert sorted(trial["number"] for trial in on) == [1, 2, 3]
+    assert all(trial in on for trial in trials)
+
+
+def test_a_record_that_a_kill_cut_off_is_dropped(tmp_path: Path, capfd: Any) -> None:
+    assert swept(tmp_path, 1) == 0
+    log = tmp_path / "mine" / "sweep.log"
+    before = log.read_text()
+    log.write_text(before + '{"op_code":4,"wor')
+    assert swept(tmp_path, 2) == 0
+    assert len(json.loads(capfd.readouterr().out.splitlines()[-1])["trials"]) == 2
+    assert log.read_text().startswith(before + '{"op_code":')
+    assert all(map(json.loads, log.read_text().splitlines()))
+    log.write_text("no record\n" + before)
+    assert swept(tmp_path, 3) == 2
+    assert "sweep.log is damaged; choose another --name" in capfd.readouterr().err.splitlines()[-1]
+    assert log.read_text() == "no record\n" + before
+
+
+@pytest.mark.parametrize(
+    ("space", "reason"),
+    [
+        ("batch_size=16,64 buffer_size=2000,32", "batch_size is larger than buffer_size"),
+        ("td_lambda=1.0,0.5 afterstates=on,off", "td_lambda: got 0.5"),  # known to `train` alone
+    ],
+)
+def test_settings_that_exclude_each_other_fail_their_trial(
+    space: str, reason: str, tmp_path: Path, capfd: Any
+) -> None:
+    assert swept(tmp_path, 2, *space.split()) == 0  # (1, 1) and (0, 0) are drawn
+    trials = json.loads(capfd.readouterr().out.splitlines()[-1])["trials"]
+    assert [trial["state"] for trial in trials] == ["complete", "failed"]
+    assert reason in trials[1]["error"]
+
+
+def test_without_optuna_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    monkeypatch.delitem(sys.modules, "sparring.sweep")
+    with pytest.raises(InputError, match=r"sweep needs optuna: pip install 'sparring\[sweep\]'"):
+        importlib.import_module("sparring.sweep")
+
+
 class Trial:
     """A trial of optuna that is pruned at its second report."""
 
@@ -78,18 +141,30 @@ class Trial:
 
 def test_a_pruned_trial_ends_at_an_evaluation_but_not_at_its_last() -> None:
     class Event:
-        score, progress = 0.5, 0.4
+        score = 0.5
 
-    class Last(Event):
-        progress = 1.0
+        def __init__(self, progress: float) -> None:
+            self.progress = progress
 
     trial: Any = Trial()
     first, last = (sweep._Reporter(trial) for _ in range(2))
-    assert first.on_evaluation(Event())  # type: ignore[arg-type]
-    assert not first.on_evaluation(Event())  # type: ignore[arg-type]
+    assert first.on_evaluation(Event(0.4))  # type: ignore[arg-type]
+    assert not first.on_evaluation(Event(0.5))  # type: ignore[arg-type]
     assert first.pruned
-    assert last.on_evaluation(Last())  # type: ignore[arg-type]
-    assert trial.reports == [(0.5, 1), (0.5, 2), (0.5, 1)]
+    assert last.on_evaluation(Event(1.0))  # type: ignore[arg-type]
+    assert last.on_evaluation(Event(1.0))  # type: ignore[arg-type]
+    assert trial.reports == [(0.5, 400_000), (0.5, 500_000), (0.5, 1_000_000)]
+
+
+def test_trials_are_compared_at_equal_shares_of_their_runs() -> None:
+    study = optuna.create_study(direction="maximize", pruner=sweep._Pruner())
+    for score in (0.4, 0.5, 0.6, 0.7):
+        early = {200_000: 0.1, 450_000: score, 1_000_000: 0.9}  # evaluated more rarely
+        study.add_trial(optuna.trial.create_trial(value=0.9, intermediate_values=early))
+    for at, score, pruned in ((400_000, 0.2, False), (500_000, 0.54, True), (500_000, 0.56, False)):
+        trial = study.ask()
+        trial.report(score, at)
+        assert trial.should_prune() is pruned, (at, score)
 
 
 def test_layers_of_the_network_are_searched_too(tmp_path: Path, capfd: Any) -> None:

@@ -27,7 +27,8 @@ _SHOWN: Final = 5
 _OWN: Final = (
     Option(
         "trials",
-        "Trials in all; the same command continues a sweep, and several processes share it.",
+        "Trials in all; the same command continues a sweep. Several processes share it, each but "
+        "the first may add one.",
         "INT",
         whole_number,
         default=str(_TRIALS),

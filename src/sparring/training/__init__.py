@@ -13,7 +13,7 @@ from typing import Any
 
 from sparring.config.schema import GROUPS, ResolvedConfig, TrainConfig
 from sparring.config.settings import document
-from sparring.config.sources import AUTO, build_config, resume_config, to_toml
+from sparring.config.sources import build_config, resume_config, to_toml
 from sparring.dqn.agent import DQNAgent
 from sparring.dqn.start_weights import start_with
 from sparring.errors import ConfigurationError, GameFault, Interrupted, RankError
@@ -21,7 +21,7 @@ from sparring.games import is_built_in, label, name_of
 from sparring.games.faults import save_fault
 from sparring.monitor import Monitor
 from sparring.opponents.agents import keep
-from sparring.opponents.roster import opponent_name
+from sparring.opponents.roster import Roster, opponent_name
 from sparring.runtime import check_guard, name_for_others, torch_threads
 from sparring.storage.atomic import write_file
 from sparring.storage.run_directory import RunDirectory, as_argument, find_run, read_newest
@@ -37,9 +37,9 @@ from sparring.training.callbacks import Callbacks, EvaluationFunction
 from sparring.training.changes import (
     before_changes,
     carried_over,
-    changed_settings,
     check_length,
     check_unchanged,
+    history_entry,
     opponents_in_progress,
     remarks,
     take_learner,
@@ -110,26 +110,40 @@ def train(
         name = shown_name(evaluate_with, what="evaluate_with")
         config = config.model_copy(update={"evaluate_with": name})
     own = _own_evaluation(config, evaluate_with)
-    settings, game = resolved(config)
-    settings, inference = with_inference(settings, policy_of(settings, game), config)
-    settings, start = with_start_weights(settings)
-    roster = opponents_from_outside(settings, game)
-    parts = assemble(settings, game, roster)
-    if start is not None:
-        start_with(parts.learner, start, parts.rollout.policy)
+    settings, parts, roster, found = _assembled(config)
     with RunDirectory.create(settings.runs_dir, settings.name, label(settings.game)) as run:
         try:
             write_file(run.config_path, to_toml(settings).encode())
             keep(run.opponents_path, roster.agents)
-            remark = f"\n{inference}{same_seed_remark(run.path, settings)}"
-            if start is not None:
-                remark += f"\nstarts with {start}"
+            inference, *start = found
+            remark = "\n".join(["", inference + same_seed_remark(run.path, settings), *start])
             return _run(
                 settings, parts, run, called, own, saved=None, console=console, remark=remark
             )
         except BaseException:
             run.discard()
             raise
+
+
+def check_settings(config: TrainConfig) -> None:
+    """Raise what `train` raises for settings that cannot work; nothing is written."""
+    _own_evaluation(config, None)
+    _assembled(config)
+
+
+def _assembled(config: TrainConfig) -> tuple[ResolvedConfig, Parts, Roster, list[str]]:
+    """Return the settings of a new run, its parts, opponents from outside, and remarks: where
+    inference runs, and with which weights the run starts if it does not with random ones.
+    """
+    settings, game = resolved(config)
+    settings, inference = with_inference(settings, policy_of(settings, game), config)
+    settings, start = with_start_weights(settings)
+    roster = opponents_from_outside(settings, game)
+    parts = assemble(settings, game, roster)
+    if start is None:
+        return settings, parts, roster, [inference]
+    start_with(parts.learner, start, parts.rollout.policy)
+    return settings, parts, roster, [inference, f"starts with {start}"]
 
 
 def resume(
@@ -174,7 +188,7 @@ def resume(
         if other is not None:
             take_learner(saved, other)
         played = saved["schedule"]["episodes"]
-        history = [*saved["history"], *_entry(config, before, played, other)]
+        history = [*saved["history"], *history_entry(config, before, played, other)]
         write_file(run.config_path, to_toml(config, history).encode())
         keep(run.opponents_path, roster.agents)
         old, new = saved["schedule"], carried_over(config, before, saved["schedule"])
@@ -196,18 +210,6 @@ def resume(
 def _resume_remark(lines: list[str], other: Path | None) -> str:
     taken = [] if other is None else [f"networks and optimizer are those of {other} now"]
     return "".join(f"\n{line}" for line in [*lines, *taken])
-
-
-def _entry(
-    config: ResolvedConfig, before: ResolvedConfig, played: int, other: Path | None
-) -> list[dict[str, Any]]:
-    """Return the entry of a run's history for a resume that changes settings, or takes over the
-    learner of another run.
-    """
-    changed = changed_settings(config, before)
-    plain = {name: AUTO if value is None else value for name, value in changed.items()}
-    taken = {} if other is None else {"learner_from": str(other)}
-    return [{"matches": played, "before": plain, **taken}] if changed or taken else []
 
 
 def _own_evaluation(

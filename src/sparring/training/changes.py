@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from sparring.config.schema import RESUMABLE, ResolvedConfig
+from sparring.config.sources import AUTO
 from sparring.errors import ConfigurationError
 from sparring.storage.run_directory import read_newest
 from sparring.training.schedule import Schedule
@@ -111,6 +112,18 @@ def changed_settings(config: ResolvedConfig, before: ResolvedConfig) -> dict[str
         for name, value in plain_settings(before).items()
         if name in RESUMABLE and value != now[name]
     }
+
+
+def history_entry(
+    config: ResolvedConfig, before: ResolvedConfig, played: int, other: Path | None
+) -> list[dict[str, Any]]:
+    """Return the entry of a run's history for a resume that changes settings, or takes over the
+    learner of another run.
+    """
+    changed = changed_settings(config, before)
+    plain = {name: AUTO if value is None else value for name, value in changed.items()}
+    taken = {} if other is None else {"learner_from": str(other)}
+    return [{"matches": played, "before": plain, **taken}] if changed or taken else []
 
 
 def carried_over(
