@@ -64,11 +64,13 @@ def check_cpus(machine: Machine, needs: Needs) -> Iterator[Finding]:
     workers = needs.num_workers if needs.starts_processes else 0
     wanted = workers + (needs.learner_threads if needs.device == "cpu" else 1)
     if workers and wanted > machine.cpus:
+        enough = max(1, machine.cpus - 1)
+        fewer = f"num_workers={enough} plays about as fast here"
         yield warning(
             "CPUs",
             f"{text}, for {counted(needs.num_workers, 'worker')} and "
             f"{counted(needs.learner_threads, 'learner thread')}: they take turns",
-            f"num_workers={max(1, machine.cpus - 1)} plays about as fast here",
+            fewer if workers > enough else "with more CPUs they would work at once",
         )
     else:
         yield ok("CPUs", text)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sparring.config.schema import ResolvedConfig
 from sparring.dqn.exploration import geometric_epsilon, linear_epsilon, per_worker_epsilon
 
-# Share of the minutes after which the rate of play is known: at first much is compiled.
+# Share of the minutes over which the rate of play is measured before anything is said of it.
 _FIRST_RATE: Final = 0.1
 
 
@@ -26,6 +26,8 @@ class Schedule:
         self._plies = 0
         self._transitions = 0
         self._seconds = 0.0
+        # seconds and matches after the first round here: during that, much is compiled
+        self._measured_from: tuple[float, int] | None = None
         self._due = 0
         self._credit = 0.0  # updates, a fraction of one
         self._counted_round = 0  # the last round of which something was received
@@ -65,21 +67,35 @@ class Schedule:
 
     @property
     def expected_updates(self) -> float:
-        """Updates of the whole run, if all its matches are as long as those received so far."""
+        """Updates of the whole run, if all its matches are as long as those received so far;
+        infinity while nothing is known.
+        """
         config = self._config
-        known = 0.0 if config.max_minutes is None else _FIRST_RATE
-        if not self._episodes or self.progress < known:
+        matches = self._expected_matches
+        if not self._episodes or math.isinf(matches):
             return math.inf
-        per_match = self._transitions / self._episodes
-        matches = float(config.n_episodes)
-        if config.max_minutes is not None:
-            matches = self._episodes / self.progress
-        total = matches * per_match
+        total = matches * self._transitions / self._episodes
         if config.learning_steps_per_batch == "adaptive":
             return self._adaptive_updates(total)
         rounds = matches / (config.num_workers * config.episodes_per_batch)
         learning = max(0.0, 1.0 - config.learning_starts / max(1.0, total))
         return rounds * learning * config.learning_steps_per_batch
+
+    @property
+    def _expected_matches(self) -> float:
+        """Matches of the whole run; by the clock at the rate of this process after its first
+        round, infinity before that is known.
+        """
+        limit = self._config.max_minutes
+        if limit is None:
+            return float(self._config.n_episodes)
+        if self._measured_from is None:
+            return math.inf
+        seconds = self._seconds - self._measured_from[0]
+        if seconds < 60.0 * limit * _FIRST_RATE:
+            return math.inf
+        rate = (self._episodes - self._measured_from[1]) / seconds
+        return self._episodes + rate * max(0.0, 60.0 * limit - self._seconds)
 
     def _share(self, episodes: float) -> float:
         """Return the share of the run at so many matches, 0..1; by the clock at the rate so far."""
@@ -212,6 +228,7 @@ class Schedule:
     def round_received(self) -> None:
         """Count a round of which all batches were received."""
         self._round += 1
+        self._measured_from = self._measured_from or (self._seconds, self._episodes)
 
     def learned(self, updates: int) -> None:
         """Count updates that were made; they are no longer due."""

@@ -102,6 +102,12 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         "warning CPUs: 2 usable, for 46 workers and 1 learner thread: they take turns; "
         "num_workers=1 plays about as fast here",
     ),
+    "one worker on one CPU": (
+        {"cpus": 1},
+        {"num_workers": 1},
+        "warning CPUs: 1 usable, for 1 worker and 1 learner thread: they take turns; with more "
+        "CPUs they would work at once",
+    ),
     "few processes": (
         {"processes": 50.0},
         {"num_workers": 46},

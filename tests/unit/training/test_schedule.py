@@ -384,6 +384,19 @@ def test_what_comes_later_is_at_the_rate_so_far_by_hand() -> None:
     assert math.isinf(by_the_clock(1.9).expected_updates), "the rate is not known yet"
 
 
+def test_a_first_round_that_compiles_for_long_does_not_lower_the_expected_updates() -> None:
+    """It took half of the 20 minutes; from then on a round of 10 matches takes 0.1 minutes, so 100
+    more follow: 1,010 matches in rounds of 4 with 8 updates, less 1/202 before learning starts.
+    """
+    schedule = Schedule(changed(SETTINGS, max_minutes=20.0))
+    for seconds in (600.0, *[6.0] * 20):
+        assert math.isinf(schedule.expected_updates)
+        receive(schedule, episodes=10, transitions=1_000)
+        schedule.passed(seconds)
+        schedule.round_received()
+    assert schedule.expected_updates == pytest.approx(1_010 / 4 * 8 * (1 - 500 / 101_000))
+
+
 def test_a_resumed_schedule_goes_on_from_the_minutes_used() -> None:
     schedule = by_the_clock(5.0)
     again = Schedule(changed(SETTINGS, max_minutes=20.0))
