@@ -12,10 +12,10 @@ DEV := $(VENV)/.installed-dev
 train: $(RUNTIME)
 	$(BIN)/sparring train connect_four --preset quick
 
-# One process more than CPUs, because tests wait for processes that they start; worksteal keeps the
+# Two processes more than CPUs, because tests wait for processes that they start; worksteal keeps the
 # tests of a file in one process, so that they share its fixtures. Without bytecode, each process
 # that a test starts would compile the package again.
-PROCESSES = $(shell $(PYTHON) -c "import os; print(min(4, 1 + os.cpu_count()))")
+PROCESSES = $(shell $(PYTHON) -c "import os; print(min(4, 2 + os.cpu_count()))")
 
 test: $(DEV)
 	$(BIN)/python -m compileall -q src tests/helpers

@@ -199,6 +199,22 @@ def test_a_server_that_stops_is_named_and_the_match_stays(tabs: Callable[..., Ta
     assert "moves=0.8.1" in tab.page.url
 
 
+def test_a_pawn_moves_by_clicks_on_its_cell_and_on_the_next(tabs: Callable[..., Tab]) -> None:
+    with serving(web_matches("hexapawn:Hexapawn"), players=[None, None]) as site:
+        tab = tabs(site.url)
+        cells = tab.page.locator(".cell")
+        cells.nth(7).click()
+        assert tab.page.locator(".cell.target").count() == 1
+        cells.nth(8).click()  # another pawn instead
+        tab.page.wait_for_selector(".cell.chosen:nth-child(9)")
+        cells.nth(5).click()
+        tab.until(lambda: tab.page.url.endswith("moves=26"))
+        tab.page.wait_for_selector(".cell.last:nth-child(6) ~ .cell.last:nth-child(9)")
+        cells.nth(1).click()
+        cells.nth(5).click()  # takes
+        tab.until(lambda: tab.page.url.endswith("moves=26.32"))
+
+
 @pytest.mark.parametrize(
     ("game", "choice"),
     [

@@ -69,6 +69,28 @@ def drawing(game: BatchedGame, slot: int) -> dict[str, Any]:
     return {"cells": cells.ravel().tolist()}
 
 
+def cells_of_moves(game: BatchedGame, slot: int) -> dict[int, list[int]]:
+    """The cells that each legal action would change, for games whose `layout` lists the moves of a
+    grid; empty where the next position is not known (chance) or not shown.
+    """
+    if game.spec.chance or layout(game).get("moves") != "list":
+        return {}
+    before, state, cells = drawing(game, slot), game.get_state(), dict[int, list[int]]()
+    actions = np.full(game.num_slots, -1)
+    for action in np.flatnonzero(game.mask[slot]).tolist():
+        actions[slot] = action
+        game.step(actions)
+        cells[action] = changed_cells(before, drawing(game, slot))
+        game.set_state(state)
+    return cells
+
+
+def changed_cells(before: dict[str, Any], after: dict[str, Any]) -> list[int]:
+    """The cells of a grid that differ between two drawings; none where one does not show them."""
+    pairs = zip(before.get("cells") or [], after.get("cells") or [], strict=False)
+    return [cell for cell, (old, new) in enumerate(pairs) if old != new]
+
+
 def _shows(game: BatchedGame, what: str) -> TypeGuard[CompiledGame]:
     """Return whether the rules of the game have a function of that name."""
     return isinstance(game, CompiledGame) and hasattr(game.rules, what)

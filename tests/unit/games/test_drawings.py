@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sparring.games import BatchedGame, make
-from sparring.games.drawings import drawing, layout
+from sparring.games.drawings import cells_of_moves, changed_cells, drawing, layout
 
 FIRST = np.zeros(1, np.int64)
 
@@ -44,6 +44,27 @@ def test_the_last_position_is_drawn_too() -> None:
     cells = np.reshape(drawing(game, 0)["cells"], (6, 7))
     assert cells[:, 0].tolist() == [1, 1, 1, 1, 0, 0]
     assert cells[:, 1].tolist() == [2, 2, 2, 0, 0, 0]
+
+
+def test_moves_from_cell_to_cell_say_which_cells_they_change() -> None:
+    """Hexapawn: a pawn moves from 6, 7 or 8 straight ahead; from 7 on it takes on 3 or 5, too."""
+    game = played("hexapawn:Hexapawn")
+    state = game.get_state()
+    by_text = {
+        game.action_text(0, action): cells for action, cells in cells_of_moves(game, 0).items()
+    }
+    assert by_text == {"a1a2": [3, 6], "b1b2": [4, 7], "c1c2": [5, 8]}
+    assert game.get_state()["history"].tolist() == state["history"].tolist()
+
+    before = drawing(game, 0)
+    game.step(np.array([7 * 3 + 1]))  # b1b2
+    assert changed_cells(before, drawing(game, 0)) == [4, 7]
+    assert sorted(cells_of_moves(game, 0).values()) == [[0, 3], [0, 4], [2, 4], [2, 5]]
+
+
+@pytest.mark.parametrize("name", ["connect_four", "tic_tac_toe", "ludo", "broken_matches:Lists"])
+def test_other_games_have_places_for_their_moves_or_no_board(name: str) -> None:
+    assert cells_of_moves(played(name), 0) == {}
 
 
 def test_a_game_without_a_board_is_text() -> None:

@@ -30,6 +30,21 @@ def test_a_position_says_what_can_be_played_and_who_has_moved() -> None:
     assert all("value" not in one for one in shown["legal"])
 
 
+def test_a_position_says_what_its_last_move_changed() -> None:
+    matches = web_matches("hexapawn:Hexapawn")
+    assert matches.position(after(), values=False)["changed"] == []
+    shown = matches.position(after(22), values=False)
+    assert shown["changed"] == [4, 7]
+    assert [move["cells"] for move in shown["legal"]] == [[0, 3], [0, 4], [2, 4], [2, 5]]
+    answer = matches.reply(after(22), "agent", values=False)
+    assert (
+        answer["changed"]
+        == shown["legal"][[move["action"] for move in shown["legal"]].index(answer["action"])][
+            "cells"
+        ]
+    )
+
+
 def test_the_last_position_is_shown_and_pays_the_winner() -> None:
     shown = web_matches().position(after(0, 3, 1, 4, 2), values=True)
     assert shown["cells"] == [1, 1, 1, 2, 2, 0, 0, 0, 0]

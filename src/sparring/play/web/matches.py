@@ -17,7 +17,7 @@ import numpy as np
 
 from sparring.errors import IllegalAction, InputError
 from sparring.games import board_style
-from sparring.games.drawings import drawing, layout
+from sparring.games.drawings import cells_of_moves, changed_cells, drawing, layout
 from sparring.games.spec import GameSpec
 from sparring.opponents.players import Player
 from sparring.play.commands import OpponentChoices
@@ -77,7 +77,8 @@ class WebMatches:
     def position(self, played: Played, *, values: bool) -> dict[str, Any]:
         """The position; with `values`, what each legal action is worth to the seat to move."""
         with self._lock:
-            return self._shown(self._replayed(played), values=values)
+            before, movers = self._replayed(played)
+            return self._shown(before, movers, values=values)
 
     def reply(self, played: Played, player: str, *, values: bool) -> dict[str, Any]:
         """The action of a player that has the seat to move, and the position after it. Raises
@@ -87,15 +88,16 @@ class WebMatches:
             expected = f"one of {', '.join(self._levels)}"
             raise InputError("unknown player", got=repr(player[:40]), expected=expected)
         with self._lock:
-            movers = self._replayed(played)
+            _, movers = self._replayed(played)
             if self._match.over:
                 raise InputError("the match is over: nobody moves")
             if player not in self._players:
                 self._players[player] = self._choices.player(player)
             action = self._match.choice(self._players[player])
+            before = drawing(self._match.game, 0)
             movers.append(int(self._match.game.seat[0]))
             self._match.step(action)
-            return {"action": action, **self._shown(movers, values=values)}
+            return {"action": action, **self._shown(before, movers, values=values)}
 
     def review(self, played: Played) -> dict[str, Any]:
         """Every ply with the seats' values before it and what its action lost, in the agent's eyes;
@@ -129,15 +131,18 @@ class WebMatches:
         """The match that all answers are about, in turn; only for the holder of the lock."""
         return self._open_match()
 
-    def _replayed(self, played: Played) -> list[int]:
-        """Set up the position; the seats that made the moves."""
+    def _replayed(self, played: Played) -> tuple[dict[str, Any], list[int]]:
+        """Set up the position; the drawing before its last move, and the seats that made all."""
         match, movers = self._match, list[int]()
         match.start(played.seed, played.match)
+        before = drawing(match.game, 0)
         for number, action in enumerate(played.moves):
             self._check(action, number)
+            if number == len(played.moves) - 1:
+                before = drawing(match.game, 0)
             movers.append(int(match.game.seat[0]))
             match.step(action)
-        return movers
+        return before, movers
 
     def _check(self, action: int, number: int) -> None:
         """A negative action would leave the match as it is."""
@@ -148,19 +153,22 @@ class WebMatches:
         if not match.game.mask[0, action]:
             raise IllegalAction(f"move {number + 1} of the match: action {action} is not legal")
 
-    def _shown(self, movers: list[int], *, values: bool) -> dict[str, Any]:
+    def _shown(self, before: dict[str, Any], movers: list[int], *, values: bool) -> dict[str, Any]:
         match, game = self._match, self._match.game
         worth = {} if match.over else self._of_legal()
+        now, cells = drawing(game, 0), {} if match.over else cells_of_moves(game, 0)
         legal = [
             {
                 "action": action,
                 "text": game.action_text(0, action),
                 **({"value": worth[action]} if values else {}),
+                **({"cells": cells[action]} if cells else {}),
             }
             for action in match.legal
         ]
         return {
-            **drawing(game, 0),
+            **now,
+            "changed": changed_cells(before, now),
             "movers": movers,
             "seat": int(game.seat[0]),
             "over": match.over,

@@ -14,6 +14,8 @@ export class Grid {
     this.game = baseName(facts.game);
     this.cells = [];
     this.shown = [];
+    this.chosen = []; // cells that were clicked, until one move is left that changes them all
+    this.play = play;
     const { rows, columns } = this.layout;
     root.className = `board grid ${LOOKS[this.game] ?? "plain"}`;
     root.style.setProperty("--rows", rows);
@@ -26,7 +28,7 @@ export class Grid {
         disabled: true, // until the first position comes
         tabIndex: place ? -1 : 0,
       });
-      cell.addEventListener("click", () => this.enabled && play(this.action(index)));
+      cell.addEventListener("click", () => this.enabled && this.click(index));
       cell.addEventListener("pointerenter", () => this.aim(index % columns));
       this.cells[index] = cell;
       root.append(cell);
@@ -46,6 +48,23 @@ export class Grid {
     return this.layout.moves === "columns" ? index % this.layout.columns : index;
   }
 
+  click(index) {
+    if (this.layout.moves !== "list") return this.play(this.action(index));
+    const again = this.chosen.includes(index);
+    const further = [...this.chosen, index];
+    this.chosen = again ? [] : this.candidates(further).length ? further : [index];
+    const moves = this.candidates(this.chosen);
+    if (moves.length === 1 && (this.chosen.length > 1 || !this.shown[index])) {
+      return this.play(moves[0].action);
+    }
+    this.allow(this.position, this.shown);
+  }
+
+  // The moves that change all these cells.
+  candidates(cells) {
+    return this.position.legal.filter((move) => cells.every((cell) => move.cells?.includes(cell)));
+  }
+
   // The cell that an action fills, or has just filled.
   target(action, cells, filled) {
     const { rows, columns, moves } = this.layout;
@@ -61,16 +80,17 @@ export class Grid {
   draw(position, { last, fresh, enabled }) {
     const cells = position.cells ?? this.withLast(position, last);
     this.enabled = enabled;
+    this.position = position;
+    this.chosen = [];
     const marked = last === null ? -1 : this.target(last, cells, true);
+    const moved = this.layout.moves === "list" ? position.changed : [marked];
     const winners = this.line(cells, marked, position);
     for (const [index, cell] of this.cells.entries()) {
       this.fill(cell, index, cells[index]);
-      cell.classList.toggle("last", index === marked);
-      cell.classList.toggle("fresh", fresh && index === marked);
+      cell.classList.toggle("last", moved.includes(index));
+      cell.classList.toggle("fresh", fresh && moved.includes(index));
       cell.classList.toggle("won", winners.includes(index));
       cell.classList.toggle("taken", cells[index] !== 0);
-      cell.classList.remove("best");
-      cell.querySelector(".value")?.remove();
     }
     this.shown = cells;
     this.allow(position, cells);
@@ -96,23 +116,42 @@ export class Grid {
     else piece.textContent = each === 1 ? "" : each ? 1 + ((plane - 1) % each) : plane;
   }
 
+  // Which cells can be clicked, and what the moves there are worth.
   allow(position, cells) {
+    const listed = this.layout.moves === "list";
     const best = Math.max(...position.legal.map((move) => move.value ?? -Infinity));
-    const actions = new Map(position.legal.map((move) => [move.action, move]));
+    const next = this.candidates(this.chosen);
+    const actions = new Set(position.legal.map(({ action }) => action));
     for (const [index, cell] of this.cells.entries()) {
-      cell.disabled = !(this.enabled && this.layout.moves !== "list" && actions.has(this.action(index)));
+      const used = listed
+        ? position.legal.some((move) => move.cells?.includes(index))
+        : actions.has(this.action(index));
+      const leads = this.chosen.length > 0 && next.some((move) => move.cells.includes(index));
+      cell.disabled = !(this.enabled && used);
+      cell.classList.toggle("chosen", this.chosen.includes(index));
+      cell.classList.toggle("target", leads && !this.chosen.includes(index));
+      cell.classList.remove("best");
+      cell.querySelector(".value")?.remove();
     }
-    for (const move of position.legal) {
-      const cell = this.cells[this.target(move.action, cells, false)];
-      if (!cell || move.value === undefined) continue;
-      cell.classList.toggle("best", move.value === best);
-      cell.append(
-        element("span", {
-          className: `value ${signClass(move.value)}`,
-          textContent: signed(move.value),
-        }),
-      );
+    for (const move of listed ? next : position.legal) {
+      for (const index of listed ? this.targets(move) : [this.target(move.action, cells, false)]) {
+        this.tell(this.cells[index], move.value, best);
+      }
     }
+  }
+
+  // The cells that are still to be clicked for a move of a list, once one is chosen.
+  targets(move) {
+    return this.chosen.length ? move.cells.filter((cell) => !this.chosen.includes(cell)) : [];
+  }
+
+  // Write what a move is worth into a cell.
+  tell(cell, value, best) {
+    if (!cell || value === undefined || cell.querySelector(".value")) return;
+    cell.classList.toggle("best", value === best);
+    cell.append(
+      element("span", { className: `value ${signClass(value)}`, textContent: signed(value) }),
+    );
   }
 
   // A game that does not show its last position: the one before, with the last move in it.
