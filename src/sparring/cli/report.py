@@ -60,6 +60,8 @@ def print_training(result: TrainResult) -> None:
     """Print the result of a run, the strength of its agent, and what to type next."""
     from sparring.cli.evaluate import evaluate_matches
     from sparring.opponents.found import find_agent
+    from sparring.opponents.names import is_agent
+    from sparring.opponents.scripted import baseline_opponents
 
     _line(f"{result.episodes:,} matches, {result.plies:,} plies, {result.updates:,} updates")
     _line(
@@ -76,11 +78,18 @@ def print_training(result: TrainResult) -> None:
     config = read_toml(result.run / "config.toml")
     matches = int(config["eval_matches"])
     _line(f"evaluating the agent: {matches:,} greedy matches for each line of the table ...")
-    print_evaluation(evaluate_matches(found, (), matches=matches, seed=0))
+    usual = baseline_opponents(config["game"])
+    met = [name for name, share in config["opponents"].items() if share > 0.0]
+    judges = baseline_opponents(config["game"], met)
+    # agents of other runs may be gone by now: training has copies of its own
+    present = [name for name in judges if not is_agent(name)]
+    print_evaluation(evaluate_matches(found, present, matches=matches, seed=0))
     run = as_argument(result.run)
+    others = judges if len(judges) > len(usual) else ()
+    against = "".join(f" --opponent {shlex.quote(name)}" for name in others)
     _line("What next:")
     _line(f"  {command()} play {run}")
-    _line(f"  {command()} evaluate {run} --matches 1000")
+    _line(f"  {command()} evaluate {run} --matches 1000{against}")
     _line(f"  {command()} resume {run} {_continuation(result, config)}".rstrip())
     _line(f"  {command('tensorboard')} --logdir {shlex.quote(str(result.run.parent))}")
 

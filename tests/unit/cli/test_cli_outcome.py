@@ -18,6 +18,8 @@ from sparring.evaluation import Score
 from sparring.games.faults import read_fault
 from sparring.training import TrainResult
 
+CONFIG = 'game = "tic_tac_toe"\neval_matches = 60\nopponents = {self = 1.0}\n'
+
 
 @pytest.fixture
 def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainResult:
@@ -25,7 +27,7 @@ def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainResult:
     agent = DQNAgent(PolicySpec("tic_tac_toe", NetworkSpec("mlp", {"net_arch": [8]})))
     run = tmp_path / "runs" / "tic_tac_toe-1"
     agent.save(run / "last.safetensors")
-    (run / "config.toml").write_text("eval_matches = 60\n")
+    (run / "config.toml").write_text(CONFIG)
     answer(
         monkeypatch,
         made := TrainResult(
@@ -92,6 +94,19 @@ def test_training_ends_with_the_strength_of_the_agent_and_the_next_commands(
         "tensorboard --logdir",
     ):
         assert words in said.out
+
+
+def test_it_ends_with_the_opponents_of_the_training_too(
+    result: TrainResult, capsys: pytest.CaptureFixture[str]
+) -> None:
+    met = '{self = 0.5, "own_players:Dicing" = 0.3, "agent:first" = 0.2, "minimax:4" = 0.0}'
+    config = CONFIG.replace("{self = 1.0}", met)
+    (result.run / "config.toml").write_text(config)
+    assert main(["train", "tic_tac_toe"]) == 0
+    said = capsys.readouterr().out
+    assert "own_play" in said.partition("What next")[0]
+    others = ("random", "one_ply", "agent:first", "own_players:Dicing")
+    assert "--matches 1000" + "".join(f" --opponent {name}" for name in others) in said
 
 
 def test_interrupted(
