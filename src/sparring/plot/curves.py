@@ -36,21 +36,30 @@ _DRAWS_LOOK: Final[Mapping[str, Any]] = {
 
 
 def save_learning(path: Path, run: str, metrics: Metrics) -> None:
-    """Draw loss, mean Q-value, TD error, gradient norm, learning rate and epsilon over plies."""
+    """Draw loss, mean Q-value, TD error, gradient norm, learning rate and epsilon over plies, as
+    far as they have values: lookup tables have no gradient.
+    """
+    drawn = {
+        name: series
+        for name, tag in LEARNING.items()
+        if (series := metrics.series(tag)).values.any()
+    }
     done = (("matches", "rollout/episodes"), ("updates", "train/n_updates"))
     note = ", ".join(
         f"{count:,.0f} {what}" for what, tag in done if (count := metrics.last(tag)) is not None
     )
     keys = [_key("each report", style.BLUE)]
-    if any(metrics.series(tag).is_smoothed for tag in LEARNING.values()):
+    if any(series.is_smoothed for series in drawn.values()):
         keys = [
             _key("smoothed", style.BLUE),
             _key("each report", style.BLUE, alpha=style.FAINT, linewidth=1.2),
         ]
-    with style.picture(path, 14.0, 7.4, f"{run}: learning", note, keys) as figure:
-        panels = style.panels(figure, list(LEARNING), 3, metrics.plies)
-        for tag, axes in zip(LEARNING.values(), panels, strict=True):
-            _draw_metric(axes, tag, metrics.series(tag))
+    columns = _columns(len(drawn))
+    size = 14.0, 0.6 + 3.4 * -(-len(drawn) // columns)
+    with style.picture(path, *size, f"{run}: learning", note, keys) as figure:
+        panels = style.panels(figure, list(drawn), columns, metrics.plies)
+        for (name, series), axes in zip(drawn.items(), panels, strict=True):
+            _draw_metric(axes, LEARNING[name], series)
 
 
 def _draw_metric(axes: Axes, tag: str, series: Series) -> None:
@@ -64,15 +73,18 @@ def _draw_metric(axes: Axes, tag: str, series: Series) -> None:
         axes.set_yscale("log")
     else:
         axes.set_ylim(bottom=0.0)
-    if not len(series):
-        axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color=style.GREY)
+
+
+def _columns(panels: int) -> int:
+    """Columns of a grid of panels, with as few empty places as possible."""
+    return 2 if panels == 4 else max(1, min(3, panels))
 
 
 def save_opponents(path: Path, run: str, metrics: Metrics) -> None:
     """Draw win rates over plies, a panel per opponent: of evaluation (greedy) and of training."""
     names = metrics.opponents()
     shown = names[:_MAX_PANELS]
-    columns = 2 if len(shown) in (2, 4) else min(3, len(shown))
+    columns = _columns(len(shown))
     draws = {
         name: series for name in shown if (series := metrics.series(EVAL_DRAWS + name)).values.any()
     }
@@ -105,7 +117,7 @@ def save_returns(path: Path, run: str, metrics: Metrics) -> None:
     player: per player).
     """
     shown = metrics.with_returns()[:_MAX_PANELS]
-    columns = 2 if len(shown) in (2, 4) else min(3, len(shown))
+    columns = _columns(len(shown))
     size = 2.0 + 4.0 * max(2, columns), 0.6 + 3.3 * -(-len(shown) // columns)
     note = "mean of what a match pays, greedy; top right of a panel: at the last evaluation"
     with style.picture(path, *size, f"{run}: mean returns", note) as figure:

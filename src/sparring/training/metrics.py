@@ -13,6 +13,7 @@ import numpy as np
 
 from sparring.config.schema import ResolvedConfig
 from sparring.dqn.learner import LearnStats
+from sparring.dqn.networks import TABLES
 from sparring.monitor import Monitor
 from sparring.opponents.players import AGENT
 from sparring.opponents.pool import SHARED, OpponentManager
@@ -190,6 +191,8 @@ class RunMetrics:
                 for name in ("loss", "q_mean", "td_error", "grad_norm", "version")
             }
             figures["train/weight_age"] = window.version + 1 - means.pop("version")
+            if self._config.policy_kwargs.network == TABLES:
+                del means["grad_norm"]  # they have none
             figures |= {f"train/{name}": value for name, value in means.items()}
         return figures
 
