@@ -162,13 +162,20 @@ def test_a_draw_by_touch_on_a_phone(tabs: Callable[..., Tab], site: Site) -> Non
     assert tab.page.locator("#board").bounding_box()["width"] > 340
 
 
-def test_a_reload_goes_on_and_two_tabs_play_two_matches(
+def test_a_reload_goes_on_with_keys_too_early_ignored_and_two_tabs_play_two_matches(
     tabs: Callable[..., Tab], site: Site
 ) -> None:
     first, second = tabs(site.url), tabs(site.url)
     first.play(0)
     second.play(4)
     first.shows("X.......O", "Your turn, X")
+
+    def press_before_the_answer(route: Any) -> None:
+        first.page.keyboard.press("u")
+        first.page.keyboard.press("5")
+        route.continue_()
+
+    first.page.route("**/position", press_before_the_answer, times=1)
     first.page.reload()
     first.shows("X.......O", "Your turn, X")
     second.shows("....X...O", "Your turn, X")

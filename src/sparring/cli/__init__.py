@@ -9,6 +9,7 @@ commands that need them, so that help and errors appear at once.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -67,8 +68,25 @@ def _answer(argv: list[str]) -> int:
     except MemoryError as error:
         say(f"not enough memory: {' '.join(str(error).split()) or 'this machine has no more'}")
         return 1
+    except ModuleNotFoundError as error:
+        if error.name not in _required_modules():
+            traceback.print_exc()
+        else:  # after `pip install --no-deps`, which is enough to load an agent
+            say(f"the commands need {error.name}, which is not installed; pip install sparring")
+        return 1
     except OSError:  # perhaps of the output
         raise
     except Exception:
         traceback.print_exc()
         return 1
+
+
+def _required_modules() -> set[str]:
+    """Return the modules that Sparring cannot do without; none if it runs uninstalled."""
+    from importlib.metadata import PackageNotFoundError, requires  # slow, and for this case alone
+
+    try:
+        needed = [name for name in requires("sparring") or () if ";" not in name]
+    except PackageNotFoundError:
+        return set()
+    return {re.split(r"[^\w-]", name)[0].replace("-", "_") for name in needed}

@@ -129,6 +129,11 @@ def test_interrupted(
             1,
             "sparring: worker 0 failed 3 times: ValueError: no\n",
         ),
+        (
+            ModuleNotFoundError("No module named 'tomli_w'", name="tomli_w"),
+            1,
+            "sparring: the commands need tomli_w, which is not installed; pip install sparring\n",
+        ),
     ],
 )
 def test_errors_that_are_one_line(

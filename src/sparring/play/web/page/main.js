@@ -160,7 +160,7 @@ async function reviewIfOver(mine) {
 }
 
 function play(action) {
-  if (looking() || position.over || !isYours(position.seat)) return;
+  if (!position || looking() || position.over || !isYours(position.seat)) return;
   if (!position.legal.some((move) => move.action === action)) return;
   position = { ...position, over: true, legal: [] }; // until the answer comes
   state.moves.push(action);
@@ -179,6 +179,7 @@ function change(seat, player) {
 
 const BUTTONS = {
   undo() {
+    if (!position) return; // the first one is still being asked for
     const movers = looking() ? told.plies.map((ply) => ply.seat) : position.movers;
     state.at = null;
     let kept = state.moves.length - 1;
@@ -237,7 +238,7 @@ function key(event) {
 function playNumber(number) {
   const { kind, moves } = facts.layout;
   const direct = kind === "ludo" || moves === "columns" || moves === "cells";
-  play(direct ? number - 1 : position.legal[number - 1]?.action);
+  play(direct ? number - 1 : position?.legal[number - 1]?.action);
 }
 
 answered(turn, begin);
