@@ -47,7 +47,10 @@ TURN: Final = "turn"
 
 def plies_or_turn(text: str) -> int | str:
     """Reader of a number of plies, or "turn"."""
-    return text if text == TURN else whole_number(text)
+    try:
+        return text if text == TURN else whole_number(text)
+    except ValueError:
+        raise ValueError(f"a number of plies, or {TURN}") from None
 
 
 _LOOKAHEAD: Final = {
