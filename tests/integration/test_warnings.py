@@ -142,4 +142,5 @@ def test_an_agent_that_never_beats_random_is_named(
     result = train(trial(tmp_path, backend="inline", learning_rate=1e-30, eval_matches=100))
     said = " ".join(capsys.readouterr().out.split())
     assert "warning: no evaluation so far shows an agent that is better than random" in said
+    assert "that of random 0;" in said, "tic-tac-toe is a zero-sum game"
     assert len(warnings_of(result.run)["warnings/not_better_than_random"]) == 1

@@ -233,7 +233,11 @@ class Evaluator:
 
     @cached_property
     def _random_return(self) -> float:
-        """Mean return of the random player against itself, in the matches of an evaluation."""
+        """Mean return of the random player against itself: 0 in a zero-sum game, in which each has
+        every seat equally often; otherwise measured in the matches of an evaluation.
+        """
+        if self._games.spec.zero_sum:
+            return 0.0
         player, matches = scripted_player(_RANDOM, self._config.game), self._config.eval_matches
         played = evaluate(player, self._games, [_RANDOM], matches=matches, seed=self._seed)
         return float(played["opponents"][_RANDOM]["mean_return"])
