@@ -5,8 +5,8 @@ A game that your own module registers is `rlcard:my_module:my-game`.
 
 Rules of the adapter:
 
-- Each match has a new environment, with a seed from the match's stream: some keep something of the
-  match before (no-limit-holdem its dealer; the first state of limit-holdem its raises).
+- Each match has a seed from its stream, and a new environment where the old one may keep something
+  of the match before (no-limit-holdem its dealer; the first state of limit-holdem its raises).
 - Legal actions are those of the state; payoffs are paid when the match ends.
 - Observations are in int8 where RLCard's own games have integers, else in float32.
 - RLCard tells an agent its number beside the state. So the observer's seat is appended unless some
@@ -47,18 +47,19 @@ class _Facts:
 
     zero_sum: bool = False
     returns: tuple[float, float] | None = None
+    keeps_nothing: bool = False  # seed and reset make an environment like a new one; tested
 
 
 _UNKNOWN: Final = _Facts()
 _KNOWN: Final = {
-    "bridge": _UNKNOWN,
-    "blackjack": _Facts(returns=(-1.0, 1.0)),
-    "gin-rummy": _Facts(returns=(-1.0, 1.0)),
-    "leduc-holdem": _Facts(zero_sum=True),
+    "bridge": _Facts(keeps_nothing=True),
+    "blackjack": _Facts(returns=(-1.0, 1.0), keeps_nothing=True),
+    "gin-rummy": _Facts(returns=(-1.0, 1.0), keeps_nothing=True),
+    "leduc-holdem": _Facts(zero_sum=True, keeps_nothing=True),
     "limit-holdem": _Facts(zero_sum=True),
     "mahjong": _Facts(returns=(-1.0, 1.0)),
     "no-limit-holdem": _Facts(zero_sum=True),
-    "uno": _Facts(zero_sum=True, returns=(-1.0, 1.0)),
+    "uno": _Facts(zero_sum=True, returns=(-1.0, 1.0), keeps_nothing=True),
 }
 
 
@@ -71,6 +72,7 @@ class RLCardRules:
         max_plies = take_max_plies(name, self._settings, _MAX_PLIES)
         self._check_settings()
         facts = _KNOWN.get(self._target, _UNKNOWN)
+        self.keeps_nothing = facts.keeps_nothing
         env = self.new_env(0)
         players, self.num_actions = int(env.num_players), int(env.num_actions)
         shape, dtype = self._shape_and_dtype(env)
@@ -183,6 +185,8 @@ def match_maker(name: GameName) -> Callable[[], Match]:
 class RLCardMatch(SeededMatch):
     """A `Match` over one environment."""
 
+    _env: Any = None
+
     def mask(self) -> NDArray[np.bool_]:
         legal: NDArray[np.bool_] = self._rules.mask(self._state)
         return legal
@@ -207,7 +211,10 @@ class RLCardMatch(SeededMatch):
         return found if isinstance(found, str) else str(getattr(found, "value", action))
 
     def _start(self, seed: int) -> None:
-        self._env = self._rules.new_env(seed)
+        if self._env is not None and self._rules.keeps_nothing:
+            self._env.seed(seed)  # half the time of a new one
+        else:
+            self._env = self._rules.new_env(seed)
         self._state, seat = self._env.reset()
         self.seat = int(seat)
 

@@ -42,17 +42,30 @@ def test_cards_follow_from_the_key():
     assert hands.sum(axis=0).min() > 75  # of 100 expected, a standard deviation is 8
 
 
-@pytest.mark.parametrize("name", ["no-limit-holdem", "limit-holdem"])
+def random_actions(game, rng):
+    return np.array([rng.choice(np.flatnonzero(mask)) if mask.any() else -1 for mask in game.mask])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["blackjack", "bridge", "gin-rummy", "leduc-holdem", "limit-holdem", "mahjong",
+     "no-limit-holdem", "uno"],
+)  # fmt: skip
 def test_nothing_of_one_match_is_left_in_the_next(name):
     """RLCard keeps the dealer of the first one, and its raises in the first state of the second."""
     used, rng = begun(name, range(8)), np.random.default_rng(0)
     for _ in range(4):
-        legal = [rng.choice(np.flatnonzero(mask)) if mask.any() else -1 for mask in used.mask]
-        used.step(np.array(legal))
+        used.step(random_actions(used, rng))
     used.reset(np.arange(8), np.arange(50, 58, dtype=np.uint64))
     new = begun(name, range(50, 58))
-    assert np.array_equal(used.seat, new.seat)
-    assert np.array_equal(used.observation, new.observation)
+    for _ in range(12):
+        assert np.array_equal(used.seat, new.seat)
+        assert np.array_equal(used.observation, new.observation)
+        assert np.array_equal(used.mask, new.mask)
+        actions = random_actions(new, rng)
+        used.step(actions)
+        new.step(actions)
+        assert np.array_equal(used.rewards, new.rewards)
 
 
 def test_the_seat_is_shown_where_the_state_does_not_name_it():
