@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sparring.cli.streams import print_json, progress_on_stderr
+from sparring.cli.streams import fitted, print_json, progress_on_stderr
 from sparring.cli.train_options import doctor_form, parse_train
 from sparring.errors import counted
 
@@ -33,7 +33,7 @@ def doctor(argv: Sequence[str], prog: str) -> int:
 def print_findings(found: Sequence[Finding]) -> None:
     """Print a line a finding, and what follows from all of them."""
     for finding in found:
-        print(f"{finding.level:8} {finding.topic}: {finding.line}")
+        print(fitted(f"{finding.level:8} {finding.topic}: {finding.line}", 9))
     counts = {
         level: sum(finding.level == level for finding in found) for level in ("problem", "warning")
     }

@@ -72,7 +72,7 @@ def print_training(result: TrainResult) -> None:
         _line(f"stopped early: {result.stopped}")
     found = find_agent(f"{result.run}/", "")
     _line(f"agent: {found.path}")
-    _line(f"last.safetensors sha256 {result.sha256}")
+    _line(f"sha256 of last: {result.sha256}")
     if result.interrupted:
         return
     config = read_toml(result.run / "config.toml")

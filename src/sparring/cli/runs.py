@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sparring.cli.agent_commands import RUNS_DIR
 from sparring.cli.options import Argument, Form, Option, parse_all
-from sparring.cli.streams import print_json, progress_on_stderr
+from sparring.cli.streams import fitted, print_json, progress_on_stderr, terminal_columns
 from sparring.cli.train_options import JSON
 from sparring.config.sources import AUTO, read_toml
 from sparring.errors import FileFormatError, InputError, Interrupted
@@ -24,6 +24,8 @@ _EPISODES: Final = "rollout/episodes"
 _SCORE: Final = "eval/score"
 _WINS: Final = "eval/win_rate/"
 _RETURNS: Final = "eval/return/"
+_HEAD: Final = ("run", "game", "state", "matches", "size", "score", "against")
+_NUMBERS: Final = ("matches", "size", "score")
 
 RUNS: Final = Form(
     "List the runs: game, state, matches, strength at the newest evaluation, size on disk.",
@@ -111,14 +113,30 @@ def _sizes(folder: Path) -> Iterator[int]:
 
 
 def _table(found: Sequence[Summary]) -> Iterator[str]:
-    rows = [("run", "game", "state", "matches", "size", "score", "against"), *map(_row, found)]
+    """Lines of the table; what stands in its last column has lines of its own where the terminal is
+    too narrow.
+    """
+    rows = [_HEAD, *map(_row, found)]
+    lines = _aligned(rows)
+    if max(map(len, lines)) <= terminal_columns():
+        yield from lines
+        return
+    for line, (*_, against) in zip(_aligned([row[:-1] for row in rows]), rows, strict=True):
+        yield line
+        if against:
+            yield fitted(f"  {against}", 2)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows with columns of equal width, numbers at their right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            f"{cell:>{width}}" if 3 <= place <= 5 else f"{cell:{width}}"
+    return [
+        "  ".join(
+            f"{cell:>{width}}" if _HEAD[place] in _NUMBERS else f"{cell:{width}}"
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _row(run: Summary) -> tuple[str, ...]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import select
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -56,6 +59,27 @@ def say(line: str) -> None:
         raise
     except OSError:
         drop_broken_output()
+
+
+def terminal_columns() -> float:
+    """Columns of the terminal that standard output is; infinite for files and pipes."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
+
+
+def fitted(line: str, indent: int) -> str:
+    """A line, wrapped between words where the terminal is narrower; `indent`: of its other parts,
+    in columns.
+    """
+    columns = terminal_columns()
+    if len(line) <= columns:
+        return line
+    parts = textwrap.TextWrapper(
+        int(columns),
+        subsequent_indent=indent * " ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return parts.fill(line)
 
 
 def _has_no_reader(stream: Any) -> bool:
