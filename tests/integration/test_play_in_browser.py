@@ -19,7 +19,7 @@ pytest.importorskip("uvicorn", reason="sparring[web] is not installed")
 pytest.importorskip("playwright", reason="playwright is not installed")
 
 from playwright import sync_api as playwright
-from web_tables import Site, last_cell, serving, web_matches
+from web_tables import LEVELS, Site, last_cell, serving, web_matches
 
 pytestmark = pytest.mark.slow
 
@@ -98,6 +98,17 @@ def tabs(browser: Any) -> Iterator[Callable[..., Tab]]:
     yield open_tab
     for tab in opened:
         tab.close()
+
+
+@pytest.mark.parametrize(("levels", "sliders"), [(LEVELS, 1), ({"agent": "agent"}, 0)])
+def test_an_agent_without_a_history_has_no_slider(
+    tabs: Callable[..., Tab], levels: dict[str, str], sliders: int
+) -> None:
+    with serving(web_matches(policy=last_cell(), levels=levels)) as running:
+        tab = tabs(running.url)
+        tab.reads("Your turn, X")
+        assert tab.page.locator("#players input").count() == sliders
+        assert tab.page.locator("#players label").count() == sliders
 
 
 def test_a_match_by_mouse_its_review_and_another_end_of_it(

@@ -34,6 +34,7 @@ def test_the_page_comes_from_an_empty_directory_and_ends_by_ctrl_c(tmp_path: Pat
         address = process.stdout.readline().strip()
         facts = ask(f"{address}api/facts")
         assert facts["first"]["players"] == ["agent", None]
+        assert [level["name"] for level in facts["levels"]] == ["agent"]
         first = {"seed": facts["first"]["seed"], "match": 1, "moves": []}
         assert ask(f"{address}api/reply", **first, player="agent")["movers"] == [0]
         process.send_signal(signal.SIGINT)
