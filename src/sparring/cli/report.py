@@ -304,9 +304,11 @@ def print_games(games: Iterable[tuple[GameSpec, Sequence[int]]]) -> None:
 
 
 def _table(first: str, *others: str) -> Table:
-    """An empty table: names on the left, figures on the right."""
+    """An empty table: names on the left, figures on the right. Long names fold, so that figures
+    are never cut.
+    """
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column(first, no_wrap=True)
+    table.add_column(first, overflow="fold")
     for name in others:
         table.add_column(name, justify="right", no_wrap=True)
     return table
