@@ -20,6 +20,11 @@ NETWORK_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "ntuples": ("tuples", "tuple_size", "tuple_kind"),
 }
 
+# Settings of a learner that steps along gradients, which the tables of ntuples cannot have.
+NOT_FOR_TABLES: Final = (
+    "tau", "target_update_interval", "weight_averaging", "max_grad_norm", "prioritized_replay",
+)  # fmt: skip
+
 
 def _as_tuple(value: Any) -> Any:
     """TOML and Python callers write lists; a frozen value holds tuples."""

@@ -14,7 +14,7 @@ import tomli_w
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from sparring.config.network import PolicyKwargs
+from sparring.config.network import NOT_FOR_TABLES, PolicyKwargs
 from sparring.config.schema import (
     ONLY_OF_RUNS,
     RESUMABLE,
@@ -77,8 +77,17 @@ def layers(
     if preset is not None:
         game = preset_game(str(merge(found).get("game", _default("game"))))
         settings, minutes = read_preset(game, preset)
-        found.insert(0, Layer(f"preset {preset}", _scaled(settings, minutes, found)))
+        suited = _suited(settings, found)
+        found.insert(0, Layer(f"preset {preset}", _scaled(suited, minutes, found)))
     return found
+
+
+def _suited(preset: dict[str, Any], others: Sequence[Layer]) -> dict[str, Any]:
+    """Return a preset without the settings that tables, chosen in place of its network, refuse."""
+    wanted = merge([Layer("", preset), *others]).get("policy_kwargs")
+    if not isinstance(wanted, Mapping) or wanted.get("network") != "ntuples":
+        return preset
+    return {name: value for name, value in preset.items() if name not in NOT_FOR_TABLES}
 
 
 def _one_length(overrides: Mapping[str, Any]) -> Layer:

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sparring.config.network import NOT_FOR_TABLES
 from sparring.config.schema import LearningOptions
 from sparring.dqn.learner import Learner, LearnStats, sampling_key
 from sparring.dqn.networks import FlatWeights, PolicySpec, build_network, set_weights
@@ -29,15 +30,10 @@ from sparring.dqn.ntuples import NTupleNetwork
 from sparring.errors import ConfigurationError, NumericalError
 from sparring.replay import Minibatch, Replay
 
-# Settings of a learner that steps along gradients, which tables cannot have.
-_NOT_FOR_TABLES: Final = (
-    "tau", "target_update_interval", "weight_averaging", "max_grad_norm", "prioritized_replay",
-)  # fmt: skip
-
 
 def check_table_options(options: LearningOptions) -> None:
     """Raise `ConfigurationError` for settings that do not apply to n-tuple tables."""
-    for name in _NOT_FOR_TABLES:
+    for name in NOT_FOR_TABLES:
         value, default = getattr(options, name), type(options).model_fields[name].default
         if value != default:
             raise ConfigurationError(

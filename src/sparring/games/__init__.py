@@ -11,6 +11,7 @@ from sparring.errors import ConfigurationError, nearest
 from sparring.games.names import GameName, parse
 from sparring.games.spec import (
     BatchedGame,
+    Board,
     BoardStyle,
     GameSpec,
     Match,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchedGame",
+    "Board",
     "BoardStyle",
     "GameSpec",
     "Match",

@@ -275,6 +275,14 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         build_config(config_file=tmp_path / "absent.toml")
 
 
+def test_a_preset_of_gradients_gives_way_to_tables() -> None:
+    overrides = {"game": "my_game:MyGame", "policy_kwargs": {"network": "ntuples"}}
+    config = build_config(preset="quick", overrides=overrides)
+    assert config.target_update_interval == TrainConfig().target_update_interval
+    own = build_config(preset="quick", overrides={**overrides, "target_update_interval": 77})
+    assert own.target_update_interval == 77  # the caller's own is refused later, by its name
+
+
 def test_presets() -> None:
     assert {"any", "connect_four", "tic_tac_toe"} <= preset_names().keys()
     for game, presets in preset_names().items():
