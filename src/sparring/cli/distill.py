@@ -18,7 +18,7 @@ from sparring.cli.options import (
     whole_number,
 )
 from sparring.cli.signals import print_result
-from sparring.cli.streams import print_json, progress_on_stderr, say
+from sparring.cli.streams import fitted, print_json, progress_on_stderr, say
 from sparring.cli.train_options import JSON, network_options
 from sparring.config.network import PolicyKwargs
 from sparring.config.sources import agent_options
@@ -167,11 +167,17 @@ def _print(figures: Mapping[str, Any]) -> None:
         f"{figures['seconds']:,.0f} s"
     )
     print(
-        f"{figures['student']}: {figures['weights']:,} weights, {size['student'] / 1e6:,.2f} MB "
-        f"(the agent: {size['agent'] / 1e6:,.2f} MB)"
+        fitted(
+            f"{figures['student']}: {figures['weights']:,} weights, "
+            f"{size['student'] / 1e6:,.2f} MB (the agent: {size['agent'] / 1e6:,.2f} MB)",
+            indent=2,
+        )
     )
     print(
-        f"same move as the agent in {held_out['same_move']:.3f} ({low:.3f}-{high:.3f}) of "
-        f"{held_out['positions']:,} held-out positions; "
-        f"by its values, a move loses {held_out['lost_value']:.4f} on average"
+        fitted(
+            f"same move as the agent in {held_out['same_move']:.3f} ({low:.3f}-{high:.3f}) of "
+            f"{held_out['positions']:,} held-out positions; "
+            f"by its values, a move loses {held_out['lost_value']:.4f} on average",
+            indent=2,
+        )
     )

@@ -113,8 +113,8 @@ def _write_graph(found: FoundAgent, given: SimpleNamespace) -> dict[str, Any]:
     graph = onnx_graph(load_agent(found))
     write_file(file, graph.content)
     print(
-        f"{file}: {len(graph.content) / 1e6:,.2f} MB; in {graph.positions:,} positions of its own "
-        f"play\nonnxruntime and torch differ by at most {graph.max_difference:.1e}"
+        f"{file}: {len(graph.content) / 1e6:,.2f} MB\nin {graph.positions:,} positions of its play "
+        f"onnxruntime and torch differ by at most {graph.max_difference:.1e}"
     )
     return {
         "agent": str(found.path),

@@ -268,11 +268,10 @@ class _Distillation:
         done = min(1.0, self._progress(length))
         left = self._seconds * (1.0 - done) / done if done else None
         cells = (
-            time.strftime("%Y-%m-%d %H:%M:%S"),
+            time.strftime("%H:%M:%S"),
             f"{percent(done):>5}",
             f"ETA {clock_time(left)}",
             f"{count(self._positions)} positions",
-            f"{count(self._positions / max(self._seconds, 1e-9))}/s",
             f"loss {figure(self._loss)}",
             f"same move {percent(self._agreement.same_move).strip()}",
         )
