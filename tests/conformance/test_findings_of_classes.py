@@ -13,8 +13,8 @@ from broken_matches import BreaksRarely, Lists, LockedDice, Strip
 from sparring.conformance import check
 from sparring.games import make
 
-NUM_CHECKS = 26
-NUM_CHECKS_WITH_OUR_WRAPPER = 39
+NUM_CHECKS = 27
+NUM_CHECKS_WITH_OUR_WRAPPER = 40
 BROKEN = [*broken_matches.BROKEN, *broken_keepers.BROKEN]
 
 # Mistakes that people make, and the finding on each. One more, that no worker can make the game, is

@@ -14,7 +14,7 @@ from sparring.games import make, names, spec_of
 from sparring.games.compiled.game import CompiledGame
 from sparring.games.rng import CHANCE, purpose_key
 
-NUM_CHECKS = 30
+NUM_CHECKS = 31
 
 
 @pytest.mark.parametrize("name", names())

@@ -315,6 +315,35 @@ def _texts(game: BatchedGame, frame: Frame, slot: int) -> Iterator[Finding]:
             yield Finding(f"{name} must return a str", repr(words)[:60], expected, remedy)
 
 
+def declared_board(subject: Subject) -> Iterator[Finding]:
+    """On a declared board at most one plane shows something in a cell, and nothing floats above an
+    empty cell of `support`.
+    """
+    board = subject.spec.board
+    if board is None:
+        return
+    columns = subject.spec.observation_shape[2]
+    support = np.array(board.support, np.int64)
+    for tick, frame in frames(subject.traces):
+        shown = (frame["observation"] != 0).sum(axis=1).reshape(len(frame["seat"]), -1)
+        doubled = shown > 1
+        if np.any(doubled):
+            remedy = "show each cell in one plane, or leave board out of the spec"
+            got = _cell(doubled, columns, tick)
+            yield Finding("planes of the board overlap", got, "at most one plane", remedy)
+        if support.size and np.any(
+            floats := (shown > 0) & (support >= 0) & (shown == 0)[:, support]
+        ):
+            remedy = "name the cell that is taken before it, or leave support out"
+            got = _cell(floats, columns, tick)
+            yield Finding("a cell is taken before its support", got, "the order declared", remedy)
+
+
+def _cell(wrong: NDArray[np.bool_], columns: int, tick: int) -> str:
+    slot, cell = np.argwhere(wrong)[0].tolist()
+    return f"row {cell // columns}, column {cell % columns} in slot {slot} after {tick} plies"
+
+
 FACTS: Level = {"declared facts": declared_facts}
 # level i runs together with level i of `batch_checks`
 LEVELS: tuple[Level, ...] = (
@@ -325,6 +354,7 @@ LEVELS: tuple[Level, ...] = (
         "turns": turns,
         "results": results,
         "information": information,
+        "board": declared_board,
     },
     {"reproducible": reproducible},
     {"declared chance": declared_chance},
