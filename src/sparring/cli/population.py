@@ -24,8 +24,9 @@ from sparring.cli.train_options import (
     nested,
     sources_of,
 )
+from sparring.config.findings import ELSEWHERE
 from sparring.config.schema import TrainConfig
-from sparring.config.sources import ELSEWHERE, merge, validate
+from sparring.config.sources import merge, validate
 from sparring.errors import InputError
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from sparring.cli.train_options import (
     groups_for_several,
     sources_of,
 )
+from sparring.config.findings import ELSEWHERE
 from sparring.config.schema import TrainConfig
-from sparring.config.sources import ELSEWHERE, merge, validate
+from sparring.config.sources import merge, validate
 from sparring.errors import InputError
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ from pydantic.fields import FieldInfo
 
 from sparring.cli.help import command_help
 from sparring.cli.options import Argument, Form, Option, help_wanted, number, parse, switch
+from sparring.config.findings import ELSEWHERE
 from sparring.config.network import PolicyKwargs
 from sparring.config.schema import GROUPS, RESUMABLE, TrainConfig
 from sparring.config.settings import Earlier, First, Synonyms
 from sparring.config.sources import (
     ANY_GAME,
     AUTO,
-    ELSEWHERE,
     Layer,
     layers,
     merge,
