@@ -354,10 +354,9 @@ LEVELS: tuple[Level, ...] = (
         "turns": turns,
         "results": results,
         "information": information,
-        "board": declared_board,
     },
     {"reproducible": reproducible},
     {"declared chance": declared_chance},
     {"symmetries": symmetries},
-    {"points of view": points_of_view, "words": words},
+    {"points of view": points_of_view, "words": words, "board": declared_board},
 )
