@@ -125,7 +125,7 @@ def test_presets_say_their_minutes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse_train(["connect_four", "--help"], prog="sparring train")
     said = " ".join(capsys.readouterr().out.split())
-    for preset in ("quick (6 minutes)", "strong-dqn (32 minutes); none: the defaults"):
+    for preset in ("quick (5 minutes)", "strong-dqn (32 minutes); none: the defaults"):
         assert preset in said
 
 

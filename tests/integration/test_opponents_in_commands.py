@@ -62,7 +62,8 @@ def test_evaluate_against_them(folder: Path, capsys: pytest.CaptureFixture[str])
     run, file = (found["opponents"][name] for name in OTHERS[2:])
     assert run == file, "the same agent"
     assert figures(capsys, *command) == found, "same seed, same matches"
-    assert "own_players:Dicing" in said(capsys, *command)
+    rows = [line.split(" ")[1] for line in said(capsys, *command).splitlines() if " " in line]
+    assert "own_players:Dicing" in "".join(rows), "a long name folds"
 
 
 def test_a_tournament_with_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,6 +93,7 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "pair" / "member-0", tmp_path / "pair" / "member-1"
 
 
+@pytest.mark.full
 def test_agents_with_pools_of_their_own_are_those_of_single_runs(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -288,11 +288,13 @@ def test_sigterm_saves_the_run_and_a_resume_makes_the_same_agent(
     assert resume("stopped", runs_dir=str(tmp_path), console=False).sha256 == whole.sha256
 
 
+@pytest.mark.full
 def test_workers_that_run_freely_end_parts_early(cluster: Any, tmp_path: Path) -> None:
     config = tiny(tmp_path, mode="async", max_weight_lag=1, **on(cluster))
     assert train(config, console=False).episodes >= 200
 
 
+@pytest.mark.full
 def test_a_fault_of_the_game_comes_through_as_itself(cluster: Any, tmp_path: Path) -> None:
     game = "stubborn_games:Stubborn(where='step')"
     with pytest.raises(GameFault, match="the match is saved"):

@@ -42,8 +42,12 @@ def solved_positions() -> tuple[NDArray[Any], NDArray[np.bool_]]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy_kwargs", "n_episodes"),
-    [({"net_arch": [128, 128]}, 6_000), ({"network": "resnet", "channels": 16}, 1_500)],
-    ids=["mlp", "resnet"],
+    [
+        pytest.param({"net_arch": [128, 128]}, 6_000, id="mlp"),
+        pytest.param(
+            {"network": "resnet", "channels": 16}, 1_500, id="resnet", marks=pytest.mark.full
+        ),
+    ],
 )
 def test_bfloat16_and_float32_agree_on_the_greedy_move(
     policy_kwargs: dict[str, Any], n_episodes: int, tmp_path: Path

@@ -47,7 +47,7 @@ def test_the_short_help_shows_the_common_options(capsys: pytest.CaptureFixture[s
     assert main(["train", "--help-all"]) == 0
     whole = capsys.readouterr().out
     for text in (
-        "quick (6 minutes), quick-dqn (4 minutes), strong (45 minutes), strong-dqn (32 minutes)",
+        "quick (5 minutes), quick-dqn (4 minutes), strong (45 minutes), strong-dqn (32 minutes)",
         "(default: quick)",
         "more options, which `sparring train --help-all` explains:",
         "learning --batch-size, --learning-rate,",

@@ -51,7 +51,7 @@ def test_too_few_open_files_are_one_line_with_the_number_that_is_needed(tmp_path
     assert list(tmp_path.iterdir()) == [], "no run directory"
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_number_that_is_named_is_enough_and_the_number_of_workers_too(tmp_path: Path) -> None:
     line = train(tmp_path, 8, limits="-n 76").stderr
     needed, workers = re.search(r"at least (\d+); use num_workers=(\d+) ", line).groups()  # type: ignore[union-attr]
